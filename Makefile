@@ -1,0 +1,65 @@
+# `make run` does the whole job on this machine, `make test` passes the tests; `make help` lists the rest.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+export SAM_CLI_TELEMETRY := 0
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# The development environment is made again when a requirement changes.
+$(VENV)/ready: requirements.lock training/requirements-torch.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Set PYTHON=python3.x") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	@echo "Installing packages into $(VENV); a minute or two, once"
+	@$(BIN)/python -m pip install --quiet --requirement requirements.lock --requirement training/requirements-torch.txt
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: setup
+setup: $(VENV)/ready ## Install everything into .venv
+
+# What is set on make's command line is in the environment too, where these commands read it.
+.PHONY: run
+run: $(VENV)/ready ## Deploy, train, host and decide photos, here (DATASET= PHOTOS= CLASSES= IMAGE_SHAPE= AUGMENTATION= THRESHOLD=)
+	@$(BIN)/python -m local run
+
+.PHONY: up
+up: $(VENV)/ready ## The same without photos, and leave it running for development
+	@$(BIN)/python -m local up
+
+.PHONY: down
+down: $(VENV)/ready ## Stop what `make up` left running
+	@$(BIN)/python -m local down
+
+.PHONY: test
+test: test-fast ## All tests
+	$(BIN)/pytest tests/integration tests/e2e
+
+.PHONY: test-fast
+test-fast: $(VENV)/ready ## The unit tests
+	$(BIN)/pytest --numprocesses auto tests/unit
+
+.PHONY: lint
+lint: $(VENV)/ready ## Formatting, lint, types, template and state machines
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/sam validate --lint
+	$(BIN)/python -m tools.lint_asl
+
+.PHONY: lock
+lock: $(VENV)/ready ## Resolve the requirements anew, into the locks
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \
+	  layers/dependencies/requirements.in -o layers/dependencies/requirements.txt
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \
+	  requirements.in -o requirements.lock
+
+.PHONY: clean
+clean: ## Delete everything that was built
+	rm -rf $(VENV) .local .aws-sam build
