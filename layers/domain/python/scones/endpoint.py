@@ -1,0 +1,209 @@
+"""Asking a SageMaker endpoint for the class probabilities of one photo."""
+
+import json
+import math
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError
+from pydantic import BaseModel, ConfigDict
+from urllib3.exceptions import HTTPError
+
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
+
+SUM_TOLERANCE = 0.01
+"""How far a model's probabilities may be from adding up to 1 (half-precision models round)."""
+
+_BUSY = {
+    "ModelNotReadyException",
+    "ServiceUnavailable",
+    "ServiceUnavailableException",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+}
+_BROKEN = {"InternalDependencyException", "InternalFailure", "InternalServerException"}
+
+
+class EndpointBusy(Exception):
+    """The endpoint turns the request away for now: try again, later and later."""
+
+
+class EndpointUnreachable(Exception):
+    """The request or its reply got lost on the way, or SageMaker itself broke on it."""
+
+
+class ModelFailed(Exception):
+    """The model's container broke on the request (5xx): it may answer the next one."""
+
+
+class ModelTimedOut(Exception):
+    """The model took longer than an endpoint may take."""
+
+
+class ModelRefusedPhoto(Exception):
+    """The model's container refused the request (4xx): trying again changes nothing."""
+
+
+class EndpointMissing(Exception):
+    """There is no such endpoint."""
+
+
+class EndpointRefused(Exception):
+    """SageMaker refused the request: permissions or a malformed call."""
+
+
+class UnusablePrediction(Exception):
+    """The model's reply is not one probability for each class."""
+
+
+class Prediction(BaseModel):
+    """Class probabilities and what they came from.
+
+    Attributes
+    ----------
+    probabilities
+        One per class, 0 to 1, in the order of the class indices.
+    endpoint, variant
+        The endpoint and the production variant that answered.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    probabilities: tuple[float, ...]
+    endpoint: str
+    variant: str
+
+
+def predict(
+    client: "SageMakerRuntimeClient",
+    endpoint: str,
+    body: bytes,
+    content_type: str,
+    class_count: int,
+) -> Prediction:
+    """Send one photo to an endpoint and check what comes back.
+
+    Parameters
+    ----------
+    client
+        A ``sagemaker-runtime`` client that does not retry by itself: retrying is the state
+        machine's.
+    endpoint
+        The endpoint's name.
+    body
+        The encoded photo, at most 6,291,456 bytes.
+    content_type
+        Its type: ``image/png`` or ``image/jpeg``.
+    class_count
+        How many probabilities the reply must hold.
+
+    Returns
+    -------
+    Prediction
+
+    Raises
+    ------
+    EndpointBusy, EndpointUnreachable, ModelFailed, ModelTimedOut
+        Passing faults, worth a retry.
+    EndpointMissing, EndpointRefused, ModelRefusedPhoto, UnusablePrediction
+        Faults that a person must mend; the message says how.
+    """
+    try:
+        reply = client.invoke_endpoint(
+            EndpointName=endpoint, Body=body, ContentType=content_type, Accept="application/json"
+        )
+        text = reply["Body"].read()
+    except ReadTimeoutError as error:
+        raise ModelTimedOut(f"endpoint {endpoint} did not answer in time: {error}") from error
+    except (BotoCoreError, HTTPError) as error:
+        raise EndpointUnreachable(f"endpoint {endpoint} could not be reached: {error}") from error
+    except ClientError as error:
+        raise _fault(error, endpoint) from error
+    return Prediction(
+        probabilities=read_probabilities(text, class_count),
+        endpoint=endpoint,
+        variant=reply.get("InvokedProductionVariant", ""),
+    )
+
+
+def _fault(error: ClientError, endpoint: str) -> Exception:
+    """Name the fault behind an error of InvokeEndpoint."""
+    code = error.response["Error"]["Code"]
+    message = error.response["Error"]["Message"]
+    if code in _BUSY:
+        return EndpointBusy(f"endpoint {endpoint} is busy: {message}")
+    if code in _BROKEN:
+        return EndpointUnreachable(f"SageMaker failed to ask endpoint {endpoint}: {message}")
+    if code == "ModelError":
+        return _model_fault(error.response, endpoint, message)
+    if code.startswith("Validation") and "not found" in message.lower():
+        return EndpointMissing(
+            f"endpoint {endpoint} does not exist or is not in service yet: create it, or set the "
+            f"stack's EndpointName to one that is, then upload the photo again ({message})"
+        )
+    return EndpointRefused(f"SageMaker refused the call of endpoint {endpoint}: {code}: {message}")
+
+
+def _model_fault(response: Any, endpoint: str, message: str) -> Exception:
+    """Tell a container that is slow, busy or broken from one that refuses the photo.
+
+    SageMaker gives status 0 where the container did not answer in time.
+    """
+    status = response.get("OriginalStatusCode", 500)
+    if status in (0, HTTPStatus.REQUEST_TIMEOUT):
+        return ModelTimedOut(f"the model behind {endpoint} did not answer in time: {message}")
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return EndpointBusy(f"the model behind {endpoint} is busy: {message}")
+    if 400 <= status < 500:
+        return ModelRefusedPhoto(
+            f"the model behind {endpoint} refused the photo (HTTP {status}): check that it was "
+            f"trained for this stack's ImageShape ({message})"
+        )
+    return ModelFailed(f"the model behind {endpoint} failed (HTTP {status}): {message}")
+
+
+def read_probabilities(text: bytes | str, class_count: int) -> tuple[float, ...]:
+    """Read a reply of SageMaker's image-classification algorithm.
+
+    Parameters
+    ----------
+    text
+        A bare JSON list of numbers, or an object ``{"prediction": [...]}``.
+    class_count
+        How many numbers there must be.
+
+    Returns
+    -------
+    tuple of float
+        The probabilities, 0 to 1.
+
+    Raises
+    ------
+    UnusablePrediction
+        If it is anything else.
+    """
+    try:
+        reply = json.loads(text)
+    except ValueError as error:
+        raise UnusablePrediction(f"the model's reply is not JSON: {_excerpt(text)}") from error
+    values = reply.get("prediction") if isinstance(reply, dict) else reply
+    if not isinstance(values, list) or not all(_is_probability(value) for value in values):
+        raise UnusablePrediction(f"the model's reply holds no probabilities: {_excerpt(text)}")
+    if len(values) != class_count:
+        raise UnusablePrediction(
+            f"the model gives {len(values)} probabilities but the stack names {class_count} "
+            "classes: deploy the stack with the ClassNames the model was trained for"
+        )
+    if abs(math.fsum(values) - 1.0) > SUM_TOLERANCE:
+        raise UnusablePrediction(f"the model's probabilities do not add up to 1: {_excerpt(text)}")
+    return tuple(float(value) for value in values)
+
+
+def _is_probability(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0.0 <= value <= 1.0
+
+
+def _excerpt(text: bytes | str) -> str:
+    return repr(text[:200])

@@ -1,0 +1,62 @@
+"""The class names of a deployment and the loading bay each of them is sent to."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+
+def parse_class_names(text: str) -> tuple[str, ...]:
+    """Read class names in the order of their class indices.
+
+    Parameters
+    ----------
+    text
+        Comma-separated names, such as ``"bicycle,motorcycle"``. Space around a name is dropped.
+
+    Returns
+    -------
+    tuple of str
+        The names; the position of a name is its class index.
+
+    Raises
+    ------
+    ValueError
+        If a name is empty or stands twice, or there are fewer than two.
+    """
+    names = tuple(name.strip() for name in text.split(","))
+    if "" in names:
+        raise ValueError(f"class names {text!r} hold an empty name: write them as a,b,c")
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ValueError(f"class names {text!r} name {', '.join(repeated)} more than once")
+    if len(names) < 2:
+        raise ValueError(f"class names {text!r} are too few: a classifier needs two or more")
+    return names
+
+
+def parse_loading_bays(text: str) -> Mapping[str, str]:
+    """Read which loading bay serves which class.
+
+    Parameters
+    ----------
+    text
+        Comma-separated ``class=bay`` pairs, such as ``"bicycle=A,motorcycle=B"``, or nothing.
+
+    Returns
+    -------
+    mapping of str to str
+        Bay by class name. A class that is not named has no bay.
+
+    Raises
+    ------
+    ValueError
+        If a pair has no ``=``, an empty side, or a class that was named before.
+    """
+    bays: dict[str, str] = {}
+    for pair in filter(None, (part.strip() for part in text.split(","))):
+        name, separator, bay = (part.strip() for part in pair.partition("="))
+        if not (name and separator and bay):
+            raise ValueError(f"loading bay {pair!r} is not of the form class=bay")
+        if name in bays:
+            raise ValueError(f"loading bays {text!r} name {name} more than once")
+        bays[name] = bay
+    return MappingProxyType(bays)

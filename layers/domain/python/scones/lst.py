@@ -1,0 +1,125 @@
+"""The LST format: which photo has which class.
+
+One line a photo, three fields separated by a tab: a unique index, the index of the class
+counted from 0, and the path of the photo relative to its channel. It is what SageMaker's
+built-in image-classification algorithm reads from its ``train_lst`` and ``validation_lst``
+channels (https://docs.aws.amazon.com/sagemaker/latest/dg/image-classification.html).
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+_FORBIDDEN = {"\t": "a tab", "\n": "a newline", "\r": "a carriage return", "\0": "a null"}
+
+
+class LstError(ValueError):
+    """A list, or an entry of one, that breaks the format; the message says where and how."""
+
+
+@dataclass(frozen=True, slots=True)
+class LstEntry:
+    """One photo of a list.
+
+    Parameters
+    ----------
+    index
+        Unique in its list, 0 or more.
+    class_index
+        Index of the photo's class, from 0.
+    path
+        Where the photo is, relative to the channel, with ``/`` between the parts. Any
+        character but tab, newline, carriage return and null.
+
+    Raises
+    ------
+    LstError
+        If a value can't be written to a list.
+    """
+
+    index: int
+    class_index: int
+    path: str
+
+    def __post_init__(self) -> None:
+        if self.index < 0:
+            raise LstError(f"the index is {self.index}: it must be 0 or more")
+        if self.class_index < 0:
+            raise LstError(f"the class index is {self.class_index}: it must be 0 or more")
+        _check_path(self.path)
+
+
+def _check_path(path: str) -> None:
+    for character, name in _FORBIDDEN.items():
+        if character in path:
+            raise LstError(f"the path {path!r} holds {name}: rename the photo")
+    if not path.strip():
+        raise LstError("the path is empty")
+    parts = PurePosixPath(path)
+    if parts.is_absolute() or ".." in parts.parts:
+        raise LstError(f"the path {path!r} leaves its channel: it must be relative, without ..")
+
+
+def read(lines: Iterable[str]) -> Iterator[LstEntry]:
+    """Read a list line by line.
+
+    Parameters
+    ----------
+    lines
+        Lines of a list, with or without their line ends, such as an open text file.
+
+    Yields
+    ------
+    LstEntry
+        The entries, in the order of the lines.
+
+    Raises
+    ------
+    LstError
+        At the first line that breaks the format or repeats an index; names the line.
+    """
+    first_line_of: dict[int, int] = {}
+    for number, line in enumerate(lines, start=1):
+        try:
+            entry = _entry(line.removesuffix("\n").removesuffix("\r"))
+        except LstError as error:
+            raise LstError(f"line {number}: {error}") from None
+        if entry.index in first_line_of:
+            first = first_line_of[entry.index]
+            raise LstError(f"line {number}: the index {entry.index} is that of line {first} too")
+        first_line_of[entry.index] = number
+        yield entry
+
+
+def _entry(line: str) -> LstEntry:
+    fields = line.split("\t")
+    if len(fields) != 3:
+        raise LstError(
+            f"{len(fields)} tab-separated fields where there must be 3 "
+            f"(index, class index, path): {line!r}"
+        )
+    index, class_index, path = fields
+    return LstEntry(_whole("index", index), _whole("class index", class_index), path)
+
+
+def _whole(name: str, text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise LstError(f"the {name} {text!r} is not a whole number of 0 or more")
+    return int(text)
+
+
+def write(entries: Iterable[LstEntry]) -> Iterator[str]:
+    r"""Write a list line by line, holding one line at a time.
+
+    Parameters
+    ----------
+    entries
+        What to list; their indices must be unique.
+
+    Yields
+    ------
+    str
+        One line an entry, each with its ``\n``.
+    """
+    for entry in entries:
+        yield f"{entry.index}\t{entry.class_index}\t{entry.path}\n"

@@ -1,0 +1,158 @@
+"""From a photo in S3 to the picture a model takes, small enough for a state machine's state."""
+
+import base64
+from typing import TYPE_CHECKING, Any, Literal
+
+from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import BaseModel, ConfigDict, Field
+from urllib3.exceptions import HTTPError
+
+from scones.photos import ImageShape, UnusablePhoto, encode, prepare
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+MAX_PICTURE_BYTES = 184_000
+"""Largest encoded picture: with base64 and Lambda's envelope it stays under the 262,144 bytes
+that a Step Functions state may hold."""
+
+
+class StorageBusy(Exception):
+    """S3 can't give the photo now: try again."""
+
+
+class StorageRefused(Exception):
+    """S3 does not let us read the photo; the message says what to mend."""
+
+
+class PhotoReference(BaseModel):
+    """One version of one S3 object, as its "Object Created" event names it.
+
+    Attributes
+    ----------
+    bucket, key
+        Where it is; the key as it is, not URL-encoded.
+    version_id
+        Which version; None in a bucket without versioning.
+    etag
+        Its entity tag, without quotes.
+    size
+        Its size in bytes.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    bucket: str
+    key: str
+    version_id: str | None = None
+    etag: str
+    size: int = Field(ge=0)
+
+
+class Picture(BaseModel):
+    """A photo as the model takes it: its type (``image/png``, ``image/jpeg``) and base64 data."""
+
+    content_type: str
+    data: str
+
+    def decoded(self) -> bytes:
+        """Return the encoded picture's bytes."""
+        return base64.b64decode(self.data, validate=True)
+
+
+class Serialized(BaseModel):
+    """A photo that can be classified."""
+
+    outcome: Literal["serialized"] = "serialized"
+    picture: Picture
+
+
+class Reason(BaseModel):
+    """Why a photo can't be used: a code for programs, a message for people."""
+
+    code: str
+    message: str
+
+
+class Rejected(BaseModel):
+    """A photo that can't be classified, whoever tries."""
+
+    outcome: Literal["rejected"] = "rejected"
+    reason: Reason
+
+
+def serialize(
+    client: "S3Client", photo: PhotoReference, shape: ImageShape, max_photo_bytes: int
+) -> Serialized | Rejected:
+    """Download a photo and bring it to the model's shape.
+
+    Parameters
+    ----------
+    client
+        An S3 client.
+    photo
+        The photo.
+    shape
+        The model's picture shape.
+    max_photo_bytes
+        Size in bytes over which a photo is rejected without downloading it.
+
+    Returns
+    -------
+    Serialized or Rejected
+        Rejected is an outcome: the photo is too large, gone, or no usable picture.
+
+    Raises
+    ------
+    StorageBusy
+        For faults of S3 and of the network, which pass.
+    StorageRefused
+        If the photo may not be read.
+    """
+    if photo.size > max_photo_bytes:
+        return _rejected(
+            "too_large",
+            f"the photo has {photo.size:,} bytes and the limit is {max_photo_bytes:,}: "
+            "upload a smaller one",
+        )
+    try:
+        data = _download(client, photo)
+        encoded = encode(prepare(data, shape), MAX_PICTURE_BYTES)
+    except UnusablePhoto as error:
+        return _rejected(error.code, str(error))
+    except ClientError as error:
+        return _rejected(*_gone(error))
+    except (BotoCoreError, HTTPError) as error:
+        raise StorageBusy(f"the photo could not be downloaded: {error}") from error
+    return Serialized(
+        picture=Picture(
+            content_type=encoded.content_type, data=base64.b64encode(encoded.data).decode("ascii")
+        )
+    )
+
+
+def _download(client: "S3Client", photo: PhotoReference) -> bytes:
+    which: dict[str, Any] = (
+        {"VersionId": photo.version_id} if photo.version_id else {"IfMatch": f'"{photo.etag}"'}
+    )
+    return client.get_object(Bucket=photo.bucket, Key=photo.key, **which)["Body"].read()
+
+
+def _gone(error: ClientError) -> tuple[str, str]:
+    """Say why an object is not there any more; everything else S3 says is a fault."""
+    code = error.response["Error"]["Code"]
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
+    if code in {"NoSuchKey", "NoSuchVersion", "MethodNotAllowed"}:
+        return "gone", "the photo was deleted before it could be read: upload it again"
+    if code == "PreconditionFailed":
+        return "replaced", "the photo was replaced by a newer upload before it could be read"
+    if status >= 500 or code == "SlowDown":
+        raise StorageBusy(f"S3 can't give the photo now: {error}") from error
+    raise StorageRefused(
+        f"S3 does not let the photo be read; check the permissions of the function's role, of the "
+        f"key it is encrypted with, and that it is not archived: {error}"
+    ) from error
+
+
+def _rejected(code: str, message: str) -> Rejected:
+    return Rejected(reason=Reason(code=code, message=message))

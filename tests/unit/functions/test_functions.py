@@ -1,0 +1,122 @@
+"""Each function takes the event of events/ and answers what the machine expects."""
+
+import base64
+import io
+import json
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+from PIL import Image
+from pydantic import ValidationError
+
+Load = Callable[..., ModuleType]
+Event = Callable[[str], Any]
+
+
+def test_serialize(load: Load, event: Event, context: Any) -> None:
+    photo = event("serialize")
+    s3 = boto3.client("s3")
+    s3.create_bucket(Bucket=photo["bucket"])
+    s3.put_bucket_versioning(Bucket=photo["bucket"], VersioningConfiguration={"Status": "Enabled"})
+    buffer = io.BytesIO()
+    Image.new("RGB", (640, 480), (0, 128, 0)).save(buffer, "JPEG")
+    stored = s3.put_object(Bucket=photo["bucket"], Key=photo["key"], Body=buffer.getvalue())
+    photo["version_id"] = stored["VersionId"]
+    function = load("serialize", IMAGE_SHAPE="3,32,32", MAX_PHOTO_BYTES="20971520")
+
+    answer = function.handler(photo, context)
+
+    assert answer["outcome"] == "serialized"
+    assert answer["picture"]["content_type"] == "image/png"
+    json.dumps(answer)
+
+
+def test_serialize_refuses_a_malformed_event(load: Load, context: Any) -> None:
+    function = load("serialize", IMAGE_SHAPE="3,32,32", MAX_PHOTO_BYTES="20971520")
+
+    with pytest.raises(ValidationError, match="bucket"):
+        function.handler({"key": "a"}, context)
+
+
+def test_classify(load: Load, event: Event, context: Any) -> None:
+    function = load("classify", ENDPOINT_NAME="scones", CLASS_NAMES="bicycle,motorcycle")
+    with Stubber(function.sagemaker) as stubber:
+        stubber.add_response(
+            "invoke_endpoint",
+            {"Body": io.BytesIO(b"[0.98, 0.02]"), "InvokedProductionVariant": "main"},
+            {
+                "EndpointName": "scones",
+                "Body": base64.b64decode(event("classify")["data"]),
+                "ContentType": "image/png",
+                "Accept": "application/json",
+            },
+        )
+        answer = function.handler(event("classify"), context)
+
+    assert answer == {"probabilities": [0.98, 0.02], "endpoint": "scones", "variant": "main"}
+
+
+def test_classify_does_not_retry_by_itself(load: Load) -> None:
+    function = load("classify", ENDPOINT_NAME="scones", CLASS_NAMES="bicycle,motorcycle")
+
+    assert function.sagemaker.meta.config.retries["total_max_attempts"] == 1
+
+
+@pytest.fixture
+def threshold(load: Load) -> ModuleType:
+    return load(
+        "threshold",
+        CLASS_NAMES="bicycle,motorcycle",
+        LOADING_BAYS="bicycle=A",
+        THRESHOLD_PARAMETER="/scones/threshold",
+    )
+
+
+def set_threshold(value: str) -> None:
+    boto3.client("ssm").put_parameter(
+        Name="/scones/threshold", Value=value, Type="String", Overwrite=True
+    )
+
+
+def test_threshold(threshold: ModuleType, event: Event, context: Any) -> None:
+    set_threshold("0.93")
+
+    answer = threshold.handler(event("threshold"), context)
+
+    assert answer["label"] == "bicycle"
+    assert answer["threshold"] == 0.93
+    assert answer["loading_bay"] == "A"
+
+
+def test_threshold_fails_by_name_below_it(threshold: ModuleType, context: Any) -> None:
+    set_threshold("0.93")
+
+    with pytest.raises(Exception, match="probabilities") as caught:
+        threshold.handler({"probabilities": [0.5, 0.5]}, context)
+
+    assert type(caught.value).__name__ == "ConfidenceBelowThreshold"
+
+
+def test_threshold_is_cached(threshold: ModuleType, event: Event, context: Any) -> None:
+    set_threshold("0.93")
+    threshold.handler(event("threshold"), context)
+    set_threshold("0.99")
+
+    assert threshold.handler(event("threshold"), context)["threshold"] == 0.93
+
+    threshold.parameters.clear_cache()
+    with pytest.raises(Exception, match=r"0\.99"):
+        threshold.handler(event("threshold"), context)
+
+
+def test_threshold_names_a_value_that_is_none(
+    threshold: ModuleType, event: Event, context: Any
+) -> None:
+    set_threshold("high")
+
+    with pytest.raises(ValueError, match="'high' is not a number from 0 to 1"):
+        threshold.handler(event("threshold"), context)

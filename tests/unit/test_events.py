@@ -1,0 +1,54 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from pydantic import ValidationError
+
+from scones.events import PhotoDecided
+
+ROOT = Path(__file__).parents[2]
+SCHEMA = ROOT / "docs" / "photo-decided.v1.schema.json"
+
+
+@pytest.fixture
+def detail() -> Any:
+    """The example of docs/events.md."""
+    text = (ROOT / "docs" / "events.md").read_text("utf-8")
+    example = text.split("```json\n", 1)[1].split("```", 1)[0]
+    return json.loads(example)["detail"]
+
+
+def test_published_schema_is_that_of_the_model() -> None:
+    """To write it anew: python -m scones.events > docs/photo-decided.v1.schema.json."""
+    assert json.loads(SCHEMA.read_text("utf-8")) == PhotoDecided.model_json_schema()
+
+
+def test_example_of_the_documentation_is_valid(detail: Any) -> None:
+    Draft202012Validator(json.loads(SCHEMA.read_text("utf-8"))).validate(detail)
+
+    assert PhotoDecided.model_validate(detail).label == "bicycle"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("version", "2"), ("status", "maybe"), ("confidence", 1.1), ("photo", None)],
+)
+def test_other_details_are_no_events(detail: Any, field: str, value: object) -> None:
+    with pytest.raises(ValidationError, match=field):
+        PhotoDecided.model_validate(detail | {field: value})
+
+
+def test_a_field_that_a_later_minor_change_adds_is_no_error(detail: Any) -> None:
+    Draft202012Validator(json.loads(SCHEMA.read_text("utf-8"))).validate(detail | {"extra": 1})
+
+    assert PhotoDecided.model_validate(detail | {"extra": 1}).status == "classified"
+
+
+@pytest.mark.parametrize("field", list(PhotoDecided.model_fields))
+def test_every_field_is_always_there(detail: Any, field: str) -> None:
+    del detail[field]
+
+    with pytest.raises(ValidationError, match=field):
+        PhotoDecided.model_validate(detail)
