@@ -1,0 +1,263 @@
+"""What the template promises: private storage, undelivered events kept, least privilege."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from samcli.yamlhelper import yaml_parse
+from samtranslator.translator.transform import transform
+
+from scones.photos import ImageShape
+from scones.settings import ClassifySettings, SerializeSettings, ThresholdSettings
+
+ROOT = Path(__file__).parents[3]
+
+
+class _NoManagedPolicies:
+    def load(self) -> dict[str, str]:
+        return {}
+
+
+@pytest.fixture(scope="module")
+def source() -> Any:
+    return yaml_parse((ROOT / "template.yaml").read_text("utf-8"))
+
+
+@pytest.fixture(scope="module")
+def resources() -> Any:
+    """The resources as SAM's own transform makes them for CloudFormation."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    template = yaml_parse((ROOT / "template.yaml").read_text("utf-8"))
+    for resource in template["Resources"].values():
+        for name in ("CodeUri", "ContentUri", "DefinitionUri"):
+            if name in resource["Properties"]:
+                resource["Properties"][name] = "s3://bucket/key"
+    translated = transform(template, {}, _NoManagedPolicies())
+    patch.undo()
+    return translated["Resources"]
+
+
+def of_type(resources: Any, kind: str) -> dict[str, Any]:
+    found = {name: item for name, item in resources.items() if item["Type"] == kind}
+    assert found, f"there is no {kind}"
+    return {name: item["Properties"] for name, item in found.items()}
+
+
+def statements(resources: Any) -> list[tuple[str, Any]]:
+    return [
+        (name, statement)
+        for name, role in of_type(resources, "AWS::IAM::Role").items()
+        for policy in role.get("Policies", [])
+        for statement in policy["PolicyDocument"]["Statement"]
+    ]
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def test_every_parameter_is_grouped_and_labelled(source: Any) -> None:
+    interface = source["Metadata"]["AWS::CloudFormation::Interface"]
+    grouped = [name for group in interface["ParameterGroups"] for name in group["Parameters"]]
+
+    assert sorted(grouped) == sorted(source["Parameters"])
+    assert set(interface["ParameterLabels"]) == set(source["Parameters"])
+
+
+def test_buckets_are_private_encrypted_and_take_tls_only(resources: Any) -> None:
+    policies = of_type(resources, "AWS::S3::BucketPolicy").values()
+    for name, bucket in of_type(resources, "AWS::S3::Bucket").items():
+        assert all(bucket["PublicAccessBlockConfiguration"].values())
+        assert bucket["BucketEncryption"]
+        assert bucket["LifecycleConfiguration"]["Rules"]
+        denied = [
+            statement
+            for policy in policies
+            if policy["Bucket"] == {"Ref": name}
+            for statement in policy["PolicyDocument"]["Statement"]
+        ]
+        assert denied == [
+            {
+                "Sid": "TlsOnly",
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": "s3:*",
+                "Resource": [
+                    {"Fn::GetAtt": [name, "Arn"]},
+                    {"Fn::Sub": f"${{{name}.Arn}}/*"},
+                ],
+                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+            }
+        ]
+
+
+def test_rule_starts_only_on_photos_of_this_bucket(resources: Any) -> None:
+    (rule,) = of_type(resources, "AWS::Events::Rule").values()
+
+    assert rule["EventPattern"] == {
+        "source": ["aws.s3"],
+        "detail-type": ["Object Created"],
+        "detail": {
+            "bucket": {"name": [{"Ref": "PhotosBucket"}]},
+            "object": {"key": [{"prefix": "incoming/"}], "size": [{"numeric": [">", 0]}]},
+        },
+    }
+
+
+def test_undelivered_events_are_retried_and_kept(resources: Any) -> None:
+    (rule,) = of_type(resources, "AWS::Events::Rule").values()
+    (target,) = rule["Targets"]
+    (queue,) = of_type(resources, "AWS::SQS::Queue").values()
+    (policy,) = of_type(resources, "AWS::SQS::QueuePolicy").values()
+    (statement,) = policy["PolicyDocument"]["Statement"]
+
+    assert target["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["UndeliveredEvents", "Arn"]}}
+    assert target["RetryPolicy"]["MaximumRetryAttempts"] > 0
+    assert queue["MessageRetentionPeriod"] == 14 * 24 * 3600
+    assert statement["Principal"] == {"Service": "events.amazonaws.com"}
+    assert statement["Action"] == "sqs:SendMessage"
+    (name,) = of_type(resources, "AWS::Events::Rule")
+    assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": [name, "Arn"]}}}
+
+
+def test_functions_log_to_groups_that_forget(resources: Any) -> None:
+    groups = of_type(resources, "AWS::Logs::LogGroup")
+    for function in of_type(resources, "AWS::Lambda::Function").values():
+        assert function["LoggingConfig"]["LogGroup"]["Ref"] in groups
+        assert function["LoggingConfig"]["ApplicationLogLevel"] == {"Ref": "LogLevel"}
+        assert function["TracingConfig"] == {"Mode": "Active"}
+    assert all(group["RetentionInDays"] for group in groups.values())
+
+
+def test_machine_is_express_logged_and_traced(resources: Any) -> None:
+    (machine,) = of_type(resources, "AWS::StepFunctions::StateMachine").values()
+
+    assert machine["StateMachineType"] == "EXPRESS"
+    assert machine["LoggingConfiguration"]["Level"] == "ALL"
+    assert machine["LoggingConfiguration"]["IncludeExecutionData"] == {"Ref": "LogExecutionData"}
+    assert machine["TracingConfiguration"] == {"Enabled": True}
+
+
+WITHOUT_RESOURCES = {"DeliverLogs", "WriteMetrics", "LogInToRegistries"}
+"""Statements on actions that AWS gives no resource-level permissions for."""
+
+
+def test_no_permission_on_everything(resources: Any) -> None:
+    for name, statement in statements(resources):
+        assert not [action for action in listed(statement["Action"]) if "*" in action], name
+        if "*" in listed(statement["Resource"]):
+            assert statement["Sid"] in WITHOUT_RESOURCES
+
+
+def test_machine_may_do_exactly_what_its_states_do(resources: Any) -> None:
+    definition = json.loads((ROOT / "statemachine" / "classify.asl.json").read_text("utf-8"))
+    done = {
+        state["Resource"].removeprefix("arn:aws:states:::")
+        for state in definition["States"].values()
+        if state["Type"] == "Task"
+    }
+    allowed = {
+        action
+        for name, statement in statements(resources)
+        if name == "ClassifyStateMachineRole" and statement["Sid"] != "DeliverLogs"
+        for action in listed(statement["Action"])
+    }
+
+    as_actions = {"lambda:invoke": "lambda:InvokeFunction"}
+    assert allowed == {
+        as_actions.get(name, re.sub(r":(\w)", lambda found: ":" + found[1].upper(), name))
+        for name in done
+    }
+
+
+def test_layers_and_functions_fit_the_settings(source: Any) -> None:
+    defaults = {name: item.get("Default") for name, item in source["Parameters"].items()}
+
+    def environment(function: str) -> dict[str, str]:
+        variables = source["Resources"][function]["Properties"]["Environment"]["Variables"]
+        return {
+            name: str(defaults.get(value["Ref"], value["Ref"])) for name, value in variables.items()
+        }
+
+    serialize = SerializeSettings.read(environment("SerializeFunction"))
+    assert serialize.max_photo_bytes == 20 * 1024 * 1024
+    assert serialize.image_shape == ImageShape.parse("3,32,32")
+    assert ClassifySettings.read(environment("ClassifyFunction")).class_names[0] == "bicycle"
+    assert ThresholdSettings.read(environment("ThresholdFunction")).loading_bays["bicycle"] == "A"
+
+
+@pytest.mark.parametrize(
+    ("parameter", "good", "bad"),
+    [
+        ("ImageShape", ["3,32,32", "3,300,200", "3,512,512"], ["1,32,32", "3,8,32", "3,513,32"]),
+        ("EndpointName", ["scones", "a-b"], ["Scones", "-a", "a_b", ""]),
+        ("ClassNames", ["a,b", "new bike,van"], ["a", "a,", "", "a, ,b", "a, b"]),
+        ("LoadingBays", ["", "a=1", "a=1,b c=2"], ["a", "a=", "a=1,", "a= ", "a =1"]),
+        ("MaxPhotoBytes", ["1", "20971520"], ["0", "2e7", "1.5", "", "100000000"]),
+        ("NotificationPhone", ["", "+12065550100"], ["0123", "+0123"]),
+    ],
+)
+def test_parameters_take_what_makes_sense(
+    source: Any, parameter: str, good: list[str], bad: list[str]
+) -> None:
+    pattern = re.compile(source["Parameters"][parameter]["AllowedPattern"])
+
+    assert [value for value in good if not pattern.fullmatch(value)] == []
+    assert [value for value in bad if pattern.fullmatch(value)] == []
+
+
+def test_an_event_for_every_function_and_machine(source: Any) -> None:
+    kinds = {"AWS::Serverless::Function", "AWS::Serverless::StateMachine"}
+    names = {name for name, item in source["Resources"].items() if item["Type"] in kinds}
+    event_of = {
+        "SerializeFunction": "serialize",
+        "ClassifyFunction": "classify",
+        "ThresholdFunction": "threshold",
+        "ClassifyStateMachine": "photo-uploaded",
+    }
+
+    assert names == set(event_of)
+    for name in event_of.values():
+        assert json.loads((ROOT / "events" / f"{name}.json").read_text("utf-8"))
+
+
+def test_an_execution_ends_in_time_however_often_it_retries(source: Any) -> None:
+    """Express executions end after 5 minutes; one cut off there would leave no record."""
+    definition = json.loads((ROOT / "statemachine" / "classify.asl.json").read_text("utf-8"))
+    timeout = source["Globals"]["Function"]["Timeout"]
+    longest = 0.0
+    for name in ("Serialize", "Classify", "Threshold"):
+        function = source["Resources"][f"{name}Function"]["Properties"]
+        longest += slowest(definition["States"][name], function.get("Timeout", timeout))
+    for name in (
+        "Record Decision",
+        "Publish Event",
+        "Mark Announced",
+        "Keep Event",
+        "Notify Reviewers",
+    ):
+        longest += slowest(definition["States"][name], 1)
+
+    assert longest < definition["TimeoutSeconds"] <= 300
+
+
+def slowest(state: Any, timeout: float) -> float:
+    """Seconds of a state whose every attempt and every wait takes as long as it can.
+
+    A throttled attempt takes no time, only the wait after it.
+    """
+    seconds = timeout
+    for retrier in state["Retry"]:
+        waits = [
+            min(
+                retrier.get("IntervalSeconds", 1) * retrier.get("BackoffRate", 2) ** attempt,
+                retrier.get("MaxDelaySeconds", 300),
+            )
+            for attempt in range(retrier["MaxAttempts"])
+        ]
+        attempt_costs = "Lambda.TooManyRequestsException" not in retrier["ErrorEquals"]
+        seconds += sum(waits) + attempt_costs * timeout * len(waits)
+    return seconds

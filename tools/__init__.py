@@ -1,0 +1,1 @@
+"""Checks that a person or `make lint` runs on the tree."""

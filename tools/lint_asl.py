@@ -1,0 +1,195 @@
+"""Lint the state machines as CloudFormation gets them.
+
+cfn-lint does not look into ``AWS::Serverless::StateMachine``, so each definition is put, with its
+substitutions, into the ``AWS::StepFunctions::StateMachine`` that SAM makes of it. What cfn-lint
+leaves out is checked here: that every transition has a target and every state is reached, that
+every JSONata expression parses, and that every placeholder is substituted.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from cfnlint.api import ManualArgs, lint
+from jsonata import Jsonata
+from samcli.yamlhelper import yaml_parse
+
+REGION = "us-east-1"
+_EXPRESSION = re.compile(r"^\{%(.*)%\}$", re.DOTALL)
+_VARIABLE = re.compile(r"\$([A-Za-z_]\w*)")
+_BOUND = re.compile(r"\$([A-Za-z_]\w*)\s*:=")
+_PARAMETERS = re.compile(r"function\(([^)]*)\)")
+# https://docs.aws.amazon.com/step-functions/latest/dg/transforming-data.html: Step Functions adds
+# these to JSONata's functions, and takes $eval away.
+_ADDED = {"states", "partition", "range", "hash", "random", "uuid", "parse"}
+_KNOWN = (set(Jsonata.static_frame.bindings) | _ADDED) - {"eval"}
+_PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
+
+
+def lint_template(template: Path) -> list[str]:
+    """Lint every state machine of a SAM template.
+
+    Parameters
+    ----------
+    template
+        The SAM template; ``DefinitionUri`` is relative to its folder.
+
+    Returns
+    -------
+    list of str
+        One line for each finding; none if all is well.
+    """
+    resources = yaml_parse(template.read_text(encoding="utf-8"))["Resources"]
+    findings: list[str] = []
+    for name, resource in resources.items():
+        if resource["Type"] != "AWS::Serverless::StateMachine":
+            continue
+        properties = resource["Properties"]
+        source = template.parent / properties["DefinitionUri"]
+        text = source.read_text(encoding="utf-8")
+        given = set(properties.get("DefinitionSubstitutions", {}))
+        kind = properties.get("Type", "STANDARD")
+        findings += [f"{name}: {finding}" for finding in lint_definition(text, given, kind)]
+    return findings
+
+
+def lint_definition(text: str, substitutions: set[str], kind: str) -> list[str]:
+    """Lint one definition.
+
+    Parameters
+    ----------
+    text
+        The definition, JSON.
+    substitutions
+        Names that are substituted in it.
+    kind
+        ``STANDARD`` or ``EXPRESS``.
+
+    Returns
+    -------
+    list of str
+        One line for each finding.
+    """
+    try:
+        definition = json.loads(text)
+    except ValueError as error:
+        return [f"not JSON: {error}"]
+    return [
+        *_lint_substitutions(text, substitutions),
+        *_lint_transitions(definition, "$"),
+        *_lint_expressions(definition),
+        *_lint_with_cfn_lint(definition, substitutions, kind),
+    ]
+
+
+def _lint_substitutions(text: str, substitutions: set[str]) -> list[str]:
+    used = set(_PLACEHOLDER.findall(text))
+    return [
+        *(f"${{{name}}} is not substituted" for name in sorted(used - substitutions)),
+        *(f"substitution {name} is not used" for name in sorted(substitutions - used)),
+    ]
+
+
+def _lint_transitions(machine: dict[str, Any], where: str) -> Iterator[str]:
+    """Walk from the first state, and compare where that leads with the states there are."""
+    states = machine.get("States", {})
+    reached: set[str] = set()
+    ahead = [machine.get("StartAt", "")] if states else []
+    while ahead:
+        name = ahead.pop()
+        if name not in reached and name in states:
+            ahead += _next_states(states[name])
+        reached.add(name)
+    yield from (f"{where}: there is no state {name!r} to go to" for name in reached - states.keys())
+    yield from (f"{where}: state {name!r} is never reached" for name in states.keys() - reached)
+    for name, state in states.items():
+        inner = [*state.get("Branches", []), state.get("ItemProcessor", {})]
+        for index, sub_machine in enumerate(inner):
+            yield from _lint_transitions(sub_machine, f"{where}.{name}[{index}]")
+
+
+def _next_states(state: dict[str, Any]) -> list[str]:
+    rules = [state, *state.get("Catch", []), *state.get("Choices", [])]
+    return [rule[field] for rule in rules for field in ("Next", "Default") if field in rule]
+
+
+def _lint_expressions(definition: Any) -> list[str]:
+    findings: list[str] = []
+    assigned = _assigned(definition)
+    for where, value in _strings(definition, "$"):
+        found = _EXPRESSION.match(value)
+        if found:
+            findings += _lint_expression(found[1], where, assigned)
+        elif "{%" in value or "%}" in value:
+            findings.append(f"{where}: an expression must be the whole string: {value}")
+    return findings
+
+
+def _lint_expression(text: str, where: str, assigned: set[str]) -> list[str]:
+    try:
+        Jsonata(text)
+    except Exception as error:  # the parser raises many kinds
+        return [f"{where}: not JSONata: {error}"]
+    parameters = {name for group in _PARAMETERS.findall(text) for name in _VARIABLE.findall(group)}
+    known = _KNOWN | assigned | parameters | set(_BOUND.findall(text))
+    return [
+        f"{where}: ${name} is assigned nowhere"
+        for name in sorted(set(_VARIABLE.findall(text)) - known)
+    ]
+
+
+def _assigned(value: Any) -> set[str]:
+    """Return the names of all variables that are assigned anywhere in a definition."""
+    if isinstance(value, list):
+        return set().union(*map(_assigned, value))
+    if not isinstance(value, dict):
+        return set()
+    own = set(value["Assign"]) if isinstance(value.get("Assign"), dict) else set()
+    return own.union(*map(_assigned, value.values()))
+
+
+def _strings(value: Any, where: str) -> Iterator[tuple[str, str]]:
+    """Yield every string in a JSON value with its place."""
+    if isinstance(value, str):
+        yield where, value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _strings(inner, f"{where}.{key}")
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _strings(inner, f"{where}[{index}]")
+
+
+def _lint_with_cfn_lint(definition: Any, substitutions: set[str], kind: str) -> list[str]:
+    template = {
+        "AWSTemplateFormatVersion": "2010-09-09",
+        "Resources": {
+            "StateMachine": {
+                "Type": "AWS::StepFunctions::StateMachine",
+                "Properties": {
+                    "RoleArn": f"arn:aws:iam::123456789012:role/{REGION}",
+                    "StateMachineType": kind,
+                    "Definition": definition,
+                    "DefinitionSubstitutions": dict.fromkeys(sorted(substitutions), "value"),
+                },
+            }
+        },
+    }
+    matches = lint(json.dumps(template), config=ManualArgs(regions=[REGION]))
+    return [f"{match.rule.id} {match.message}" for match in matches]
+
+
+def main() -> int:
+    """Lint the template that is named, or template.yaml; exit code 1 with findings."""
+    template = Path(sys.argv[1] if len(sys.argv) > 1 else "template.yaml")
+    findings = lint_template(template)
+    for finding in findings:
+        print(finding)
+    return 1 if findings else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
