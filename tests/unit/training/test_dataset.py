@@ -1,0 +1,182 @@
+import os
+import resource
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.unit.training.jobs import Job, picture
+from training import dataset, hyperparameters
+from training.errors import BadInput
+
+
+def load(job: Job) -> tuple[dataset.Pictures, dataset.Pictures]:
+    return dataset.load(job.paths.data, hyperparameters.parse(job.hyperparameters))
+
+
+def test_pictures_come_in_the_order_of_the_list(small_job: Job) -> None:
+    train, validation = load(small_job)
+
+    assert train.labels.tolist() == [0] * 12 + [1] * 12 + [2] * 12
+    assert train.pixels.shape == (36, 16, 24, 3)
+    np.testing.assert_array_equal(train.pixels[13], np.asarray(picture(1, 1)))
+    assert len(validation) == 12
+
+
+def test_stray_files_are_left_alone(small_job: Job) -> None:
+    for folder in ("train", "train_lst"):
+        for name in (".DS_Store", "Thumbs.db", "._train.lst"):
+            (small_job.paths.data / folder / name).write_bytes(b"\0")
+
+    train, _ = load(small_job)
+
+    assert len(train) == 36
+
+
+def lines_of(job: Job, part: str) -> list[str]:
+    return job.list_of(part).read_text(encoding="utf-8").splitlines()
+
+
+def write_lines(job: Job, part: str, lines: list[str]) -> None:
+    job.list_of(part).write_text("\n".join(lines), encoding="utf-8")
+
+
+def test_a_photo_that_is_none_is_named(small_job: Job) -> None:
+    photo = small_job.paths.data / "validation" / "class 1 [ü]" / "photo (2).png"
+    photo.write_bytes(b"not a photo")
+
+    with pytest.raises(
+        BadInput, match=r"'class 1 \[ü\]/photo \(2\).png' of the channel validation"
+    ):
+        load(small_job)
+
+
+def test_a_photo_that_is_missing_is_named(small_job: Job) -> None:
+    (small_job.paths.data / "train" / "class 0 [ü]" / "photo (3).png").unlink()
+
+    with pytest.raises(BadInput, match=r"photo \(3\).png' is in train_lst but can't be read"):
+        load(small_job)
+
+
+@pytest.mark.parametrize("channel", ["train", "train_lst", "validation", "validation_lst"])
+def test_a_missing_channel_is_named(small_job: Job, channel: str) -> None:
+    folder = small_job.paths.data / channel
+    folder.rename(folder.with_name("other"))
+
+    with pytest.raises(BadInput, match=f"no channel {channel}:"):
+        load(small_job)
+
+
+def test_two_lists_in_a_channel_are_refused(small_job: Job) -> None:
+    (small_job.paths.data / "train_lst" / "old.lst").touch()
+
+    with pytest.raises(BadInput, match=r"it holds old.lst, train.lst"):
+        load(small_job)
+
+
+def test_a_broken_line_is_named(small_job: Job) -> None:
+    write_lines(small_job, "train", [*lines_of(small_job, "train"), "36 0 a.png"])
+
+    with pytest.raises(BadInput, match=r"train_lst/train.lst, line 37: 1 tab-separated fields"):
+        load(small_job)
+
+
+def test_an_empty_list_is_refused(small_job: Job) -> None:
+    write_lines(small_job, "validation", [])
+
+    with pytest.raises(BadInput, match=r"validation.lst lists no photo"):
+        load(small_job)
+
+
+def test_a_list_that_is_not_utf_8_is_refused(small_job: Job) -> None:
+    small_job.list_of("train").write_bytes(b"0\t0\t\xff.png\n")
+
+    with pytest.raises(BadInput, match=r"train.lst is not UTF-8"):
+        load(small_job)
+
+
+@pytest.mark.parametrize("part", ["train", "validation"])
+def test_a_class_beyond_num_classes_is_refused(small_job: Job, part: str) -> None:
+    small_job.hyperparameters["num_classes"] = "2"
+    if part == "validation":
+        kept = [line for line in lines_of(small_job, "train") if "\t2\t" not in line]
+        write_lines(small_job, "train", kept)
+        small_job.hyperparameters["num_training_samples"] = str(len(kept))
+
+    with pytest.raises(BadInput, match=f"{part}_lst has the class index 2, but num_classes is 2"):
+        load(small_job)
+
+
+def test_a_class_without_photos_is_refused(small_job: Job) -> None:
+    small_job.hyperparameters["num_classes"] = "5"
+
+    with pytest.raises(
+        BadInput, match="num_classes is 5, but train_lst has no photo of class 3, 4"
+    ):
+        load(small_job)
+
+
+def test_another_number_of_photos_is_refused(small_job: Job) -> None:
+    small_job.hyperparameters["num_training_samples"] = "40"
+
+    with pytest.raises(BadInput, match="num_training_samples is 40, but train_lst lists 36"):
+        load(small_job)
+
+
+def test_fewer_photos_than_a_batch_are_refused(small_job: Job) -> None:
+    small_job.hyperparameters["mini_batch_size"] = "37"
+
+    with pytest.raises(BadInput, match="lists 36 photos, fewer than mini_batch_size 37"):
+        load(small_job)
+
+
+def test_nothing_is_left_behind(small_job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    scratch = small_job.paths.root / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+
+    load(small_job)
+
+    assert list(Path(scratch).iterdir()) == []
+
+
+@pytest.fixture
+def full_disk() -> Iterator[None]:
+    """No file can grow beyond 10,000 bytes, as on a disk with no more room."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+with_and_without_fallocate = pytest.mark.parametrize("fallocate", [True, False])
+
+
+@with_and_without_fallocate
+@pytest.mark.usefixtures("full_disk")
+def test_a_full_disk_is_told(
+    small_job: Job, monkeypatch: pytest.MonkeyPatch, fallocate: bool
+) -> None:
+    if not fallocate:
+        monkeypatch.delattr(os, "posix_fallocate", raising=False)
+
+    with pytest.raises(BadInput, match=r"need 4.15e-05 GB in .*: raise VolumeSizeInGB or"):
+        load(small_job)
+
+
+@with_and_without_fallocate
+def test_room_is_taken_before_it_is_needed(
+    monkeypatch: pytest.MonkeyPatch, fallocate: bool
+) -> None:
+    if not fallocate:
+        monkeypatch.delattr(os, "posix_fallocate", raising=False)
+    size = 2_500_000
+
+    with tempfile.TemporaryFile() as file:
+        dataset._reserve(file, size)
+
+        taken = os.fstat(file.fileno())
+        assert taken.st_size == size
+        assert taken.st_blocks * 512 >= size

@@ -1,0 +1,201 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scones.photos import ImageShape
+from training.errors import BadInput
+from training.hyperparameters import INCREMENTAL_RATE, LAYERS, Hyperparameters, parse
+
+REQUIRED = {"num_classes": "2", "num_training_samples": "100"}
+
+PUBLISHED = {
+    "num_classes": "2",
+    "num_training_samples": "100",
+    "augmentation_type": "crop_color_transform",
+    "beta_1": "0.9",
+    "beta_2": "0.999",
+    "checkpoint_frequency": "5",
+    "early_stopping": "True",
+    "early_stopping_min_epochs": "10",
+    "early_stopping_patience": "5",
+    "early_stopping_tolerance": "0.0",
+    "epochs": "30",
+    "eps": "1e-8",
+    "gamma": "0.9",
+    "image_shape": "3, 224, 224",
+    "kv_store": "dist_sync",
+    "learning_rate": "0.1",
+    "lr_scheduler_factor": "0.1",
+    "lr_scheduler_step": "10, 20",
+    "mini_batch_size": "32",
+    "momentum": "0.9",
+    "multi_label": "0",
+    "num_layers": "18",
+    "optimizer": "sgd",
+    "precision_dtype": "float32",
+    "resize": "256",
+    "top_k": "2",
+    "use_pretrained_model": "1",
+    "use_weighted_loss": "0",
+    "weight_decay": "0.0001",
+}
+"""Every name of the built-in algorithm's documentation, with a value of its examples."""
+
+
+def test_every_published_name_is_taken() -> None:
+    parsed = parse(PUBLISHED)
+
+    assert parsed.image_shape == ImageShape.parse("3,224,224")
+    assert parsed.lr_scheduler_step == (10, 20)
+    assert parsed.early_stopping
+
+
+def test_what_has_no_effect_is_known() -> None:
+    assert parse(PUBLISHED).without_effect() == [
+        "beta_1",
+        "beta_2",
+        "eps",
+        "gamma",
+        "kv_store",
+        "multi_label",
+        "precision_dtype",
+        "resize",
+        "top_k",
+        "use_pretrained_model",
+        "use_weighted_loss",
+    ]
+
+
+def test_what_was_not_given_is_not_said_to_have_no_effect() -> None:
+    assert parse(REQUIRED).without_effect() == []
+
+
+def test_what_a_tuning_job_adds_is_taken() -> None:
+    parse(REQUIRED | {"_tuning_objective_metric": "validation:accuracy"})
+
+
+@given(
+    st.integers(1, 10_000),
+    st.floats(0, 1, exclude_min=True),
+    st.sampled_from(LAYERS),
+    st.booleans(),
+)
+def test_values_come_back_as_numbers(count: int, rate: float, layers: int, stop: bool) -> None:
+    parsed = parse(
+        REQUIRED
+        | {
+            "mini_batch_size": str(count),
+            "learning_rate": repr(rate),
+            "num_layers": str(layers),
+            "early_stopping": str(stop),
+        }
+    )
+
+    assert parsed.mini_batch_size == count
+    assert parsed.learning_rate == rate
+    assert parsed.num_layers == layers
+    assert parsed.early_stopping is stop
+
+
+def test_dumped_values_parse_to_the_same() -> None:
+    parsed = parse(PUBLISHED)
+
+    assert Hyperparameters.model_validate_json(parsed.model_dump_json(by_alias=True)) == parsed
+
+
+WRONG = {
+    "num_classes": ["1", "0", "-2", "two", "2.5", ""],
+    "num_training_samples": ["0", "1e3x", ""],
+    "image_shape": ["1,28,28", "3,28", "3,a,b", "28", ""],
+    "num_layers": ["17", "0", "deep"],
+    "epochs": ["0", "-1", "1.5"],
+    "mini_batch_size": ["0", "many"],
+    "augmentation_type": ["flip", ""],
+    "optimizer": ["adagrad"],
+    "learning_rate": ["0", "1.1", "nan", "inf", "-0.1", "fast"],
+    "lr_scheduler_step": ["10,5", "a", "0", "5,5", ""],
+    "lr_scheduler_factor": ["2"],
+    "momentum": ["-0.1", "nan"],
+    "weight_decay": ["1.5"],
+    "early_stopping": ["maybe"],
+    "multi_label": ["1"],
+    "use_pretrained_model": ["2"],
+    "top_k": ["1"],
+    "resize": ["0"],
+    "precision_dtype": ["float64"],
+    "kv_store": ["local"],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in WRONG.items() for value in values]
+)
+def test_a_value_outside_its_range_is_named(name: str, value: str) -> None:
+    with pytest.raises(BadInput) as raised:
+        parse(REQUIRED | {name: value})
+
+    assert f"Hyperparameter {name} must be " in str(raised.value)
+    assert repr(value) in str(raised.value)
+
+
+@pytest.mark.parametrize("name", REQUIRED)
+def test_a_missing_one_is_named(name: str) -> None:
+    given_ones = {key: value for key, value in REQUIRED.items() if key != name}
+
+    with pytest.raises(BadInput, match=f"Hyperparameter {name} is missing: give a whole number"):
+        parse(given_ones)
+
+
+def test_an_unknown_name_is_refused_with_the_nearest() -> None:
+    with pytest.raises(BadInput, match=r"no hyperparameter epoch: did you mean epochs\?"):
+        parse(REQUIRED | {"epoch": "3"})
+
+
+@given(st.text(max_size=12).filter(lambda name: name not in PUBLISHED))
+def test_any_unknown_name_is_refused(name: str) -> None:
+    with pytest.raises(BadInput, match="There is no hyperparameter"):
+        parse(REQUIRED | {name: "1"})
+
+
+@pytest.mark.parametrize(
+    ("photos", "epochs"), [(10, 200), (300, 67), (666, 31), (1000, 30), (50_000, 30)]
+)
+def test_fewer_photos_are_shown_more_often(photos: int, epochs: int) -> None:
+    assert parse(REQUIRED | {"num_training_samples": str(photos)}).epochs == epochs
+
+
+def test_a_wrong_number_of_photos_is_the_only_problem_told() -> None:
+    with pytest.raises(BadInput, match=r"^Hyperparameter num_training_samples must be [^.]*\.$"):
+        parse(REQUIRED | {"num_training_samples": "0"})
+
+
+def test_checkpoints_rarer_than_the_epochs_are_refused() -> None:
+    with pytest.raises(BadInput, match="checkpoint_frequency is 9, more than the 3 epochs"):
+        parse(REQUIRED | {"checkpoint_frequency": "9", "epochs": "3"})
+
+
+@pytest.mark.parametrize("shape", ["3,8,8", "3,5,8"])
+def test_batches_of_one_value_are_refused(shape: str) -> None:
+    with pytest.raises(BadInput, match=f"mini_batch_size is 1, .* but image_shape is {shape}"):
+        parse(REQUIRED | {"mini_batch_size": "1", "image_shape": shape})
+
+
+@pytest.mark.parametrize(("batch", "shape"), [("2", "3,8,8"), ("1", "3,9,8")])
+def test_batches_of_two_values_are_taken(batch: str, shape: str) -> None:
+    parse(REQUIRED | {"mini_batch_size": batch, "image_shape": shape})
+
+
+def test_training_on_is_slower_unless_a_rate_is_given() -> None:
+    fast = parse(REQUIRED | {"learning_rate": "0.1"})
+
+    assert parse(REQUIRED).learning_rate > INCREMENTAL_RATE
+    assert parse(REQUIRED).incremental().learning_rate == INCREMENTAL_RATE
+    assert fast.incremental() == fast
+
+
+def test_every_problem_is_told_at_once() -> None:
+    with pytest.raises(BadInput) as raised:
+        parse({"num_classes": "2", "epochs": "0", "speed": "1"})
+
+    for name in ("num_training_samples", "epochs", "speed"):
+        assert name in str(raised.value)

@@ -1,0 +1,153 @@
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.unit.training.jobs import Job, Trained
+from training import calibrate, fit, hyperparameters, job
+from training.__main__ import main
+from training.paths import Paths
+
+
+def test_a_job_ends_well_with_a_model(trained: Trained) -> None:
+    assert trained.status == 0
+    assert not trained.job.paths.failure.exists()
+    names = {path.name for path in trained.job.paths.model.iterdir()}
+    assert names == {"model.onnx", "weights.pt", "model.json"}
+
+
+def test_the_log_has_the_metrics_of_the_built_in_algorithm(trained: Trained) -> None:
+    for part in ("Train", "Validation"):
+        lines = re.findall(rf"^Epoch\[(\d+)\] {part}-accuracy=([01]\.\d{{6}})$", trained.log, re.M)
+        assert [int(epoch) for epoch, _ in lines] == list(range(10))
+    assert len(re.findall(r"^Epoch\[\d+\] Time cost=\d+\.\d{3}$", trained.log, re.M)) == 10
+
+
+def test_the_log_names_what_has_no_effect_once(trained: Trained) -> None:
+    assert trained.log.count("Hyperparameters without effect in this job: kv_store.") == 1
+
+
+def test_the_model_learns(trained: Trained) -> None:
+    assert facts(trained)["validation_accuracy"] >= 0.75
+
+
+def facts(trained: Trained) -> dict[str, object]:
+    read: dict[str, object] = json.loads((trained.job.paths.model / "model.json").read_text())
+    return read
+
+
+def test_the_facts_are_those_of_the_job(trained: Trained) -> None:
+    read = facts(trained)
+
+    assert read["image_shape"] == "3,16,24"
+    assert read["num_classes"] == 3
+    assert (read["training_photos"], read["validation_photos"]) == (36, 12)
+    assert calibrate.SHARPEST <= read["temperature"] <= calibrate.FLATTEST
+    before, after = read["before_calibration"], read["after_calibration"]
+    assert after["log_loss"] <= before["log_loss"]
+    assert 0 <= after["expected_calibration_error"] <= 1
+    last = re.findall(r"Validation-accuracy=(\S+)", trained.log)[-1]
+    assert read["validation_accuracy"] == pytest.approx(float(last), abs=1e-6)
+
+
+def test_a_job_trains_on_from_its_model_channel(small_job: Job, trained: Trained) -> None:
+    shutil.copytree(trained.job.paths.model, small_job.paths.data / "model")
+    darken(small_job.paths.data / "train")
+    small_job.hyperparameters |= {"augmentation_type": "crop", "epochs": "1"}
+
+    assert small_job.run() == 0
+
+    read = json.loads((small_job.paths.model / "model.json").read_text())
+    before = facts(trained)
+    assert (read["mean"], read["std"]) == (before["mean"], before["std"])
+    assert read["hyperparameters"]["learning_rate"] == hyperparameters.INCREMENTAL_RATE
+
+
+def darken(folder: Path) -> None:
+    for path in folder.rglob("*.png"):
+        Image.open(path).point(lambda value: value // 3).save(path)
+
+
+def test_a_broken_model_channel_fails_with_one_sentence(small_job: Job) -> None:
+    (small_job.paths.data / "model").mkdir()
+    (small_job.paths.data / "model" / "model.tar.gz").write_bytes(b"broken")
+
+    assert small_job.run() == 1
+
+    assert small_job.failure.startswith("The channel model's model.tar.gz is broken (")
+
+
+def test_bad_input_fails_with_one_sentence(small_job: Job) -> None:
+    small_job.hyperparameters["mini_batch_size"] = "100"
+
+    assert small_job.run() == 1
+
+    assert small_job.failure == (
+        "train_lst lists 36 photos, fewer than mini_batch_size 100: "
+        "add photos or lower mini_batch_size."
+    )
+    assert not small_job.paths.model.exists()
+
+
+def test_hyperparameters_that_are_no_json_fail_with_a_sentence(small_job: Job) -> None:
+    small_job.write_hyperparameters()
+    small_job.paths.hyperparameters.write_text("{")
+
+    assert job.run(small_job.paths) == 1
+    assert small_job.failure.startswith("hyperparameters.json is not JSON")
+
+
+def test_a_fault_fails_with_its_traceback(small_job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("of the test")
+
+    monkeypatch.setattr(fit, "fit", broken)
+
+    assert small_job.run() == 1
+
+    assert small_job.failure.rstrip().endswith("ZeroDivisionError: of the test")
+    assert "in broken" in small_job.failure
+    assert len(small_job.failure) <= 1024
+
+
+def test_idle_threads_wait_as_measured_unless_told_otherwise(
+    small_job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    monkeypatch.setenv("GOMP_SPINCOUNT", "")  # so that it is as before in the end
+    monkeypatch.delenv("GOMP_SPINCOUNT")
+    waiting: list[tuple[str, str]] = []
+
+    def run(_: Paths) -> int:
+        waiting.append((os.environ["OMP_WAIT_POLICY"], os.environ["GOMP_SPINCOUNT"]))
+        return 0
+
+    monkeypatch.setattr(job, "run", run)
+
+    assert main(["train", "--root", str(small_job.paths.root)]) == 0
+
+    assert waiting == [("ACTIVE", "10000")]
+
+
+def test_sigterm_ends_a_job_without_a_failure(small_job: Job) -> None:
+    small_job.hyperparameters["epochs"] = "100000"
+    small_job.write_hyperparameters()
+    small_job.paths.checkpoints.mkdir()
+    command = [sys.executable, "-m", "training", "train", "--root", str(small_job.paths.root)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ) as process:
+        assert process.stdout is not None
+        # The log is live: the first epoch's line comes while the job runs.
+        assert any("Epoch[0] Validation-accuracy=" in line for line in process.stdout)
+        process.send_signal(signal.SIGTERM)
+        rest = process.stdout.read()
+
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "Terminated." in rest
+    assert not small_job.paths.failure.exists()

@@ -1,0 +1,176 @@
+"""Photos and classes of a job's channels, as arrays of prepared pictures."""
+
+import errno
+import os
+import tempfile
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import numpy.typing as npt
+
+from scones import lst, photos
+from training.errors import BadInput
+from training.hyperparameters import Hyperparameters
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Prepared photos of one part of the data.
+
+    Parameters
+    ----------
+    pixels
+        uint8, (photos, height, width, 3), RGB from 0 to 255.
+    labels
+        int64, (photos,), class indices.
+    """
+
+    pixels: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def load(data: Path, hyperparameters: Hyperparameters) -> tuple[Pictures, Pictures]:
+    """Read and prepare what a job trains on.
+
+    The lists are checked whole before the first photo is opened. The pictures lie in
+    temporary files mapped into memory, so that a set larger than the memory still trains.
+
+    Parameters
+    ----------
+    data
+        The folder with the channels ``train``, ``train_lst``, ``validation`` and
+        ``validation_lst``.
+    hyperparameters
+        The shape, and the numbers that the lists must agree with.
+
+    Returns
+    -------
+    tuple[Pictures, Pictures]
+        The training and the validation pictures, in the order of their lists.
+
+    Raises
+    ------
+    BadInput
+        If a channel, a list or a photo is missing or broken, or a number disagrees.
+    """
+    train = _listed(data, "train")
+    validation = _listed(data, "validation")
+    _check_classes("train", train, hyperparameters.num_classes)
+    _check_classes("validation", validation, hyperparameters.num_classes)
+    _check_counts(train, hyperparameters)
+    shape = hyperparameters.image_shape
+    return _prepared(data / "train", train, shape), _prepared(
+        data / "validation", validation, shape
+    )
+
+
+def _listed(data: Path, part: str) -> list[lst.LstEntry]:
+    channel = data / f"{part}_lst"
+    for needed in (data / part, channel):
+        if not needed.is_dir():
+            raise BadInput(f"The job has no channel {needed.name}: add it to its InputDataConfig.")
+    lists = sorted(path for path in channel.glob("*.lst") if not path.name.startswith("."))
+    if len(lists) != 1:
+        found = ", ".join(path.name for path in lists) or "none"
+        raise BadInput(f"The channel {part}_lst must hold one file *.lst; it holds {found}.")
+    return _read(lists[0], f"{part}_lst/{lists[0].name}")
+
+
+def _read(path: Path, name: str) -> list[lst.LstEntry]:
+    try:
+        with path.open(encoding="utf-8", newline="\n") as lines:
+            entries = list(lst.read(lines))
+    except lst.LstError as error:
+        raise BadInput(f"{name}, {error}.") from None
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{name} is not UTF-8 text: {error}.") from None
+    if not entries:
+        raise BadInput(f"{name} lists no photo.")
+    return entries
+
+
+def _check_classes(part: str, entries: list[lst.LstEntry], num_classes: int) -> None:
+    for entry in entries:
+        if entry.class_index >= num_classes:
+            raise BadInput(
+                f"The photo {entry.path!r} of {part}_lst has the class index "
+                f"{entry.class_index}, but num_classes is {num_classes}, so the highest is "
+                f"{num_classes - 1}: correct the list or raise num_classes."
+            )
+
+
+def _check_counts(train: list[lst.LstEntry], hyperparameters: Hyperparameters) -> None:
+    if len(train) != hyperparameters.num_training_samples:
+        raise BadInput(
+            f"num_training_samples is {hyperparameters.num_training_samples}, but train_lst "
+            f"lists {len(train)} photos: set it to {len(train)}."
+        )
+    if len(train) < hyperparameters.mini_batch_size:
+        raise BadInput(
+            f"train_lst lists {len(train)} photos, fewer than mini_batch_size "
+            f"{hyperparameters.mini_batch_size}: add photos or lower mini_batch_size."
+        )
+    absent = set(range(hyperparameters.num_classes)) - {entry.class_index for entry in train}
+    if absent:
+        raise BadInput(
+            f"num_classes is {hyperparameters.num_classes}, but train_lst has no photo of class "
+            f"{', '.join(map(str, sorted(absent)))}: add photos or lower num_classes."
+        )
+
+
+def _prepared(channel: Path, entries: list[lst.LstEntry], shape: photos.ImageShape) -> Pictures:
+    with tempfile.TemporaryFile() as file:
+        _reserve(file, len(entries) * shape.height * shape.width * 3)
+        pixels = np.memmap(file, np.uint8, "w+", shape=(len(entries), shape.height, shape.width, 3))
+    workers = os.cpu_count() or 1
+    with ThreadPoolExecutor(workers) as pool:
+        rows: Iterable[npt.NDArray[np.uint8]] = pool.map(
+            lambda entry: _picture(channel, entry.path, shape), entries
+        )
+        for index, row in enumerate(rows):
+            pixels[index] = row
+    return Pictures(pixels, np.array([entry.class_index for entry in entries], np.int64))
+
+
+def _reserve(file: IO[bytes], size: int) -> None:
+    """Take the file's room now: when a disk fills up under mapped memory, SIGBUS kills."""
+    try:
+        if hasattr(os, "posix_fallocate"):  # macOS has none
+            os.posix_fallocate(file.fileno(), 0, size)
+        else:
+            _write_zeros(file, size)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise BadInput(
+            f"The prepared photos need {size / 1e9:.3g} GB in {tempfile.gettempdir()}, which has "
+            f"no room for them ({error.strerror}): raise VolumeSizeInGB or lower image_shape."
+        ) from None
+
+
+def _write_zeros(file: IO[bytes], size: int) -> None:
+    block = bytes(1 << 20)
+    for at in range(0, size, len(block)):
+        file.write(block[: size - at])
+    file.flush()
+
+
+def _picture(channel: Path, path: str, shape: photos.ImageShape) -> npt.NDArray[np.uint8]:
+    try:
+        data = (channel / path).read_bytes()
+    except OSError as error:
+        raise BadInput(
+            f"The photo {path!r} is in {channel.name}_lst but can't be read from the channel "
+            f"{channel.name}: {error.strerror}."
+        ) from None
+    try:
+        return np.asarray(photos.prepare(data, shape))
+    except photos.UnusablePhoto as error:
+        raise BadInput(f"The photo {path!r} of the channel {channel.name}: {error}") from None
