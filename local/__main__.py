@@ -1,0 +1,198 @@
+"""The commands behind `make run`, `make up` and `make down`."""
+
+import functools
+import inspect
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from local.cloud import CloudError
+from local.run import development, job, parameters
+from local.run.application import Settings, augmentations
+from local.run.deploy import DeployError
+from local.run.folders import FolderError
+from local.run.hosting import HostingError
+from local.run.invocation import InvocationError
+from local.run.screen import Screen
+from local.run.training_job import TrainingError
+from scones.decisions import InvalidThreshold, parse_threshold
+from scones.labels import parse_class_names
+from scones.photos import ImageShape
+from training.errors import BadInput
+
+OWN_ERRORS = (
+    *(CloudError, DeployError, FolderError, HostingError, TrainingError, BadInput),
+    *(InvocationError, job.JobError),
+)
+"""What the user, or the application, got wrong; the messages are for the user."""
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help=__doc__,
+)
+
+WorkOption = Annotated[Path, typer.Option(help="Folder for state and what is built.")]
+
+
+@dataclass(frozen=True)
+class Choices:
+    """The options of `run` and `up`: what to train, and where."""
+
+    dataset: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="DATASET", help="One folder a class, or train/ and validation/ which have them."
+        ),
+    ] = None
+    classes: Annotated[
+        str, typer.Option(envvar="CLASSES", help="Class names in the order of their indices.")
+    ] = ""
+    image_shape: Annotated[
+        str,
+        typer.Option(envvar="IMAGE_SHAPE", help="Channels, height and width, such as 3,32,32."),
+    ] = "3,32,32"
+    augmentation: Annotated[
+        str,
+        typer.Option(envvar="AUGMENTATION", help="none, crop, crop_color or crop_color_transform."),
+    ] = "crop"
+    threshold: Annotated[
+        str, typer.Option(envvar="THRESHOLD", help="Below this confidence a person decides.")
+    ] = "0.93"
+    work: WorkOption = job.WORK
+
+    def settings(self) -> Settings:
+        """Return what to train, checked before anything is started."""
+        return Settings(
+            _image_shape(self.image_shape),
+            _augmentation(self.augmentation),
+            _threshold(self.threshold),
+        )
+
+    def class_names(self) -> tuple[str, ...]:
+        """Return the class names, none where the folders' names are to be taken."""
+        return _class_names(self.classes) if self.classes else ()
+
+
+def _image_shape(text: str) -> str:
+    try:
+        shape = str(ImageShape.parse(text))
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="IMAGE_SHAPE") from None
+    if not parameters.allows("ImageShape", shape):
+        raise typer.BadParameter(
+            f"{shape} is not {parameters.rule('ImageShape')}", param_hint="IMAGE_SHAPE"
+        )
+    return shape
+
+
+def _augmentation(text: str) -> str:
+    if text not in augmentations():
+        raise typer.BadParameter(
+            f"{text!r} is not one of {', '.join(augmentations())}", param_hint="AUGMENTATION"
+        )
+    return text
+
+
+def _threshold(text: str) -> float:
+    try:
+        return parse_threshold(text)
+    except InvalidThreshold:
+        raise typer.BadParameter(
+            f"{text!r} is not a number from 0 to 1", param_hint="THRESHOLD"
+        ) from None
+
+
+def _class_names(text: str) -> tuple[str, ...]:
+    try:
+        names = parse_class_names(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="CLASSES") from None
+    if not parameters.allows("ClassNames", ",".join(names)):
+        raise typer.BadParameter(
+            f"{text!r} is not {parameters.rule('ClassNames')}", param_hint="CLASSES"
+        )
+    return names
+
+
+def _choosing(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that `Choices` names, besides its own."""
+    chosen = inspect.signature(Choices).parameters
+    own = inspect.signature(command).parameters.values()
+
+    @functools.wraps(command)
+    def choose(**given: Any) -> None:
+        command(Choices(**{name: given.pop(name) for name in chosen}), **given)
+
+    kept = [parameter for parameter in own if parameter.name != "choices"]
+    choose.__signature__ = inspect.Signature([*chosen.values(), *kept])  # type: ignore[attr-defined]
+    return choose
+
+
+@app.command()
+@_choosing
+def run(
+    choices: Choices,
+    photos: Annotated[
+        Path | None, typer.Option(envvar="PHOTOS", help="Photos, or one folder a class.")
+    ] = None,
+    report: Annotated[Path, typer.Option(help="Folder for the figures.")] = job.REPORT,
+) -> None:
+    """Deploy, train, host and decide photos in the embedded cloud."""
+    screen = Screen(Console())
+    settings, class_names = choices.settings(), choices.class_names()
+    inputs = job.collect_inputs(choices.dataset, photos, class_names, choices.work, screen)
+    raise typer.Exit(job.run(inputs, settings, screen, choices.work, report))
+
+
+@app.command()
+@_choosing
+def up(choices: Choices) -> None:
+    """Deploy, train and host in an embedded cloud that goes on running."""
+    screen = Screen(Console())
+    development.require_stopped(choices.work)
+    settings, class_names = choices.settings(), choices.class_names()
+    inputs = job.collect_inputs(choices.dataset, None, class_names, choices.work, screen)
+    development.up(inputs.dataset, settings, screen, choices.work)
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def invoke(
+    function: Annotated[str, typer.Argument(help="Such as SerializeFunction.")],
+    event: Annotated[Path, typer.Argument(exists=True, help="A file with its input.")],
+    options: Annotated[
+        list[str] | None, typer.Argument(help="More options of `sam local invoke`.")
+    ] = None,
+    work: WorkOption = job.WORK,
+) -> None:
+    """Run a function of what `up` left running with `sam local invoke`, in Docker on Linux."""
+    raise typer.Exit(development.invoke(work, function, event, options or ()))
+
+
+@app.command()
+def down(work: WorkOption = job.WORK) -> None:
+    """Stop what `up` left running."""
+    development.down(Screen(Console()), work)
+
+
+def main() -> None:
+    """Run a command; what the user or the application got wrong is said in plain words."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
+            signal.signal(number, lambda number, _: sys.exit(128 + number))
+    try:
+        app()
+    except OWN_ERRORS as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,6 @@
+"""AWS's Python runtime for Lambda functions, as processes on this machine."""
+
+from local.lambda_runtime.packages import LayerMismatchError
+from local.lambda_runtime.runtime import RUNTIME, FunctionFolders, PythonRuntime
+
+__all__ = ["RUNTIME", "FunctionFolders", "LayerMismatchError", "PythonRuntime"]

@@ -1,0 +1,86 @@
+"""By whose permission a rule or a schedule reaches its target.
+
+MiniStack delivers to whatever they name without asking the role they name with it.
+"""
+
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from ministack.services import eventbridge, sqs
+
+from local.ministack.patching import wrap
+from local.ministack.permissions import DeniedError, Permission, assume, require
+
+_log = logging.getLogger("local.delivery")
+
+# What a role needs for each kind of target.
+_ACTIONS = {
+    "states": "states:StartExecution",
+    "lambda": "lambda:InvokeFunction",
+    "sqs": "sqs:SendMessage",
+    "sns": "sns:Publish",
+    "events": "events:PutEvents",
+}
+
+
+def install() -> None:
+    """Change MiniStack's EventBridge, which its Scheduler delivers through too."""
+    # Targets are reached as the rule's or schedule's role.
+    wrap(eventbridge, "_invoke_target", _authorized)
+
+
+def _authorized(invoke: Callable[..., None]) -> Callable[..., None]:
+    def run(
+        target: dict[str, Any], event: dict[str, Any], rule: dict[str, Any], *rest: Any
+    ) -> None:
+        try:
+            _require(target, event)
+        except DeniedError as denied:
+            _log.warning("%s is not delivered to %s: %s", rule.get("Arn"), target["Arn"], denied)
+            _send_to_dead_letters(target, event, rule, str(denied))
+        else:
+            invoke(target, event, rule, *rest)
+
+    return run
+
+
+def _require(target: dict[str, Any], event: dict[str, Any]) -> None:
+    service = target["Arn"].split(":")[2]
+    role = target.get("RoleArn")
+    if role is None and service != "states":
+        # The target's own policy decides, which MiniStack asks where it knows one.
+        return
+    assumer = "scheduler" if event["Source"] == "aws.scheduler" else "events"
+    if role is None:
+        raise DeniedError(f"{assumer}.amazonaws.com has no role to start it with")
+    if service not in _ACTIONS:
+        raise DeniedError(f"the embedded cloud does not know what IAM needs for {target['Arn']}")
+    assumed = assume(role, f"{assumer}.amazonaws.com")
+    require(assumed.access_key, Permission(_ACTIONS[service], target["Arn"]))
+
+
+def _send_to_dead_letters(
+    target: dict[str, Any], event: dict[str, Any], rule: dict[str, Any], reason: str
+) -> None:
+    """Send what may not be delivered to the target's dead-letter queue, at once as AWS does."""
+    arn = (target.get("DeadLetterConfig") or {}).get("Arn")
+    queue = sqs._queue_by_arn(arn) if arn else None
+    if queue is None:
+        return
+    attributes = {
+        "RULE_ARN": rule.get("Arn", ""),
+        "TARGET_ARN": target["Arn"],
+        "ERROR_CODE": "NO_PERMISSIONS",
+        "ERROR_MESSAGE": reason,
+    }
+    message = {
+        "MessageBody": json.dumps(eventbridge._pattern_event_view(event).event_with_detail()),
+        "MessageAttributes": {
+            name: {"DataType": "String", "StringValue": value}
+            for name, value in attributes.items()
+            if value
+        },
+    }
+    sqs._act_send_message(message, queue["url"])

@@ -1,0 +1,89 @@
+"""MiniStack with all our changes, ready to be served."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ministack import app as ministack
+from ministack.core import hypercorn_compat
+
+from local.lambda_runtime import PythonRuntime
+from local.ministack import (
+    delivery,
+    functions,
+    permissions,
+    s3_events,
+    sagemaker,
+    sagemaker_types,
+    transport,
+)
+from local.ministack.clients import Clients
+from local.ministack.patching import check_version
+from local.ministack.stepfunctions import (
+    execution_logs,
+    executions,
+    integrations,
+    language,
+    sagemaker_jobs,
+    sdk_tasks,
+    task_permissions,
+)
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """MiniStack inside this process.
+
+    Attributes
+    ----------
+    app
+        The ASGI application that answers its requests.
+    finish
+        Ends SageMaker's work, which needs the other services until its end.
+    stop
+        Ends the functions.
+    """
+
+    app: Callable[..., Any]
+    finish: Callable[[], None]
+    stop: Callable[[], None]
+
+
+def embed(state: Path, endpoint: str, access_key: str, secret_key: str) -> Embedded:
+    """Make MiniStack ours.
+
+    Parameters
+    ----------
+    state
+        Folder that everything goes into.
+    endpoint
+        URL it will be served at.
+    access_key, secret_key
+        The root user's credentials.
+
+    Raises
+    ------
+    IncompatibleMiniStackError
+        If another release is installed than the one this was written against.
+    """
+    check_version()
+    hypercorn_compat.install()
+    functions.install(PythonRuntime(state / "lambda"), endpoint)
+    s3_events.install()
+    transport.install()
+    permissions.install()
+    delivery.install()
+    clients = Clients(endpoint)
+    integrations.install()
+    sdk_tasks.install(clients)
+    task_permissions.install()
+    language.install()
+    execution_logs.install()
+    # Outermost, so that all the others know the execution.
+    executions.install()
+    root = permissions.Credentials(access_key, secret_key, None)
+    hosted = sagemaker.install(state / "sagemaker", clients, root)
+    sagemaker_jobs.install(hosted)
+    sagemaker_types.install(hosted)
+    return Embedded(ministack.app, hosted.shutdown, functions.stop)

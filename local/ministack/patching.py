@@ -1,0 +1,48 @@
+"""Changing MiniStack's functions in place, and noticing when an upgrade took them away."""
+
+from collections.abc import Callable
+from importlib import metadata
+from types import ModuleType
+from typing import Any
+
+VERSION = "1.5.33"
+"""The release that everything in this package was written against."""
+
+
+class IncompatibleMiniStackError(RuntimeError):
+    """The installed MiniStack is not the one that this package knows."""
+
+
+def check_version() -> None:
+    """Refuse any release but the known one.
+
+    Raises
+    ------
+    IncompatibleMiniStackError
+        If another release is installed.
+    """
+    installed = metadata.version("ministack")
+    if installed != VERSION:
+        raise IncompatibleMiniStackError(
+            f"ministack {installed} is installed, local/ministack was written against {VERSION}. "
+            "Install requirements.lock, or go through every patch in local/ministack and then "
+            "change VERSION in local/ministack/patching.py."
+        )
+
+
+def wrap(
+    module: ModuleType, name: str, make: Callable[[Callable[..., Any]], Callable[..., Any]]
+) -> None:
+    """Replace the function `name` of `module` by what `make` gives for it.
+
+    Raises
+    ------
+    IncompatibleMiniStackError
+        If the module has no such function.
+    """
+    original = getattr(module, name, None)
+    if not callable(original):
+        raise IncompatibleMiniStackError(
+            f"{module.__name__}.{name}, which local/ministack replaces, does not exist"
+        )
+    setattr(module, name, make(original))

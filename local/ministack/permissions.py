@@ -1,0 +1,168 @@
+"""What a role may do, by MiniStack's evaluation of its policies.
+
+MiniStack asks it for requests that come over HTTP. State machines, rules and schedules act inside
+the process, where nothing asks: here is the question.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ministack.core import iam_actions, iam_evaluator
+from ministack.services import iam, sts
+
+from local.ministack import ACCOUNT, REGION
+from local.ministack.patching import wrap
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Credentials of an assumed role, or of the root user, who has no session."""
+
+    access_key: str
+    secret_key: str
+    session_token: str | None
+
+
+@dataclass(frozen=True)
+class Permission:
+    """One action on one resource, with the condition keys of the request.
+
+    Attributes
+    ----------
+    action
+        As policies name it, such as ``lambda:InvokeFunction``.
+    resource
+        ARN, or ``*`` where the action knows no resource.
+    context
+        Condition keys and their values, such as ``iam:PassedToService``.
+    """
+
+    action: str
+    resource: str
+    context: Mapping[str, str] | None = None
+
+
+def needed_to_hear_of(rule: str) -> Iterator[Permission]:
+    """Tell what Step Functions needs to be told of a job's end by the rule that it makes.
+
+    Parameters
+    ----------
+    rule
+        Name of the managed rule.
+    """
+    for action in ("PutTargets", "PutRule", "DescribeRule"):
+        yield Permission(f"events:{action}", f"arn:aws:events:{REGION}:{ACCOUNT}:rule/{rule}")
+
+
+def install() -> None:
+    """Let MiniStack's own refusals name the resource, as AWS's do."""
+    wrap(iam_actions, "access_denied_response", _naming_resource)
+
+
+def _naming_resource(respond: Callable[..., Any]) -> Callable[..., Any]:
+    def run(service: str, action: str, principal: str, request: str, **details: Any) -> Any:
+        resource = details.get("resource_arn", "*")
+        decided_by_resource = details.get("resource_policy_arn")
+        if not (details.get("error_code") or details.get("message") or decided_by_resource):
+            explicit = details.get("explicit_deny", False)
+            details["message"] = iam_actions.identity_denial_message(
+                action, principal, resource, explicit
+            )
+        return respond(service, action, principal, request, **details)
+
+    return run
+
+
+class DeniedError(PermissionError):
+    """IAM denies something; the message is AWS's."""
+
+
+def assume(role: str, service: str) -> Credentials:
+    """Act as a role, as the AWS service `service` does.
+
+    Parameters
+    ----------
+    role
+        ARN of the role.
+    service
+        Service principal, such as ``states.amazonaws.com``.
+
+    Raises
+    ------
+    DeniedError
+        If the role doesn't exist or doesn't trust the service.
+    """
+    name = role.rsplit("/", 1)[-1]
+    found = iam._roles.get_scoped(ACCOUNT, None, name)
+    if found is None or not _trusts(found["AssumeRolePolicyDocument"], service, role):
+        raise DeniedError(
+            f"{service} is not authorized to perform: sts:AssumeRole on resource: {role}"
+        )
+    digest = hashlib.sha256(f"{role} {service}".encode()).hexdigest()
+    credentials = Credentials(f"ASIA{digest[:16].upper()}", digest[16:56], digest)
+    if credentials.access_key not in sts._sessions:
+        session = service.partition(".")[0]
+        sts.register_session(
+            credentials.access_key,
+            {
+                "Arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/{name}/{session}",
+                "UserId": f"{found['RoleId']}:{session}",
+                "SecretAccessKey": credentials.secret_key,
+                "SessionToken": credentials.session_token,
+            },
+        )
+    return credentials
+
+
+def require(access_key: str, permission: Permission) -> None:
+    """Raise if the holder of `access_key` lacks `permission`.
+
+    Raises
+    ------
+    DeniedError
+        If it does.
+    """
+    namespace = permission.action.split(":")[0]
+    denied = iam_evaluator.enforce(
+        access_key,
+        permission.action,
+        namespace,
+        REGION,
+        resource_arn=permission.resource,
+        service_context=dict(permission.context or {}),
+    )
+    if denied is None:
+        return
+    if isinstance(denied, iam_evaluator.AuthError):
+        raise DeniedError(denied.message)
+    raise DeniedError(
+        iam_actions.identity_denial_message(
+            permission.action,
+            denied.principal_arn,
+            permission.resource,
+            denied.decision == "Deny",
+        )
+    )
+
+
+def _trusts(policy: str | Mapping[str, Any], service: str, role: str) -> bool:
+    document = json.loads(policy) if isinstance(policy, str) else policy
+    statements = document.get("Statement", [])
+    if isinstance(statements, dict):
+        statements = [statements]
+    # A trust policy names no resource: it is that of its role.
+    complete = {"Statement": [{"Resource": "*", **statement} for statement in statements]}
+    context = iam_evaluator.EvalContext(
+        principal_arn=service,
+        principal_type="Service",
+        principal_account=ACCOUNT,
+        action="sts:AssumeRole",
+        resource_arn=role,
+        region=REGION,
+        service_context={"aws:sourceaccount": ACCOUNT},
+    )
+    decision = iam_evaluator.evaluate_resource_policy(complete, context, service=service).decision
+    return bool(decision == "Allow")

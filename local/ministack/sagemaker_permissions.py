@@ -1,0 +1,81 @@
+"""What IAM has to allow for a SageMaker action: its resources and the roles it passes.
+
+After "Actions, resources, and condition keys for Amazon SageMaker" of the Service Authorization
+Reference.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from local.ministack import ACCOUNT, REGION
+from local.ministack.permissions import Permission, needed_to_hear_of
+
+_ROLES = ("RoleArn", "ExecutionRoleArn")
+
+# The kind of resource of an action that isn't named after it.
+_KINDS = {"UpdateEndpointWeightsAndCapacities": "Endpoint"}
+
+# Kinds of resources beyond the one that an action is named after.
+_ALSO = {
+    "CreateEndpoint": ("EndpointConfig",),
+    "UpdateEndpoint": ("EndpointConfig",),
+}
+
+
+def needed(action: str, parameters: Mapping[str, Any]) -> Iterator[Permission]:
+    """Tell what a call of `action` with `parameters` needs.
+
+    Parameters
+    ----------
+    action
+        Such as ``CreateTrainingJob``.
+    parameters
+        Members of the request.
+    """
+    kind = _KINDS.get(action) or re.sub("^[A-Z][a-z]+", "", action)
+    resource = _resource(kind, parameters)
+    for one in (resource, *(_resource(other, parameters) for other in _ALSO.get(action, ()))):
+        yield Permission(f"sagemaker:{action}", one)
+    if "Tags" in parameters and action.startswith("Create"):
+        yield Permission("sagemaker:AddTags", resource)
+    for role in (parameters[member] for member in _ROLES if member in parameters):
+        context = {"iam:PassedToService": "sagemaker.amazonaws.com"}
+        yield Permission("iam:PassRole", role, context)
+
+
+def needed_to_invoke(endpoint: str) -> Permission:
+    """Tell what ``InvokeEndpoint`` of the endpoint named so needs."""
+    return Permission("sagemaker:InvokeEndpoint", _arn("endpoint", endpoint))
+
+
+def needed_to_wait(action: str, parameters: Mapping[str, Any]) -> Iterator[Permission]:
+    """Tell what Step Functions needs beyond `action` itself to run such a job and wait for it."""
+    kind = action.removeprefix("Create")
+    resource = _resource(kind, parameters)
+    for verb in ("Describe", "Stop"):
+        yield Permission(f"sagemaker:{verb}{kind}", resource)
+    yield from needed_to_hear_of(f"StepFunctionsGetEventsForSageMaker{kind}sRule")
+
+
+def _resource(kind: str, parameters: Mapping[str, Any]) -> str:
+    for member in (f"{kind}Arn", f"{kind}Name", "ResourceArn"):
+        named = parameters.get(member)
+        if isinstance(named, str) and named.startswith("arn:"):
+            return named
+        if isinstance(named, str):
+            return _arn(_dashed(kind), named)
+    if kind == "ModelPackage" and "ModelPackageGroupName" in parameters:
+        # The version that is being made has no number yet.
+        group = parameters["ModelPackageGroupName"].rpartition("/")[2]
+        return _arn("model-package", f"{group}/*")
+    return "*"
+
+
+def _dashed(kind: str) -> str:
+    return re.sub("(?<=[a-z])(?=[A-Z])", "-", kind).lower()
+
+
+def _arn(kind: str, name: str) -> str:
+    # SageMaker writes names in lower case into ARNs.
+    return f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:{kind}/{name.lower()}"

@@ -1,0 +1,178 @@
+"""SageMaker's CloudFormation types, so that templates can make models, endpoints and groups."""
+
+import json
+import time
+from typing import Any
+
+from ministack.core import responses
+from ministack.services.cloudformation import provisioners, stacks
+
+from local.ministack.patching import wrap
+from local.ministack.sagemaker import call
+from local.sagemaker import EmbeddedSageMaker
+
+_POLL_SECONDS = 0.25
+
+# What makes CloudFormation replace the resource: the types' `createOnlyProperties`, see
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/AWS_SageMaker.html
+_REPLACING = {
+    "Model": (
+        "Containers",
+        "EnableNetworkIsolation",
+        "ExecutionRoleArn",
+        "InferenceExecutionConfig",
+        "ModelName",
+        "PrimaryContainer",
+        "VpcConfig",
+    ),
+    "EndpointConfig": (
+        "AsyncInferenceConfig",
+        "DataCaptureConfig",
+        "EnableNetworkIsolation",
+        "EndpointConfigName",
+        "ExecutionRoleArn",
+        "ExplainerConfig",
+        "KmsKeyId",
+        "ProductionVariants",
+        "ShadowProductionVariants",
+        "VpcConfig",
+    ),
+    "Endpoint": ("EndpointName",),
+    "ModelPackageGroup": ("ModelPackageGroupDescription", "ModelPackageGroupName"),
+}
+
+
+def install(hosted: EmbeddedSageMaker) -> None:
+    """Let templates use `hosted`."""
+    for kind, replacing in _REPLACING.items():
+        name = f"AWS::SageMaker::{kind}"
+        made = _Endpoint(hosted) if kind == "Endpoint" else _Type(hosted, kind)
+        provisioners._RESOURCE_HANDLERS[name] = {
+            "create": made.create,
+            "update": made.update,
+            "delete": made.delete,
+        }
+        provisioners._REPLACING_PROPERTIES[name] = replacing
+        provisioners._CUSTOM_NAME_REPLACEMENT[name] = {"name": f"{kind}Name"}
+    # Making them takes requests of our own, which the event loop has to answer meanwhile.
+    wrap(stacks, "_runs_on_worker_thread", _blocking)
+
+
+def _blocking(blocks: Any) -> Any:
+    return lambda kind: kind.startswith("AWS::SageMaker::") or blocks(kind)
+
+
+class _Type:
+    """A CloudFormation type whose properties are the members of its Create action."""
+
+    def __init__(self, hosted: EmbeddedSageMaker, kind: str) -> None:
+        self._hosted = hosted
+        self._kind = kind
+        self._name = f"{kind}Name"
+
+    def create(self, logical: str, properties: dict[str, Any], stack: str) -> tuple[str, Any]:
+        """Make the resource; its physical id is its ARN."""
+        # SageMaker's names have at most 63 characters.
+        name = properties.get(self._name) or provisioners._physical_name(stack, logical, max_len=63)
+        arn = self._call(f"Create{self._kind}", {**properties, self._name: name})[
+            f"{self._kind}Arn"
+        ]
+        return arn, {self._name: name, f"{self._kind}Arn": arn}
+
+    def update(
+        self, physical: str, before: dict[str, Any], after: dict[str, Any], _: str
+    ) -> tuple[str, Any]:
+        """Change what can be changed: of most types, their tags."""
+        keys = {tag["Key"] for tag in after.get("Tags", [])}
+        gone = [tag["Key"] for tag in before.get("Tags", []) if tag["Key"] not in keys]
+        if gone:
+            self._call("DeleteTags", {"ResourceArn": physical, "TagKeys": gone})
+        if keys:
+            self._call("AddTags", {"ResourceArn": physical, "Tags": after["Tags"]})
+        return physical, self._attributes(physical)
+
+    def delete(self, physical: str, _: dict[str, Any]) -> None:
+        """Delete the resource; one that is gone already is deleted."""
+        try:
+            self._call(f"Delete{self._kind}", self._named(physical))
+        except _AbsentError:
+            return
+
+    def _named(self, physical: str) -> dict[str, Any]:
+        # ARNs have names in lower case; SageMaker finds them in any case.
+        return {self._name: physical.rpartition("/")[2]}
+
+    def _attributes(self, physical: str) -> dict[str, Any]:
+        described = self._call(f"Describe{self._kind}", self._named(physical))
+        return {self._name: described[self._name], f"{self._kind}Arn": physical}
+
+    def _call(self, action: str, members: dict[str, Any]) -> dict[str, Any]:
+        shape = responses._service_model("sagemaker").operation_model(action).input_shape
+        answer = call(self._hosted, action, _typed(members, shape))
+        body: dict[str, Any] = json.loads(answer.body or b"{}")
+        if answer.status >= 400:
+            message = body["message"]
+            raise (_AbsentError if message.startswith("Could not find") else ValueError)(message)
+        return body
+
+
+class _Endpoint(_Type):
+    """The type whose resources take their time, and can be updated."""
+
+    def __init__(self, hosted: EmbeddedSageMaker) -> None:
+        super().__init__(hosted, "Endpoint")
+
+    def create(self, logical: str, properties: dict[str, Any], stack: str) -> tuple[str, Any]:
+        """Make the endpoint and wait until it is in service."""
+        made = super().create(logical, properties, stack)
+        self._wait(made[0])
+        return made
+
+    def update(
+        self, physical: str, before: dict[str, Any], after: dict[str, Any], stack: str
+    ) -> tuple[str, Any]:
+        """Deploy what has changed, and wait until it is in service."""
+        if {**before, "Tags": None} != {**after, "Tags": None}:
+            self._call("UpdateEndpoint", {**after, **self._named(physical)})
+            self._wait(physical)
+        return super().update(physical, before, after, stack)
+
+    def delete(self, physical: str, properties: dict[str, Any]) -> None:
+        """Delete the endpoint and wait until it is gone."""
+        super().delete(physical, properties)
+        try:
+            while self._call("DescribeEndpoint", self._named(physical)):
+                time.sleep(_POLL_SECONDS)
+        except _AbsentError:
+            return
+
+    def _wait(self, physical: str) -> None:
+        while True:
+            endpoint = self._call("DescribeEndpoint", self._named(physical))
+            match endpoint["EndpointStatus"]:
+                case "InService" if "FailureReason" not in endpoint:
+                    return
+                case "InService" | "Failed":
+                    # An update that failed has left the endpoint as it was.
+                    raise ValueError(endpoint.get("FailureReason", "The endpoint failed."))
+            time.sleep(_POLL_SECONDS)
+
+
+class _AbsentError(ValueError):
+    """There is no such resource."""
+
+
+def _typed(value: Any, shape: Any) -> Any:
+    """Give template values, where numbers may be strings, the types of the API."""
+    match shape.type_name:
+        case "structure":
+            return {k: _typed(v, shape.members[k]) for k, v in value.items() if k in shape.members}
+        case "list":
+            return [_typed(item, shape.member) for item in value]
+        case "integer" | "long":
+            return int(value)
+        case "float" | "double":
+            return float(value)
+        case "boolean":
+            return value in (True, "true", "True")
+    return value

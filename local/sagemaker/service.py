@@ -1,0 +1,144 @@
+"""The embedded SageMaker: takes HTTP requests, gives each to what answers it."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from local.sagemaker import validation
+from local.sagemaker.control import ControlPlane
+from local.sagemaker.endpoint_metrics import EndpointMetrics
+from local.sagemaker.endpoints import Endpoints
+from local.sagemaker.events import Events
+from local.sagemaker.model_packages import ModelPackages
+from local.sagemaker.models import Models
+from local.sagemaker.platform import Client, Emit, Platform, log
+from local.sagemaker.protocol import (
+    Request,
+    Response,
+    ServiceError,
+    answer,
+    refusal,
+    runtime_refusal,
+)
+from local.sagemaker.runtime import Runtime
+from local.sagemaker.tags import Tags
+from local.sagemaker.training_jobs import TrainingJobs
+from local.sagemaker.transform_jobs import TransformJobs
+
+_JOIN_SECONDS = 5.0
+
+Action = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+class EmbeddedSageMaker:
+    """Serves ``sagemaker`` and ``sagemaker-runtime`` for one account and region.
+
+    Parameters
+    ----------
+    state_dir
+        Where jobs and endpoints keep their files while they run.
+    account, region
+        As they appear in ARNs.
+    client
+        ``client(service, role_arn)`` returns a boto3 client with the role's permissions;
+        a role of None stands for SageMaker itself.
+    emit
+        ``emit(detail_type, detail, resources)`` sends an event of source ``aws.sagemaker``.
+    images
+        The command for each image URI or fnmatch pattern. A training container is started as
+        ``command + ["train", "--root", DIR]``, a hosting one as
+        ``command + ["serve", "--root", DIR, "--port", N, "--host", "127.0.0.1"]``; DIR stands
+        for ``/opt/ml``.
+    """
+
+    def __init__(
+        self,
+        state_dir: Path,
+        *,
+        account: str,
+        region: str,
+        client: Client,
+        emit: Emit,
+        images: Mapping[str, Sequence[str]],
+    ) -> None:
+        self._platform = Platform(state_dir.resolve(), account, region, client, emit, images)
+        self._control = ControlPlane(account, region)
+        events = Events(self._platform)
+        models = Models(self._platform, self._control, events)
+        packages = ModelPackages(self._platform, self._control, events)
+        tags = Tags(self._control)
+        self._training = TrainingJobs(self._platform, self._control, events)
+        self._transform = TransformJobs(self._platform, self._control, events, models)
+        self._endpoints = Endpoints(self._platform, self._control, events, models)
+        self._metrics = EndpointMetrics(self._platform)
+        self._runtime = Runtime(self._platform, self._endpoints, self._metrics)
+        self._actions: dict[str, Action] = {
+            "CreateTrainingJob": self._training.create,
+            "StopTrainingJob": self._training.stop,
+            "CreateTransformJob": self._transform.create,
+            "StopTransformJob": self._transform.stop,
+            "CreateModel": models.create,
+            "DeleteModel": models.delete,
+            "ListModels": models.list,
+            "CreateEndpointConfig": models.create_config,
+            "DeleteEndpointConfig": models.delete_config,
+            "CreateEndpoint": self._endpoints.create,
+            "UpdateEndpoint": self._endpoints.update,
+            "UpdateEndpointWeightsAndCapacities": self._endpoints.scale,
+            "DeleteEndpoint": self._endpoints.delete,
+            "CreateModelPackageGroup": packages.create_group,
+            "DeleteModelPackageGroup": packages.delete_group,
+            "CreateModelPackage": packages.create,
+            "UpdateModelPackage": packages.update,
+            "DeleteModelPackage": packages.delete,
+            "AddTags": tags.add,
+            "ListTags": tags.list,
+            "DeleteTags": tags.delete,
+        }
+
+    def handle(self, request: Request) -> Response:
+        """Answer one request; may be called from many threads."""
+        target = request.header("X-Amz-Target")
+        if target is None:
+            return self._answer_runtime(request)
+        try:
+            return self._answer_control(target.removeprefix("SageMaker."), request.body)
+        except ServiceError as error:
+            return refusal(error)
+        except Exception as error:
+            log.exception("%s failed", target)
+            return refusal(ServiceError("InternalFailure", str(error), 500))
+
+    def shutdown(self) -> None:
+        """Stop every child process, and write what is captured and counted."""
+        self._platform.stopping.set()
+        self._training.shutdown()
+        self._transform.shutdown()
+        self._endpoints.shutdown()
+        self._metrics.send()
+        self._platform.join(_JOIN_SECONDS)
+
+    def _answer_control(self, action: str, body: bytes) -> Response:
+        try:
+            parameters = json.loads(body or b"{}", object_hook=_without_nulls)
+        except ValueError as error:
+            raise ServiceError("SerializationException", f"Not JSON: {error}") from None
+        validation.check(action, parameters)
+        asked = self._control.with_known_names(parameters)
+        own = self._actions.get(action)
+        return answer(own(asked) if own else self._control.call(action, asked))
+
+    def _answer_runtime(self, request: Request) -> Response:
+        try:
+            return self._runtime.handle(request)
+        except ServiceError as error:
+            return runtime_refusal(error)
+        except Exception as error:
+            log.exception("%s failed", request.path)
+            return runtime_refusal(ServiceError("InternalFailure", str(error), 500))
+
+
+def _without_nulls(value: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what is null: to AWS it is the same as not given."""
+    return {name: member for name, member in value.items() if member is not None}

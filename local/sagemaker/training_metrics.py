@@ -1,0 +1,59 @@
+"""Metrics of a training job, read from the lines of its log."""
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from local.sagemaker.protocol import invalid
+
+_BUILTIN = [
+    {"Name": "train:accuracy", "Regex": r"Epoch\S* Train-accuracy=(\S*)"},
+    {"Name": "validation:accuracy", "Regex": r"Epoch\S* Validation-accuracy=(\S*)"},
+]
+"""What AWS reads from the log of its image-classification image."""
+
+
+def definitions(specification: dict[str, Any]) -> list[dict[str, str]]:
+    """Return the metric definitions of an ``AlgorithmSpecification``.
+
+    AWS's own image has its own, whatever the job says.
+    """
+    if "/image-classification:" in specification.get("TrainingImage", ""):
+        return _BUILTIN
+    given: list[dict[str, str]] = specification.get("MetricDefinitions", [])
+    return given
+
+
+class Metrics:
+    """The last value of each metric; raises ServiceError for a regex that is none."""
+
+    def __init__(self, wanted: list[dict[str, str]]) -> None:
+        self._patterns = [(d["Name"], _pattern(d)) for d in wanted]
+        self._last: dict[str, dict[str, Any]] = {}
+
+    def read(self, line: str) -> None:
+        """Take the metrics of one line."""
+        for name, pattern in self._patterns:
+            match = pattern.search(line)
+            value = _number(match[1]) if match and match.groups() else None
+            if value is not None:
+                last = {"MetricName": name, "Value": value, "Timestamp": datetime.now(UTC)}
+                self._last[name] = last
+
+    def final(self) -> list[dict[str, Any]]:
+        """Return what ``FinalMetricDataList`` holds."""
+        return list(self._last.values())
+
+
+def _pattern(definition: dict[str, str]) -> re.Pattern[str]:
+    try:
+        return re.compile(definition["Regex"])
+    except re.error as error:
+        raise invalid(f"The regex of metric {definition['Name']} is invalid: {error}.") from None
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None

@@ -1,0 +1,110 @@
+"""The folder of an embedded cloud: which process it belongs to, and what may be deleted in it."""
+
+import fcntl
+import os
+import shutil
+import time
+from pathlib import Path
+
+_KEPT = ("cloud.lock", "cloud.log")
+_CLEAR_ATTEMPTS = 20
+
+
+class StateError(RuntimeError):
+    """The folder can't be an embedded cloud's now; the message says why."""
+
+
+class StateFolder:
+    """The folder that an embedded cloud and the programs that use it write into.
+
+    Parameters
+    ----------
+    path
+        The folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.log = path / "cloud.log"
+        self.description = path / "cloud.json"
+        self._lock = path / "cloud.lock"
+
+    def hold(self) -> int:
+        """Make the folder this process's own, until it ends; gives the lock's descriptor.
+
+        Raises
+        ------
+        StateError
+            If another process holds it, or there is something in it that is none of ours.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        if not self._lock.exists() and any(self.path.iterdir()):
+            raise StateError(
+                f"{self.path} is no folder of an embedded cloud and not empty; since all in such "
+                "a folder is deleted in the end, use a new one"
+            )
+        lock = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if not _locked(lock, fcntl.LOCK_EX):
+            os.close(lock)
+            raise StateError(
+                f"another one is running in {self.path}; stop it first, or use another folder"
+            )
+        return lock
+
+    def is_held(self) -> bool:
+        """Tell whether a server lives: it holds the folder for life, whatever its process id."""
+        try:
+            lock = os.open(self._lock, os.O_RDWR)
+        except FileNotFoundError:
+            return False
+        try:
+            # Shared, so that those who look don't get into each other's way.
+            return not _locked(lock, fcntl.LOCK_SH)
+        finally:
+            os.close(lock)
+
+    def clear(self) -> None:
+        """Delete everything but the log; only for who holds the folder.
+
+        Raises
+        ------
+        StateError
+            If something can't be deleted.
+        """
+        for _ in range(_CLEAR_ATTEMPTS):
+            found = [path for path in self.path.iterdir() if path.name not in _KEPT]
+            if not found:
+                return
+            for path in found:
+                _delete(path)
+            # What is being ended may still have written something.
+            time.sleep(0.01)
+        raise StateError(f"can't be deleted: {', '.join(map(str, found))}")
+
+    def clear_if_free(self) -> None:
+        """Delete everything but the log, unless a server lives."""
+        if not self._lock.exists():
+            return
+        try:
+            lock = self.hold()
+        except StateError:
+            return
+        try:
+            self.clear()
+        finally:
+            os.close(lock)
+
+
+def _locked(lock: int, kind: int) -> bool:
+    try:
+        fcntl.flock(lock, kind | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

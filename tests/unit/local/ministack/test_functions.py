@@ -1,0 +1,85 @@
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from local.ministack import functions
+
+
+class Places:
+    """An account with room for some invocations."""
+
+    def __init__(self, free: int, limit: str = "account") -> None:
+        self.free = free
+        self.limit = limit
+
+    def acquire(self, function: Any, config: Any) -> tuple[str | None, str | None]:
+        if self.free == 0:
+            return None, self.limit
+        self.free -= 1
+        return "place", None
+
+    def release(self, place: str | None) -> None:
+        self.free += 1
+
+
+def test_an_invocation_waits_for_a_place() -> None:
+    places, freed = Places(free=1), threading.Condition()
+    acquire = functions._waiting(places.acquire, freed)
+    release = functions._telling(places.release, freed)
+    assert acquire({}, {}) == ("place", None)
+    results: list[Any] = []
+    waiting = threading.Thread(target=lambda: results.append(acquire({}, {})))
+    waiting.start()
+    time.sleep(0.05)
+    assert results == []
+    release("place")
+    waiting.join(5)
+    assert results == [("place", None)]
+
+
+def test_without_a_place_it_is_throttled_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(functions, "_PLACE_SECONDS", 0.05)
+    acquire = functions._waiting(Places(free=0).acquire, threading.Condition())
+    assert acquire({}, {}) == (None, "account")
+
+
+def test_a_functions_own_limit_throttles_at_once() -> None:
+    class Freed(threading.Condition):
+        def wait(self, timeout: float | None = None) -> bool:
+            raise AssertionError("it waits")
+
+    acquire = functions._waiting(Places(free=0, limit="function").acquire, Freed())
+    assert acquire({}, {}) == (None, "function")
+
+
+def test_who_wakes_and_is_refused_does_not_keep_the_place_from_others() -> None:
+    places, freed = Places(free=0), threading.Condition()
+    limited: set[str] = set()
+
+    def acquire(function: str, config: Any) -> tuple[str | None, str | None]:
+        if function in limited:
+            return None, "function"
+        return places.acquire(function, config)
+
+    results: list[Any] = []
+    waiting = [
+        threading.Thread(
+            target=lambda name=name: results.append(  # type: ignore[misc]
+                functions._waiting(acquire, freed)(name, {})
+            ),
+            daemon=True,
+        )
+        for name in ("limited", "other")
+    ]
+    for thread in waiting:
+        thread.start()
+        # In this order they wait.
+        while len(freed._waiters) < waiting.index(thread) + 1:  # type: ignore[attr-defined]
+            time.sleep(0.001)
+    limited.add("limited")
+    functions._telling(places.release, freed)("place")
+    for thread in waiting:
+        thread.join(functions._PLACE_SECONDS / 3)
+    assert sorted(results, key=str) == [("place", None), (None, "function")]
