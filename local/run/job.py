@@ -1,0 +1,183 @@
+"""The job of `make run`: from nothing to decided photos, and the figures in build/run/."""
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local import cloud, samples
+from local.run import deploy
+from local.run.application import Settings, install
+from local.run.folders import Dataset, FolderError, Photos, read_dataset, read_photos
+from local.run.photos import Result, as_row, decide_photos
+from local.run.screen import Screen
+from local.run.summary import status_of, summarize, unexpected
+
+WORK = deploy.ROOT / ".local"
+REPORT = deploy.ROOT / "build" / "run"
+
+MINIMUM_ACCURACY = 0.8
+"""Of the drawn photos; a model that learnt anything has 0.9 and more."""
+
+
+class JobError(Exception):
+    """The embedded cloud did not do as it was told; the message says where its log is."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What to learn from and what to decide.
+
+    Attributes
+    ----------
+    dataset
+        Photos to learn from.
+    photos
+        The photos to decide.
+    expected
+        Statuses that a photo may rightly end in, by its name, where they are known.
+    minimum_accuracy
+        The least accuracy of a model that learnt anything, where it is known.
+    """
+
+    dataset: Dataset
+    photos: Photos
+    expected: Mapping[str, Set[str]] = field(default_factory=dict)
+    minimum_accuracy: float | None = None
+
+
+def collect_inputs(
+    dataset: Path | None,
+    photos: Path | None,
+    class_names: Sequence[str],
+    work: Path,
+    screen: Screen,
+) -> Inputs:
+    """Read the user's folders; the drawn samples stand in for what is not given.
+
+    With a dataset of the user's own and no photos, its validation photos are decided.
+
+    Raises
+    ------
+    FolderError
+        If a folder is not laid out as it must be.
+    """
+    drawn = samples.Samples.at(work / "samples")
+    if dataset is None:
+        _draw(drawn, screen)
+    learned = read_dataset(dataset or drawn.dataset, class_names)
+    _say_passed_over(dataset, learned.passed_over, screen)
+    if photos is not None:
+        given = read_photos(photos, learned.class_names)
+        _say_passed_over(photos, given.passed_over, screen)
+        return Inputs(learned, given)
+    if dataset is not None:
+        return Inputs(learned, Photos(dataset, learned.validation))
+    expected = {photo.path: frozenset(photo.statuses) for photo in drawn.read_manifest()}
+    found = read_photos(drawn.photos, learned.class_names)
+    return Inputs(learned, found, expected, MINIMUM_ACCURACY)
+
+
+def _draw(drawn: samples.Samples, screen: Screen) -> None:
+    if drawn.manifest.exists():
+        return
+    with screen.step("Drawing sample photos"):
+        try:
+            samples.generate(drawn.manifest.parent)
+        except FileExistsError as error:
+            raise FolderError(str(error)) from None
+
+
+def _say_passed_over(folder: Path | None, count: int, screen: Screen) -> None:
+    if count:
+        files = "1 file that is no photo" if count == 1 else f"{count} files that are no photos"
+        screen.say(f"Passed over {files} in {folder}")
+
+
+def run(inputs: Inputs, settings: Settings, screen: Screen, work: Path, report: Path) -> int:
+    """Do the whole job in an embedded cloud of its own.
+
+    Parameters
+    ----------
+    inputs
+        What to learn from and what to decide.
+    settings
+        What to train.
+    screen
+        Where to show it.
+    work
+        Folder for the cloud's state and for what is built.
+    report
+        Folder for ``summary.json`` and ``results.jsonl``.
+
+    Returns
+    -------
+    int
+        0 if every photo ended as it should, else 1.
+
+    Raises
+    ------
+    JobError
+        If the embedded cloud refuses or breaks off a request.
+    training.errors.BadInput
+        If the trainer would not take a setting; nothing was started then.
+    """
+    started = time.monotonic()
+    settings.hyperparameters(inputs.dataset)
+    with screen.step("Starting the embedded cloud"):
+        running = cloud.start(work / "run")
+    with running, naming_the_log(running):
+        stack, model = install(running, work, inputs.dataset, settings, screen)
+        screen.say(f"Deciding {len(inputs.photos.photos)} photos:")
+        results = decide_photos(running.session(), stack, "run", inputs.photos, screen.photo)
+    figures = summarize(results, model, time.monotonic() - started)
+    write_report(report, results, figures)
+    screen.figures(figures)
+    screen.say(f"Written: {report / 'summary.json'}, {report / 'results.jsonl'}")
+    complaints = list(_complaints(inputs, results, figures["accuracy"]))
+    for complaint in complaints:
+        screen.say(complaint)
+    return 1 if complaints else 0
+
+
+@contextmanager
+def naming_the_log(running: cloud.Cloud) -> Iterator[None]:
+    """Turn what the embedded cloud answers instead of obeying into a line with its log's name."""
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        log = running.state / "cloud.log"
+        raise JobError(f"the embedded cloud: {error} (its log: {log})") from error
+
+
+def _complaints(inputs: Inputs, results: Sequence[Result], accuracy: float | None) -> Iterator[str]:
+    """Say what is not as it should be."""
+    for result in unexpected(results, inputs.expected):
+        yield _complaint(result)
+    if inputs.minimum_accuracy is not None and (accuracy or 0.0) < inputs.minimum_accuracy:
+        yield (
+            f"The model is of no use: its accuracy on these photos is {accuracy}, and should be "
+            f"{inputs.minimum_accuracy} at least"
+        )
+
+
+def _complaint(result: Result) -> str:
+    if result.decided is None:
+        return f"{result.name} has no record"
+    if not result.announced:
+        return f"{result.name} ended as {status_of(result)}, but that was not announced in time"
+    reason = f": {result.decided.reason.message}" if result.decided.reason else ""
+    return f"{result.name} should not have ended as {status_of(result)}{reason}"
+
+
+def write_report(report: Path, results: Sequence[Result], figures: Mapping[str, Any]) -> None:
+    """Write ``summary.json`` and ``results.jsonl``."""
+    report.mkdir(parents=True, exist_ok=True)
+    rows = "".join(as_row(result) + "\n" for result in results)
+    (report / "results.jsonl").write_text(rows, encoding="utf-8")
+    (report / "summary.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")

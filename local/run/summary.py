@@ -1,0 +1,83 @@
+"""What a run came to: the figures of ``summary.json``."""
+
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence, Set
+from typing import Any
+
+from local.run.photos import Result
+from local.run.training_job import TrainedModel
+
+STATUSES = ("classified", "needs_review", "rejected", "failed")
+USUAL_ENDS = frozenset({"classified", "needs_review", "rejected"})
+"""How a photo of which nothing is known may end: in every way but `failed`."""
+
+
+def summarize(results: Sequence[Result], model: TrainedModel, seconds: float) -> dict[str, Any]:
+    """Return the figures of a run.
+
+    Parameters
+    ----------
+    results
+        What became of each photo.
+    model
+        What decided.
+    seconds
+        How long the whole run took.
+
+    Returns
+    -------
+    dict
+        ``photos``, a count for each status, ``accuracy`` (share of the readable labelled photos
+        whose most likely class is right) and ``accepted_accuracy`` (the same over those
+        classified without a person), 0 to 1 and null where there are none; ``latency_ms`` with
+        ``p50`` and ``p95``; ``training`` with ``accuracy`` and ``seconds``; ``seconds``.
+    """
+    counts = Counter(status_of(result) for result in results)
+    latencies = [result.latency_ms for result in results if result.latency_ms is not None]
+    return {
+        "photos": len(results),
+        **{status: counts[status] for status in STATUSES},
+        "accuracy": _accuracy(results, {"classified", "needs_review"}),
+        "accepted_accuracy": _accuracy(results, {"classified"}),
+        "latency_ms": {"p50": _percentile(latencies, 50), "p95": _percentile(latencies, 95)},
+        "training": {"accuracy": model.accuracy, "seconds": round(model.seconds, 1)},
+        "seconds": round(seconds, 1),
+    }
+
+
+def status_of(result: Result) -> str:
+    """Return how a photo ended; one without a record has failed."""
+    return result.decided.status if result.decided else "failed"
+
+
+def unexpected(results: Iterable[Result], expected: Mapping[str, Set[str]]) -> list[Result]:
+    """Return the photos that did not end as they should, or whose end was not announced.
+
+    Parameters
+    ----------
+    results
+        What became of each photo.
+    expected
+        Statuses that a photo may end in, by its name; `USUAL_ENDS` for those not named.
+    """
+    return [
+        result
+        for result in results
+        if not result.announced or status_of(result) not in expected.get(result.name, USUAL_ENDS)
+    ]
+
+
+def _accuracy(results: Iterable[Result], statuses: Set[str]) -> float | None:
+    right = [
+        result.decided.label == result.truth
+        for result in results
+        if result.truth and result.decided and result.decided.status in statuses
+    ]
+    return round(sum(right) / len(right), 4) if right else None
+
+
+def _percentile(values: Sequence[float], percent: int) -> float | None:
+    if len(values) < 2:
+        return round(values[0], 1) if values else None
+    return round(statistics.quantiles(values, n=100, method="inclusive")[percent - 1], 1)

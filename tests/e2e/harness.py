@@ -1,0 +1,122 @@
+"""What end-to-end tests do with a running application."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from local.run.deploy import Stack
+from scones.events import PhotoDecided
+
+PATIENCE_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Application:
+    """A running application and what tests do with it."""
+
+    session: Any
+    stack: Stack
+
+    def client(self, service: str) -> Any:
+        return self.session.client(service)
+
+    def upload(self, key: str, body: bytes) -> tuple[str, str]:
+        """Upload a photo; returns its record's key."""
+        key = f"incoming/{key}"
+        answer = self.client("s3").put_object(Bucket=self.stack.photos_bucket, Key=key, Body=body)
+        return f"s3://{self.stack.photos_bucket}/{key}", answer["VersionId"]
+
+    def record(self, photo: tuple[str, str]) -> Any:
+        answer = self.client("dynamodb").get_item(
+            TableName=self.stack.results_table,
+            Key={"photo": {"S": photo[0]}, "version": {"S": photo[1]}},
+            ConsistentRead=True,
+        )
+        return answer.get("Item")
+
+    def records(self, key: str) -> list[Any]:
+        """All versions' records of a key."""
+        answer = self.client("dynamodb").query(
+            TableName=self.stack.results_table,
+            KeyConditionExpression="photo = :photo",
+            ExpressionAttributeValues={
+                ":photo": {"S": f"s3://{self.stack.photos_bucket}/incoming/{key}"}
+            },
+        )
+        return answer["Items"]
+
+    def decided(self, photo: tuple[str, str], *, status: str | None = None) -> PhotoDecided:
+        """Wait for a photo's record, and if wanted for its status, and for its publication."""
+
+        def look() -> PhotoDecided | None:
+            record = self.record(photo)
+            if not record or "announced_at" not in record:
+                return None
+            decided = PhotoDecided.model_validate_json(record["event"]["S"])
+            return decided if status in (None, decided.status) else None
+
+        return eventually(look)
+
+    def machine(self) -> str:
+        machines = self.client("stepfunctions").list_state_machines()["stateMachines"]
+        (arn,) = (m["stateMachineArn"] for m in machines if "ClassifyStateMachine" in m["name"])
+        return arn
+
+    def resource(self, logical_id: str) -> str:
+        answer = self.client("cloudformation").describe_stack_resource(
+            StackName="scones", LogicalResourceId=logical_id
+        )
+        return answer["StackResourceDetail"]["PhysicalResourceId"]
+
+    def restart(self, logical_id: str) -> None:
+        """Give a function fresh processes, so that nothing it has cached is left."""
+        client, name = self.client("lambda"), self.resource(logical_id)
+        environment = client.get_function_configuration(FunctionName=name)["Environment"]
+        variables = environment["Variables"] | {"RESTARTED": str(time.time())}
+        client.update_function_configuration(
+            FunctionName=name, Environment={"Variables": variables}
+        )
+
+
+def eventually(look: Callable[[], Any], patience: float = PATIENCE_SECONDS) -> Any:
+    """Look again until there is something to see."""
+    until = time.monotonic() + patience
+    while time.monotonic() < until:
+        found = look()
+        if found is not None:
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"nothing came within {patience} s")
+
+
+class Inbox:
+    """A queue that keeps what was sent to it."""
+
+    def __init__(self, application: Application, name: str) -> None:
+        self._sqs = application.client("sqs")
+        self.url = self._sqs.create_queue(QueueName=name)["QueueUrl"]
+        attributes = self._sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=["QueueArn"])
+        self.arn = attributes["Attributes"]["QueueArn"]
+        self._bodies: list[str] = []
+
+    def allow(self, service: str) -> None:
+        statement = {
+            "Effect": "Allow",
+            "Principal": {"Service": service},
+            "Action": "sqs:SendMessage",
+            "Resource": self.arn,
+        }
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        self._sqs.set_queue_attributes(QueueUrl=self.url, Attributes={"Policy": policy})
+
+    def bodies(self) -> list[Any]:
+        """Everything received so far."""
+        while messages := self._sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10).get(
+            "Messages"
+        ):
+            for message in messages:
+                self._bodies.append(message["Body"])
+                self._sqs.delete_message(QueueUrl=self.url, ReceiptHandle=message["ReceiptHandle"])
+        return [json.loads(body) for body in self._bodies]

@@ -1,0 +1,302 @@
+"""One photo after another through the whole application, IAM enforced."""
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from local.samples import Samples
+from tests.e2e.harness import Application, Inbox, eventually
+
+pytestmark = pytest.mark.e2e
+
+
+def events_of(inbox: Inbox, photo: tuple[str, str]) -> list[Any]:
+    return [
+        body["detail"]
+        for body in inbox.bodies()
+        if body["detail"]["photo"]["version_id"] == photo[1]
+    ]
+
+
+def settled_events_of(inbox: Inbox, photo: tuple[str, str]) -> list[Any]:
+    """Give a second event the time to arrive."""
+    time.sleep(2)
+    return events_of(inbox, photo)
+
+
+def upload_event(application: Application, photo: tuple[str, str]) -> str:
+    """The event that S3 sent for a photo, to be sent again."""
+    key = photo[0].split("/", 3)[3]
+    head = application.client("s3").head_object(
+        Bucket=application.stack.photos_bucket, Key=key, VersionId=photo[1]
+    )
+    return json.dumps(
+        {
+            "version": "0",
+            "id": "2ee9cc15-d022-99ea-1fb8-1b1bac4850f9",
+            "detail-type": "Object Created",
+            "source": "aws.s3",
+            "time": "2026-11-02T09:14:31Z",
+            "detail": {
+                "version": "0",
+                "bucket": {"name": application.stack.photos_bucket},
+                "object": {
+                    "key": key,
+                    "size": head["ContentLength"],
+                    "etag": head["ETag"].strip('"'),
+                    "version-id": photo[1],
+                    "sequencer": "00617F08299329D189",
+                },
+                "reason": "PutObject",
+            },
+        }
+    )
+
+
+def send_again(application: Application, photo: tuple[str, str], times: int = 1) -> None:
+    """Start the machine with a photo's event, all at once."""
+    client, machine = application.client("stepfunctions"), application.machine()
+    event = upload_event(application, photo)
+    with ThreadPoolExecutor(times) as pool:
+        starts = [
+            pool.submit(client.start_execution, stateMachineArn=machine, input=event)
+            for _ in range(times)
+        ]
+    assert len({start.result()["executionArn"] for start in starts}) == times
+
+
+def test_photo_is_classified_recorded_and_published(
+    application: Application, published: Inbox, bicycle: bytes
+) -> None:
+    photo = application.upload("van 7 + (north) 100% ü.png", bicycle)
+
+    decided = application.decided(photo)
+
+    assert decided.status == "classified"
+    assert decided.label == "bicycle"
+    assert decided.loading_bay == "A"
+    assert decided.photo.key == "incoming/van 7 + (north) 100% ü.png"
+    assert decided.model is not None
+    assert decided.model.endpoint == application.stack.endpoint
+    assert decided.timings.classify_ms is not None
+    record = application.record(photo)
+    assert record["label"] == {"S": "bicycle"}
+    (event,) = eventually(lambda: events_of(published, photo) or None)
+    assert event == json.loads(record["event"]["S"])
+
+
+def test_text_is_rejected_with_the_reason(application: Application, published: Inbox) -> None:
+    photo = application.upload("notes.jpg", b"these are notes, not a photo")
+
+    decided = application.decided(photo)
+
+    assert decided.status == "rejected"
+    assert decided.reason is not None
+    assert decided.reason.code == "not_a_photo"
+    assert decided.label is None
+    (event,) = eventually(lambda: events_of(published, photo) or None)
+    assert event["status"] == "rejected"
+
+
+def test_same_event_20_times_at_once_is_one_record_and_one_event(
+    application: Application, published: Inbox, bicycle: bytes
+) -> None:
+    photo = application.upload("again and again.png", bicycle)
+    application.decided(photo)
+    first = application.record(photo)
+
+    send_again(application, photo, times=20)
+    wait_until_idle(application)
+
+    assert application.records("again and again.png") == [first]
+    assert len(settled_events_of(published, photo)) == 1
+
+
+def test_20_first_events_at_once_are_one_record_and_one_event(
+    application: Application, published: Inbox, bicycle: bytes
+) -> None:
+    """None of them comes first by much: each finds no record when it starts."""
+    events = application.client("events")
+    (rule,) = events.list_rules(NamePrefix="scones-")["Rules"]
+    events.disable_rule(Name=rule["Name"])
+    photo = application.upload("all at once.png", bicycle)
+
+    send_again(application, photo, times=20)
+    application.decided(photo)
+    wait_until_idle(application)
+    events.enable_rule(Name=rule["Name"])
+
+    assert len(application.records("all at once.png")) == 1
+    assert len(settled_events_of(published, photo)) == 1
+
+
+def wait_until_idle(application: Application) -> None:
+    """Wait until no execution runs."""
+    client, machine = application.client("stepfunctions"), application.machine()
+    time.sleep(0.5)
+    eventually(
+        lambda: (
+            not client.list_executions(stateMachineArn=machine, statusFilter="RUNNING")[
+                "executions"
+            ]
+            or None
+        )
+    )
+
+
+def test_every_version_of_a_key_has_its_own_record(
+    application: Application, bicycle: bytes
+) -> None:
+    first = application.upload("one key.png", bicycle)
+    second = application.upload("one key.png", b"no photo")
+
+    assert application.decided(first).status == "classified"
+    assert application.decided(second).status == "rejected"
+    assert len(application.records("one key.png")) == 2
+
+
+def test_unsure_photo_goes_to_a_person(
+    application: Application, published: Inbox, notified: Inbox, bicycle: bytes
+) -> None:
+    ssm = application.client("ssm")
+    ssm.put_parameter(Name="/scones/scones/threshold", Value="1", Overwrite=True)
+    application.restart("ThresholdFunction")
+    try:
+        photo = application.upload("who knows.png", bicycle)
+        decided = application.decided(photo)
+    finally:
+        ssm.put_parameter(Name="/scones/scones/threshold", Value="0.6", Overwrite=True)
+        application.restart("ThresholdFunction")
+
+    assert decided.threshold == 1
+    assert decided.status == "needs_review"
+    assert decided.label == "bicycle"
+    (event,) = eventually(lambda: events_of(published, photo) or None)
+    assert event["status"] == "needs_review"
+    (message,) = eventually(
+        lambda: [body for body in notified.bodies() if photo[1] in body["Message"]] or None
+    )
+    assert photo[0] in message["Message"]
+    assert "Threshold: 1" in message["Message"]
+    assert "motorcycle: " in message["Message"]
+
+
+def test_missing_endpoint_fails_the_photo_which_can_be_sent_again(
+    application: Application, published: Inbox, bicycle: bytes
+) -> None:
+    sagemaker = application.client("sagemaker")
+    endpoint = application.stack.endpoint
+    config = sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"]
+    sagemaker.delete_endpoint(EndpointName=endpoint)
+    try:
+        photo = application.upload("too early.png", bicycle)
+        failed = application.decided(photo)
+    finally:
+        sagemaker.create_endpoint(EndpointName=endpoint, EndpointConfigName=config)
+        sagemaker.get_waiter("endpoint_in_service").wait(
+            EndpointName=endpoint, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+        )
+
+    assert failed.status == "failed"
+    assert failed.reason is not None
+    assert failed.reason.code == "EndpointMissing"
+    assert (
+        f"endpoint {endpoint} does not exist or is not in service yet: create it"
+        in failed.reason.message
+    )
+
+    send_again(application, photo)
+
+    assert application.decided(photo, status="classified").label == "bicycle"
+    statuses = eventually(lambda: found if len(found := events_of(published, photo)) > 1 else None)
+    assert [event["status"] for event in statuses] == ["failed", "classified"]
+
+
+@pytest.mark.parametrize(
+    ("role", "statement", "says"),
+    [
+        ("SerializeFunctionRole", "ReadPhotos", "is not authorized to perform: s3:GetObject"),
+        ("ClassifyFunctionRole", "AskTheEndpoint", "sagemaker:InvokeEndpoint"),
+        ("ThresholdFunctionRole", "ReadThreshold", "ssm:GetParameter"),
+        ("ClassifyStateMachineRole", "CallSteps", "lambda:InvokeFunction"),
+    ],
+)
+def test_removed_permission_fails_the_photo(
+    application: Application, bicycle: bytes, role: str, statement: str, says: str
+) -> None:
+    iam, name = application.client("iam"), application.resource(role)
+    (policy,) = iam.list_role_policies(RoleName=name)["PolicyNames"]
+    document = iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
+    kept = [item for item in document["Statement"] if item["Sid"] != statement]
+    iam.put_role_policy(
+        RoleName=name,
+        PolicyName=policy,
+        PolicyDocument=json.dumps(document | {"Statement": kept or [NOTHING]}),
+    )
+    application.restart("ThresholdFunction")
+    try:
+        decided = application.decided(application.upload(f"without {statement}.png", bicycle))
+    finally:
+        iam.put_role_policy(RoleName=name, PolicyName=policy, PolicyDocument=json.dumps(document))
+
+    assert len(kept) < len(document["Statement"])
+    assert decided.status == "failed"
+    assert decided.reason is not None
+    assert says in decided.reason.message
+
+
+NOTHING = {"Sid": "Nothing", "Effect": "Deny", "Action": "s3:DeleteBucket", "Resource": "*"}
+
+
+def test_machine_that_may_not_record_leaves_the_event_to_be_sent_again(
+    application: Application, bicycle: bytes
+) -> None:
+    iam, name = application.client("iam"), application.resource("ClassifyStateMachineRole")
+    (policy,) = iam.list_role_policies(RoleName=name)["PolicyNames"]
+    document = iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
+    kept = [item for item in document["Statement"] if item["Sid"] != "RecordDecisions"]
+    iam.put_role_policy(
+        RoleName=name, PolicyName=policy, PolicyDocument=json.dumps(document | {"Statement": kept})
+    )
+    try:
+        photo = application.upload("unrecorded.png", bicycle)
+        (event,) = eventually(lambda: undelivered(application) or None)
+    finally:
+        iam.put_role_policy(RoleName=name, PolicyName=policy, PolicyDocument=json.dumps(document))
+
+    assert application.record(photo) is None
+    assert event["detail"]["object"]["version-id"] == photo[1]
+
+    application.client("stepfunctions").start_execution(
+        stateMachineArn=application.machine(), input=json.dumps(event)
+    )
+
+    assert application.decided(photo).status == "classified"
+
+
+def undelivered(application: Application) -> list[Any]:
+    """Take what is in the dead-letter queue."""
+    sqs, url = application.client("sqs"), application.resource("UndeliveredEvents")
+    messages = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+    for message in messages:
+        sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    return [json.loads(message["Body"]) for message in messages]
+
+
+def test_every_sample_photo_ends_as_it_should(application: Application, drawn: Samples) -> None:
+    sent = {
+        entry.path: application.upload(
+            f"samples/{entry.path}", (drawn.photos / entry.path).read_bytes()
+        )
+        for entry in drawn.read_manifest()
+    }
+
+    ends = {path: application.decided(photo).status for path, photo in sent.items()}
+
+    expected = {entry.path: entry.statuses for entry in drawn.read_manifest()}
+    assert {path: end for path, end in ends.items() if end not in expected[path]} == {}
+    assert "rejected" in ends.values()
+    assert "classified" in ends.values()

@@ -1,0 +1,17 @@
+from collections.abc import Iterator
+
+import pytest
+
+from local import cloud
+from tests.integration.cloud.tiny_app import TinyApp
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[cloud.Cloud]:
+    with cloud.start(tmp_path_factory.mktemp("cloud")) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def app(running: cloud.Cloud) -> TinyApp:
+    return TinyApp(running.session(), running.account, running.region)

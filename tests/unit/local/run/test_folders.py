@@ -1,0 +1,153 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from local.run.folders import FolderError, read_dataset, read_photos
+
+
+def fill(folder: Path, *names: str) -> None:
+    for name in names:
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(name.encode())
+
+
+def fill_classes(folder: Path, *classes: str, count: int = 60) -> None:
+    for name in classes:
+        fill(folder, *(f"{name}/{number} [a] (b).png" for number in range(count)))
+
+
+def test_folders_are_the_classes_in_alphabetical_order(tmp_path: Path) -> None:
+    fill_classes(tmp_path, "van", "bicycle", "motorcycle")
+
+    dataset = read_dataset(tmp_path)
+
+    assert dataset.class_names == ("bicycle", "motorcycle", "van")
+    assert len(dataset.train) + len(dataset.validation) == 180
+
+
+def test_held_back_photos_are_a_tenth_and_always_the_same(tmp_path: Path) -> None:
+    fill_classes(tmp_path, "a", "b", count=200)
+    first = read_dataset(tmp_path)
+
+    fill(tmp_path, "a/one more.png")
+    second = read_dataset(tmp_path)
+
+    assert 20 <= len(first.validation) <= 60
+    assert set(first.validation) <= set(second.validation)
+    assert not set(first.train) & set(first.validation)
+
+
+@pytest.mark.parametrize("name", ["validation", "test"])
+def test_dataset_with_its_own_validation(tmp_path: Path, name: str) -> None:
+    fill(tmp_path, "train/a/1.png", "train/b/2.jpg", f"{name}/a/3.png", f"{name}/b/4.bmp")
+
+    dataset = read_dataset(tmp_path)
+
+    assert [photo.path.name for photo in dataset.train] == ["1.png", "2.jpg"]
+    assert [photo.path.name for photo in dataset.validation] == ["3.png", "4.bmp"]
+
+
+def test_configured_order_wins(tmp_path: Path) -> None:
+    fill_classes(tmp_path, "left", "right", "middle")
+
+    dataset = read_dataset(tmp_path, ["right", "left", "middle"])
+
+    assert dataset.class_names == ("right", "left", "middle")
+    assert dataset.train[0].label == "right"
+
+
+def test_stray_files_are_passed_over(tmp_path: Path) -> None:
+    fill(tmp_path, "train/a/1.png", "train/b/2.png", "test/a/3.png", "test/b/4.png")
+    fill(tmp_path, "train/.DS_Store", "train/a/.DS_Store", "train/a/Thumbs.db", "train/a/notes.txt")
+    fill(tmp_path, "train/.hidden/5.png", "train/a/._1.png")
+    (tmp_path / "train/a/empty.png").touch()
+
+    dataset = read_dataset(tmp_path)
+
+    assert [photo.path.name for photo in dataset.train] == ["1.png", "2.png"]
+    assert dataset.passed_over == 7
+
+
+@pytest.mark.parametrize(
+    ("files", "classes", "complaint"),
+    [
+        ([], [], "at least two folders"),
+        (["a/1.png"], [], "at least two folders"),
+        (["a/1.png", "b/notes.txt"], [], "class b has no photos"),
+        (["a/1.png", "b/1.png"], ["a", "b", "c"], "there is no folder .*c"),
+        (["a/1.png", "b/1.png", "c/1.png"], ["a", "b"], "that are no class: c"),
+        (["a/1.png", "b/1.png"], [], "too few photos of"),
+    ],
+)
+def test_folders_that_are_no_dataset(
+    tmp_path: Path, files: list[str], classes: list[str], complaint: str
+) -> None:
+    fill(tmp_path, *files)
+
+    with pytest.raises(FolderError, match=complaint):
+        read_dataset(tmp_path, classes)
+
+
+def test_photos_by_class(tmp_path: Path) -> None:
+    fill(tmp_path, "a/1.png", "b/deep/2.png", "other/3.png", "4.png", "a/Thumbs.db", ".DS_Store")
+
+    found = read_photos(tmp_path, ["a", "b"])
+
+    assert {(photo.path.name, photo.label) for photo in found.photos} == {
+        ("1.png", "a"),
+        ("2.png", "b"),
+        ("3.png", None),
+        ("4.png", None),
+    }
+
+
+def test_photos_to_decide_may_have_any_name(tmp_path: Path) -> None:
+    fill(tmp_path, "no suffix", "text.txt")
+
+    assert len(read_photos(tmp_path, ["a", "b"]).photos) == 2
+
+
+def test_hidden_folders_hold_no_photos(tmp_path: Path) -> None:
+    shown = ["train/a/1.png", "train/b/deep/2.png", "test/a/3.png", "test/b/4.png"]
+    fill(tmp_path, *shown)
+    fill(tmp_path, "train/a/.cache/5.png", "train/b/deep/.thumbnails/x/6.png", "test/a/.x/7.png")
+    fill(tmp_path, "photos/a/8.png", "photos/__MACOSX/a/9.png", "photos/.thumbnails/10.jpg")
+
+    dataset = read_dataset(tmp_path)
+    photos = read_photos(tmp_path / "photos", ["a", "b"])
+
+    found = [photo.path for photo in (*dataset.train, *dataset.validation)]
+    assert found == [tmp_path / name for name in shown]
+    assert dataset.passed_over == 3
+    assert [photo.path.name for photo in photos.photos] == ["8.png"]
+    assert photos.passed_over == 2
+
+
+def test_photos_in_a_hidden_folder_that_the_user_names(tmp_path: Path) -> None:
+    fill(tmp_path, ".photos/1.png")
+
+    assert len(read_photos(tmp_path / ".photos", ["a"]).photos) == 1
+
+
+@pytest.mark.parametrize("name", ["a,b", " a", "a ", ","])
+def test_folder_whose_name_no_class_can_have(tmp_path: Path, name: str) -> None:
+    fill_classes(tmp_path, "van", name)
+
+    with pytest.raises(FolderError, match=re.escape(repr(str(tmp_path / name))) + ".* rename it"):
+        read_dataset(tmp_path)
+
+
+def test_folders_whose_names_are_too_long_together(tmp_path: Path) -> None:
+    fill_classes(tmp_path, *(f"{number:0200}" for number in range(8)), count=1)
+
+    with pytest.raises(FolderError, match="1500 characters at most"):
+        read_dataset(tmp_path)
+
+
+def test_no_photos(tmp_path: Path) -> None:
+    with pytest.raises(FolderError, match="holds no photos"):
+        read_photos(tmp_path, ["a"])
+    with pytest.raises(FolderError, match="there is no folder"):
+        read_photos(tmp_path / "nowhere", ["a"])

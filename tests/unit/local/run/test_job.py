@@ -1,0 +1,188 @@
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from rich.console import Console
+
+from local import samples
+from local.cloud import Cloud
+from local.run import job
+from local.run.application import Settings
+from local.run.folders import Dataset, FolderError, LabelledPhoto, Photos
+from local.run.photos import Result
+from local.run.screen import Screen
+from local.run.training_job import TrainedModel
+from tests.unit.local.run.examples import result
+from tests.unit.local.run.test_photos import STACK
+from training.errors import BadInput
+
+TRAIN = tuple(LabelledPhoto(Path(f"{number}.png"), "a") for number in range(40))
+DATASET = Dataset(("a", "b"), TRAIN, TRAIN[:4])
+INPUTS = job.Inputs(DATASET, Photos(Path(), TRAIN[:1]))
+
+
+class Application:
+    """Stands in for the cloud and for what is installed in it, and says how photos end."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        self.results: list[Result] = []
+        self.running = False
+        self.started = False
+        self.error: Exception | None = None
+        self.folder = tmp_path
+        self.console = Console(file=io.StringIO(), width=100)
+        patch.setattr(job.cloud, "start", self._start)
+        patch.setattr(job, "install", self._install)
+        patch.setattr(job, "decide_photos", lambda *_: self.results)
+        patch.setattr(Cloud, "stop", self._stop)
+
+    def _start(self, state: Path) -> Cloud:
+        self.running = self.started = True
+        return Cloud(state, "http://127.0.0.1:1", "us-east-1", "123456789012", "key", "secret", 1)
+
+    def _stop(self, *_: Any) -> None:
+        self.running = False
+
+    def _install(self, *_: Any) -> Any:
+        if self.error:
+            raise self.error
+        return STACK, TrainedModel("s3://data/model.tar.gz", 0.9, 1.0)
+
+    def run(self, inputs: job.Inputs = INPUTS, settings: Settings | None = None) -> int:
+        return job.run(
+            inputs,
+            settings or Settings(),
+            Screen(self.console),
+            self.folder / "work",
+            self.folder / "report",
+        )
+
+    @property
+    def shown(self) -> str:
+        file: Any = self.console.file
+        return str(file.getvalue())
+
+
+@pytest.fixture
+def application(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Application:
+    return Application(monkeypatch, tmp_path)
+
+
+def test_photos_that_end_as_they_should(application: Application) -> None:
+    application.results = [result("classified", "a", "a"), result("needs_review", "a", "b")]
+
+    assert application.run() == 0
+    assert not application.running
+    report = application.folder / "report"
+    assert json.loads((report / "summary.json").read_text("utf-8"))["photos"] == 2
+    assert len((report / "results.jsonl").read_text("utf-8").splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("results", "said"),
+    [
+        ([result("failed")], "failed photo should not have ended as failed: m"),
+        ([result(None)], "photo has no record"),
+        (
+            [replace(result("classified", "a", "a"), announced=False)],
+            "classified photo ended as classified, but that was not announced in time",
+        ),
+    ],
+)
+def test_photo_that_does_not(
+    application: Application, results: Sequence[Result], said: str
+) -> None:
+    application.results = [result("classified", "a", "a"), *results]
+
+    assert application.run() == 1
+    assert said in application.shown
+
+
+def test_drawn_photo_that_is_not_rejected_as_it_should(application: Application) -> None:
+    application.results = [result("classified", "a", "a")]
+    expected = {"classified photo": frozenset({"rejected"})}
+
+    assert application.run(replace(INPUTS, expected=expected)) == 1
+    assert "should not have ended as classified" in application.shown
+
+
+@pytest.mark.parametrize(("right", "status"), [(8, 0), (7, 1), (0, 1)])
+def test_useless_model_of_the_drawn_photos(
+    application: Application, right: int, status: int
+) -> None:
+    application.results = [result("classified", "a", "a")] * right
+    application.results += [result("classified", "a", "b")] * (10 - right)
+
+    assert application.run(replace(INPUTS, minimum_accuracy=0.8)) == status
+    assert ("The model is of no use" in application.shown) is bool(status)
+    assert application.run(INPUTS) == 0
+
+
+def test_settings_that_the_trainer_refuses_start_nothing(application: Application) -> None:
+    with pytest.raises(BadInput, match="augmentation_type"):
+        application.run(settings=Settings(augmentation="flip"))
+
+    assert not application.started
+
+
+def test_refusal_of_the_cloud_names_its_log(application: Application) -> None:
+    refusal = {"Error": {"Code": "AccessDenied", "Message": "not you"}}
+    application.error = ClientError(refusal, "PutObject")  # type: ignore[arg-type]
+
+    with pytest.raises(job.JobError, match=r"not you.*its log: .*cloud\.log"):
+        application.run()
+
+    assert not application.running
+
+
+def draw(folder: Path) -> samples.Samples:
+    return samples.generate(folder, per_class=2, validation_per_class=1, photos=8)
+
+
+@pytest.fixture
+def screen() -> Screen:
+    return Screen(Console(file=io.StringIO(), width=100))
+
+
+def test_drawn_samples_are_in_the_folder_for_work(tmp_path: Path, screen: Screen) -> None:
+    drawn = draw(tmp_path / "samples")
+
+    inputs = job.collect_inputs(None, None, (), tmp_path, screen)
+
+    assert inputs.photos.folder == drawn.photos
+    assert len(inputs.photos.photos) == len(inputs.expected) == 8
+    assert inputs.minimum_accuracy == job.MINIMUM_ACCURACY
+
+
+def test_users_own_photos_may_end_in_any_way(tmp_path: Path, screen: Screen) -> None:
+    drawn = draw(tmp_path / "samples")
+
+    inputs = job.collect_inputs(drawn.dataset, drawn.photos, (), tmp_path, screen)
+
+    assert inputs.expected == {}
+    assert inputs.minimum_accuracy is None
+
+
+def test_files_passed_over_are_told(tmp_path: Path, screen: Screen) -> None:
+    drawn = draw(tmp_path / "samples")
+    for name in ("Thumbs.db", "notes.txt"):
+        (drawn.dataset / "train" / "bicycle" / name).write_text("no photo")
+
+    inputs = job.collect_inputs(drawn.dataset, None, (), tmp_path, screen)
+
+    assert len(inputs.photos.photos) == 2
+    text: Any = screen._console.file
+    assert f"Passed over 2 files that are no photos in {drawn.dataset}" in text.getvalue()
+
+
+def test_folder_in_the_way_of_the_samples(tmp_path: Path, screen: Screen) -> None:
+    (tmp_path / "samples").mkdir()
+    (tmp_path / "samples" / "mine.txt").touch()
+
+    with pytest.raises(FolderError, match="delete it, or choose another folder"):
+        job.collect_inputs(None, None, (), tmp_path, screen)

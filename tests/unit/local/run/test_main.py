@@ -1,0 +1,205 @@
+"""The commands of `make run`, `make up` and `make down`, without a cloud."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from local import __main__ as commands
+from local.cloud import Cloud, CloudError
+from local.run import development, job
+from local.run.application import Settings
+from local.run.folders import FolderError
+from local.run.job import Inputs
+
+ROOT = Path(__file__).parents[4]
+OPTIONS = ("DATASET", "PHOTOS", "CLASSES", "IMAGE_SHAPE", "AUGMENTATION", "THRESHOLD")
+
+
+class Job:
+    """Keeps what it is asked to do."""
+
+    def __init__(self) -> None:
+        self.collected: tuple[Any, ...] = ()
+        self.settings: Settings | None = None
+
+    def collect(self, *given: Any) -> Inputs:
+        self.collected = given
+        return None  # type: ignore[return-value]
+
+    def run(self, _: Inputs, settings: Settings, *rest: Any) -> int:
+        self.settings = settings
+        return 1
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Job:
+    for name in OPTIONS:
+        monkeypatch.delenv(name, raising=False)
+    asked = Job()
+    monkeypatch.setattr(job, "collect_inputs", asked.collect)
+    monkeypatch.setattr(job, "run", asked.run)
+    return asked
+
+
+def call(*arguments: str, **environment: str) -> Any:
+    return CliRunner().invoke(commands.app, arguments, env=environment)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment"),
+    [
+        (
+            [
+                *("--dataset", "d", "--photos", "p", "--classes", 'b "2", a'),
+                *("--image-shape", "3, 300,200", "--augmentation", "none", "--threshold", "0.5"),
+            ],
+            {},
+        ),
+        (
+            [],
+            {
+                **{"DATASET": "d", "PHOTOS": "p", "CLASSES": 'b "2", a', "THRESHOLD": "0.5"},
+                **{"IMAGE_SHAPE": "3, 300,200", "AUGMENTATION": "none"},
+            },
+        ),
+    ],
+    ids=["options", "environment"],
+)
+def test_choices(asked: Job, arguments: list[str], environment: dict[str, str]) -> None:
+    result = call("run", "--work", "w", *arguments, **environment)
+
+    assert result.exit_code == 1
+    assert asked.collected[:4] == (Path("d"), Path("p"), ('b "2"', "a"), Path("w"))
+    assert asked.settings == Settings("3,300,200", "none", 0.5)
+
+
+def test_nothing_chosen(asked: Job) -> None:
+    call("run", **dict.fromkeys(OPTIONS, ""))
+
+    assert asked.collected[:4] == (None, None, (), job.WORK)
+    assert asked.settings == Settings()
+
+
+@pytest.mark.parametrize("command", ["run", "up"])
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("IMAGE_SHAPE", "3,8,8", "3,8,8 is not 3,height,width with sides from 16 to 512"),
+        ("IMAGE_SHAPE", "3,600,32", "sides from 16 to 512"),
+        ("IMAGE_SHAPE", "1,32,32", "has 1 channels"),
+        ("IMAGE_SHAPE", "32x32", "write it like 3,224,224"),
+        ("AUGMENTATION", "flip", "'flip' is not one of none, crop, crop_color"),
+        ("THRESHOLD", "93%", "'93%' is not a number from 0 to 1"),
+        ("THRESHOLD", "nan", "is not a number from 0 to 1"),
+        ("CLASSES", "van", "a classifier needs two or more"),
+        ("CLASSES", "a,,b", "hold an empty name"),
+        ("CLASSES", "a," + "b" * 1500, "1500 characters at most"),
+    ],
+)
+def test_choices_that_are_none(
+    asked: Job, tmp_path: Path, command: str, name: str, value: str, said: str
+) -> None:
+    result = call(command, "--work", str(tmp_path), **{name: value})
+
+    assert result.exit_code == 2
+    assert f"Invalid value for {name}: " in result.output
+    assert said in result.output
+    assert asked.collected == ()
+
+
+def running(state: Path) -> Cloud:
+    return Cloud(state, "http://127.0.0.1:7", "us-east-1", "123456789012", "key", "secret", 1)
+
+
+def test_up_where_it_is_up_already(
+    asked: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(development.cloud, "attach", running)
+
+    result = call("up", "--work", str(tmp_path))
+
+    assert isinstance(result.exception, CloudError)
+    assert "running already, at http://127.0.0.1:7" in str(result.exception)
+    assert "make down" in str(result.exception)
+    assert asked.collected == ()
+
+
+def test_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stopped: list[Path] = []
+    monkeypatch.setattr(development.cloud, "attach", running)
+    monkeypatch.setattr(Cloud, "stop", lambda cloud: stopped.append(cloud.state))
+
+    result = call("down", "--work", str(tmp_path))
+
+    assert result.exit_code == 0
+    assert result.output == "Stopped.\n"
+    assert stopped == [tmp_path / "up"]
+
+
+def test_down_with_nothing_running(tmp_path: Path) -> None:
+    result = call("down", "--work", str(tmp_path))
+
+    assert result.exit_code == 0
+    assert "Nothing to stop: no embedded cloud is running" in result.output
+
+
+def test_what_the_user_got_wrong_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["local", "run", "--dataset", str(tmp_path / "nowhere")])
+
+    with pytest.raises(SystemExit) as left:
+        commands.main()
+
+    assert left.value.code == f"error: there is no folder {tmp_path / 'nowhere'}"
+    assert FolderError in commands.OWN_ERRORS
+
+
+def test_faults_of_ours_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise ValueError("a fault")
+
+    monkeypatch.setattr(job, "collect_inputs", fail)
+    monkeypatch.setattr(sys, "argv", ["local", "run"])
+
+    with pytest.raises(ValueError, match="a fault"):
+        commands.main()
+
+
+WAITING = """
+import sys, time
+from local import __main__ as commands
+from local.run import development
+
+def wait(*_):
+    try:
+        print("waiting", flush=True)
+        time.sleep(60)
+    finally:
+        print("tidied", flush=True)
+
+development.down = wait
+sys.argv = ["local", "down"]
+commands.main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_signals_leave_time_to_tidy_up(number: signal.Signals) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", WAITING], cwd=ROOT, stdout=subprocess.PIPE, text=True, env=os.environ
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "waiting\n"
+        process.send_signal(number)
+        said, _ = process.communicate(timeout=30)
+
+    assert said.startswith("tidied")
+    assert process.returncode in (128 + number, 130)

@@ -1,0 +1,70 @@
+import io
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from local.run import screen as screens
+from local.run.screen import Screen
+from tests.unit.local.run.examples import result
+
+
+def shown(screen: Screen) -> str:
+    file: Any = screen._console.file
+    return str(file.getvalue())
+
+
+@pytest.fixture
+def plain() -> Screen:
+    return Screen(Console(file=io.StringIO(), force_terminal=False, width=80))
+
+
+def test_photo_that_was_decided(plain: Screen) -> None:
+    plain.photo(result("classified", "a", "van [red]"))
+
+    assert shown(plain).split() == ["classified", "van", "[red]", "0.50", "classified", "photo"]
+
+
+@pytest.mark.parametrize(
+    ("photo", "said"),
+    [
+        (result(None), "no record came in time"),
+        (replace(result("classified", "a", "a"), announced=False), "not announced in time"),
+        (result("rejected"), "rejected     c "),
+    ],
+)
+def test_photo_that_was_not(plain: Screen, photo: Any, said: str) -> None:
+    plain.photo(photo)
+
+    assert said in shown(plain)
+
+
+def test_step_and_its_details_without_a_terminal(
+    plain: Screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with plain.step("Uploading [a]") as show:
+        show("1 of 3")
+        monkeypatch.setattr(screens, "QUIET_SECONDS", 0.0)
+        show("2 of 3\n")
+
+    first, second = shown(plain).splitlines()
+    assert first == "  2 of 3"
+    assert second.startswith("✓ Uploading [a] ")
+
+
+def test_step_that_fails_is_not_ticked_off(plain: Screen) -> None:
+    with pytest.raises(RuntimeError), plain.step("Uploading"):
+        raise RuntimeError
+
+    assert "✓" not in shown(plain)
+
+
+def test_long_details_stay_on_one_line_of_a_terminal() -> None:
+    screen = Screen(Console(file=io.StringIO(), force_terminal=True, width=40))
+
+    with screen.step("Training") as show:
+        show("x" * 200)
+        text = screen._console.file.getvalue()  # type: ignore[attr-defined]
+
+    assert "x" * 41 not in text

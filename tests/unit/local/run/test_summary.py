@@ -1,0 +1,62 @@
+from dataclasses import replace
+
+import pytest
+
+from local.run.summary import summarize, unexpected
+from local.run.training_job import TrainedModel
+from tests.unit.local.run.examples import result
+
+MODEL = TrainedModel("s3://bucket/model.tar.gz", 0.97, 12.34)
+
+
+def test_figures() -> None:
+    figures = summarize(
+        [
+            result("classified", "a", "a", 100),
+            result("classified", "a", "a", 200),
+            result("classified", "b", "a", 300),
+            result("needs_review", "b", "a", 400),
+            result("needs_review", None, "a", 500),
+            result("rejected", "a"),
+            result("failed", "b"),
+            result(None, "b"),
+        ],
+        MODEL,
+        61.04,
+    )
+
+    assert figures == {
+        "photos": 8,
+        "classified": 3,
+        "needs_review": 2,
+        "rejected": 1,
+        "failed": 2,
+        "accuracy": 0.5,
+        "accepted_accuracy": pytest.approx(2 / 3, abs=1e-4),
+        "latency_ms": {"p50": 200, "p95": pytest.approx(470)},
+        "training": {"accuracy": 0.97, "seconds": 12.3},
+        "seconds": 61.0,
+    }
+
+
+def test_accuracy_of_unlabelled_photos_is_not_known() -> None:
+    figures = summarize([result("classified", None, "a")], MODEL, 1)
+
+    assert figures["accuracy"] is None
+    assert figures["accepted_accuracy"] is None
+
+
+def test_what_should_not_have_ended_so() -> None:
+    good = result("rejected")
+    failed = result("failed")
+    lost = result(None)
+
+    assert unexpected([good, failed, lost], {}) == [failed, lost]
+    assert unexpected([good], {"rejected photo": {"classified"}}) == [good]
+    assert unexpected([failed], {"failed photo": {"failed"}}) == []
+
+
+def test_what_was_not_announced_did_not_end_as_it_should() -> None:
+    silent = replace(result("classified"), announced=False)
+
+    assert unexpected([silent], {"classified photo": {"classified"}}) == [silent]
