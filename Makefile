@@ -43,7 +43,7 @@ test: test-fast ## All tests
 
 .PHONY: test-fast
 test-fast: $(VENV)/ready ## The unit tests
-	$(BIN)/pytest --numprocesses auto tests/unit
+	$(BIN)/pytest --numprocesses auto --dist loadfile tests/unit
 
 .PHONY: lint
 lint: $(VENV)/ready ## Formatting, lint, types, template and state machines
