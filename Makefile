@@ -45,6 +45,10 @@ test: test-fast ## All tests
 test-fast: $(VENV)/ready ## The unit tests
 	$(BIN)/pytest --numprocesses auto --dist loadfile tests/unit
 
+.PHONY: benchmark
+benchmark: $(VENV)/ready ## List a dataset of a million photos, and measure it; some minutes
+	$(BIN)/python -m benchmarks.list_a_million
+
 .PHONY: lint
 lint: $(VENV)/ready ## Formatting, lint, types, template and state machines
 	$(BIN)/ruff format --check .
@@ -57,6 +61,8 @@ lint: $(VENV)/ready ## Formatting, lint, types, template and state machines
 lock: $(VENV)/ready ## Resolve the requirements anew, into the locks
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \
 	  layers/dependencies/requirements.in -o layers/dependencies/requirements.txt
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \
+	  layers/plots/requirements.in -o layers/plots/requirements.txt
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \
 	  requirements.in -o requirements.lock
 

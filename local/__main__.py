@@ -12,23 +12,24 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from cli.faults import Fault, Refused
 from local.cloud import CloudError
 from local.run import development, job, parameters
 from local.run.application import Settings, augmentations
 from local.run.deploy import DeployError
 from local.run.folders import FolderError
-from local.run.hosting import HostingError
 from local.run.invocation import InvocationError
+from local.run.model import ModelError
 from local.run.screen import Screen
-from local.run.training_job import TrainingError
+from local.state import StateError
 from scones.decisions import InvalidThreshold, parse_threshold
 from scones.labels import parse_class_names
 from scones.photos import ImageShape
 from training.errors import BadInput
 
 OWN_ERRORS = (
-    *(CloudError, DeployError, FolderError, HostingError, TrainingError, BadInput),
-    *(InvocationError, job.JobError),
+    *(CloudError, DeployError, FolderError, ModelError, Fault, Refused, BadInput),
+    *(InvocationError, StateError, job.JobError),
 )
 """What the user, or the application, got wrong; the messages are for the user."""
 
@@ -67,6 +68,12 @@ class Choices:
     threshold: Annotated[
         str, typer.Option(envvar="THRESHOLD", help="Below this confidence a person decides.")
     ] = "0.93"
+    minimum_accuracy: Annotated[
+        str,
+        typer.Option(
+            envvar="MINIMUM_ACCURACY", help="A model with less on validation photos is not taken."
+        ),
+    ] = "0.6"
     work: WorkOption = job.WORK
 
     def settings(self) -> Settings:
@@ -74,7 +81,8 @@ class Choices:
         return Settings(
             _image_shape(self.image_shape),
             _augmentation(self.augmentation),
-            _threshold(self.threshold),
+            _share(self.threshold, "THRESHOLD"),
+            minimum_accuracy=_share(self.minimum_accuracy, "MINIMUM_ACCURACY"),
         )
 
     def class_names(self) -> tuple[str, ...]:
@@ -102,12 +110,12 @@ def _augmentation(text: str) -> str:
     return text
 
 
-def _threshold(text: str) -> float:
+def _share(text: str, option: str) -> float:
     try:
         return parse_threshold(text)
     except InvalidThreshold:
         raise typer.BadParameter(
-            f"{text!r} is not a number from 0 to 1", param_hint="THRESHOLD"
+            f"{text!r} is not a number from 0 to 1", param_hint=option
         ) from None
 
 

@@ -94,6 +94,20 @@ class Cloud:
             "__SAM_CLI_APP_DIR": str(self.state / "sam"),
         }
 
+    def audit(self) -> list[dict[str, Any]]:
+        """Tell what IAM was asked since the start, the oldest first; not of the root user.
+
+        Returns
+        -------
+        list[dict[str, Any]]
+            Each has ``role``, a name; ``action``, such as ``s3:GetObject``; ``resource``, an ARN
+            or ``*``; ``allowed``; and for SageMaker's control plane the request's
+            ``parameters``.
+        """
+        with StateFolder(self.state).audit.open(encoding="utf-8") as lines:
+            # The last one may be being written.
+            return [json.loads(line) for line in lines if line.endswith("\n")]
+
     def stop(self) -> None:
         """End it and all its processes; what is in its folder is gone afterwards, but for its log.
 

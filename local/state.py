@@ -27,6 +27,7 @@ class StateFolder:
         self.path = path
         self.log = path / "cloud.log"
         self.description = path / "cloud.json"
+        self.audit = path / "audit.jsonl"
         self._lock = path / "cloud.lock"
 
     def hold(self) -> int:

@@ -26,6 +26,7 @@ _PARAMETERS = re.compile(r"function\(([^)]*)\)")
 # these to JSONata's functions, and takes $eval away.
 _ADDED = {"states", "partition", "range", "hash", "random", "uuid", "parse"}
 _KNOWN = (set(Jsonata.static_frame.bindings) | _ADDED) - {"eval"}
+_TIMEOUTS = {"TimeoutSeconds", "HeartbeatSeconds"}
 _PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 
 
@@ -172,7 +173,7 @@ def _lint_with_cfn_lint(definition: Any, substitutions: set[str], kind: str) -> 
                 "Properties": {
                     "RoleArn": f"arn:aws:iam::123456789012:role/{REGION}",
                     "StateMachineType": kind,
-                    "Definition": definition,
+                    "Definition": _with_plain_timeouts(definition),
                     "DefinitionSubstitutions": dict.fromkeys(sorted(substitutions), "value"),
                 },
             }
@@ -180,6 +181,23 @@ def _lint_with_cfn_lint(definition: Any, substitutions: set[str], kind: str) -> 
     }
     matches = lint(json.dumps(template), config=ManualArgs(regions=[REGION]))
     return [f"{match.rule.id} {match.message}" for match in matches]
+
+
+def _with_plain_timeouts(value: Any) -> Any:
+    """Return a definition with a number for each timeout that is an expression.
+
+    Step Functions takes expressions there, cfn-lint does not know it.
+    """
+    if isinstance(value, list):
+        return [_with_plain_timeouts(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: 1
+        if key in _TIMEOUTS and isinstance(inner, str) and _EXPRESSION.match(inner)
+        else _with_plain_timeouts(inner)
+        for key, inner in value.items()
+    }
 
 
 def main() -> int:

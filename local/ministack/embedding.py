@@ -10,6 +10,8 @@ from ministack.core import hypercorn_compat
 
 from local.lambda_runtime import PythonRuntime
 from local.ministack import (
+    alarms,
+    audit,
     delivery,
     functions,
     permissions,
@@ -21,6 +23,7 @@ from local.ministack import (
 from local.ministack.clients import Clients
 from local.ministack.patching import check_version
 from local.ministack.stepfunctions import (
+    branches,
     execution_logs,
     executions,
     integrations,
@@ -28,7 +31,9 @@ from local.ministack.stepfunctions import (
     sagemaker_jobs,
     sdk_tasks,
     task_permissions,
+    tasks,
 )
+from local.state import StateFolder
 
 
 @dataclass(frozen=True)
@@ -73,11 +78,15 @@ def embed(state: Path, endpoint: str, access_key: str, secret_key: str) -> Embed
     s3_events.install()
     transport.install()
     permissions.install()
+    audit.install(StateFolder(state).audit)
     delivery.install()
+    alarms.install()
     clients = Clients(endpoint)
     integrations.install()
     sdk_tasks.install(clients)
     task_permissions.install()
+    tasks.install()
+    branches.install()
     language.install()
     execution_logs.install()
     # Outermost, so that all the others know the execution.

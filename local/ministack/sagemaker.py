@@ -4,7 +4,7 @@ import asyncio
 import contextvars
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,10 @@ from ministack import app
 from ministack.core import responses, router
 from ministack.services import eventbridge
 
-from local.ministack import ACCOUNT, REGION, sagemaker_permissions
+from local.ministack import ACCOUNT, REGION, audit, sagemaker_permissions
 from local.ministack.clients import Clients
 from local.ministack.patching import wrap
-from local.ministack.permissions import Credentials, DeniedError, Permission, assume, require
+from local.ministack.permissions import Credentials, DeniedError, assume, require
 from local.sagemaker import EmbeddedSageMaker, Request, Response
 
 _THREADS = 64
@@ -115,8 +115,7 @@ def _handler(hosted: EmbeddedSageMaker) -> Callable[..., Any]:
 
 def _answer(hosted: EmbeddedSageMaker, request: Request, access_key: str) -> Answer:
     try:
-        for permission in _needed(request):
-            require(access_key, permission)
+        _authorize(request, access_key)
     except DeniedError as denied:
         return _denial(request, str(denied))
     answer = hosted.handle(request)
@@ -130,14 +129,16 @@ def _denial(request: Request, message: str) -> Answer:
     return status, headers, json.dumps({"__type": code, "Message": message}).encode()
 
 
-def _needed(request: Request) -> Iterator[Permission]:
+def _authorize(request: Request, access_key: str) -> None:
     target = request.header("x-amz-target")
-    if target is not None:
-        parameters = json.loads(request.body or b"{}")
-        yield from sagemaker_permissions.needed(target.partition(".")[2], parameters)
+    if target is None:
+        endpoint = request.path.split("/")[2] if request.path.startswith("/endpoints/") else "*"
+        require(access_key, sagemaker_permissions.needed_to_invoke(endpoint))
         return
-    endpoint = request.path.split("/")[2] if request.path.startswith("/endpoints/") else "*"
-    yield sagemaker_permissions.needed_to_invoke(endpoint)
+    action, parameters = target.partition(".")[2], json.loads(request.body or b"{}")
+    with audit.request(f"sagemaker:{action}", parameters):
+        for permission in sagemaker_permissions.needed(action, parameters):
+            require(access_key, permission)
 
 
 def call(hosted: EmbeddedSageMaker, action: str, parameters: dict[str, Any]) -> Response:

@@ -39,6 +39,11 @@ def needed(action: str, parameters: Mapping[str, Any]) -> Iterator[Permission]:
         yield Permission(f"sagemaker:{action}", one)
     if "Tags" in parameters and action.startswith("Create"):
         yield Permission("sagemaker:AddTags", resource)
+    # https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-configuration.html
+    rollback = (parameters.get("DeploymentConfig") or {}).get("AutoRollbackConfiguration") or {}
+    for alarm in rollback.get("Alarms", []):
+        watched = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{alarm['AlarmName']}"
+        yield Permission("cloudwatch:DescribeAlarms", watched)
     for role in (parameters[member] for member in _ROLES if member in parameters):
         context = {"iam:PassedToService": "sagemaker.amazonaws.com"}
         yield Permission("iam:PassRole", role, context)
@@ -55,6 +60,9 @@ def needed_to_wait(action: str, parameters: Mapping[str, Any]) -> Iterator[Permi
     resource = _resource(kind, parameters)
     for verb in ("Describe", "Stop"):
         yield Permission(f"sagemaker:{verb}{kind}", resource)
+    # It tags what it starts.
+    yield Permission("sagemaker:AddTags", resource)
+    yield Permission("sagemaker:ListTags", resource)
     yield from needed_to_hear_of(f"StepFunctionsGetEventsForSageMaker{kind}sRule")
 
 

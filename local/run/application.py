@@ -1,23 +1,24 @@
-"""The whole application running in the embedded cloud: deployed, with a trained model behind it."""
+"""The whole application running in the embedded cloud: deployed, with a model in production."""
 
-import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, get_args
+from typing import TYPE_CHECKING, get_args
 
+from cli.stack import Stack
 from local.run import deploy
 from local.run.datasets import upload_dataset
 from local.run.folders import Dataset
-from local.run.hosting import host
-from local.run.training_job import TrainedModel, TrainingJob, train
+from local.run.model import Progress, TrainedModel, promote, retrain
 
 if TYPE_CHECKING:
     from local.cloud import Cloud
 
 LARGEST_BATCH = 32
 """Photos in a batch, the algorithm's default; fewer where there are fewer to train on."""
+
+SHORT_WAITS = {"PollSeconds": "1", "CanarySeconds": "3", "BakeSeconds": "1"}
+"""The template's parameters for waits that on AWS take minutes."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +35,15 @@ class Settings:
         Confidence from which on no person is asked, 0 to 1.
     epochs
         How often training goes through the photos; None leaves it to the trainer.
+    minimum_accuracy
+        Of the validation photos, below which a model is not taken, 0 to 1.
     """
 
     image_shape: str = "3,32,32"
     augmentation: str = "crop"
     threshold: float = 0.93
     epochs: int | None = None
+    minimum_accuracy: float = 0.6
 
     def hyperparameters(self, dataset: Dataset) -> dict[str, str]:
         """Return the algorithm's hyperparameters for a dataset, all of them strings.
@@ -52,16 +56,44 @@ class Settings:
         # It brings PyTorch, which takes seconds.
         from training import hyperparameters  # noqa: PLC0415
 
-        chosen = {
+        chosen = self._chosen() | {
             "num_classes": str(len(dataset.class_names)),
             "num_training_samples": str(len(dataset.train)),
             "image_shape": self.image_shape,
-            "augmentation_type": self.augmentation,
             "mini_batch_size": str(min(LARGEST_BATCH, len(dataset.train))),
         }
-        if self.epochs:
-            chosen["epochs"] = str(self.epochs)
         return chosen | {"epochs": str(hyperparameters.parse(chosen).epochs)}
+
+    def parameters(self, cloud: "Cloud", dataset: Dataset) -> dict[str, str]:
+        """Return the template's parameters for a dataset, with waits as short as things are here.
+
+        Parameters
+        ----------
+        cloud
+            The embedded cloud that is deployed to.
+        dataset
+            What to train on.
+        """
+        epochs = {"epochs": self.hyperparameters(dataset)["epochs"]}
+        chosen = (self._chosen() | epochs).items()
+        registry = f"{cloud.account}.dkr.ecr.{cloud.region}.amazonaws.com"
+        return {
+            "ClassNames": ",".join(dataset.class_names),
+            "ImageShape": self.image_shape,
+            # Without an exponent, as the template's SSM parameter takes it.
+            "Threshold": f"{self.threshold:f}",
+            "Algorithm": "own",
+            "TrainingImage": f"{registry}/scones-training:latest",
+            "Hyperparameters": ",".join(f"{name}={value}" for name, value in chosen),
+            "MinimumAccuracy": f"{self.minimum_accuracy:f}",
+            "CodeVersion": deploy.code_version(),
+            **SHORT_WAITS,
+        }
+
+    def _chosen(self) -> dict[str, str]:
+        """Return the hyperparameters that the user chose."""
+        epochs = {"epochs": str(self.epochs)} if self.epochs else {}
+        return {"augmentation_type": self.augmentation} | epochs
 
 
 def augmentations() -> tuple[str, ...]:
@@ -72,18 +104,10 @@ def augmentations() -> tuple[str, ...]:
     return get_args(Hyperparameters.model_fields["augmentation_type"].annotation)
 
 
-class Progress(Protocol):
-    """Where the steps of a run are shown."""
-
-    def step(self, title: str) -> AbstractContextManager[Callable[[str], None]]:
-        """Show a step while it lasts; what is entered takes lines of detail."""
-        ...
-
-
 def install(
     cloud: "Cloud", work: Path, dataset: Dataset, settings: Settings, progress: Progress
-) -> tuple[deploy.Stack, TrainedModel]:
-    """Build and deploy the template, train a model on a dataset and host it.
+) -> tuple[Stack, TrainedModel]:
+    """Build and deploy the template, retrain on a dataset and promote what comes of it.
 
     Parameters
     ----------
@@ -104,34 +128,26 @@ def install(
 
     Raises
     ------
-    DeployError, TrainingError, HostingError
-        If that step fails.
+    DeployError, ModelError, cli.faults.Fault
+        If a step fails.
     training.errors.BadInput
         If the trainer would not take a setting.
     """
-    hyperparameters = settings.hyperparameters(dataset)
+    settings.hyperparameters(dataset)
     session, environ = cloud.session(), cloud.environ()
-    parameters = deploy.host_parameters() | {
-        "ClassNames": ",".join(dataset.class_names),
-        "ImageShape": settings.image_shape,
-        # Without an exponent, as the template's SSM parameter takes it.
-        "Threshold": f"{settings.threshold:f}",
-    }
+    parameters = deploy.host_parameters() | settings.parameters(cloud, dataset)
     with progress.step("Building the application (sam build)"):
         template = deploy.build(work, environ, parameters)
     with progress.step("Deploying template.yaml (sam deploy)"):
         deploy.deploy(template, environ, parameters)
-        stack = deploy.Stack.read(session)
-    name = time.strftime("scones-%Y%m%d-%H%M%S", time.gmtime())
-    image = f"{cloud.account}.dkr.ecr.{cloud.region}.amazonaws.com/scones-training:latest"
+        stack = Stack.read(session)
     total = len(dataset.train) + len(dataset.validation)
     with progress.step(f"Uploading {total} photos to learn from") as show:
-        uploaded = upload_dataset(session, stack, name, dataset, _count(show, total))
-    with progress.step("Training (SageMaker training job)") as show:
-        job = TrainingJob(name, image, uploaded, hyperparameters)
-        model = train(session, stack, job, show)
-    with progress.step("Hosting the model (SageMaker endpoint)"):
-        host(session, stack, name, image, model.artifacts)
+        upload_dataset(session, stack.data_bucket, dataset, _count(show, total))
+    with progress.step("Retraining (state machine retrain)") as show:
+        model = retrain(session, stack, show)
+    with progress.step(f"Promoting version {model.version} (state machine promote)") as show:
+        promote(session, stack, model.version, show)
     return stack, model
 
 

@@ -5,49 +5,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
 
-if TYPE_CHECKING:
-    import boto3
+from cli.stack import STACK
 
 ROOT = Path(__file__).parents[2]
-STACK = "scones"
 
 
 class DeployError(Exception):
     """SAM CLI failed; the message is what it said."""
-
-
-@dataclass(frozen=True)
-class Stack:
-    """What the deployed stack is made of: the template's outputs."""
-
-    photos_bucket: str
-    data_bucket: str
-    results_table: str
-    event_bus: str
-    review_topic: str
-    endpoint: str
-    sagemaker_role: str
-    classify_log_group: str
-
-    @classmethod
-    def read(cls, session: "boto3.Session", name: str = STACK) -> Self:
-        """Read the outputs of a deployed stack."""
-        stacks = session.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
-        outputs = {item["OutputKey"]: item["OutputValue"] for item in stacks[0]["Outputs"]}
-        return cls(
-            photos_bucket=outputs["PhotosBucket"],
-            data_bucket=outputs["DataBucket"],
-            results_table=outputs["ResultsTable"],
-            event_bus=outputs["EventBusName"],
-            review_topic=outputs["ReviewTopic"],
-            endpoint=outputs["EndpointName"],
-            sagemaker_role=outputs["SageMakerRole"],
-            classify_log_group=outputs["ClassifyLogGroup"],
-        )
 
 
 def host_parameters() -> dict[str, str]:
@@ -60,6 +26,16 @@ def host_parameters() -> dict[str, str]:
         "Runtime": f"python{sys.version_info.major}.{sys.version_info.minor}",
         "Architecture": "arm64" if machine in {"arm64", "aarch64"} else "x86_64",
     }
+
+
+def code_version() -> str:
+    """Return the commit that is checked out, ``"unknown"`` where git does not tell."""
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return found.stdout.strip()
 
 
 def build(work: Path, environ: Mapping[str, str], parameters: Mapping[str, str]) -> Path:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from cli.stack import Stack
 from local import cloud
 from local.run import deploy, invocation
 from local.run.application import Settings, install
@@ -119,7 +120,7 @@ def _environment(running: cloud.Cloud) -> Path:
     return running.state / "environment"
 
 
-def _upload(running: cloud.Cloud, stack: deploy.Stack, photo: Path) -> Path:
+def _upload(running: cloud.Cloud, stack: Stack, photo: Path) -> Path:
     """Upload a photo and write what the state machine gives the first function for it."""
     key, body = f"incoming/{photo.name}", photo.read_bytes()
     answer = (
@@ -137,7 +138,7 @@ def _upload(running: cloud.Cloud, stack: deploy.Stack, photo: Path) -> Path:
     return file
 
 
-def _guide(running: cloud.Cloud, stack: deploy.Stack, event: Path) -> str:
+def _guide(running: cloud.Cloud, stack: Stack, event: Path) -> str:
     python = _shown(Path(sys.executable))
     table = stack.results_table
     return f"""

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local.run import parameters
+from scones.datasets.layout import VALIDATION_FOLDERS
+from scones.datasets.sides import digest, is_held_back
+from scones.photos.names import has_photo_suffix, is_hidden, is_left_by_a_program
 
-PHOTO_SUFFIXES = frozenset(
-    {".bmp", ".gif", ".heic", ".heif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
-)
-VALIDATION_FOLDERS = ("validation", "test")
 VALIDATION_SHARE = 0.1
 """Share of a dataset without its own validation photos that is held back to validate on."""
 
@@ -167,7 +166,7 @@ def _classes_of(folder: Path) -> tuple[str, ...]:
 
 def _class_folders(folder: Path) -> tuple[str, ...]:
     return tuple(
-        sorted(path.name for path in folder.iterdir() if path.is_dir() and _is_visible(path.name))
+        sorted(path.name for path in folder.iterdir() if path.is_dir() and not is_hidden(path.name))
     )
 
 
@@ -192,21 +191,16 @@ def _read_class(folder: Path, name: str) -> tuple[LabelledPhoto, ...]:
 
 def _is_photo(path: Path, folder: Path) -> bool:
     """Tell by its name and size whether a file in a folder is a photo to train on."""
-    return _is_somebodys_file(path, folder) and path.suffix.lower() in PHOTO_SUFFIXES
+    return _is_somebodys_file(path, folder) and has_photo_suffix(path.name)
 
 
 def _is_somebodys_file(path: Path, folder: Path) -> bool:
     """Tell a person's file in a folder from those that programs leave, and from empty ones."""
     return (
         path.is_file()
-        and all(map(_is_visible, path.relative_to(folder).parts))
-        and path.name.lower() not in {"thumbs.db", "desktop.ini"}
+        and not is_left_by_a_program(path.relative_to(folder).as_posix())
         and path.stat().st_size > 0
     )
-
-
-def _is_visible(name: str) -> bool:
-    return not name.startswith((".", "__MACOSX"))
 
 
 def _count_files(folder: Path) -> int:
@@ -214,8 +208,9 @@ def _count_files(folder: Path) -> int:
 
 
 def _is_held_back(path: Path) -> bool:
-    digest = hashlib.sha256(path.read_bytes()).digest()
-    return int.from_bytes(digest[:8], "big") < VALIDATION_SHARE * 2**64
+    """Tell by a photo's content; once uploaded to S3 in one part it is on the same side there."""
+    content_id = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+    return is_held_back(digest(content_id), VALIDATION_SHARE)
 
 
 def _require_both_sides(folder: Path, dataset: Dataset) -> None:

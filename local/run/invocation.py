@@ -16,8 +16,9 @@ from urllib.parse import urlsplit
 import docker  # type: ignore[import-untyped]
 from samcli.yamlhelper import yaml_dump, yaml_parse
 
+from cli.stack import STACK
 from local.cloud import Cloud
-from local.run.deploy import STACK, host_parameters
+from local.run.deploy import host_parameters
 
 
 class InvocationError(Exception):

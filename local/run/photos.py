@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-from local.run.deploy import Stack
+from cli.stack import Stack
 from local.run.folders import LabelledPhoto, Photos
 from scones.events import PhotoDecided
 

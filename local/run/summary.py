@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
+from local.run.model import TrainedModel
 from local.run.photos import Result
-from local.run.training_job import TrainedModel
 
 STATUSES = ("classified", "needs_review", "rejected", "failed")
 USUAL_ENDS = frozenset({"classified", "needs_review", "rejected"})

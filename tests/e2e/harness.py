@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from local.run.deploy import Stack
+from cli.stack import Stack
 from scones.events import PhotoDecided
 
 PATIENCE_SECONDS = 60

@@ -6,7 +6,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
-from scones.events import PhotoDecided
+from scones.events import SCHEMAS, PhotoDecided
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = ROOT / "docs" / "photo-decided.v1.schema.json"
@@ -20,9 +20,22 @@ def detail() -> Any:
     return json.loads(example)["detail"]
 
 
-def test_published_schema_is_that_of_the_model() -> None:
-    """To write it anew: python -m scones.events > docs/photo-decided.v1.schema.json."""
-    assert json.loads(SCHEMA.read_text("utf-8")) == PhotoDecided.model_json_schema()
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_published_schemas_are_those_of_the_models(name: str) -> None:
+    """To write them anew: python -m scones.events docs."""
+    published = json.loads((ROOT / "docs" / f"{name}.schema.json").read_text("utf-8"))
+
+    assert published == SCHEMAS[name].model_json_schema()
+
+
+@pytest.mark.parametrize("name", ["retraining-ended.v1", "promotion-ended.v1"])
+def test_examples_of_the_other_events_are_valid(name: str) -> None:
+    text = (ROOT / "docs" / "events.md").read_text("utf-8")
+    example = text.split(f"<!-- {name} -->\n```json\n", 1)[1].split("```", 1)[0]
+
+    detail = json.loads(example)
+    assert set(detail) == set(SCHEMAS[name].model_fields)
+    SCHEMAS[name].model_validate(detail)
 
 
 def test_example_of_the_documentation_is_valid(detail: Any) -> None:

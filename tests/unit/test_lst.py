@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scones.lst import LstEntry, LstError, read, write
+from scones.lst import LstEntry, LstError, can_list, read, write
 
 paths = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\t\n\r\0")).filter(
     lambda path: path.strip() and not path.startswith("/") and ".." not in path.split("/")
@@ -68,6 +68,19 @@ def test_a_path_that_a_line_cannot_hold_is_refused(character: str) -> None:
 def test_a_negative_number_is_refused(index: int, class_index: int) -> None:
     with pytest.raises(LstError, match="0 or more"):
         LstEntry(index, class_index, "a.png")
+
+
+@given(st.text(st.sampled_from("ab./ \t\n\r\0\u2028\xa0"), max_size=6))
+def test_a_path_can_be_listed_exactly_if_an_entry_takes_it(path: str) -> None:
+    parts = path.split("/")
+    forbidden = set(path) & set("\t\n\r\0") or path.startswith("/") or ".." in parts
+
+    assert can_list(path) == bool(path.strip() and not forbidden)
+    if can_list(path):
+        assert list(read(write([LstEntry(0, 0, path)]))) == [LstEntry(0, 0, path)]
+    else:
+        with pytest.raises(LstError):
+            LstEntry(0, 0, path)
 
 
 def test_lists_longer_than_memory_stream() -> None:

@@ -1,7 +1,12 @@
 import pytest
 from pydantic import ValidationError
 
-from scones.settings import ClassifySettings, SerializeSettings, ThresholdSettings
+from scones.settings import (
+    ClassifySettings,
+    GenerateListsSettings,
+    SerializeSettings,
+    ThresholdSettings,
+)
 
 
 def test_serialize() -> None:
@@ -30,3 +35,34 @@ def test_error_names_the_variable() -> None:
         SerializeSettings.read({"IMAGE_SHAPE": "3,300", "MAX_PHOTO_BYTES": "0"})
 
     assert "MAX_PHOTO_BYTES" in str(caught.value)
+
+
+GENERATE_LISTS = {
+    "DATA_BUCKET": "data",
+    "CLASS_NAMES": "b,a",
+    "IMAGE_SHAPE": "3,32,32",
+    "HYPERPARAMETERS": "epochs=3",
+    "VALIDATION_SHARE": "0.1",
+}
+
+
+def test_generate_lists() -> None:
+    settings = GenerateListsSettings.read(GENERATE_LISTS)
+
+    assert settings.class_names == ("b", "a")
+    assert settings.hyperparameters == {"epochs": "3"}
+    assert settings.validation_share == 0.1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("VALIDATION_SHARE", "0"),
+        ("VALIDATION_SHARE", "1"),
+        ("HYPERPARAMETERS", "num_classes=3"),
+        ("DATA_BUCKET", ""),
+    ],
+)
+def test_generate_lists_refuses_what_no_run_could_use(name: str, value: str) -> None:
+    with pytest.raises(ValidationError, match=name):
+        GenerateListsSettings.read({**GENERATE_LISTS, name: value})

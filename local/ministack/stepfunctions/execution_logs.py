@@ -21,7 +21,7 @@ from local.ministack.stepfunctions import executions
 _log = logging.getLogger("local.execution_logs")
 
 # What an event holds of the execution's data.
-_DATA = ("input", "output", "inputDetails", "outputDetails")
+_DATA = ("input", "output", "parameters", "inputDetails", "outputDetails")
 _ERRORS = ("Failed", "TimedOut", "Aborted")
 
 

@@ -3,13 +3,14 @@
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from ministack.core import responses
 from ministack.services import stepfunctions
 
 from local.ministack.sagemaker import call
-from local.ministack.stepfunctions import executions
+from local.ministack.stepfunctions import executions, history
 from local.ministack.stepfunctions.sdk_tasks import exception
 from local.ministack.stepfunctions.task_permissions import action
 from local.sagemaker import EmbeddedSageMaker
@@ -29,7 +30,8 @@ def _integration(hosted: EmbeddedSageMaker) -> Callable[[str, dict[str, Any]], d
         if not resource.endswith(".sync"):
             return _call(hosted, action(resource), arguments)
         tags = [*arguments.get("Tags", []), _STARTED_BY_US]
-        _call(hosted, action(resource), {**arguments, "Tags": tags})
+        made = _call(hosted, action(resource), {**arguments, "Tags": tags})
+        history.task("Submitted", resource, output=history.text(made))
         return _await(hosted, action(resource).removeprefix("Create"), arguments)
 
     return run
@@ -45,8 +47,9 @@ def _await(hosted: EmbeddedSageMaker, kind: str, arguments: dict[str, Any]) -> d
             case "Failed" | "Stopped":
                 raise stepfunctions._ExecutionError("States.TaskFailed", json.dumps(described))
         if executions.abandoned():
-            _call(hosted, f"Stop{kind}", name)
-            raise stepfunctions._ExecutionError("States.TaskFailed", "The execution was stopped.")
+            with suppress(stepfunctions._ExecutionError):  # it may just have ended
+                _call(hosted, f"Stop{kind}", name)
+            raise executions.Abandoned
         time.sleep(_POLL_SECONDS)
 
 

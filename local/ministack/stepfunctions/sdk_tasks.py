@@ -11,14 +11,14 @@ from typing import Any
 
 from botocore import xform_name
 from botocore.exceptions import BotoCoreError, ClientError
-from botocore.model import ServiceModel
+from botocore.model import ServiceModel, StructureShape
 from botocore.response import StreamingBody
 from ministack.services import stepfunctions
 
 from local.ministack.clients import Clients
 from local.ministack.patching import wrap
 from local.ministack.permissions import DeniedError
-from local.ministack.stepfunctions import executions
+from local.ministack.stepfunctions import executions, history
 from local.ministack.stepfunctions.task_permissions import action
 
 # Services whose name in a task's resource isn't boto3's.
@@ -49,16 +49,29 @@ def _invoker(clients: Clients) -> Callable[[str, dict[str, Any]], Any]:
         try:
             client = clients.client(_BOTO3_NAMES.get(name, name), executions.role())
             operation = client.meta.service_model.operation_model(action(resource))
-            parameters = stepfunctions._sdk_json_param_value(arguments, operation.input_shape)
-            answer = getattr(client, xform_name(operation.name))(**parameters)
+            answer = getattr(client, xform_name(operation.name))(
+                **_parameters(arguments, operation.input_shape)
+            )
         except ClientError as error:
             raise _named(error, name, client.meta.service_model) from None
         except (BotoCoreError, DeniedError) as error:
             raise stepfunctions._ExecutionError("States.Runtime", str(error)) from None
         del answer["ResponseMetadata"]
+        if operation.output_shape is None:
+            return {}
         return stepfunctions._sdk_json_value(_plain(answer), operation.output_shape)
 
     return invoke
+
+
+def _parameters(arguments: dict[str, Any], shape: StructureShape) -> dict[str, Any]:
+    parameters: dict[str, Any] = stepfunctions._sdk_json_param_value(arguments, shape)
+    body = shape.serialization.get("payload")
+    if body in parameters and shape.members[body].type_name == "blob":
+        # A body is sent as JSON whatever it is: text with quotation marks around it. AWS's own
+        # checksums show it, https://github.com/localstack/localstack/pull/10978.
+        parameters[body] = history.text(parameters[body]).encode()
+    return parameters
 
 
 def _named(error: ClientError, name: str, service: ServiceModel) -> Exception:

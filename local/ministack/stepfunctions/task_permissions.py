@@ -11,7 +11,7 @@ from typing import Any
 from ministack.core import iam_actions
 from ministack.services import stepfunctions
 
-from local.ministack import ACCOUNT, REGION, sagemaker_permissions
+from local.ministack import ACCOUNT, REGION, audit, sagemaker_permissions
 from local.ministack.patching import wrap
 from local.ministack.permissions import DeniedError, Permission, needed_to_hear_of, require
 from local.ministack.stepfunctions import executions
@@ -51,8 +51,9 @@ def _authorized(invoke: Callable[..., Any]) -> Callable[..., Any]:
     def run(resource: str, arguments: Any, *rest: Any) -> Any:
         service = "lambda" if ":function:" in resource else resource.split(":")[5]
         try:
-            for permission in needed(service, resource, arguments):
-                require(executions.role().access_key, permission)
+            with audit.request(f"{service}:{action(resource)}", arguments):
+                for permission in needed(service, resource, arguments):
+                    require(executions.role().access_key, permission)
         except DeniedError as denied:
             raise stepfunctions._ExecutionError(_REFUSALS[service], str(denied)) from None
         return invoke(resource, arguments, *rest)

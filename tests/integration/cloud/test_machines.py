@@ -223,17 +223,38 @@ def test_a_refused_event_fails_the_task(app: TinyApp) -> None:
     assert result["error"] == "EventBridge.FailedEntry"
 
 
-def test_an_object_is_written_and_read_by_the_sdk(app: TinyApp) -> None:
+@pytest.mark.parametrize(
+    ("body", "written"),
+    [
+        ("{% {'fingerprint': $states.input.fingerprint} %}", '{"fingerprint":"é"}'),
+        # Whatever it is, Step Functions writes it as JSON.
+        ("text data", '"text data"'),
+        ("{% [1, false] %}", "[1,false]"),
+    ],
+)
+def test_an_object_is_written_as_json_and_read_as_text(
+    app: TinyApp, body: str, written: str
+) -> None:
     bucket = app.bucket()
     named = {"Bucket": bucket, "Key": "a b"}
     states = {
-        "Put": app.task("aws-sdk:s3:putObject", {**named, "Body": "text"}, Next="Get"),
+        "Put": app.task("aws-sdk:s3:putObject", {**named, "Body": body}, Next="Get"),
         "Get": app.task("aws-sdk:s3:getObject", named, Output="{% $states.result %}"),
     }
     machine = app.machine(states, allow("s3:*", f"arn:aws:s3:::{bucket}/*"))
-    output = app.run(machine)["output"]
-    assert output["Body"] == "text"
+    output = app.run(machine, {"fingerprint": "é"})["output"]
+    assert output["Body"] == written
     assert output["LastModified"].endswith("Z")
+
+
+def test_a_missing_object_is_caught_by_name(app: TinyApp) -> None:
+    bucket = app.bucket()
+    get = app.task("aws-sdk:s3:getObject", {"Bucket": bucket, "Key": "absent"})
+    statements = (
+        allow("s3:GetObject", f"arn:aws:s3:::{bucket}/*"),
+        allow("s3:ListBucket", f"arn:aws:s3:::{bucket}"),
+    )
+    assert app.run(app.machine({"Get": get}, *statements))["error"] == "S3.NoSuchKeyException"
 
 
 def test_a_message_with_attributes_reaches_a_subscriber(app: TinyApp) -> None:
@@ -397,6 +418,24 @@ def test_an_express_execution_writes_its_history(app: TinyApp, data: bool) -> No
     ]
     assert {event["execution_arn"] for event in written} == {execution}
     assert written[-1]["details"] == ({"output": "2"} if data else {})
+
+
+@pytest.mark.parametrize("data", [True, False])
+def test_a_tasks_arguments_are_logged_with_the_data_only(app: TinyApp, data: bool) -> None:
+    group, table = app.name("/executions"), app.table()
+    app.client("logs").create_log_group(logGroupName=group)
+    machine = app.machine(
+        {"Put": put_item(app, table)},
+        allow("logs:CreateLogDelivery"),
+        allow("dynamodb:PutItem"),
+        loggingConfiguration=logging_to(group, "ALL", data=data),
+    )
+    app.run(machine, {"id": "a photo"})
+    (scheduled,) = (event for event in history(app, group) if event["type"] == "TaskScheduled")
+    assert scheduled["details"]["resourceType"] == "dynamodb"
+    assert scheduled["details"]["resource"] == "putItem"
+    assert ("parameters" in scheduled["details"]) is data
+    assert any("a photo" in json.dumps(event) for event in history(app, group)) is data
 
 
 def test_the_log_level_and_the_roles_permission_count(app: TinyApp) -> None:

@@ -41,6 +41,7 @@ def permissions_to_train(role: str) -> list[dict[str, Any]]:
             ],
             sagemaker_arn("training-job", "*"),
         ),
+        allow(["sagemaker:AddTags", "sagemaker:ListTags"], sagemaker_arn("training-job", "*")),
         {**allow("iam:PassRole", role), "Condition": PASSED},
         allow(
             ["events:PutTargets", "events:PutRule", "events:DescribeRule"],
@@ -76,7 +77,7 @@ def test_an_image_of_another_repository_is_refused(app: TinyApp, role: str) -> N
         client.create_training_job(**job)
 
 
-@pytest.mark.parametrize("missing", range(3))
+@pytest.mark.parametrize("missing", range(4))
 def test_each_permission_to_train_is_needed(app: TinyApp, role: str, missing: int) -> None:
     statements = permissions_to_train(role)
     removed = statements.pop(missing)
@@ -89,7 +90,7 @@ def test_each_permission_to_train_is_needed(app: TinyApp, role: str, missing: in
 def test_a_role_is_passed_only_where_the_policy_lets_it(app: TinyApp, role: str) -> None:
     other = {"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}}
     statements = permissions_to_train(role)
-    statements[1]["Condition"] = other
+    statements[2]["Condition"] = other
     result = train(app, *statements, role=role)
     assert "iam:PassRole" in result["cause"]
 

@@ -113,7 +113,7 @@ class TinyApp:
     ) -> str:
         definition = {"QueryLanguage": "JSONata", "StartAt": next(iter(states)), "States": states}
         created = self.client("stepfunctions").create_state_machine(
-            name=self.name("machine"),
+            name=options.pop("name", None) or self.name("machine"),
             definition=json.dumps(definition),
             roleArn=self.role("states.amazonaws.com", *statements),
             type=kind,
@@ -129,6 +129,33 @@ class TinyApp:
         if result["status"] == "SUCCEEDED":
             result["output"] = json.loads(result["output"])
         return result
+
+    def start(self, machine: str, data: Any = None, **options: Any) -> str:
+        """Start a Standard machine; gives the execution."""
+        started = self.client("stepfunctions").start_execution(
+            stateMachineArn=machine, input=json.dumps(data or {}), **options
+        )
+        return str(started["executionArn"])
+
+    def ended(self, execution: str, seconds: float = 60) -> dict[str, Any]:
+        """Wait for an execution's end; a result has `output` or `error` and `cause`."""
+
+        def look() -> dict[str, Any] | None:
+            described: dict[str, Any] = self.client("stepfunctions").describe_execution(
+                executionArn=execution
+            )
+            return described if described["status"] != "RUNNING" else None
+
+        result: dict[str, Any] = eventually(look, seconds)
+        if result["status"] == "SUCCEEDED":
+            result["output"] = json.loads(result["output"])
+        return result
+
+    def events(self, execution: str, kind: str = "") -> list[dict[str, Any]]:
+        """Give an execution's history, or those events whose type contains `kind`."""
+        pages = self.client("stepfunctions").get_paginator("get_execution_history")
+        found = pages.paginate(executionArn=execution).build_full_result()["events"]
+        return [event for event in found if kind in event["type"]]
 
     def task(self, resource: str, arguments: Any, **fields: Any) -> dict[str, Any]:
         following = {} if "Next" in fields else {"End": True}
@@ -172,11 +199,11 @@ class TinyApp:
         )
         return name
 
-    def rule(self, pattern: dict[str, Any], target: dict[str, Any]) -> None:
+    def rule(self, pattern: dict[str, Any], target: dict[str, Any], bus: str = "default") -> None:
         name = self.name("rule")
         events = self.client("events")
-        events.put_rule(Name=name, EventPattern=json.dumps(pattern))
-        events.put_targets(Rule=name, Targets=[{"Id": "target", **target}])
+        events.put_rule(Name=name, EventPattern=json.dumps(pattern), EventBusName=bus)
+        events.put_targets(Rule=name, Targets=[{"Id": "target", **target}], EventBusName=bus)
 
     def uploads_start(self, bucket: str, machine: str, *statements: dict[str, Any]) -> str:
         """Let a bucket's uploads start a machine; gives the URL of the dead-letter queue."""

@@ -111,13 +111,8 @@ def test_states_that_only_lead_to_each_other_are_caught(definition: Any) -> None
 
 def test_every_error_that_is_named_exists() -> None:
     """A misspelt name in Retry or Catch would catch nothing."""
-    definition = json.loads(DEFINITION.read_text("utf-8"))
-    named = {
-        error
-        for state in definition["States"].values()
-        for rule in [*state.get("Retry", []), *state.get("Catch", [])]
-        for error in rule["ErrorEquals"]
-    }
+    definitions = DEFINITION.parent.glob("*.asl.json")
+    named = set().union(*(errors_in(json.loads(path.read_text("utf-8"))) for path in definitions))
     modules = (decisions, endpoint, serialize, powertools)
     raised = {
         name
@@ -127,6 +122,23 @@ def test_every_error_that_is_named_exists() -> None:
     }
 
     assert {error for error in named if "." not in error} <= raised
+
+
+def errors_in(value: Any) -> set[str]:
+    """All error names that a definition's Retry and Catch rules hold."""
+    if isinstance(value, list):
+        return set().union(*map(errors_in, value))
+    if not isinstance(value, dict):
+        return set()
+    return set(value.get("ErrorEquals", [])).union(*map(errors_in, value.values()))
+
+
+def test_a_timeout_may_be_an_expression_but_no_other_text(definition: Any) -> None:
+    definition["States"]["Serialize"]["TimeoutSeconds"] = "{% 2 * 3 %}"
+    assert findings(definition) == ""
+
+    definition["States"]["Serialize"]["TimeoutSeconds"] = "six"
+    assert "'six' is not of type 'number'" in findings(definition)
 
 
 def test_missing_substitution_is_caught(definition: Any) -> None:

@@ -94,33 +94,60 @@ def test_buckets_are_private_encrypted_and_take_tls_only(resources: Any) -> None
         ]
 
 
-def test_rule_starts_only_on_photos_of_this_bucket(resources: Any) -> None:
-    (rule,) = of_type(resources, "AWS::Events::Rule").values()
-
-    assert rule["EventPattern"] == {
+RULES = {
+    "ClassifyStateMachinePhotoUploaded": {
         "source": ["aws.s3"],
         "detail-type": ["Object Created"],
         "detail": {
             "bucket": {"name": [{"Ref": "PhotosBucket"}]},
             "object": {"key": [{"prefix": "incoming/"}], "size": [{"numeric": [">", 0]}]},
         },
-    }
+    },
+    "RetrainStateMachineRequested": {
+        "source": ["scones"],
+        "detail-type": ["Retraining Requested"],
+    },
+    "PromoteStateMachineApproved": {
+        "source": ["aws.sagemaker"],
+        "detail-type": ["SageMaker Model Package State Change"],
+        "detail": {
+            "ModelPackageGroupName": [{"Ref": "EndpointName"}],
+            "ModelApprovalStatus": ["Approved"],
+        },
+    },
+}
+
+
+def test_rules_start_machines_only_on_events_of_this_stack(resources: Any) -> None:
+    rules = of_type(resources, "AWS::Events::Rule")
+
+    assert {name: rule["EventPattern"] for name, rule in rules.items()} == RULES
+
+
+def test_schedule_starts_retrain(resources: Any) -> None:
+    (schedule,) = of_type(resources, "AWS::Scheduler::Schedule").values()
+
+    assert schedule["Target"]["Arn"] == {"Ref": "RetrainStateMachine"}
+    assert schedule["ScheduleExpression"] == {"Ref": "RetrainSchedule"}
+    assert schedule["State"] == {"Ref": "RetrainScheduleState"}
 
 
 def test_undelivered_events_are_retried_and_kept(resources: Any) -> None:
-    (rule,) = of_type(resources, "AWS::Events::Rule").values()
-    (target,) = rule["Targets"]
     (queue,) = of_type(resources, "AWS::SQS::Queue").values()
     (policy,) = of_type(resources, "AWS::SQS::QueuePolicy").values()
     (statement,) = policy["PolicyDocument"]["Statement"]
+    rules = of_type(resources, "AWS::Events::Rule")
+    (schedule,) = of_type(resources, "AWS::Scheduler::Schedule").values()
+    targets = [schedule["Target"], *(target for r in rules.values() for target in r["Targets"])]
 
-    assert target["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["UndeliveredEvents", "Arn"]}}
-    assert target["RetryPolicy"]["MaximumRetryAttempts"] > 0
+    for target in targets:
+        assert target["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["UndeliveredEvents", "Arn"]}}
+        assert target["RetryPolicy"]["MaximumRetryAttempts"] > 0
     assert queue["MessageRetentionPeriod"] == 14 * 24 * 3600
     assert statement["Principal"] == {"Service": "events.amazonaws.com"}
     assert statement["Action"] == "sqs:SendMessage"
-    (name,) = of_type(resources, "AWS::Events::Rule")
-    assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": [name, "Arn"]}}}
+    sources = statement["Condition"]["ArnEquals"]["aws:SourceArn"]
+    assert sources == [{"Fn::GetAtt": [name, "Arn"]} for name in RULES]
 
 
 def test_functions_log_to_groups_that_forget(resources: Any) -> None:
@@ -132,16 +159,32 @@ def test_functions_log_to_groups_that_forget(resources: Any) -> None:
     assert all(group["RetentionInDays"] for group in groups.values())
 
 
-def test_machine_is_express_logged_and_traced(resources: Any) -> None:
-    (machine,) = of_type(resources, "AWS::StepFunctions::StateMachine").values()
+def test_machines_are_logged_and_traced(resources: Any) -> None:
+    machines = of_type(resources, "AWS::StepFunctions::StateMachine")
 
-    assert machine["StateMachineType"] == "EXPRESS"
-    assert machine["LoggingConfiguration"]["Level"] == "ALL"
-    assert machine["LoggingConfiguration"]["IncludeExecutionData"] == {"Ref": "LogExecutionData"}
-    assert machine["TracingConfiguration"] == {"Enabled": True}
+    kinds = {name: machine["StateMachineType"] for name, machine in machines.items()}
+    assert kinds == {
+        "ClassifyStateMachine": "EXPRESS",
+        "RetrainStateMachine": "STANDARD",
+        "PromoteStateMachine": "STANDARD",
+    }
+    for machine in machines.values():
+        assert machine["LoggingConfiguration"]["Level"] == "ALL"
+        assert machine["TracingConfiguration"] == {"Enabled": True}
 
 
-WITHOUT_RESOURCES = {"DeliverLogs", "WriteMetrics", "LogInToRegistries"}
+def test_what_is_personal_or_secret_is_not_logged(resources: Any) -> None:
+    machines = of_type(resources, "AWS::StepFunctions::StateMachine")
+
+    logged = {
+        name: machine["LoggingConfiguration"]["IncludeExecutionData"]
+        for name, machine in machines.items()
+    }
+    assert logged["ClassifyStateMachine"] == {"Ref": "LogExecutionData"}
+    assert logged["PromoteStateMachine"] is False
+
+
+WITHOUT_RESOURCES = {"DeliverLogs", "WriteMetrics", "LogInToRegistries", "FindEndpoints"}
 """Statements on actions that AWS gives no resource-level permissions for."""
 
 
@@ -152,25 +195,51 @@ def test_no_permission_on_everything(resources: Any) -> None:
             assert statement["Sid"] in WITHOUT_RESOURCES
 
 
-def test_machine_may_do_exactly_what_its_states_do(resources: Any) -> None:
-    definition = json.loads((ROOT / "statemachine" / "classify.asl.json").read_text("utf-8"))
-    done = {
-        state["Resource"].removeprefix("arn:aws:states:::")
-        for state in definition["States"].values()
-        if state["Type"] == "Task"
-    }
+MACHINES = ["classify", "retrain", "promote"]
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_machines_may_do_exactly_what_their_states_do(resources: Any, machine: str) -> None:
+    definition = json.loads((ROOT / "statemachine" / f"{machine}.asl.json").read_text("utf-8"))
     allowed = {
         action
         for name, statement in statements(resources)
-        if name == "ClassifyStateMachineRole" and statement["Sid"] != "DeliverLogs"
+        if name == f"{machine.title()}StateMachineRole" and statement["Sid"] != "DeliverLogs"
         for action in listed(statement["Action"])
     }
 
-    as_actions = {"lambda:invoke": "lambda:InvokeFunction"}
-    assert allowed == {
-        as_actions.get(name, re.sub(r":(\w)", lambda found: ":" + found[1].upper(), name))
-        for name in done
-    }
+    assert allowed == set().union(*(actions(state) for state in tasks(definition)))
+
+
+def tasks(machine: Any) -> list[Any]:
+    """All Task states of a machine, those within Map states too."""
+    states = list(machine["States"].values())
+    inner = [task for s in states if s["Type"] == "Map" for task in tasks(s["ItemProcessor"])]
+    return [state for state in states if state["Type"] == "Task"] + inner
+
+
+def actions(state: Any) -> set[str]:
+    """The IAM actions that a Task state needs.
+
+    Those of jobs it waits for are of
+    https://docs.aws.amazon.com/step-functions/latest/dg/connect-sagemaker.html.
+    """
+    resource = state["Resource"].removeprefix("arn:aws:states:::").removeprefix("aws-sdk:")
+    service, name = resource.removesuffix(".waitForTaskToken").removesuffix(".sync").split(":")
+    api = name[0].upper() + name[1:]
+    needed = {f"{'states' if service == 'sfn' else service}:{api}"}
+    if resource == "lambda:invoke":
+        needed = {"lambda:InvokeFunction"}
+    if "AutoRollbackConfiguration" in state["Arguments"].get("DeploymentConfig", {}):
+        needed.add("cloudwatch:DescribeAlarms")
+    if {"RoleArn", "ExecutionRoleArn"} & set(state["Arguments"]):
+        needed.add("iam:PassRole")
+    if resource.endswith(".sync"):
+        job = api.removeprefix("Create")
+        needed |= {f"sagemaker:{verb}" for verb in (f"Describe{job}", f"Stop{job}")}
+        needed |= {"sagemaker:ListTags", "sagemaker:AddTags"}
+        needed |= {"events:PutTargets", "events:PutRule", "events:DescribeRule"}
+    return needed
 
 
 def test_layers_and_functions_fit_the_settings(source: Any) -> None:
@@ -216,7 +285,13 @@ def test_an_event_for_every_function_and_machine(source: Any) -> None:
         "SerializeFunction": "serialize",
         "ClassifyFunction": "classify",
         "ThresholdFunction": "threshold",
+        "GenerateListsFunction": "generate-lists",
+        "PreparePicturesFunction": "prepare-pictures",
+        "EvaluateFunction": "evaluate",
+        "SmokeTestFunction": "smoke-test",
         "ClassifyStateMachine": "photo-uploaded",
+        "RetrainStateMachine": "retraining-requested",
+        "PromoteStateMachine": "model-approved",
     }
 
     assert names == set(event_of)

@@ -120,3 +120,41 @@ def test_threshold_names_a_value_that_is_none(
 
     with pytest.raises(ValueError, match="'high' is not a number from 0 to 1"):
         threshold.handler(event("threshold"), context)
+
+
+def test_generate_lists(load: Load, event: Event, context: Any) -> None:
+    s3 = boto3.client("s3")
+    s3.create_bucket(Bucket="data")
+    for key in ("train/a/1.jpg", "train/b/2.jpg", "validation/a/3.jpg", "validation/b/4.jpg"):
+        s3.put_object(Bucket="data", Key=f"dataset/{key}", Body=key.encode())
+    function = load(
+        "generate_lists",
+        DATA_BUCKET="data",
+        CLASS_NAMES="b,a",
+        IMAGE_SHAPE="3,32,32",
+        HYPERPARAMETERS="",
+        VALIDATION_SHARE="0.1",
+    )
+
+    answer = function.handler(event("generate-lists"), context)
+
+    run = event("generate-lists")["run"]
+    written = s3.get_object(Bucket="data", Key=f"retraining/{run}/lists/train.lst")["Body"].read()
+    assert written == b"0\t0\tb/2.jpg\n1\t1\ta/1.jpg\n"
+    assert answer["hyperparameters"]["num_training_samples"] == "2"
+    assert answer["last_trained"] is None
+    json.dumps(answer)
+
+
+def test_generate_lists_refuses_a_run_that_is_no_name(load: Load, context: Any) -> None:
+    function = load(
+        "generate_lists",
+        DATA_BUCKET="data",
+        CLASS_NAMES="b,a",
+        IMAGE_SHAPE="3,32,32",
+        HYPERPARAMETERS="",
+        VALIDATION_SHARE="0.1",
+    )
+
+    with pytest.raises(ValidationError, match="run"):
+        function.handler({"run": "../elsewhere"}, context)

@@ -70,6 +70,27 @@ def parse_threshold(text: str) -> float:
     return threshold
 
 
+def most_likely(probabilities: Sequence[float]) -> tuple[int, float]:
+    """Return the most likely class and how likely it is.
+
+    Of equally likely classes the one with the lowest index is taken. Probabilities are rounded to
+    `DECIMALS` first, so that what is compared is what is shown.
+
+    Parameters
+    ----------
+    probabilities
+        One per class, 0 to 1, at least one, in the order of the class indices.
+
+    Returns
+    -------
+    int, float
+        The class index and its rounded probability.
+    """
+    rounded = [round(probability, DECIMALS) for probability in probabilities]
+    index = max(range(len(rounded)), key=rounded.__getitem__)
+    return index, rounded[index]
+
+
 def decide(
     probabilities: Sequence[float],
     class_names: Sequence[str],
@@ -78,8 +99,7 @@ def decide(
 ) -> Decision:
     """Take the most likely class, if it is likely enough.
 
-    Of equally likely classes the one with the lowest index is taken. Probabilities are rounded to
-    `DECIMALS` first, so that what is compared is what is shown.
+    Which one that is, `most_likely` says.
 
     Parameters
     ----------
@@ -105,8 +125,9 @@ def decide(
     """
     rounded = (round(probability, DECIMALS) for probability in probabilities)
     by_name = dict(zip(class_names, rounded, strict=True))
-    label = max(by_name, key=by_name.__getitem__)
-    decision = Decision(label, by_name[label], by_name, threshold, loading_bays.get(label))
+    index, confidence = most_likely(probabilities)
+    label = class_names[index]
+    decision = Decision(label, confidence, by_name, threshold, loading_bays.get(label))
     if decision.confidence < threshold:
         raise ConfidenceBelowThreshold(decision)
     return decision

@@ -1,7 +1,10 @@
 """The schema of the events that Scones publishes, for those who consume them."""
 
 import json
+import sys
+from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -84,9 +87,118 @@ class PhotoDecided(_Detail):
     execution: str
 
 
-def _print_schema() -> None:
-    print(json.dumps(PhotoDecided.model_json_schema(), indent=2))
+RetrainingOutcome = Literal["registered", "not_good_enough", "unchanged", "busy", "failed"]
+PromotionOutcome = Literal[
+    "promoted",
+    "rejected",
+    "timed_out",
+    "smoke_test_failed",
+    "rolled_back",
+    "already_in_production",
+    "ignored",
+    "busy",
+    "failed",
+]
+
+
+class RetrainingEnded(_Detail):
+    """Detail of a "Retraining Ended" event, version 1.
+
+    Attributes
+    ----------
+    version
+        Version of this schema.
+    outcome
+        ``registered``: a version of the model waits for approval. ``not_good_enough``: trained,
+        but not registered. ``unchanged``: nothing is new since the last training. ``busy``:
+        another run is under way. ``failed``: we could not, `message` says why.
+    message
+        The outcome in a sentence, with its numbers.
+    run
+        Name of the run, and of its training job.
+    model_version, model_package_arn
+        The registered version; null where there is none.
+    accuracy, champion_accuracy
+        Of the new model and of the one in production, on the same validation photos; null where
+        it was not found out.
+    evaluation
+        S3 URI of evaluation.json, or null.
+    requested_by
+        Who or what started it.
+    execution
+        ARN of the execution.
+    """
+
+    version: Literal["1"]
+    outcome: RetrainingOutcome
+    message: str
+    run: str
+    model_version: int | None
+    model_package_arn: str | None
+    accuracy: Probability | None
+    champion_accuracy: Probability | None
+    evaluation: str | None
+    requested_by: str
+    execution: str
+
+
+class PromotionEnded(_Detail):
+    """Detail of a "Promotion Ended" event, version 1.
+
+    Attributes
+    ----------
+    version
+        Version of this schema.
+    outcome
+        ``promoted``: the model is in production. ``rolled_back``: alarms took it back.
+        ``smoke_test_failed``, ``rejected``, ``timed_out``: it did not get that far.
+        ``already_in_production``, ``ignored`` (not approved), ``busy`` (another promotion is
+        under way): there was nothing to do. ``failed``: we could not, `message` says why.
+    message
+        The outcome in a sentence.
+    kind
+        ``promotion`` of an approved version, ``rollback`` to an earlier one, ``hosting`` of a
+        model saved in S3.
+    model_version, model_package_arn
+        The version; null for a saved model.
+    artifacts
+        S3 URI of a saved model; null for a version.
+    endpoint, endpoint_config
+        The endpoint of production, and the configuration it runs now where it was changed.
+    requested_by, by, comment
+        Who asked for it, who answered the question, and with what comment; null where nobody did.
+    execution
+        ARN of the execution.
+    """
+
+    version: Literal["1"]
+    outcome: PromotionOutcome
+    message: str
+    kind: Literal["promotion", "rollback", "hosting"]
+    model_version: int | None
+    model_package_arn: str | None
+    artifacts: str | None
+    endpoint: str
+    endpoint_config: str | None
+    requested_by: str
+    by: str | None
+    comment: str | None
+    execution: str
+
+
+SCHEMAS: Mapping[str, type[_Detail]] = {
+    "photo-decided.v1": PhotoDecided,
+    "retraining-ended.v1": RetrainingEnded,
+    "promotion-ended.v1": PromotionEnded,
+}
+"""The details of all events, by the name of their published schema."""
+
+
+def _write_schemas(folder: Path) -> None:
+    for name, detail in SCHEMAS.items():
+        text = json.dumps(detail.model_json_schema(), indent=2)
+        (folder / f"{name}.schema.json").write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    _print_schema()
+    _write_schemas(Path(sys.argv[1]))

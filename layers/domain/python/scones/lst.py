@@ -49,7 +49,19 @@ class LstEntry:
         _check_path(self.path)
 
 
+def can_list(path: str) -> bool:
+    """Tell whether a list can hold a path; see `LstEntry`."""
+    try:
+        _check_path(path)
+    except LstError:
+        return False
+    return True
+
+
 def _check_path(path: str) -> None:
+    # Nearly every path passes here, in a tenth of the time: lists are a million lines long.
+    if path.isprintable() and ".." not in path and path[:1] not in ("", "/", " "):
+        return
     for character, name in _FORBIDDEN.items():
         if character in path:
             raise LstError(f"the path {path!r} holds {name}: rename the photo")

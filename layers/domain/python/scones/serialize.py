@@ -7,7 +7,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ConfigDict, Field
 from urllib3.exceptions import HTTPError
 
-from scones.photos import ImageShape, UnusablePhoto, encode, prepare
+from scones.photos import EncodedImage, ImageShape, UnusablePhoto, encode, prepare
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -117,7 +117,7 @@ def serialize(
         )
     try:
         data = _download(client, photo)
-        encoded = encode(prepare(data, shape), MAX_PICTURE_BYTES)
+        encoded = make_picture(data, shape)
     except UnusablePhoto as error:
         return _rejected(error.code, str(error))
     except ClientError as error:
@@ -129,6 +129,31 @@ def serialize(
             content_type=encoded.content_type, data=base64.b64encode(encoded.data).decode("ascii")
         )
     )
+
+
+def make_picture(data: bytes, shape: ImageShape) -> EncodedImage:
+    """Make the picture that the model is sent, of the same bytes for the same photo.
+
+    Parameters
+    ----------
+    data
+        The photo's file, whole.
+    shape
+        The model's picture shape.
+
+    Returns
+    -------
+    EncodedImage
+        At most `MAX_PICTURE_BYTES`.
+
+    Raises
+    ------
+    UnusablePhoto
+        If it is no photo that a picture can be made of.
+    ValueError
+        If a picture of that shape can't be encoded in so few bytes.
+    """
+    return encode(prepare(data, shape), MAX_PICTURE_BYTES)
 
 
 def _download(client: "S3Client", photo: PhotoReference) -> bytes:

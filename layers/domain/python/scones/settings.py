@@ -5,12 +5,15 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from scones.datasets.hyperparameters import parse_hyperparameters
 from scones.labels import parse_class_names, parse_loading_bays
 from scones.photos import ImageShape
 
 ClassNames = Annotated[tuple[str, ...], BeforeValidator(parse_class_names)]
 LoadingBays = Annotated[Mapping[str, str], BeforeValidator(parse_loading_bays)]
+Hyperparameters = Annotated[Mapping[str, str], BeforeValidator(parse_hyperparameters)]
 Shape = Annotated[ImageShape, BeforeValidator(ImageShape.parse)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 class _Settings(BaseModel):
@@ -48,3 +51,50 @@ class ThresholdSettings(_Settings):
     class_names: ClassNames = Field(alias="CLASS_NAMES")
     loading_bays: LoadingBays = Field(alias="LOADING_BAYS")
     threshold_parameter: str = Field(alias="THRESHOLD_PARAMETER", min_length=1)
+
+
+class GenerateListsSettings(_Settings):
+    """What `generate_lists` needs: where the dataset is, its classes, and how to train on it.
+
+    ``validation_share`` is held back to validate on, of a dataset without its own sides.
+    """
+
+    data_bucket: str = Field(alias="DATA_BUCKET", min_length=1)
+    class_names: ClassNames = Field(alias="CLASS_NAMES")
+    image_shape: Shape = Field(alias="IMAGE_SHAPE")
+    hyperparameters: Hyperparameters = Field(alias="HYPERPARAMETERS")
+    validation_share: float = Field(alias="VALIDATION_SHARE", gt=0, lt=1)
+
+
+class PreparePicturesSettings(_Settings):
+    """What `prepare_pictures` needs: the data bucket and the model's picture shape."""
+
+    data_bucket: str = Field(alias="DATA_BUCKET", min_length=1)
+    image_shape: Shape = Field(alias="IMAGE_SHAPE")
+
+
+class EvaluateSettings(_Settings):
+    """What `evaluate` needs: the data bucket, the classes, and what a model is held against.
+
+    See `scones.evaluation.verdict.Limits`.
+    """
+
+    data_bucket: str = Field(alias="DATA_BUCKET", min_length=1)
+    class_names: ClassNames = Field(alias="CLASS_NAMES")
+    minimum_accuracy: Fraction = Field(alias="MINIMUM_ACCURACY")
+    accuracy_margin: Fraction = Field(alias="ACCURACY_MARGIN")
+    wanted_precision: Fraction = Field(alias="WANTED_PRECISION")
+
+
+class SmokeTestSettings(_Settings):
+    """What `smoke_test` needs: the data bucket, the classes, and what is asked of an endpoint.
+
+    ``smoke_photos`` is how many photos it is asked about; its 95th percentile of the time to an
+    answer may be ``maximum_latency_ms``.
+    """
+
+    data_bucket: str = Field(alias="DATA_BUCKET", min_length=1)
+    class_names: ClassNames = Field(alias="CLASS_NAMES")
+    minimum_accuracy: Fraction = Field(alias="MINIMUM_ACCURACY")
+    maximum_latency_ms: float = Field(alias="MAXIMUM_LATENCY_MS", gt=0)
+    smoke_photos: int = Field(alias="SMOKE_PHOTOS", gt=0)

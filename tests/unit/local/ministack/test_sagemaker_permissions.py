@@ -72,6 +72,8 @@ def test_waiting_needs_the_rule_of_the_jobs_kind() -> None:
     assert {p.action for p in permissions} == {
         "sagemaker:DescribeTransformJob",
         "sagemaker:StopTransformJob",
+        "sagemaker:AddTags",
+        "sagemaker:ListTags",
         "events:PutTargets",
         "events:PutRule",
         "events:DescribeRule",

@@ -1,9 +1,7 @@
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from local.run.datasets import upload_dataset
 from local.run.folders import Dataset, LabelledPhoto
-from scones.lst import read
-from tests.unit.local.run.test_photos import STACK
 
 
 class Bucket:
@@ -27,22 +25,19 @@ def photo(folder: Path, name: str, label: str) -> LabelledPhoto:
     return LabelledPhoto(path, label)
 
 
-def test_photos_and_lists_of_both_channels(tmp_path: Path) -> None:
+def test_photos_lie_by_side_and_class_under_names_that_lists_can_hold(tmp_path: Path) -> None:
     longest = "x" * 251 + ".PNG"
     train = (photo(tmp_path, longest, "b"), photo(tmp_path, "tab\there.jpg", "a"))
     dataset = Dataset(("b", "a"), train, (photo(tmp_path, "1.png", "a"),))
     bucket, uploaded = Bucket(), []
 
-    uri = upload_dataset(bucket, STACK, "mine", dataset, lambda: uploaded.append(1))  # type: ignore[arg-type]
+    upload_dataset(bucket, "data", dataset, lambda: uploaded.append(1))  # type: ignore[arg-type]
 
-    assert uri == "s3://data/datasets/mine"
     assert len(uploaded) == 3
-    lists = bucket.objects["datasets/mine/train_lst/train.lst"].decode().splitlines()
-    entries = list(read(lists))
-    assert [entry.class_index for entry in entries] == [0, 1]
-    assert [bucket.objects[f"datasets/mine/train/{entry.path}"] for entry in entries] == [
-        f"b/{longest}".encode(),
-        b"a/tab\there.jpg",
-    ]
-    assert all(len(Path(entry.path).name) < 32 for entry in entries)
-    assert bucket.objects["datasets/mine/validation/000000.png"] == b"a/1.png"
+    assert {key.rpartition("/")[0]: body for key, body in bucket.objects.items()} == {
+        "dataset/train/b": f"b/{longest}".encode(),
+        "dataset/train/a": b"a/tab\there.jpg",
+        "dataset/validation/a": b"a/1.png",
+    }
+    assert all(len(PurePosixPath(key).name) < 32 and "\t" not in key for key in bucket.objects)
+    assert {PurePosixPath(key).suffix for key in bucket.objects} == {".png", ".jpg"}

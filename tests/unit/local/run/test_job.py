@@ -14,9 +14,9 @@ from local.cloud import Cloud
 from local.run import job
 from local.run.application import Settings
 from local.run.folders import Dataset, FolderError, LabelledPhoto, Photos
+from local.run.model import TrainedModel
 from local.run.photos import Result
 from local.run.screen import Screen
-from local.run.training_job import TrainedModel
 from tests.unit.local.run.examples import result
 from tests.unit.local.run.test_photos import STACK
 from training.errors import BadInput
@@ -51,7 +51,7 @@ class Application:
     def _install(self, *_: Any) -> Any:
         if self.error:
             raise self.error
-        return STACK, TrainedModel("s3://data/model.tar.gz", 0.9, 1.0)
+        return STACK, TrainedModel(1, 0.9, 1.0)
 
     def run(self, inputs: job.Inputs = INPUTS, settings: Settings | None = None) -> int:
         return job.run(

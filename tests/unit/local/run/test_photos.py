@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from cli.stack import Stack
 from local.run import photos
-from local.run.deploy import Stack
 from local.run.folders import LabelledPhoto, Photos
 from local.run.photos import Result, as_row, decide_photos
 from tests.unit.local.run.examples import event
@@ -22,6 +22,10 @@ STACK = Stack(
     endpoint="endpoint",
     sagemaker_role="role",
     classify_log_group="group",
+    retrain_machine="retrain",
+    promote_machine="promote",
+    model_package_group="group",
+    operators_topic="operators",
 )
 
 DECIDED = {"event": {"S": event("classified", "a").model_dump_json()}}

@@ -2,11 +2,11 @@ from dataclasses import replace
 
 import pytest
 
+from local.run.model import TrainedModel
 from local.run.summary import summarize, unexpected
-from local.run.training_job import TrainedModel
 from tests.unit.local.run.examples import result
 
-MODEL = TrainedModel("s3://bucket/model.tar.gz", 0.97, 12.34)
+MODEL = TrainedModel(1, 0.97, 12.34)
 
 
 def test_figures() -> None:

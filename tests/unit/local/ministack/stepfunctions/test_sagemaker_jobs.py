@@ -28,9 +28,12 @@ class FakeSageMaker:
 
 
 @pytest.fixture(autouse=True)
-def awaited(monkeypatch: pytest.MonkeyPatch) -> None:
+def execution(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    running: dict[str, Any] = {"status": "RUNNING", "events": []}
     monkeypatch.setattr(sagemaker_jobs, "_POLL_SECONDS", 0.01)
-    monkeypatch.setattr(executions, "abandoned", lambda: False)
+    monkeypatch.setattr(executions, "current", lambda: running)
+    monkeypatch.setattr(executions, "abandoned", lambda: running["status"] != "RUNNING")
+    return running
 
 
 def run(fake: FakeSageMaker, **arguments: Any) -> dict[str, Any]:
@@ -38,7 +41,7 @@ def run(fake: FakeSageMaker, **arguments: Any) -> dict[str, Any]:
     return integration(RESOURCE, {"TrainingJobName": "job", **arguments})
 
 
-def test_a_task_ends_when_its_job_has() -> None:
+def test_a_task_ends_when_its_job_has(execution: dict[str, Any]) -> None:
     fake = FakeSageMaker("InProgress", "InProgress", "Completed")
     result = run(fake, Tags=[{"Key": "a", "Value": "b"}])
     assert result == {"TrainingJobStatus": "Completed", "CreationTime": 1500}
@@ -48,6 +51,7 @@ def test_a_task_ends_when_its_job_has() -> None:
     tags = fake.asked[0][1]["Tags"]
     assert tags[0] == {"Key": "a", "Value": "b"}
     assert tags[1]["Key"] == "MANAGED_BY_AWS"
+    assert [event["type"] for event in execution["events"]] == ["TaskSubmitted"]
 
 
 @pytest.mark.parametrize("status", ["Failed", "Stopped"])
@@ -58,9 +62,9 @@ def test_a_job_that_does_not_complete_fails_its_task(status: str) -> None:
     assert json.loads(failure.value.cause)["TrainingJobStatus"] == status
 
 
-def test_a_job_is_stopped_when_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(executions, "abandoned", lambda: True)
+def test_a_job_is_stopped_when_nobody_waits(execution: dict[str, Any]) -> None:
+    execution["status"] = "ABORTED"
     fake = FakeSageMaker("InProgress")
-    with pytest.raises(stepfunctions._ExecutionError):
+    with pytest.raises(executions.Abandoned):
         run(fake)
     assert fake.asked[-1] == ("StopTrainingJob", {"TrainingJobName": "job"})

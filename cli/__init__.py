@@ -1,0 +1,1 @@
+"""The operator's commands, against AWS and against the embedded cloud alike."""

@@ -1,0 +1,147 @@
+"""`scones promote`, `scones rollback` and `scones host`."""
+
+import re
+from typing import Annotated
+
+import typer
+from rich.console import RenderableType
+
+from cli import promotion
+from cli.commands import words
+from cli.desk import OTHERWISE, Desk
+from cli.promotion import Promotion, Question
+from cli.registry import LONGEST_COMMENT
+
+
+def _short_enough(comment: str) -> str:
+    if len(comment) > LONGEST_COMMENT:
+        raise typer.BadParameter(
+            f"it has {len(comment)} characters, {LONGEST_COMMENT} are the most"
+        )
+    return comment
+
+
+CommentOption = Annotated[str, typer.Option(help="Why.", callback=_short_enough)]
+WaitOption = Annotated[bool, typer.Option("--wait", help="Follow it to its end.")]
+
+
+def promote(
+    desk: Desk,
+    version: Annotated[
+        int | None, typer.Argument(min=1, help="To be sure that it is this one.")
+    ] = None,
+    approve: Annotated[
+        bool, typer.Option("--approve", help="Let the version in staging into production.")
+    ] = False,
+    reject: Annotated[bool, typer.Option("--reject", help="Leave production as it is.")] = False,
+    comment: CommentOption = "",
+    wait: WaitOption = False,
+) -> None:
+    """Answer the promotion that waits for you; without an answer, show what is under way."""
+    if approve and reject:
+        raise typer.BadParameter("give --approve or --reject, not both")
+    found = promotion.find_promotions(desk.session, desk.stack)
+    if not (approve or reject):
+        if version or comment or wait:
+            raise typer.BadParameter("give --approve or --reject as well")
+        _show(desk, found)
+        return
+    question = promotion.choose_question(found, version)
+    desk.screen.say(f"Version {question.version}: {question.smoke_test}")
+    promotion.answer(desk.session, question, approved=approve, by=desk.user, comment=comment)
+    if wait:
+        follow(desk, question.execution, question, wanted="promoted" if approve else "rejected")
+        return
+    record = {**words.question_record(question), "approved": approve}
+    approved = "goes to production now; `scones promote` shows how far it is"
+    rejected = "is not promoted; production stays as it is"
+    then = approved if approve else rejected
+    desk.screen.answer(record, f"Version {question.version} {then}.")
+
+
+def rollback(
+    desk: Desk,
+    version: Annotated[int, typer.Argument(min=1, help="An approved version.")],
+    wait: WaitOption = False,
+) -> None:
+    """Bring an earlier approved version back to production, at once and behind the alarms."""
+    execution = promotion.start_rollback(desk.session, desk.stack, version, desk.user)
+    _started(desk, execution, f"Version {version} goes back to production", wait=wait)
+
+
+def _s3_uri(text: str) -> str:
+    if not re.fullmatch(r"s3://[^/]+/.+[.]tar[.]gz", text):
+        raise typer.BadParameter(f"{text!r} is not like s3://BUCKET/PATH/model.tar.gz")
+    return text
+
+
+def host(
+    desk: Desk,
+    artifacts: Annotated[
+        str,
+        typer.Argument(
+            metavar="S3_URI", callback=_s3_uri, help="A model.tar.gz in the data bucket."
+        ),
+    ],
+    wait: WaitOption = False,
+) -> None:
+    """Bring a model saved in S3 to production, registered or not."""
+    execution = promotion.start_hosting(desk.session, desk.stack, artifacts, desk.user)
+    _started(desk, execution, f"{artifacts} goes to production", wait=wait)
+
+
+def follow(
+    desk: Desk, execution: str, answered: Question | None = None, wanted: str = "promoted"
+) -> None:
+    """Follow a promotion until it asks, or ends, and show that.
+
+    Parameters
+    ----------
+    desk
+        Where.
+    execution
+        Its ARN.
+    answered
+        The question that was answered just now.
+    wanted
+        The outcome that was asked for; with another one the command's exit code says so.
+    """
+    after = answered.event_id if answered else 0
+    with desk.screen.following(execution) as show:
+        end = promotion.follow_promotion(desk.session, execution, show, after)
+    if isinstance(end, Question):
+        record = {"outcome": "asks", **words.question_record(end)}
+        desk.screen.answer(record, *words.question_shown(end), words.how_to_answer(end))
+        return
+    rows = {"endpoint": desk.stack.endpoint, "configuration": end.details.get("endpoint_config")}
+    desk.screen.answer(words.outcome_record(end), words.headline(end), *words.fields(rows))
+    if end.outcome != wanted:
+        raise typer.Exit(OTHERWISE)
+
+
+def _started(desk: Desk, execution: str, what: str, *, wait: bool) -> None:
+    if wait:
+        follow(desk, execution)
+        return
+    desk.screen.answer({"outcome": "started", "execution": execution}, f"{what}: {execution}")
+
+
+def _show(desk: Desk, found: list[Promotion]) -> None:
+    record = {"promotions": [_record(item) for item in found]}
+    shown: list[RenderableType] = []
+    for item in found:
+        if item.question:
+            shown += [*words.question_shown(item.question), words.how_to_answer(item.question)]
+        else:
+            shown.append(f"{item.what}: {item.step or 'just started'}")
+    desk.screen.answer(record, *(shown or ["No promotion is under way."]))
+
+
+def _record(item: Promotion) -> dict[str, object]:
+    return {
+        "execution": item.execution,
+        "started_at": item.started_at,
+        "what": item.what,
+        "step": item.step.title if item.step else None,
+        "question": words.question_record(item.question) if item.question else None,
+    }

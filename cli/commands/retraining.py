@@ -1,0 +1,51 @@
+"""`scones retrain`."""
+
+from typing import Annotated
+
+import typer
+
+from cli.commands import words
+from cli.desk import OTHERWISE, Desk
+from cli.executions import Outcome
+from cli.retraining import follow_retraining, start_retraining
+
+
+def retrain(
+    desk: Desk,
+    force: Annotated[
+        bool, typer.Option("--force", help="Train though nothing is new since the last time.")
+    ] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Show the steps, and what it came to.")
+    ] = False,
+) -> None:
+    """Start a retraining: lists, training, evaluation, and a new version if it is good enough."""
+    execution = start_retraining(desk.session, desk.stack, desk.user, force=force)
+    if not wait:
+        desk.screen.answer(
+            {"outcome": "started", "execution": execution},
+            f"Started: {execution}",
+            "Operators are told its outcome; `scones models` will show a new version.",
+        )
+        return
+    with desk.screen.following(execution) as show:
+        outcome = follow_retraining(desk.session, execution, show)
+    desk.screen.answer(
+        words.outcome_record(outcome), words.headline(outcome), *words.fields(_figures(outcome))
+    )
+    if outcome.outcome != "registered":
+        raise typer.Exit(OTHERWISE)
+
+
+def _figures(outcome: Outcome) -> dict[str, object]:
+    details = outcome.details
+    accuracy = words.figure(details.get("accuracy"))
+    if details.get("champion_accuracy") is not None:
+        accuracy += f" (in production: {words.figure(details['champion_accuracy'])})"
+    version = details.get("version")
+    return {
+        "run": details.get("run"),
+        "accuracy": accuracy if details.get("accuracy") is not None else None,
+        "evaluation": details.get("evaluation"),
+        "next": f"scones approve {version}, or scones reject {version}" if version else None,
+    }

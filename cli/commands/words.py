@@ -1,0 +1,68 @@
+"""How outcomes, versions and questions are put to a person, and to a program."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from cli.executions import Outcome
+from cli.promotion import Question
+
+GOOD = {"registered", "promoted", "already_in_production"}
+
+
+def figure(value: float | None, digits: int = 3) -> str:
+    """Write a share, or a dash where there is none."""
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def fields(rows: Mapping[str, object]) -> list[str]:
+    """Lay out names and values, a line each, without those that are empty.
+
+    Examples
+    --------
+    >>> fields({"run": "scones-1", "evaluation": None, "accuracy": "0.950"})
+    ['run       scones-1', 'accuracy  0.950']
+    """
+    given = {name: value for name, value in rows.items() if value not in (None, "")}
+    width = max(map(len, given), default=0)
+    return [f"{name:<{width}}  {value}" for name, value in given.items()]
+
+
+def headline(outcome: Outcome) -> Text:
+    """Say what an execution came to."""
+    style = "green" if outcome.outcome in GOOD else "yellow"
+    word = outcome.outcome.replace("_", " ")
+    return Text(f"{word}: ", style=f"bold {style}") + Text(outcome.message)
+
+
+def outcome_record(outcome: Outcome) -> dict[str, Any]:
+    """Return an outcome for a program: all that the machine answered, and the execution."""
+    return {**outcome.details, "execution": outcome.execution}
+
+
+def question_record(question: Question) -> dict[str, Any]:
+    """Return a question for a program."""
+    return {
+        "version": question.version,
+        "smoke_test": question.smoke_test,
+        "asked_at": question.asked_at,
+        "execution": question.execution,
+    }
+
+
+def question_shown(question: Question) -> list[RenderableType]:
+    """Put a question to a person."""
+    asked = question.asked_at.astimezone().strftime("%Y-%m-%d %H:%M")
+    rows = {"smoke test": question.smoke_test, "asked": asked}
+    return [
+        Text(f"Version {question.version} is in staging. May it go to production?", style="bold"),
+        *fields(rows),
+    ]
+
+
+def how_to_answer(question: Question) -> str:
+    """Say which commands answer a question."""
+    version = question.version
+    return f"scones promote --approve {version}, or scones promote --reject {version}"

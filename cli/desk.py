@@ -1,0 +1,157 @@
+"""Where a command is at work: which stack, through which session, on which screen."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from copy import copy
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+
+import typer
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
+
+from cli.connection import caller, connect, connect_embedded
+from cli.faults import Fault, Refused, explain
+from cli.screen import Screen
+from cli.stack import STACK, Stack
+
+if TYPE_CHECKING:
+    import boto3
+
+DONE, OTHERWISE, USAGE, FAULT = 0, 1, 2, 3
+"""Exit codes: done as asked, it came out otherwise, wrong usage, a fault."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is the same for all commands; may be given before a command or after it."""
+
+    stack: Annotated[
+        str | None,
+        typer.Option(envvar="SCONES_STACK", help=f"The stack's name; {STACK} by default."),
+    ] = None
+    profile: Annotated[str | None, typer.Option(help="Profile of your AWS configuration.")] = None
+    region: Annotated[str | None, typer.Option(help="AWS region.")] = None
+    local: Annotated[
+        bool,
+        typer.Option(
+            "--local",
+            envvar="SCONES_LOCAL",
+            help="Talk to the embedded cloud that `make up` left running.",
+        ),
+    ] = False
+    json: Annotated[
+        bool, typer.Option("--json", help="Answer with JSON; progress goes to standard error.")
+    ] = False
+
+    def over(self, others: "Options") -> "Options":
+        """Return these options, and the others where nothing is given here."""
+        names = [field.name for field in fields(self)]
+        return Options(**{name: getattr(self, name) or getattr(others, name) for name in names})
+
+
+class Desk:
+    """Where a command is at work.
+
+    Parameters
+    ----------
+    options
+        What the user chose.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        out, err = Console(), Console(stderr=True)
+        self.screen = Screen(out, err, as_json=options.json)
+
+    @cached_property
+    def session(self) -> "boto3.Session":
+        """The way to AWS, or to the embedded cloud."""
+        if self._options.local:
+            return connect_embedded()
+        return connect(self._options.profile, self._options.region)
+
+    @cached_property
+    def stack(self) -> Stack:
+        """What the stack is made of."""
+        return Stack.read(self.session, self._options.stack or STACK)
+
+    @cached_property
+    def user(self) -> str:
+        """Who is at work, for those who are told."""
+        return caller(self.session)
+
+
+def remember(context: typer.Context, options: Options) -> None:
+    """Keep the options that were given before the command."""
+    context.obj = options
+
+
+def at_desk(command: Callable[..., None]) -> Callable[..., None]:
+    """Make a function that takes a `Desk` first into one that takes the options of `Options`.
+
+    What goes wrong is said in one line, and told by the exit code.
+    """
+    shared = _parameters(keep_environment=False)
+    own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
+
+    @functools.wraps(command)
+    def run(context: typer.Context, **given: Any) -> None:
+        options = Options(**{name: given.pop(name) for name in shared}).over(context.obj)
+        if options.local and (options.profile or options.region):
+            raise typer.BadParameter("the embedded cloud knows no --profile and no --region")
+        desk = Desk(options)
+        try:
+            command(desk, **given)
+        except Refused as error:
+            _complain(error, OTHERWISE)
+        except Fault as error:
+            _complain(error, FAULT)
+        except (BotoCoreError, ClientError) as error:
+            _complain(explain(error), FAULT)
+
+    context = inspect.Parameter(
+        "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
+    )
+    parameters = [context, *own, *shared.values()]
+    run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
+    )
+    return run
+
+
+def with_options(callback: Callable[..., None]) -> Callable[..., None]:
+    """Make a function that takes a context and `Options` into one that takes them one by one."""
+    shared = _parameters(keep_environment=True)
+
+    @functools.wraps(callback)
+    def run(context: typer.Context, **given: Any) -> None:
+        callback(context, Options(**given))
+
+    context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+    run.__signature__ = inspect.Signature([context, *shared.values()])  # type: ignore[attr-defined]
+    return run
+
+
+def _parameters(*, keep_environment: bool) -> dict[str, inspect.Parameter]:
+    hints = get_type_hints(Options, include_extras=True)
+    found = {}
+    for field in fields(Options):
+        kind, option = hints[field.name].__origin__, copy(hints[field.name].__metadata__[0])
+        if not keep_environment:
+            # Read once, before the command, where what is given there goes before it.
+            option.envvar = None
+        found[field.name] = inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=field.default,
+            annotation=Annotated[kind, option],
+        )
+    return found
+
+
+def _complain(error: object, code: int) -> None:
+    typer.echo(f"error: {error}", err=True)
+    raise typer.Exit(code)

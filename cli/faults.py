@@ -1,0 +1,91 @@
+"""What keeps a command from being done, and how that is said in one line."""
+
+import re
+
+from botocore import exceptions
+from botocore.exceptions import BotoCoreError, ClientError
+
+
+class Refused(Exception):
+    """What was asked can't be done as things are; the message says why and what to do."""
+
+
+class Fault(Exception):
+    """Something is broken, missing or forbidden; the message says what and what to do."""
+
+
+_ADVICE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
+    (
+        exceptions.NoRegionError,
+        "it is not known which region to talk to: give --region, or set AWS_REGION",
+    ),
+    (
+        (
+            exceptions.NoCredentialsError,
+            exceptions.PartialCredentialsError,
+            exceptions.CredentialRetrievalError,
+        ),
+        "no credentials ({said}): run `aws configure`, give --profile, or give --local for the "
+        "embedded cloud",
+    ),
+    (
+        (exceptions.SSOError, exceptions.TokenRetrievalError, exceptions.NoAuthTokenError),
+        "you are not logged in ({said}): run `aws sso login`",
+    ),
+    (
+        exceptions.ProfileNotFound,
+        "{said}: `aws configure list-profiles` names those there are",
+    ),
+    (
+        (exceptions.HTTPClientError, exceptions.ConnectionError),
+        "{said}: look at the network and at --region",
+    ),
+)
+
+_BAD_CREDENTIALS = {
+    *("ExpiredToken", "ExpiredTokenException", "RequestExpired", "InvalidClientTokenId"),
+    *("UnrecognizedClientException", "SignatureDoesNotMatch", "InvalidSignatureException"),
+    *("AuthFailure", "InvalidAccessKeyId", "InvalidToken"),
+}
+_DENIED = {
+    *("AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation"),
+    *("NotAuthorized", "403"),
+}
+_THROTTLED = {
+    *("Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded"),
+    *("SlowDown", "ServiceUnavailable"),
+}
+
+
+def explain(error: BotoCoreError | ClientError) -> str:
+    """Say in a line what AWS, or the way to it, refused, and what to do.
+
+    Parameters
+    ----------
+    error
+        What boto3 raised.
+
+    Examples
+    --------
+    >>> explain(exceptions.NoRegionError())
+    'it is not known which region to talk to: give --region, or set AWS_REGION'
+    """
+    if isinstance(error, ClientError):
+        return _explain_answer(error)
+    said = " ".join(str(error).split())
+    advised = (advice for kind, advice in _ADVICE if isinstance(error, kind))
+    return next(advised, "{said}").format(said=said)
+
+
+def _explain_answer(error: ClientError) -> str:
+    code = error.response.get("Error", {}).get("Code", "unknown")
+    said = " ".join(error.response.get("Error", {}).get("Message", "").split())
+    if code in _DENIED:
+        action = re.search(r"perform:? ([\w-]+:\w+)", said)
+        denied = action[1] if action else error.operation_name
+        return f"your credentials do not allow {denied}: {said or code}"
+    if code in _BAD_CREDENTIALS:
+        return f"AWS does not take your credentials ({code}): renew them, or give another --profile"
+    if code in _THROTTLED:
+        return f"AWS asks to go slower ({error.operation_name}: {code}): try again in a minute"
+    return f"{error.operation_name} was refused: {code}: {said}"

@@ -1,0 +1,186 @@
+"""The versions of the model: what they are worth, who approved them, which is in production."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Literal
+
+from botocore.exceptions import ClientError
+
+from cli.faults import Refused
+from cli.stack import Stack
+
+if TYPE_CHECKING:
+    import boto3
+
+Decision = Literal["Approved", "Rejected"]
+
+APPROVED: Literal["Approved"] = "Approved"
+REJECTED: Literal["Rejected"] = "Rejected"
+PENDING = "PendingManualApproval"
+
+LONGEST_COMMENT = 1024
+"""Characters of SageMaker's ApprovalDescription."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version in the model package group.
+
+    Attributes
+    ----------
+    number, arn
+        Which one.
+    registered_at
+        When.
+    status
+        ``PendingManualApproval``, ``Approved`` or ``Rejected``.
+    comment
+        What was said when it was approved or rejected.
+    metadata
+        What the retraining wrote to it: ``accuracy``, ``threshold``, ``run`` and more.
+    """
+
+    number: int
+    arn: str
+    registered_at: datetime
+    status: str
+    comment: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    def figure(self, name: str) -> float | None:
+        """Return a number of the metadata, None where it has none of that name."""
+        try:
+            return float(self.metadata[name])
+        except (KeyError, ValueError):
+            return None
+
+
+@dataclass(frozen=True)
+class Production:
+    """What the production endpoint runs.
+
+    Attributes
+    ----------
+    endpoint, status
+        Its name and SageMaker's word for its state.
+    model_package_arn
+        The version that it runs, None where that is not one of a registry.
+    artifacts
+        S3 URI of the model.tar.gz, where it is not one of a registry.
+    """
+
+    endpoint: str
+    status: str
+    model_package_arn: str | None = None
+    artifacts: str | None = None
+
+    def runs(self, version: Version) -> bool:
+        """Tell whether it runs that version."""
+        return self.model_package_arn == version.arn
+
+
+def versions(session: "boto3.Session", stack: Stack, limit: int | None = None) -> list[Version]:
+    """Read the versions, newest first.
+
+    Parameters
+    ----------
+    session, stack
+        Where.
+    limit
+        How many at most; None reads all.
+    """
+    client = session.client("sagemaker")
+    return [_described(client, item) for item in islice(_listed(client, stack), limit)]
+
+
+def find_version(session: "boto3.Session", stack: Stack, number: int) -> Version:
+    """Read one version.
+
+    Raises
+    ------
+    Refused
+        If there is none of that number; names those there are.
+    """
+    client = session.client("sagemaker")
+    known = []
+    for item in _listed(client, stack):
+        if item["ModelPackageVersion"] == number:
+            return _described(client, item)
+        known.append(item["ModelPackageVersion"])
+    group = stack.model_package_group
+    if not known:
+        raise Refused(f"there is no version {number}: {group} has none yet, `scones retrain` first")
+    raise Refused(
+        f"there is no version {number} of {group}: the latest is {max(known)}, "
+        "`scones models` lists them"
+    )
+
+
+def set_approval(
+    session: "boto3.Session", version: Version, status: Decision, comment: str
+) -> None:
+    """Approve or reject a version.
+
+    Parameters
+    ----------
+    session
+        Where.
+    version
+        Which one.
+    status
+        `APPROVED` or `REJECTED`.
+    comment
+        Why, up to `LONGEST_COMMENT` characters; may be empty.
+    """
+    said: dict[str, Any] = {"ApprovalDescription": comment} if comment else {}
+    session.client("sagemaker").update_model_package(
+        ModelPackageArn=version.arn, ModelApprovalStatus=status, **said
+    )
+
+
+def find_production(session: "boto3.Session", stack: Stack) -> Production | None:
+    """Find out what the production endpoint runs; None where there is no such endpoint."""
+    client = session.client("sagemaker")
+    try:
+        endpoint = client.describe_endpoint(EndpointName=stack.endpoint)
+    except ClientError as error:
+        if "Could not find" in str(error):
+            return None
+        raise
+    config = endpoint.get("EndpointConfigName")
+    if not config:  # it never came into service
+        return Production(stack.endpoint, endpoint["EndpointStatus"])
+    variants = client.describe_endpoint_config(EndpointConfigName=config)["ProductionVariants"]
+    model = client.describe_model(ModelName=variants[0]["ModelName"])
+    container = model.get("PrimaryContainer") or model["Containers"][0]
+    return Production(
+        stack.endpoint,
+        endpoint["EndpointStatus"],
+        container.get("ModelPackageName"),
+        container.get("ModelDataUrl"),
+    )
+
+
+def _listed(client: Any, stack: Stack) -> Iterator[Any]:
+    pages = client.get_paginator("list_model_packages").paginate(
+        ModelPackageGroupName=stack.model_package_group,
+        SortBy="CreationTime",
+        SortOrder="Descending",
+        PaginationConfig={"PageSize": 100},
+    )
+    for page in pages:
+        yield from page["ModelPackageSummaryList"]
+
+
+def _described(client: Any, item: Mapping[str, Any]) -> Version:
+    package = client.describe_model_package(ModelPackageName=item["ModelPackageArn"])
+    return Version(
+        number=item["ModelPackageVersion"],
+        arn=item["ModelPackageArn"],
+        registered_at=package["CreationTime"],
+        status=package["ModelApprovalStatus"],
+        comment=package.get("ApprovalDescription", ""),
+        metadata=package.get("CustomerMetadataProperties", {}),
+    )

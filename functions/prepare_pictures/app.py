@@ -1,0 +1,25 @@
+"""A step of `retrain`: validation photos become the pictures that models are judged on."""
+
+import os
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.config import Config
+
+from scones.pictures import THREADS, Batch, prepare_pictures
+from scones.settings import PreparePicturesSettings
+
+logger = Logger()
+settings = PreparePicturesSettings.read(os.environ)
+s3 = boto3.client("s3", config=Config(max_pool_connections=THREADS))
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Prepare the batch in the event; see `scones.pictures.prepare_pictures`."""
+    batch = Batch.model_validate(event)
+    prepared = prepare_pictures(s3, settings.data_bucket, batch, settings.image_shape)
+    logger.info("prepared", extra={"batch": batch.model_dump(), "pictures": prepared.model_dump()})
+    return prepared.model_dump()

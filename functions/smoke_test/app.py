@@ -1,0 +1,30 @@
+"""A step of `promote`: whether the staging endpoint answers rightly and in time."""
+
+import os
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.config import Config
+
+from scones.settings import SmokeTestSettings
+from scones.smoke import Request, smoke_test
+
+logger = Logger()
+settings = SmokeTestSettings.read(os.environ)
+s3 = boto3.client("s3")
+# As `classify` asks: who retries is the state machine. A retry here would count as a slow answer.
+sagemaker = boto3.client(
+    "sagemaker-runtime",
+    config=Config(connect_timeout=4, read_timeout=18, retries={"total_max_attempts": 1}),
+)
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Test the endpoint in the event; see `scones.smoke.smoke_test`."""
+    request = Request.model_validate(event)
+    result = smoke_test(s3, sagemaker, request, settings)
+    logger.info("passed" if result.passed else "failed", extra={"smoke_test": result.model_dump()})
+    return result.model_dump()

@@ -1,0 +1,1 @@
+"""A labelled dataset in S3, and the lists by which SageMaker trains on it."""

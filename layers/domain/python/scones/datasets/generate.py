@@ -1,0 +1,174 @@
+"""The first step of a retraining: a dataset's lists, and what there is to know of it."""
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from scones.datasets.errors import LastTrainedUnreadable
+from scones.datasets.hyperparameters import complete
+from scones.datasets.layout import Layout, discover
+from scones.datasets.listing import Listing, list_photos
+from scones.datasets.lists import cut, write_list, write_manifest_file
+from scones.datasets.manifest import (
+    Channel,
+    GeneratedLists,
+    Manifest,
+    fingerprint,
+    require_photos,
+)
+from scones.datasets.sides import SIDES
+from scones.datasets.storage import named_faults
+from scones.settings import GenerateListsSettings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+LAST_TRAINED = "retraining/last-trained.json"
+"""Where the fingerprint of what was trained last is kept, in the data bucket."""
+
+
+class Request(BaseModel):
+    """What the function is asked: to list the dataset for this run."""
+
+    run: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*$")
+
+
+class LastTrained(BaseModel):
+    """What was trained last."""
+
+    model_config = ConfigDict(frozen=True)
+
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class _Folder:
+    """Where a run's lists go: in S3, and on disk before."""
+
+    workspace: Path
+    bucket: str
+    prefix: str
+
+    def uri(self, name: str) -> str:
+        return f"s3://{self.bucket}/{self.prefix}{name}"
+
+    def upload(self, client: "S3Client", name: str) -> None:
+        with named_faults(f"write {self.uri(name)}"):
+            client.upload_file(str(self.workspace / name), self.bucket, f"{self.prefix}{name}")
+
+
+def generate_lists(client: "S3Client", run: str, settings: GenerateListsSettings) -> GeneratedLists:
+    """List a dataset for a training job.
+
+    Writes ``train.lst``, ``validation.lst`` and ``manifest.json`` to ``retraining/RUN/lists/`` of
+    the data bucket, and a ManifestFile for each side where the dataset has no sides of its own.
+    The memory it takes does not grow with the dataset; temporary files do, by three to four times
+    the length of all keys.
+
+    Parameters
+    ----------
+    client
+        An S3 client.
+    run
+        Name of the run.
+    settings
+        The bucket, the classes and how to train.
+
+    Returns
+    -------
+    GeneratedLists
+
+    Raises
+    ------
+    scones.datasets.errors.DatasetError
+        One of its subclasses, for a dataset that can't be trained on.
+    StorageBusy, StorageRefused
+        As `scones.datasets.storage.named_faults`.
+    """
+    bucket = settings.data_bucket
+    layout = discover(client, bucket, settings.class_names, settings.validation_share)
+    with tempfile.TemporaryDirectory() as workspace:
+        folder = _Folder(Path(workspace), bucket, f"retraining/{run}/lists/")
+        listing = list_photos(client, bucket, layout, folder.workspace)
+        require_photos(listing, settings.class_names)
+        manifest = _manifest(listing, folder, settings)
+        _write(client, listing, manifest, folder)
+        batches = cut(folder.workspace / "validation.lst", listing.count("validation"))
+    return GeneratedLists(
+        **manifest.model_dump(), last_trained=_last_trained(client, bucket), batches=batches
+    )
+
+
+def _manifest(listing: Listing, folder: _Folder, settings: GenerateListsSettings) -> Manifest:
+    names = settings.class_names
+    hyperparameters = complete(
+        settings.hyperparameters, settings.image_shape, len(names), listing.count("train")
+    )
+    return Manifest(
+        fingerprint=fingerprint(listing, names, str(settings.image_shape), hyperparameters),
+        class_names=names,
+        counts={
+            side: {
+                name: photos.count for name, photos in zip(names, listing.photos(side), strict=True)
+            }
+            for side in SIDES
+        },
+        skipped=listing.skipped,
+        channels=_channels(listing.layout, folder),
+        hyperparameters=hyperparameters,
+        photos=f"s3://{folder.bucket}/{listing.layout.roots['validation']}",
+    )
+
+
+def _channels(layout: Layout, folder: _Folder) -> Mapping[str, Channel]:
+    """Return the channels; a prefix that both sides share takes a manifest to tell them apart."""
+    channels = {}
+    for side in SIDES:
+        if layout.has_own_sides:
+            photos = Channel(
+                S3DataType="S3Prefix", S3Uri=f"s3://{folder.bucket}/{layout.roots[side]}"
+            )
+        else:
+            photos = Channel(S3DataType="ManifestFile", S3Uri=folder.uri(f"{side}.manifest"))
+        channels[str(side)] = photos
+        channels[f"{side}_lst"] = Channel(S3DataType="S3Prefix", S3Uri=folder.uri(f"{side}.lst"))
+    return channels
+
+
+def _write(client: "S3Client", listing: Listing, manifest: Manifest, folder: _Folder) -> None:
+    names = []
+    for side in SIDES:
+        write_list(folder.workspace / f"{side}.lst", listing.photos(side))
+        names.append(f"{side}.lst")
+        if not listing.layout.has_own_sides:
+            target = folder.workspace / f"{side}.manifest"
+            write_manifest_file(target, manifest.photos, listing.photos(side))
+            names.append(target.name)
+    text = manifest.model_dump_json(indent=2)
+    (folder.workspace / "manifest.json").write_text(f"{text}\n", encoding="utf-8")
+    # Last, so that where there is a manifest its lists are there too.
+    for name in (*names, "manifest.json"):
+        folder.upload(client, name)
+
+
+def _last_trained(client: "S3Client", bucket: str) -> str | None:
+    uri = f"s3://{bucket}/{LAST_TRAINED}"
+    with named_faults(f"read {uri}"):
+        try:
+            text = client.get_object(Bucket=bucket, Key=LAST_TRAINED)["Body"].read()
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "NoSuchKey":
+                return None
+            raise
+    try:
+        return LastTrained.model_validate_json(text).fingerprint
+    except ValidationError as error:
+        raise LastTrainedUnreadable(
+            f"{uri} does not say which fingerprint was trained last ({text[:100]!r}): delete it, "
+            "and the next run trains anew"
+        ) from error

@@ -1,0 +1,236 @@
+"""Where the photos of each class are: the folders of a dataset, held against the class names."""
+
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from scones.datasets.errors import ClassWithoutPhotos, DatasetEmpty, UnknownClass
+from scones.datasets.leaving_out import Reason, why_left_out
+from scones.datasets.sides import SIDES, Side
+from scones.datasets.storage import pages_of_level
+from scones.photos.names import is_hidden
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+DATASET = "dataset/"
+"""Prefix of the labelled photos in the data bucket."""
+
+TRAIN = "train"
+VALIDATION_FOLDERS = ("validation", "test")
+"""The folders of a dataset with its own sides. Of the latter the first that is there is used; a
+``test`` beside ``validation`` is left alone."""
+
+
+@dataclass(frozen=True)
+class ClassFolder:
+    """The photos of one class.
+
+    Attributes
+    ----------
+    class_index
+        Its class.
+    root
+        Prefix that paths in the lists are relative to.
+    prefix
+        Prefix of its objects.
+    held_back
+        Which share of them is there to validate on, 0 to 1.
+    """
+
+    class_index: int
+    root: str
+    prefix: str
+    held_back: float
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The folders of a dataset.
+
+    Attributes
+    ----------
+    roots
+        By side, the prefix that paths in its list are relative to. One and the same prefix for
+        both where a dataset has no sides of its own.
+    folders
+        The folders of the classes, in the order of the class indices for each root.
+    hidden
+        Prefixes of hidden folders beside them.
+    loose
+        How many objects lie beside them, by why they are left out.
+    """
+
+    roots: Mapping[Side, str]
+    folders: tuple[ClassFolder, ...]
+    hidden: tuple[str, ...]
+    loose: Mapping[Reason, int]
+
+    @property
+    def has_own_sides(self) -> bool:
+        """Whether the dataset itself says which photos are there to validate on."""
+        return self.roots["train"] != self.roots["validation"]
+
+
+@dataclass(frozen=True)
+class _Level:
+    """What lies directly below a prefix: names of folders, and objects by why they are left out."""
+
+    uri: str
+    prefix: str
+    visible: tuple[str, ...]
+    hidden: tuple[str, ...]
+    loose: Counter[Reason]
+
+
+def discover(
+    client: "S3Client", bucket: str, class_names: Sequence[str], held_back: float
+) -> Layout:
+    """Find the folders of the classes.
+
+    Parameters
+    ----------
+    client
+        An S3 client.
+    bucket
+        The data bucket, which holds ``dataset/train/CLASS/`` and ``dataset/validation/CLASS/``
+        (or ``test/``), or ``dataset/CLASS/``, or ``dataset/train/CLASS/`` alone.
+    class_names
+        The classes in the order of their indices.
+    held_back
+        Which share of a dataset without its own sides is held back to validate on.
+
+    Returns
+    -------
+    Layout
+
+    Raises
+    ------
+    DatasetEmpty
+        If there is nothing below ``dataset/``, or no folder.
+    UnknownClass
+        If a folder is no class.
+    ClassWithoutPhotos
+        If a class has no folder.
+    StorageBusy, StorageRefused
+        As `scones.datasets.storage.named_faults`.
+    """
+    top = _look_into(client, bucket, DATASET, class_names)
+    if not top.visible:
+        raise DatasetEmpty(
+            f"{top.uri} holds no folder with photos, and {sum(top.loose.values())} objects beside: "
+            f"upload one folder for each of the {len(class_names)} classes "
+            f"({', '.join(class_names)}), or {TRAIN}/ and {VALIDATION_FOLDERS[0]}/ which hold them"
+        )
+    roots = _roots(top, class_names)
+    prefixes = list(dict.fromkeys(roots.values()))
+    below = [prefix for prefix in prefixes if prefix != DATASET]
+    levels = [top, *(_look_into(client, bucket, prefix, class_names) for prefix in below)]
+    for level in levels:
+        if level.prefix in prefixes:
+            _require_classes(level, class_names)
+    shares = _shares(prefixes, held_back)
+    return Layout(
+        roots=roots,
+        folders=tuple(
+            ClassFolder(index, prefix, f"{prefix}{name}/", shares[prefix])
+            for prefix in prefixes
+            for index, name in enumerate(class_names)
+        ),
+        hidden=tuple(f"{level.prefix}{name}/" for level in levels for name in level.hidden),
+        loose=MappingProxyType(sum((level.loose for level in levels), Counter[Reason]())),
+    )
+
+
+def _look_into(client: "S3Client", bucket: str, prefix: str, class_names: Sequence[str]) -> _Level:
+    visible: list[str] = []
+    hidden: list[str] = []
+    loose: Counter[Reason] = Counter()
+    for page in pages_of_level(client, bucket, prefix):
+        for found in page.get("CommonPrefixes", []):
+            name = found["Prefix"].removeprefix(prefix).removesuffix("/")
+            (hidden if is_hidden(name) and name not in class_names else visible).append(name)
+        for entry in page.get("Contents", []):
+            path = entry["Key"].removeprefix(prefix)
+            loose[why_left_out(path, entry["Size"]) or "outside_a_class"] += 1
+    return _Level(f"s3://{bucket}/{prefix}", prefix, tuple(visible), tuple(hidden), loose)
+
+
+def _roots(top: _Level, class_names: Sequence[str]) -> Mapping[Side, str]:
+    """Tell a dataset with its own sides from one without.
+
+    A class may be called "train" as well: where every folder is a class, none is a side.
+    """
+    if TRAIN not in top.visible or set(top.visible) <= set(class_names):
+        return MappingProxyType(dict.fromkeys(SIDES, DATASET))
+    strangers = sorted(set(top.visible) - {TRAIN, *VALIDATION_FOLDERS})
+    if strangers:
+        raise UnknownClass(
+            f"{top.uri} holds {TRAIN}/ and, beside it, {_count(strangers, 'folder')} that "
+            f"{_are(strangers)} neither {' nor '.join(VALIDATION_FOLDERS)}: {', '.join(strangers)}"
+            ". Move them below or out of the dataset"
+        )
+    train = f"{DATASET}{TRAIN}/"
+    validation = next(
+        (f"{DATASET}{name}/" for name in VALIDATION_FOLDERS if name in top.visible), train
+    )
+    return MappingProxyType({"train": train, "validation": validation})
+
+
+def _shares(prefixes: Sequence[str], held_back: float) -> dict[str, float]:
+    if len(prefixes) == 1:
+        return {prefixes[0]: held_back}
+    train, validation = prefixes
+    return {train: 0.0, validation: 1.0}
+
+
+def _require_classes(level: _Level, class_names: Sequence[str]) -> None:
+    unknown = [name for name in level.visible if name not in class_names]
+    missing = [name for name in class_names if name not in level.visible]
+    if unknown:
+        raise UnknownClass(
+            f"{level.uri} holds {_count(level.visible, 'folder')}, of which {len(unknown)} "
+            f"{_are(unknown)} no class: {', '.join(unknown)}. The {len(class_names)} classes are "
+            f"{', '.join(class_names)}: {_advice(unknown, missing)}"
+        )
+    if missing:
+        raise ClassWithoutPhotos(
+            f"{len(missing)} of {len(class_names)} classes {_have(missing)} no folder in "
+            f"{level.uri}: {', '.join(missing)}. Upload photos of each, or deploy with ClassNames "
+            "that leave them out"
+        )
+
+
+def _advice(unknown: Sequence[str], missing: Sequence[str]) -> str:
+    """Say what to do; that a folder is a class spelled otherwise is the likeliest reason."""
+    alike = [
+        f"{name!r} looks like {wanted!r}"
+        for name in unknown
+        for wanted in missing
+        if _plain(name) == _plain(wanted)
+    ]
+    if alike:
+        return (
+            f"{', '.join(alike)}, but differs in case, in spaces or in how accents are encoded. "
+            "Rename one of the two"
+        )
+    return "rename or remove the folders, or deploy with ClassNames that name them"
+
+
+def _plain(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold().strip()
+
+
+def _count(things: Sequence[str], noun: str) -> str:
+    return f"{len(things)} {noun}" + ("" if len(things) == 1 else "s")
+
+
+def _are(things: Sequence[str]) -> str:
+    return "is" if len(things) == 1 else "are"
+
+
+def _have(things: Sequence[str]) -> str:
+    return "has" if len(things) == 1 else "have"

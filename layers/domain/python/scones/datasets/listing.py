@@ -1,0 +1,159 @@
+"""Lists the photos of a dataset: paths into files, everything else into a few numbers."""
+
+from collections import Counter
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from scones.datasets.layout import ClassFolder, Layout
+from scones.datasets.leaving_out import Reason, why_left_out
+from scones.datasets.sides import SIDES, Side, digest, is_held_back
+from scones.datasets.storage import pages
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import ObjectTypeDef
+
+LISTING_THREADS = 4
+"""How many prefixes are listed at once. Python reads a page for about as long as S3 takes to send
+it, and only one page at a time: more threads than this take turns, and gain nothing."""
+
+
+@dataclass
+class Photos:
+    """The photos of one class on one side.
+
+    Attributes
+    ----------
+    paths
+        A UTF-8 text file: one path a line, relative to the side's root.
+    count
+        How many.
+    content
+        The sum of the digests of their content ids: the same whatever the order and the names,
+        another for other photos, and for one more copy of the same.
+    """
+
+    paths: Path
+    count: int = 0
+    content: int = 0
+
+
+@dataclass
+class ListedFolder:
+    """What was found in a class's folder."""
+
+    folder: ClassFolder
+    photos: Mapping[Side, Photos]
+    skipped: Counter[Reason] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What was found in a dataset.
+
+    Attributes
+    ----------
+    folders
+        By class folder, in the layout's order.
+    skipped
+        How many objects are not listed, by why, those outside the classes' folders among them.
+    """
+
+    layout: Layout
+    folders: tuple[ListedFolder, ...]
+    skipped: Mapping[Reason, int]
+
+    def photos(self, side: Side) -> list[Photos]:
+        """Return the photos of a side, in the order of the class indices."""
+        root = self.layout.roots[side]
+        return [listed.photos[side] for listed in self.folders if listed.folder.root == root]
+
+    def count(self, side: Side) -> int:
+        """Return how many photos a side has, all classes together."""
+        return sum(photos.count for photos in self.photos(side))
+
+
+def list_photos(client: "S3Client", bucket: str, layout: Layout, workspace: Path) -> Listing:
+    """List the photos of a dataset, several classes at once.
+
+    Parameters
+    ----------
+    client
+        An S3 client.
+    bucket
+        The data bucket.
+    layout
+        Where its photos are.
+    workspace
+        An empty folder for the paths.
+
+    Returns
+    -------
+    Listing
+        The same for the same objects, whichever thread ends first.
+
+    Raises
+    ------
+    StorageBusy, StorageRefused
+        As `scones.datasets.storage.named_faults`.
+    """
+    pool = ThreadPoolExecutor(LISTING_THREADS)
+    try:
+        running = [
+            pool.submit(_list_folder, client, bucket, folder, workspace / str(number))
+            for number, folder in enumerate(layout.folders)
+        ]
+        hidden = pool.map(partial(_count, client, bucket), layout.hidden)
+        folders = tuple(future.result() for future in running)
+        skipped = Counter(layout.loose)
+        for listed in folders:
+            skipped.update(listed.skipped)
+        skipped.update({"hidden": sum(hidden)})
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return Listing(layout, folders, +skipped)
+
+
+def _list_folder(
+    client: "S3Client", bucket: str, folder: ClassFolder, workspace: Path
+) -> ListedFolder:
+    workspace.mkdir()
+    listed = ListedFolder(folder, {side: Photos(workspace / side) for side in SIDES})
+    with _open(listed, "train") as train, _open(listed, "validation") as validation:
+        files = {"train": train, "validation": validation}
+        for page in pages(client, bucket, folder.prefix):
+            for side, paths in _sort(page.get("Contents", []), listed).items():
+                files[side].writelines(paths)
+    return listed
+
+
+def _open(listed: ListedFolder, side: Side) -> IO[str]:
+    return listed.photos[side].paths.open("w", encoding="utf-8", newline="\n")
+
+
+def _sort(objects: "list[ObjectTypeDef]", listed: ListedFolder) -> dict[Side, list[str]]:
+    """Count a page's objects and return the lines of its photos by side."""
+    lines: dict[Side, list[str]] = {side: [] for side in SIDES}
+    folder = listed.folder
+    below_root, below_folder = len(folder.root), len(folder.prefix)
+    for entry in objects:
+        key = entry["Key"]
+        reason = why_left_out(key[below_folder:], entry["Size"])
+        if reason:
+            listed.skipped[reason] += 1
+            continue
+        number = digest(entry["ETag"].strip('"'))
+        side: Side = "validation" if is_held_back(number, folder.held_back) else "train"
+        photos = listed.photos[side]
+        photos.count += 1
+        photos.content += number
+        lines[side].append(f"{key[below_root:]}\n")
+    return lines
+
+
+def _count(client: "S3Client", bucket: str, prefix: str) -> int:
+    return sum(len(page.get("Contents", [])) for page in pages(client, bucket, prefix))

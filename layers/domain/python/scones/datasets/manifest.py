@@ -1,0 +1,141 @@
+"""What a training run is made from, in one file beside its lists."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from scones.datasets.errors import ClassWithoutPhotos, TooFewPhotos
+from scones.datasets.layout import DATASET
+from scones.datasets.leaving_out import Reason
+from scones.datasets.listing import Listing, Photos
+from scones.datasets.lists import Batch
+from scones.datasets.sides import SIDES, Side
+
+
+class Channel(BaseModel):
+    """The S3 data source of a training job's channel."""
+
+    S3DataType: Literal["S3Prefix", "ManifestFile"]
+    S3Uri: str
+
+
+class Manifest(BaseModel):
+    """What a training run is made from.
+
+    Attributes
+    ----------
+    fingerprint
+        See `fingerprint`.
+    class_names
+        In the order of the class indices.
+    counts
+        How many photos are listed, by side and class.
+    skipped
+        How many objects are not, by why.
+    channels
+        Where a training job finds its data, by channel.
+    hyperparameters
+        Of the training job.
+    photos
+        S3 URI that the paths of ``validation.lst`` are relative to.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    fingerprint: str
+    class_names: tuple[str, ...]
+    counts: Mapping[Side, Mapping[str, int]]
+    skipped: Mapping[Reason, int]
+    channels: Mapping[str, Channel]
+    hyperparameters: Mapping[str, str]
+    photos: str
+
+
+class GeneratedLists(Manifest):
+    """The manifest, and what the steps after need.
+
+    Attributes
+    ----------
+    last_trained
+        Fingerprint of what was trained last, None if there was nothing.
+    batches
+        How to cut ``validation.lst``, see `scones.datasets.lists.cut`.
+    """
+
+    last_trained: str | None
+    batches: list[Batch]
+
+
+def require_photos(listing: Listing, class_names: Sequence[str]) -> None:
+    """Refuse a dataset in which a class has no photos to train or to validate on.
+
+    Raises
+    ------
+    ClassWithoutPhotos
+        If a class's folder holds no photo.
+    TooFewPhotos
+        If all photos of a class fall to one side.
+    """
+    empty = [
+        f"{listed.folder.prefix} ({_why(listed.skipped)})"
+        for listed in listing.folders
+        if not sum(photos.count for photos in listed.photos.values())
+    ]
+    if empty:
+        raise ClassWithoutPhotos(
+            f"{len(empty)} of {len(listing.folders)} folders of classes hold no photo: "
+            f"{', '.join(empty)}. Add photos of each, or deploy with ClassNames that leave them out"
+        )
+    if listing.layout.has_own_sides:
+        return
+    short = [
+        f"{name} ({train.count} to train on, {validation.count} to validate on)"
+        for name, train, validation in zip(
+            class_names, listing.photos("train"), listing.photos("validation"), strict=True
+        )
+        if not (train.count and validation.count)
+    ]
+    if short:
+        raise TooFewPhotos(
+            f"{len(short)} of {len(class_names)} classes have too few photos to hold any back for "
+            f"validation: {', '.join(short)}. Add photos, or split the dataset yourself into "
+            f"{DATASET}train/ and {DATASET}validation/"
+        )
+
+
+def _why(skipped: Mapping[Reason, int]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in sorted(skipped.items())) or "empty"
+
+
+def fingerprint(
+    listing: Listing,
+    class_names: Sequence[str],
+    image_shape: str,
+    hyperparameters: Mapping[str, str],
+) -> str:
+    """Return what is the same only if a training would learn from the same again.
+
+    It changes if a photo is added, removed, changed, or moved to another class or side, and with
+    the class names, their order, the shape and the hyperparameters. It does not change with
+    photos' names or with the order that they are listed in.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+    """
+    made_from = {
+        "class_names": list(class_names),
+        "image_shape": image_shape,
+        "hyperparameters": dict(hyperparameters),
+        "photos": {side: list(map(_content, listing.photos(side))) for side in SIDES},
+    }
+    text = json.dumps(made_from, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _content(photos: Photos) -> str:
+    return f"{photos.count} {photos.content:x}"

@@ -1,0 +1,93 @@
+"""S3 as datasets are read from it: pages of objects, and faults with names."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from boto3.exceptions import S3UploadFailedError
+from botocore.exceptions import BotoCoreError, ClientError
+from urllib3.exceptions import HTTPError
+
+from scones.serialize import StorageBusy, StorageRefused
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import ListObjectsV2OutputTypeDef
+
+_THROTTLED = {"SlowDown", "RequestLimitExceeded", "Throttling", "ThrottlingException"}
+
+
+def pages(client: "S3Client", bucket: str, prefix: str) -> Iterator["ListObjectsV2OutputTypeDef"]:
+    """Yield the pages of all that is below a prefix, up to 1,000 objects each.
+
+    Parameters
+    ----------
+    client
+        An S3 client.
+    bucket, prefix
+        What to list.
+
+    Raises
+    ------
+    StorageBusy, StorageRefused
+        As `named_faults`.
+    """
+    with named_faults(f"list s3://{bucket}/{prefix}"):
+        yield from client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+
+
+def pages_of_level(
+    client: "S3Client", bucket: str, prefix: str
+) -> Iterator["ListObjectsV2OutputTypeDef"]:
+    """Yield the pages of what is directly below a prefix: folders are common prefixes.
+
+    Parameters and errors are those of `pages`.
+    """
+    with named_faults(f"list s3://{bucket}/{prefix}"):
+        yield from client.get_paginator("list_objects_v2").paginate(
+            Bucket=bucket, Prefix=prefix, Delimiter="/"
+        )
+
+
+@contextmanager
+def named_faults(action: str) -> Iterator[None]:
+    """Give the faults of S3 and of the network the names that state machines catch.
+
+    Parameters
+    ----------
+    action
+        What is done meanwhile, such as ``"list s3://bucket/dataset/"``.
+
+    Raises
+    ------
+    StorageBusy
+        For faults that pass.
+    StorageRefused
+        For those that a person must mend.
+    """
+    try:
+        yield
+    except ClientError as error:
+        raise _fault(action, error) from error
+    except S3UploadFailedError as error:
+        # boto3 wraps what S3 said, and names it in nothing but the message.
+        cause = error.__context__
+        raise (
+            _fault(action, cause)
+            if isinstance(cause, ClientError)
+            else StorageBusy(f"S3 can't {action} now: {error}")
+        ) from error
+    except (BotoCoreError, HTTPError) as error:
+        raise StorageBusy(f"S3 can't be reached to {action}: {error}") from error
+
+
+def _fault(action: str, error: ClientError) -> StorageBusy | StorageRefused:
+    code = error.response["Error"]["Code"]
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
+    if code in _THROTTLED or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return StorageBusy(f"S3 can't {action} now: {error}")
+    return StorageRefused(
+        f"S3 does not let the function {action}; check that the bucket exists, and the permissions "
+        f"of the function's role and of the key the bucket is encrypted with: {error}"
+    )

@@ -1,0 +1,128 @@
+"""Judges the new model of a run, and the one in production, on the same photos."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict
+
+from scones.endpoint import UnusablePrediction
+from scones.evaluation.judging import NotJudged, judge
+from scones.evaluation.metrics import Answer
+from scones.evaluation.predictions import read_answers
+from scones.evaluation.report import Report
+from scones.evaluation.verdict import Limits, compare
+from scones.runs import (
+    PICTURES,
+    VALIDATION_LIST,
+    Run,
+    RunName,
+    ValidationSet,
+    read_validation_set,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+class NoPredictions(Exception):
+    """There is nothing to judge a new model by."""
+
+
+class Request(BaseModel):
+    """What to evaluate: a run, and whether there is a model in production to compare with."""
+
+    model_config = ConfigDict(frozen=True)
+
+    run: RunName
+    champion: bool
+
+
+def evaluate(
+    client: "S3Client", bucket: str, request: Request, class_names: Sequence[str], limits: Limits
+) -> Report:
+    """Judge the new model of a run by its predictions.
+
+    A model in production that can't be judged on the same photos is no fault: the new one is then
+    judged alone, and the report says why.
+
+    Parameters
+    ----------
+    client
+        An S3 client, with at least `scones.evaluation.predictions.THREADS` connections.
+    bucket
+        The data bucket.
+    request
+        What to evaluate.
+    class_names
+        The stack's classes in the order of their indices.
+    limits
+        What the model is held against.
+
+    Raises
+    ------
+    NoPredictions
+        If there is not one of the new model.
+    UnusablePrediction
+        If one of its predictions is none.
+    RunIncomplete, RunOutdated, LstError
+        As `scones.runs.read_validation_set`.
+    StorageBusy, StorageRefused
+        As `scones.datasets.storage.named_faults`.
+    """
+    run = Run(bucket, request.run)
+    validation = read_validation_set(client, run, class_names)
+    answers = read_answers(client, run, "candidate", validation, len(class_names))
+    if not answers:
+        raise NoPredictions(_nothing(run, validation))
+    others = (
+        _champion_answers(client, run, validation, answers, len(class_names))
+        if request.champion
+        else NotJudged("there is no model in production of the same classes and picture shape")
+    )
+    candidate = judge(list(answers.values()), class_names, limits.wanted_precision)
+    champion = (
+        others
+        if isinstance(others, NotJudged)
+        else judge(others, class_names, limits.wanted_precision)
+    )
+    left_out = len(validation.classes) - len(answers)
+    return Report(
+        run=run.name,
+        fingerprint=validation.fingerprint,
+        class_names=class_names,
+        without_prediction=left_out,
+        verdict=compare(candidate, champion, limits, left_out),
+        limits=limits,
+        candidate=candidate,
+        champion=champion,
+    )
+
+
+def _champion_answers(
+    client: "S3Client",
+    run: Run,
+    validation: ValidationSet,
+    candidate: Mapping[int, Answer],
+    class_count: int,
+) -> list[Answer] | NotJudged:
+    """Return the answers of the model in production to the photos that the new one answered."""
+    try:
+        answers = read_answers(client, run, "champion", validation, class_count)
+    except UnusablePrediction as error:
+        return NotJudged(f"the model in production was not judged: {error}")
+    missing = sum(index not in answers for index in candidate)
+    if missing:
+        return NotJudged(
+            f"the model in production was not judged: it has no prediction for {missing:,} of the "
+            f"{len(candidate):,} photos, see the log of the transform job {run.name}-champion"
+        )
+    return [answers[index] for index in candidate]
+
+
+def _nothing(run: Run, validation: ValidationSet) -> str:
+    return (
+        f"there is no prediction in {run.uri('predictions/candidate/')} for any of the "
+        f"{len(validation.classes):,} photos of {run.uri(VALIDATION_LIST)}: look whether there are "
+        f"pictures in {run.uri(PICTURES)}, and at the log of the transform job "
+        f"{run.name}-candidate"
+    )

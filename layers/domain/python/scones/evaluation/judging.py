@@ -1,0 +1,94 @@
+"""Brings a model's answers together into one judgement of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from scones.evaluation import metrics
+from scones.evaluation.metrics import Answer, Bin, Matrix, Point
+
+MAX_POINTS = 300
+"""Points of a risk-coverage curve that are kept: more than a picture can show."""
+
+ByClass = Mapping[str, float | None]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """How good a model is.
+
+    Attributes
+    ----------
+    photos
+        How many it was judged on.
+    accuracy
+        Which share of them it classifies right, 0 to 1.
+    recall, precision
+        By class name, 0 to 1, None where there is nothing to count.
+    confusion_matrix
+        Photos by actual class (rows) and predicted class (columns).
+    calibration_error
+        Expected calibration error, 0 to 1.
+    reliability
+        The bins it is made of.
+    threshold
+        The lowest confidence from which on the wanted precision is reached, None where it is
+        never.
+    at_threshold
+        What that threshold does, None where there is none.
+    risk_coverage_area
+        Area under the risk-coverage curve.
+    risk_coverage
+        The curve, `MAX_POINTS` of it.
+    """
+
+    photos: int
+    accuracy: float
+    recall: ByClass
+    precision: ByClass
+    confusion_matrix: Matrix
+    calibration_error: float
+    reliability: list[Bin]
+    threshold: float | None
+    at_threshold: Point | None
+    risk_coverage_area: float
+    risk_coverage: list[Point]
+
+
+@dataclass(frozen=True)
+class NotJudged:
+    """What there is instead of a judgement, with the reason as half a sentence."""
+
+    reason: str
+
+
+def judge(
+    answers: Sequence[Answer], class_names: Sequence[str], wanted_precision: float
+) -> Judgement:
+    """Judge a model by its answers.
+
+    Parameters
+    ----------
+    answers
+        To labelled photos, at least one.
+    class_names
+        The classes in the order of their indices.
+    wanted_precision
+        Which share of what a threshold accepts must be right, 0 to 1.
+    """
+    matrix = metrics.confusion_matrix(answers, len(class_names))
+    bins = metrics.reliability(answers)
+    curve = metrics.risk_coverage(answers)
+    chosen = metrics.lowest_threshold(curve, wanted_precision)
+    return Judgement(
+        photos=len(answers),
+        accuracy=metrics.accuracy(answers),
+        recall=dict(zip(class_names, metrics.recall(matrix), strict=True)),
+        precision=dict(zip(class_names, metrics.precision(matrix), strict=True)),
+        confusion_matrix=matrix,
+        calibration_error=metrics.calibration_error(bins),
+        reliability=bins,
+        threshold=chosen.threshold if chosen else None,
+        at_threshold=chosen,
+        risk_coverage_area=metrics.area_under(curve),
+        risk_coverage=metrics.thinned(curve, MAX_POINTS),
+    )

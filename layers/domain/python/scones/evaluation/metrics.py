@@ -1,0 +1,231 @@
+"""The figures that a model is judged by, from its answers to labelled photos.
+
+``docs/evaluation.md`` has the formulas and where they are from.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from math import fsum
+from typing import NamedTuple
+
+from scones.decisions import DECIMALS
+
+RELIABILITY_BINS = 15
+"""As many as Guo et al. (2017) use."""
+
+Matrix = list[list[int]]
+"""Photos by actual class (rows) and predicted class (columns)."""
+
+
+class Answer(NamedTuple):
+    """What a model said of a labelled photo.
+
+    Attributes
+    ----------
+    actual
+        Index of the class that the photo is labelled with.
+    predicted
+        Index of the class that the model takes it for.
+    confidence
+        How likely that is, says the model: 0 to 1, with `scones.decisions.DECIMALS` decimals.
+    """
+
+    actual: int
+    predicted: int
+    confidence: float
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the model is right."""
+        return self.actual == self.predicted
+
+
+@dataclass(frozen=True)
+class Bin:
+    """The answers of about the same confidence.
+
+    Attributes
+    ----------
+    lower, upper
+        Between which confidences; `upper` is within, `lower` is not, but for 0.
+    photos
+        How many.
+    confidence, accuracy
+        Their mean confidence, and which share of them is right; None where there are none.
+    """
+
+    lower: float
+    upper: float
+    photos: int
+    confidence: float | None
+    accuracy: float | None
+
+
+@dataclass(frozen=True)
+class Point:
+    """What a threshold does.
+
+    Attributes
+    ----------
+    threshold
+        The lowest confidence that is accepted.
+    coverage
+        Which share of the photos is accepted, above 0 and up to 1.
+    risk
+        Which share of those is wrong, 0 to 1.
+    """
+
+    threshold: float
+    coverage: float
+    risk: float
+
+
+def accuracy(answers: Sequence[Answer]) -> float:
+    """Return which share of the answers is right; there must be one."""
+    return sum(answer.is_right for answer in answers) / len(answers)
+
+
+def confusion_matrix(answers: Sequence[Answer], class_count: int) -> Matrix:
+    """Count the answers by actual class (rows) and predicted class (columns)."""
+    matrix = [[0] * class_count for _ in range(class_count)]
+    for answer in answers:
+        matrix[answer.actual][answer.predicted] += 1
+    return matrix
+
+
+def recall(matrix: Matrix) -> list[float | None]:
+    """Return, by class, which share of its photos is recognised; None where it has no photo."""
+    return [_share(row[index], sum(row)) for index, row in enumerate(matrix)]
+
+
+def precision(matrix: Matrix) -> list[float | None]:
+    """Return, by class, which share of what is taken for it is it; None where nothing is."""
+    return [_share(row[index], sum(row)) for index, row in enumerate(zip(*matrix, strict=True))]
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+def reliability(answers: Sequence[Answer], bin_count: int = RELIABILITY_BINS) -> list[Bin]:
+    """Sort the answers by confidence into bins of equal width.
+
+    Bin m of M holds the confidences above (m - 1) / M, up to and with m / M (Guo et al. 2017,
+    https://arxiv.org/abs/1706.04599, section 2), and the first one 0 too.
+    """
+    bins: list[list[Answer]] = [[] for _ in range(bin_count)]
+    for answer in answers:
+        bins[_bin_of(answer.confidence, bin_count)].append(answer)
+    return [_bin(held, index, bin_count) for index, held in enumerate(bins)]
+
+
+def _bin_of(confidence: float, bin_count: int) -> int:
+    """Return a bin's index, with whole numbers: a product of floats may pass a bin's edge."""
+    scale = int(10**DECIMALS)
+    return max(0, -(-round(confidence * scale) * bin_count // scale) - 1)
+
+
+def _bin(held: Sequence[Answer], index: int, bin_count: int) -> Bin:
+    return Bin(
+        lower=index / bin_count,
+        upper=(index + 1) / bin_count,
+        photos=len(held),
+        confidence=fsum(answer.confidence for answer in held) / len(held) if held else None,
+        accuracy=accuracy(held) if held else None,
+    )
+
+
+def calibration_error(bins: Sequence[Bin]) -> float:
+    """Return the expected calibration error: how far confidence and accuracy are apart, on average.
+
+    The mean of the bins' differences, each weighted with its photos (Guo et al. 2017,
+    https://arxiv.org/abs/1706.04599, equation 3).
+
+    Returns
+    -------
+    float
+        0 (calibrated) to 1.
+    """
+    photos = sum(held.photos for held in bins)
+    return fsum(
+        held.photos / photos * abs(held.accuracy - held.confidence)
+        for held in bins
+        if held.accuracy is not None and held.confidence is not None
+    )
+
+
+def risk_coverage(answers: Sequence[Answer]) -> list[Point]:
+    """Return the risk-coverage curve: for each threshold how much it accepts, and how wrongly.
+
+    El-Yaniv and Wiener (2010), https://www.jmlr.org/papers/v11/el-yaniv10a.html. Answers of one
+    confidence are accepted together, as a threshold can't tell them apart; so the order of the
+    answers does not matter.
+
+    Returns
+    -------
+    list of Point
+        One for each confidence that occurs, from the highest threshold to the lowest, which
+        accepts everything.
+    """
+    points = []
+    accepted = wrong = 0
+    by_confidence = sorted(answers, key=_confidence, reverse=True)
+    for confidence, group in groupby(by_confidence, key=_confidence):
+        for answer in group:
+            accepted += 1
+            wrong += not answer.is_right
+        points.append(Point(confidence, accepted / len(answers), wrong / accepted))
+    return points
+
+
+def _confidence(answer: Answer) -> float:
+    return answer.confidence
+
+
+def area_under(curve: Sequence[Point]) -> float:
+    """Return the area under a whole risk-coverage curve.
+
+    Each point's risk counts for as much coverage as it adds. Where all confidences differ this is
+    the AURC of Geifman et al. (2019), https://arxiv.org/abs/1805.08206: the mean of the risks at
+    all coverages.
+
+    Returns
+    -------
+    float
+        0 (never wrong) to 1 (always).
+    """
+    covered = [0.0, *(point.coverage for point in curve)]
+    return fsum(
+        point.risk * (point.coverage - before)
+        for point, before in zip(curve, covered, strict=False)
+    )
+
+
+def lowest_threshold(curve: Sequence[Point], wanted_precision: float) -> Point | None:
+    """Return the point of the lowest threshold at which enough of what is accepted is right.
+
+    Parameters
+    ----------
+    curve
+        A whole risk-coverage curve.
+    wanted_precision
+        Which share of what is accepted must be right, 0 to 1.
+
+    Returns
+    -------
+    Point or None
+        None where no threshold reaches it.
+    """
+    # Rounded: 1 - 0.99 is no longer 0.01.
+    allowed = round(1.0 - wanted_precision, 2 * DECIMALS)
+    reaching = [point for point in curve if point.risk <= allowed]
+    return min(reaching, key=lambda point: point.threshold, default=None)
+
+
+def thinned(curve: Sequence[Point], most: int) -> list[Point]:
+    """Return at most so many points (two or more) of a curve, its ends among them."""
+    if len(curve) <= most:
+        return list(curve)
+    last = len(curve) - 1
+    return [curve[round(step * last / (most - 1))] for step in range(most)]

@@ -1,0 +1,181 @@
+"""The validation photos of a run, prepared as the endpoint gets them."""
+
+import json
+import re
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import TYPE_CHECKING, Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from scones.datasets.storage import named_faults
+from scones.lst import LstEntry
+from scones.photos import EncodedImage, ImageShape, UnusablePhoto
+from scones.runs import PICTURES, VALIDATION_LIST, Run, RunName, read_entries, read_part, write_file
+from scones.serialize import make_picture
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+THREADS = 8
+"""How many photos are on their way at once, down or up."""
+
+MAX_PHOTO_BYTES = 50_000_000
+"""Largest photo: `THREADS` of them, and the 1.5 GiB that decoding the worst one takes, fit in the
+function's memory of 2 GiB."""
+
+SUFFIXES = {"image/png": ".png", "image/jpeg": ".jpg"}
+"""How the name of a picture ends, by its content type."""
+
+MAX_EXAMPLES = 10
+EXAMPLES_BYTES = 400
+"""Examples of all batches, 400 at most, come together in a state of 262,144 bytes."""
+
+_LOCATION = re.compile(r"s3://(?P<bucket>[^/]+)/(?P<key>.*)", re.DOTALL)
+
+
+class Batch(BaseModel):
+    """A part of a run's validation photos.
+
+    Attributes
+    ----------
+    run
+        Name of the run.
+    photos
+        The S3 URI that the list's paths are relative to.
+    start, end
+        Byte range of the validation list, beginning and ending with a line; `end` is not part
+        of it.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    run: RunName
+    photos: Annotated[str, Field(pattern=r"\As3://[^/]+/")]
+    start: Annotated[int, Field(ge=0)]
+    end: int
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> Self:
+        if self.end <= self.start:
+            raise ValueError(f"the range from {self.start} to {self.end} is empty")
+        return self
+
+
+class Prepared(BaseModel):
+    """What became of a batch.
+
+    Attributes
+    ----------
+    prepared
+        How many pictures were written.
+    unreadable
+        How many photos make no picture.
+    examples
+        Some of those, with the reason: at most `MAX_EXAMPLES`, and as many as fit in
+        `EXAMPLES_BYTES`.
+    """
+
+    prepared: int
+    unreadable: int
+    examples: list[str]
+
+
+def prepare_pictures(client: "S3Client", bucket: str, batch: Batch, shape: ImageShape) -> Prepared:
+    """Bring the photos of a batch to the model's shape and write them beside the run's lists.
+
+    Doing it again writes the same again.
+
+    Parameters
+    ----------
+    client
+        An S3 client, with at least `THREADS` connections.
+    bucket
+        The data bucket.
+    batch
+        Which photos.
+    shape
+        The model's picture shape.
+
+    Returns
+    -------
+    Prepared
+        A photo that makes no picture, or is gone, is counted: no model is judged on it.
+
+    Raises
+    ------
+    StorageBusy, StorageRefused
+        If S3 does not give a photo or the list, or does not take a picture.
+    RunIncomplete, LstError
+        If there is no list, or the range is not one of whole lines.
+    """
+    work = _Work(client, Run(bucket, batch.run), batch.photos, shape)
+    listed = read_part(client, work.run, VALIDATION_LIST, batch.start, batch.end)
+    entries = read_entries(listed)
+    with ThreadPoolExecutor(THREADS) as pool:
+        complaints = [text for text in pool.map(work.prepare, entries) if text is not None]
+    return Prepared(
+        prepared=len(entries) - len(complaints),
+        unreadable=len(complaints),
+        examples=_examples(complaints),
+    )
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What the threads of a batch share."""
+
+    client: "S3Client"
+    run: Run
+    photos: str
+    shape: ImageShape
+    decoding: Lock = field(default_factory=Lock)
+
+    def prepare(self, entry: LstEntry) -> str | None:
+        """Prepare one photo; return what is wrong with it, or None."""
+        try:
+            data = self._download(entry.path)
+            # One at a time: more would not be faster, but take more memory.
+            with self.decoding:
+                picture = make_picture(data, self.shape)
+        except UnusablePhoto as error:
+            return f"{entry.path}: {error}"
+        write_file(self.client, self.run, _path(entry, picture), picture.data, picture.content_type)
+        return None
+
+    def _download(self, path: str) -> bytes:
+        where = _LOCATION.fullmatch(self.photos + path)
+        assert where is not None  # noqa: S101  (Batch has checked it)
+        with named_faults(f"read {where[0]}"):
+            try:
+                reply = self.client.get_object(Bucket=where["bucket"], Key=where["key"])
+                if reply["ContentLength"] > MAX_PHOTO_BYTES:
+                    reply["Body"].close()
+                    raise _too_large(reply["ContentLength"])
+                return reply["Body"].read()
+            except self.client.exceptions.NoSuchKey as error:
+                raise UnusablePhoto("gone", "deleted since the lists were made") from error
+
+
+def _too_large(size: int) -> UnusablePhoto:
+    return UnusablePhoto(
+        "too_large", f"it has {size:,} bytes and the limit is {MAX_PHOTO_BYTES:,}: scale it down"
+    )
+
+
+def _path(entry: LstEntry, picture: EncodedImage) -> str:
+    return f"{PICTURES}{entry.index}{SUFFIXES[picture.content_type]}"
+
+
+def _examples(complaints: Iterable[str]) -> list[str]:
+    """Take the first few that fit in an answer."""
+    examples: list[str] = []
+    room = EXAMPLES_BYTES
+    for complaint in complaints:
+        room -= len(json.dumps(complaint)) + len(", ")
+        if room < 0 or len(examples) == MAX_EXAMPLES:
+            break
+        examples.append(complaint)
+    return examples

@@ -1,0 +1,164 @@
+"""The files of one run of `retrain`: where they are, and what its validation photos are."""
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+
+from scones import lst
+from scones.datasets.storage import named_faults
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+VALIDATION_LIST = "lists/validation.lst"
+MANIFEST = "lists/manifest.json"
+PICTURES = "pictures/"
+
+RunName = Annotated[str, Field(pattern=r"\A[a-zA-Z0-9-]{1,63}\z")]
+"""A run's name, which is its training job's too."""
+
+
+class RunIncomplete(Exception):
+    """A file that an earlier step of the run should have written is not there."""
+
+
+class RunOutdated(Exception):
+    """The run was made for other classes than the stack has now."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of `retrain`.
+
+    Attributes
+    ----------
+    bucket
+        The data bucket.
+    name
+        The run's name.
+    """
+
+    bucket: str
+    name: str
+
+    def key(self, path: str) -> str:
+        """Return the key of one of the run's files, such as ``lists/validation.lst``."""
+        return f"retraining/{self.name}/{path}"
+
+    def uri(self, path: str) -> str:
+        """Return the S3 URI of one of the run's files."""
+        return f"s3://{self.bucket}/{self.key(path)}"
+
+
+@dataclass(frozen=True)
+class ValidationSet:
+    """What a run is validated on.
+
+    Attributes
+    ----------
+    fingerprint
+        Of everything that the run trained on.
+    classes
+        Class index by the photo's index.
+    """
+
+    fingerprint: str
+    classes: Mapping[int, int]
+
+
+def read_validation_set(client: "S3Client", run: Run, class_names: Sequence[str]) -> ValidationSet:
+    """Read the manifest and the validation list of a run.
+
+    Parameters
+    ----------
+    client
+        An S3 client.
+    run
+        The run.
+    class_names
+        The stack's classes in the order of their indices.
+
+    Raises
+    ------
+    RunOutdated
+        If the run was made for other classes, or for another order of them.
+    RunIncomplete
+        If a file is missing.
+    LstError
+        If the list breaks its format or holds a class index that there is no class for.
+    StorageBusy, StorageRefused
+        As `scones.datasets.storage.named_faults`.
+    """
+    manifest = json.loads(read_file(client, run, MANIFEST))
+    if manifest["class_names"] != list(class_names):
+        raise RunOutdated(
+            f"run {run.name} is of the classes {', '.join(manifest['class_names'])}, and the stack "
+            f"has {', '.join(class_names)} now: start retrain again"
+        )
+    entries = read_entries(read_file(client, run, VALIDATION_LIST))
+    classes = {entry.index: entry.class_index for entry in entries}
+    highest = max(classes.values(), default=0)
+    if highest >= len(class_names):
+        raise lst.LstError(
+            f"{run.uri(VALIDATION_LIST)} holds the class index {highest}, and the highest of the "
+            f"{len(class_names)} classes is {len(class_names) - 1}: start retrain again"
+        )
+    return ValidationSet(manifest["fingerprint"], classes)
+
+
+def read_entries(data: bytes) -> list[lst.LstEntry]:
+    """Read (a part of) a list as it lies in S3; see `scones.lst.read`."""
+    # Only newlines end lines: a path may hold any of the others that str.splitlines knows.
+    return list(lst.read(io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", newline="\n")))
+
+
+def read_file(client: "S3Client", run: Run, path: str) -> bytes:
+    """Read one of the run's files.
+
+    Raises
+    ------
+    RunIncomplete
+        If there is no such file.
+    StorageBusy, StorageRefused
+        As `scones.datasets.storage.named_faults`.
+    """
+    return _read(client, run, path, {})
+
+
+def read_part(client: "S3Client", run: Run, path: str, start: int, end: int) -> bytes:
+    """Read some bytes of one of the run's files: from `start` on, up to and without `end`.
+
+    Raises
+    ------
+    RunIncomplete, StorageBusy, StorageRefused
+        As `read_file`.
+    """
+    return _read(client, run, path, {"Range": f"bytes={start}-{end - 1}"})
+
+
+def _read(client: "S3Client", run: Run, path: str, which: dict[str, Any]) -> bytes:
+    uri = run.uri(path)
+    with named_faults(f"read {uri}"):
+        try:
+            return client.get_object(Bucket=run.bucket, Key=run.key(path), **which)["Body"].read()
+        except client.exceptions.NoSuchKey as error:
+            raise RunIncomplete(
+                f"{uri} is not there: start retrain again, and look at what became of the step "
+                "that writes it"
+            ) from error
+
+
+def write_file(client: "S3Client", run: Run, path: str, data: bytes, content_type: str) -> None:
+    """Write one of a run's files.
+
+    Raises
+    ------
+    StorageBusy, StorageRefused
+        As `scones.datasets.storage.named_faults`.
+    """
+    with named_faults(f"write {run.uri(path)}"):
+        client.put_object(Bucket=run.bucket, Key=run.key(path), Body=data, ContentType=content_type)

@@ -1,0 +1,83 @@
+"""A trail of what IAM was asked, as CloudTrail keeps one: which role did what, and might it.
+
+Requests of the root user leave no trail.
+"""
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+from ministack.core import iam_evaluator
+from ministack.services import sts
+
+from local.ministack.patching import wrap
+
+_request: ContextVar[tuple[str, Mapping[str, Any]] | None] = ContextVar("request", default=None)
+
+
+def install(path: Path) -> None:
+    """Write a line of JSON into `path` for each question that IAM is asked."""
+    # Open as long as the cloud runs; a line is written at once.
+    trail = path.open("a", buffering=1, encoding="utf-8")
+    turn = threading.Lock()
+
+    def write(entry: dict[str, Any]) -> None:
+        line = json.dumps(entry, default=str) + "\n"
+        with turn:
+            trail.write(line)
+
+    wrap(iam_evaluator, "enforce", lambda enforce: _noted(enforce, write))
+
+
+@contextmanager
+def request(action: str, parameters: Mapping[str, Any]) -> Iterator[None]:
+    """Let the trail tell of a SageMaker request's parameters where IAM is asked about it in here.
+
+    Parameters
+    ----------
+    action
+        As policies name it, such as ``sagemaker:CreateTrainingJob``.
+    parameters
+        Of the request.
+    """
+    token = _request.set((action, parameters))
+    try:
+        yield
+    finally:
+        _request.reset(token)
+
+
+def _noted(
+    enforce: Callable[..., Any], write: Callable[[dict[str, Any]], None]
+) -> Callable[..., Any]:
+    def run(access_key: str, action: str, *rest: Any, resource_arn: str = "*", **more: Any) -> Any:
+        denied = enforce(access_key, action, *rest, resource_arn=resource_arn, **more)
+        if role := _role(access_key):
+            entry = {
+                "role": role,
+                "action": action,
+                "resource": resource_arn,
+                "allowed": denied is None,
+            }
+            write(entry | _parameters(action))
+        return denied
+
+    return run
+
+
+def _role(access_key: str) -> str | None:
+    session = sts._sessions.get(access_key)
+    arn = str(session["Arn"]) if session else ""
+    return arn.split("/")[1] if ":assumed-role/" in arn else None
+
+
+def _parameters(action: str) -> dict[str, Any]:
+    known = _request.get()
+    # Only of one service: other requests' hold photos.
+    if known is None or known[0] != action or not action.startswith("sagemaker:"):
+        return {}
+    return {"parameters": known[1]}

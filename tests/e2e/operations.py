@@ -1,0 +1,142 @@
+"""What an operator does with a running application, as end-to-end tests do it."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from cli import promotion, registry
+from cli.executions import Outcome
+from cli.promotion import Question
+from cli.retraining import follow_retraining, start_retraining
+from tests.e2e.harness import Application, eventually
+
+
+class Operator:
+    """Retrains, approves, promotes; as `scones` does it."""
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+        self._session, self._stack = application.session, application.stack
+
+    def retrain(self, *, force: bool = False) -> Outcome:
+        execution = start_retraining(self._session, self._stack, "tests", force=force)
+        return self.follow_retraining(execution)
+
+    def follow_retraining(self, execution: str) -> Outcome:
+        return follow_retraining(self._session, execution, lambda _: None, a_moment)
+
+    def register(self) -> int:
+        """Retrain, though nothing is new, to a registered version."""
+        outcome = self.retrain(force=True)
+        assert outcome.outcome == "registered", outcome.message
+        return int(outcome.details["version"])
+
+    def approve(self, version: int) -> Question | Outcome:
+        """Approve a version; gives the promotion's question, or how it ended without one."""
+        approval = promotion.approve(self._session, self._stack, version, "tests")
+        execution = promotion.await_promotion(self._session, self._stack, approval, a_moment)
+        return self.follow(execution)
+
+    def ask(self, version: int) -> Question:
+        asked = self.approve(version)
+        assert isinstance(asked, Question), asked
+        return asked
+
+    def answer(self, asked: Question, *, approved: bool, comment: str = "") -> None:
+        promotion.answer(self._session, asked, approved=approved, by="tests", comment=comment)
+
+    def end_of(self, asked: Question) -> Outcome:
+        """How a promotion ends after its question was answered."""
+        ended = self.follow(asked.execution, asked.event_id)
+        assert isinstance(ended, Outcome)
+        return ended
+
+    def follow(self, execution: str, after: int = 0) -> Question | Outcome:
+        return promotion.follow_promotion(self._session, execution, lambda _: None, after, a_moment)
+
+    def promote(self, version: int) -> Outcome:
+        asked = self.ask(version)
+        self.answer(asked, approved=True)
+        return self.end_of(asked)
+
+    def roll_back(self, version: int) -> Outcome:
+        ended = self.follow(promotion.start_rollback(self._session, self._stack, version, "tests"))
+        assert isinstance(ended, Outcome)
+        return ended
+
+    def host(self, artifacts: str) -> Outcome:
+        ended = self.follow(promotion.start_hosting(self._session, self._stack, artifacts, "tests"))
+        assert isinstance(ended, Outcome)
+        return ended
+
+    def versions(self) -> list[int]:
+        return [version.number for version in registry.versions(self._session, self._stack)]
+
+    def version(self, number: int) -> registry.Version:
+        return registry.find_version(self._session, self._stack, number)
+
+    def version_in_production(self) -> int | None:
+        found = registry.find_production(self._session, self._stack)
+        if not found or not found.model_package_arn:
+            return None
+        return int(found.model_package_arn.rpartition("/")[2])
+
+    def endpoints(self) -> set[str]:
+        listed = self._application.client("sagemaker").list_endpoints()["Endpoints"]
+        return {endpoint["EndpointName"] for endpoint in listed}
+
+    def configuration(self) -> str:
+        """Name of the configuration that the production endpoint runs."""
+        described = self._application.client("sagemaker").describe_endpoint(
+            EndpointName=self._stack.endpoint
+        )
+        assert described["EndpointStatus"] == "InService"
+        return str(described["EndpointConfigName"])
+
+    def wait_for_update(self) -> None:
+        """Wait until the production endpoint is being updated."""
+        client = self._application.client("sagemaker")
+
+        def look() -> bool | None:
+            described = client.describe_endpoint(EndpointName=self._stack.endpoint)
+            return True if described["EndpointStatus"] == "Updating" else None
+
+        eventually(look)
+
+    @contextmanager
+    def configured(self, function: str, **variables: str) -> Iterator[None]:
+        """Give a function other environment variables for a while."""
+        client, name = self._application.client("lambda"), self._application.resource(function)
+        before = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+        changed = {"Variables": before | variables}
+        client.update_function_configuration(FunctionName=name, Environment=changed)
+        try:
+            yield
+        finally:
+            client.update_function_configuration(
+                FunctionName=name, Environment={"Variables": before}
+            )
+
+    @contextmanager
+    def with_definition(self, machine: str, old: str, new: str) -> Iterator[None]:
+        """Change the text of a machine's definition for a while."""
+        client = self._application.client("stepfunctions")
+        text = client.describe_state_machine(stateMachineArn=machine)["definition"]
+        assert old in text
+        client.update_state_machine(stateMachineArn=machine, definition=text.replace(old, new))
+        try:
+            yield
+        finally:
+            client.update_state_machine(stateMachineArn=machine, definition=text)
+
+
+def a_moment() -> None:
+    time.sleep(0.2)
+
+
+def message_about(told: list[Any], words: str) -> str:
+    """The only message among those that holds some words."""
+    found = [one["Message"] for one in told if words in one["Message"]]
+    assert len(found) == 1, told
+    return str(found[0])

@@ -1,0 +1,354 @@
+"""From labelled photos to a new model in production, and every way that ends before."""
+
+import json
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.executions import ExecutionFailed
+from cli.retraining import start_retraining
+from local import samples
+from tests.e2e.harness import Application, Inbox, eventually
+from tests.e2e.operations import Operator, message_about
+
+pytestmark = pytest.mark.e2e
+
+QUICK = "augmentation_type=none,epochs=6"
+HOPELESS = "augmentation_type=none,epochs=1,learning_rate=0.0000001"
+
+
+@pytest.fixture(scope="module")
+def told(application: Application) -> Inbox:
+    """What operators are told."""
+    inbox = Inbox(application, "operators")
+    inbox.allow("sns.amazonaws.com")
+    application.client("sns").subscribe(
+        TopicArn=application.stack.operators_topic, Protocol="sqs", Endpoint=inbox.arn
+    )
+    return inbox
+
+
+@pytest.fixture(scope="module")
+def operator(application: Application) -> Iterator[Operator]:
+    found = Operator(application)
+    with found.configured("GenerateListsFunction", HYPERPARAMETERS=QUICK):
+        yield found
+
+
+def ended(published: Inbox, kind: str) -> list[Any]:
+    """Details of the events of a kind so far."""
+    return [event["detail"] for event in published.bodies() if event["detail-type"] == kind]
+
+
+@pytest.fixture(scope="module")
+def second(operator: Operator, application: Application, drawn: samples.Samples) -> int:
+    """A second version, made because a photo was added, by the schedule itself."""
+    photo = sorted((drawn.photos / "motorcycle").iterdir())[0]
+    application.client("s3").put_object(
+        Bucket=application.stack.data_bucket,
+        Key=f"dataset/train/motorcycle/new one (1){photo.suffix}",
+        Body=photo.read_bytes(),
+    )
+    with scheduled(application, "rate(1 minute)"):
+        execution = eventually(lambda: started_by(application, "schedule"), patience=100)
+    outcome = operator.follow_retraining(execution)
+    assert outcome.outcome == "registered", outcome.message
+    return int(outcome.details["version"])
+
+
+@contextmanager
+def scheduled(application: Application, expression: str) -> Iterator[None]:
+    """The application's own schedule, set to another time for a while."""
+    client = application.client("scheduler")
+    found = client.get_schedule(Name="scones-retrain")
+    kept = ("Name", "ScheduleExpression", "FlexibleTimeWindow", "Target", "State")
+    before = {name: found[name] for name in kept}
+    client.update_schedule(**before | {"ScheduleExpression": expression, "State": "ENABLED"})
+    yield
+    client.update_schedule(**before)
+
+
+def started_by(application: Application, who: str) -> str | None:
+    client = application.client("stepfunctions")
+    listed = client.list_executions(stateMachineArn=application.stack.retrain_machine)
+    for item in listed["executions"]:
+        described = client.describe_execution(executionArn=item["executionArn"])
+        if json.loads(described["input"]).get("requested_by") == who:
+            return str(item["executionArn"])
+    return None
+
+
+def test_schedule_retrains_and_approval_promotes_without_losing_a_photo(
+    application: Application,
+    operator: Operator,
+    second: int,
+    published: Inbox,
+    bicycle: bytes,
+) -> None:
+    before = operator.configuration()
+    asked = operator.ask(second)
+    assert operator.configuration() == before
+    stop = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        uploads = pool.submit(upload_until, stop, application, bicycle)
+        operator.answer(asked, approved=True, comment="looks fine in staging")
+        outcome = operator.end_of(asked)
+        stop.set()
+    photos = uploads.result()
+
+    assert (outcome.outcome, operator.version_in_production()) == ("promoted", second)
+    assert operator.configuration() == outcome.details["endpoint_config"] != before
+    assert len(photos) > 10
+    assert {application.decided(photo).status for photo in photos} == {"classified"}
+    assert application.decided(application.upload("after.png", bicycle)).label == "bicycle"
+    assert operator.endpoints() == {application.stack.endpoint}
+    (event,) = [
+        detail
+        for detail in ended(published, "Promotion Ended")
+        if detail["model_version"] == second
+    ]
+    assert (event["outcome"], event["by"]) == ("promoted", "tests")
+    assert event["comment"] == "looks fine in staging"
+
+
+def upload_until(
+    stop: threading.Event, application: Application, body: bytes
+) -> list[tuple[str, str]]:
+    """Upload a photo every now and then."""
+    photos = []
+    while not stop.wait(0.25):
+        photos.append(application.upload(f"meanwhile {len(photos)}.png", body))
+    return photos
+
+
+def test_version_tells_where_it_comes_from(
+    application: Application, operator: Operator, second: int
+) -> None:
+    version = operator.version(second)
+    s3, bucket = application.client("s3"), application.stack.data_bucket
+    folder = f"retraining/{version.metadata['run']}"
+
+    def read(key: str) -> Any:
+        return json.loads(s3.get_object(Bucket=bucket, Key=f"{folder}/{key}")["Body"].read())
+
+    assert read("lists/manifest.json")["fingerprint"] == version.metadata["fingerprint"]
+    evaluation = read("evaluation/evaluation.json")
+    assert evaluation["candidate"]["accuracy"] == version.figure("accuracy")
+    assert evaluation["champion"]["photos"] == evaluation["candidate"]["photos"]
+    job = application.client("sagemaker").describe_training_job(
+        TrainingJobName=version.metadata["training_job"]
+    )
+    assert job["ModelArtifacts"]["S3ModelArtifacts"] == version.metadata["artifacts"]
+    saved = application.client("sagemaker").describe_model(
+        ModelName=version.metadata["saved_model"]
+    )
+    assert saved["PrimaryContainer"]["ModelDataUrl"] == version.metadata["artifacts"]
+
+
+def test_pictures_of_the_evaluation(application: Application, operator: Operator) -> None:
+    run = operator.version(1).metadata["run"]
+    listed = application.client("s3").list_objects_v2(
+        Bucket=application.stack.data_bucket, Prefix=f"retraining/{run}/evaluation/"
+    )
+
+    names = {Path(item["Key"]).name for item in listed["Contents"] if item["Size"] > 1000}
+    assert names >= {"evaluation.json", "confusion.png", "reliability.png", "risk-coverage.png"}
+
+
+def test_operators_are_told_of_a_registered_version_and_what_to_do(
+    second: int, told: Inbox, operator: Operator
+) -> None:
+    version = operator.register()
+
+    message = message_about(told.bodies(), f"scones approve {version}")
+    assert "accuracy" in message
+    assert "evaluation.json" in message
+
+
+def test_an_equal_dataset_is_not_trained_on_again(operator: Operator, second: int) -> None:
+    versions = operator.versions()
+
+    outcome = operator.retrain()
+
+    assert outcome.outcome == "unchanged"
+    assert "nothing is new" in outcome.message
+    assert operator.versions() == versions
+
+
+def test_an_event_starts_a_retraining(application: Application, operator: Operator) -> None:
+    application.client("events").put_events(
+        Entries=[
+            {
+                "EventBusName": application.stack.event_bus,
+                "Source": "scones",
+                "DetailType": "Retraining Requested",
+                "Detail": json.dumps({"requested_by": "another team"}),
+            }
+        ]
+    )
+
+    execution = eventually(lambda: started_by(application, "another team"))
+    assert operator.follow_retraining(execution).outcome == "unchanged"
+
+
+def test_a_worse_model_is_not_registered(
+    application: Application, operator: Operator, told: Inbox, published: Inbox
+) -> None:
+    versions, before = operator.versions(), operator.configuration()
+
+    with operator.configured("GenerateListsFunction", HYPERPARAMETERS=HOPELESS):
+        outcome = operator.retrain(force=True)
+
+    assert outcome.outcome == "not_good_enough"
+    assert (operator.versions(), operator.configuration()) == (versions, before)
+    message = message_about(told.bodies(), outcome.details["run"])
+    assert outcome.message in message
+    events = ended(published, "Retraining Ended")
+    (event,) = [detail for detail in events if detail["run"] == outcome.details["run"]]
+    assert event["accuracy"] < event["champion_accuracy"]
+    models = application.client("sagemaker").list_models(NameContains=outcome.details["run"])
+    assert models["Models"] == []
+
+
+def test_a_bad_hyperparameter_fails_with_its_name(operator: Operator, told: Inbox) -> None:
+    versions, before = operator.versions(), operator.configuration()
+    bad = f"{QUICK},learning_rate=99"
+
+    with (
+        operator.configured("GenerateListsFunction", HYPERPARAMETERS=bad),
+        pytest.raises(ExecutionFailed, match="learning_rate"),
+    ):
+        operator.retrain(force=True)
+
+    assert (operator.versions(), operator.configuration()) == (versions, before)
+    assert "Nothing changes in production" in message_about(told.bodies(), "learning_rate")
+
+
+def test_a_killed_training_process_fails_the_run(
+    application: Application, operator: Operator, told: Inbox
+) -> None:
+    before = operator.configuration()
+    slow = "augmentation_type=none,epochs=400"
+
+    with operator.configured("GenerateListsFunction", HYPERPARAMETERS=slow):
+        execution = start_retraining(application.session, application.stack, "tests", force=True)
+        os.kill(eventually(training_process), signal.SIGKILL)
+        with pytest.raises(ExecutionFailed, match="exit code: 137"):
+            operator.follow_retraining(execution)
+
+    assert operator.configuration() == before
+    assert "Retraining failed" in [one["Subject"] for one in told.bodies()]
+    message_about(told.bodies(), "exit code: 137")
+
+
+def training_process() -> int | None:
+    """Process id of the trainer."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"training.job" in words and not any(b"supervisor" in word for word in words):
+            return int(path.parent.name)
+    return None
+
+
+def test_a_failing_smoke_test_ends_the_promotion(
+    application: Application, operator: Operator, told: Inbox
+) -> None:
+    version, before = operator.register(), operator.configuration()
+
+    with operator.configured("SmokeTestFunction", MAXIMUM_LATENCY_MS="0.001"):
+        outcome = operator.approve(version)
+
+    assert outcome.outcome == "smoke_test_failed", outcome
+    assert operator.configuration() == before
+    assert operator.endpoints() == {application.stack.endpoint}
+    assert "ms" in message_about(told.bodies(), f"version {version} was not promoted")
+
+
+def test_a_rejection_leaves_production_as_it_is(
+    application: Application, operator: Operator, told: Inbox
+) -> None:
+    version, before = operator.register(), operator.configuration()
+
+    asked = operator.ask(version)
+    assert f"scones promote --approve {version}" in message_about(
+        told.bodies(), f"scones promote --reject {version}"
+    )
+    operator.answer(asked, approved=False, comment="the confusion matrix looks odd")
+    outcome = operator.end_of(asked)
+
+    assert outcome.outcome == "rejected"
+    assert operator.configuration() == before
+    assert operator.endpoints() == {application.stack.endpoint}
+    message = message_about(told.bodies(), f"version {version} was rejected")
+    assert "the confusion matrix looks odd" in message
+
+
+def test_a_question_that_nobody_answers_leaves_production_as_it_is(
+    application: Application, operator: Operator, told: Inbox
+) -> None:
+    version, before = operator.register(), operator.configuration()
+    machine = application.stack.promote_machine
+
+    with operator.with_definition(machine, "$number('72') * 3600", "2"):
+        asked = operator.ask(version)
+        outcome = operator.end_of(asked)
+
+    assert outcome.outcome == "timed_out"
+    assert operator.configuration() == before
+    assert operator.endpoints() == {application.stack.endpoint}
+    assert "Nobody answered" in message_about(told.bodies(), f"so version {version} was not")
+
+
+def test_an_alarm_during_the_canary_takes_the_model_back(
+    application: Application, operator: Operator, told: Inbox
+) -> None:
+    version, before = operator.register(), operator.configuration()
+    alarm = application.resource("EndpointErrorsAlarm")
+    asked = operator.ask(version)
+
+    operator.answer(asked, approved=True)
+    operator.wait_for_update()
+    application.client("cloudwatch").set_alarm_state(
+        AlarmName=alarm, StateValue="ALARM", StateReason="a test"
+    )
+    outcome = operator.end_of(asked)
+    application.client("cloudwatch").set_alarm_state(
+        AlarmName=alarm, StateValue="OK", StateReason="a test"
+    )
+
+    assert outcome.outcome == "rolled_back"
+    assert alarm in outcome.message
+    assert operator.configuration() == before
+    message_about(told.bodies(), f"version {version} was taken back")
+
+
+def test_rollback_to_an_earlier_version(
+    application: Application, operator: Operator, second: int, bicycle: bytes
+) -> None:
+    assert operator.version_in_production() == second
+
+    outcome = operator.roll_back(1)
+
+    assert (outcome.outcome, operator.version_in_production()) == ("promoted", 1)
+    assert application.decided(application.upload("rolled back.png", bicycle)).label == "bicycle"
+
+
+def test_a_model_saved_in_s3_is_hosted_again(
+    application: Application, operator: Operator, second: int, bicycle: bytes
+) -> None:
+    outcome = operator.host(operator.version(second).metadata["artifacts"])
+
+    assert outcome.outcome == "promoted"
+    assert operator.version_in_production() is None
+    assert application.decided(application.upload("hosted.png", bicycle)).label == "bicycle"
+    assert operator.roll_back(second).outcome == "promoted"

@@ -1,0 +1,47 @@
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from samcli.yamlhelper import yaml_parse
+
+from cli.stack import _OUTPUTS, Stack, StackError
+
+TEMPLATE = Path(__file__).parents[3] / "template.yaml"
+
+
+def deploy(session: Any, outputs: dict[str, str]) -> None:
+    template = {
+        "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
+        "Outputs": {name: {"Value": value} for name, value in outputs.items()},
+    }
+    session.client("cloudformation").create_stack(
+        StackName="mine", TemplateBody=json.dumps(template)
+    )
+
+
+def test_outputs_are_read(session: Any) -> None:
+    deploy(session, {output: f"the {output}" for output in _OUTPUTS.values()})
+    stack = Stack.read(session, "mine")
+    assert stack.promote_machine == "the PromoteStateMachine"
+    assert stack.endpoint == "the EndpointName"
+
+
+def test_the_template_has_every_output() -> None:
+    template = yaml_parse(TEMPLATE.read_text())
+    assert set(_OUTPUTS.values()) <= template["Outputs"].keys()
+    assert [field.name for field in fields(Stack)] == list(_OUTPUTS)
+
+
+def test_a_stack_that_is_not_there(session: Any) -> None:
+    with pytest.raises(StackError, match=r"there is no stack mine in us-east-1.*--stack"):
+        Stack.read(session, "mine")
+
+
+def test_a_stack_of_an_older_template(session: Any) -> None:
+    deploy(
+        session, {output: "x" for output in _OUTPUTS.values() if output != "RetrainStateMachine"}
+    )
+    with pytest.raises(StackError, match=r"no output RetrainStateMachine: deploy the current"):
+        Stack.read(session, "mine")

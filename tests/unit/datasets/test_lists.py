@@ -1,0 +1,45 @@
+from pathlib import Path
+
+import pytest
+
+from scones.datasets.listing import Photos
+from scones.datasets.lists import BATCH_LINES, MAX_BATCHES, cut, write_list
+from scones.lst import LstError
+
+
+def listed(folder: Path, count: int) -> Path:
+    path = folder / "validation.lst"
+    path.write_text("".join(f"{number}\t0\tä/{number}.jpg\n" for number in range(count)), "utf-8")
+    return path
+
+
+@pytest.mark.parametrize("count", [1, 499, 500, 501, 1000, 12_345])
+def test_batches_are_whole_lines_and_together_the_whole_list(tmp_path: Path, count: int) -> None:
+    path = listed(tmp_path, count)
+
+    batches = cut(path, count)
+
+    content = path.read_bytes()
+    pieces = [content[batch.start : batch.end] for batch in batches]
+    assert b"".join(pieces) == content
+    assert [piece.count(b"\n") for piece in pieces[:-1]] == [BATCH_LINES] * (len(pieces) - 1)
+    assert 0 < pieces[-1].count(b"\n") <= BATCH_LINES
+    assert all(piece.endswith(b"\n") for piece in pieces)
+
+
+@pytest.mark.parametrize("count", [BATCH_LINES * MAX_BATCHES, BATCH_LINES * MAX_BATCHES + 1])
+def test_there_are_never_too_many_batches(tmp_path: Path, count: int) -> None:
+    path = listed(tmp_path, count)
+
+    batches = cut(path, count)
+
+    assert len(batches) <= MAX_BATCHES
+    assert batches[-1].end == path.stat().st_size
+
+
+def test_a_path_that_a_list_cannot_hold_never_gets_into_one(tmp_path: Path) -> None:
+    paths = tmp_path / "paths"
+    paths.write_text("van/1\t.jpg\n", "utf-8")
+
+    with pytest.raises(LstError, match="a tab"):
+        write_list(tmp_path / "train.lst", [Photos(paths, 1)])
