@@ -16,25 +16,6 @@ DEFAULT_EPOCHS = 30
 """Of the built-in image-classification algorithm."""
 
 
-def describe(line: str, epochs: str) -> str | None:
-    """Say in words what a line of a training job's log tells, None where that is nothing new.
-
-    Parameters
-    ----------
-    line
-        Such as ``Epoch[2] Validation-accuracy=0.666667``.
-    epochs
-        How many epochs there will be.
-
-    Examples
-    --------
-    >>> describe("Epoch[2] Validation-accuracy=0.666667", "30")
-    'epoch 3 of 30, validation accuracy 0.667'
-    """
-    told = parse(line, int(epochs))
-    return None if told is None else str(told)
-
-
 def parse(line: str, epochs: int) -> Epoch | LogLine | None:
     """Understand a line of a training job's log; None where it tells nothing new.
 

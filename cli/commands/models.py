@@ -50,15 +50,17 @@ def approve(
     approval = approve_version(desk.session, desk.stack, version, desk.user, comment)
     before = approval.version.status
     if before == APPROVED:
-        desk.screen.say(f"Version {version} was approved before; its promotion is under way again.")
+        kept = "; the comment is not kept" if comment else ""
+        desk.screen.say(f"Version {version} was approved before{kept}. Its promotion is under way.")
     if wait:
         execution = await_promotion(desk.session, desk.stack, approval)
         follow(desk, execution)
         return
+    record = {"version": version, "status": APPROVED, "before": before}
     desk.screen.answer(
-        {"version": version, "status": APPROVED, "before": before, "execution": approval.execution},
+        {**record, "execution": approval.execution},
         f"Version {version} is approved.",
-        "It is tried in staging now, with labelled photos. Then you are asked:",
+        "It is tried in staging, with labelled photos. Then you are asked:",
         f"  scones promote --approve {version}",
     )
 

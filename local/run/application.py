@@ -136,11 +136,12 @@ def install(
     settings.hyperparameters(dataset)
     session, environ = cloud.session(), cloud.environ()
     parameters = deploy.host_parameters() | settings.parameters(cloud, dataset)
-    with progress.step("Building the application (sam build)"):
-        template = deploy.build(work, environ, parameters)
-    with progress.step("Deploying template.yaml (sam deploy)"):
-        deploy.deploy(template, environ, parameters)
-        stack = Stack.read(session)
+    with deploy.alone_in(work):
+        with progress.step("Building the application (sam build)"):
+            template = deploy.build(work, environ, parameters)
+        with progress.step("Deploying template.yaml (sam deploy)"):
+            deploy.deploy(template, environ, parameters)
+    stack = Stack.read(session)
     total = len(dataset.train) + len(dataset.validation)
     with progress.step(f"Uploading {total} photos to learn from") as show:
         upload_dataset(session, stack.data_bucket, dataset, _count(show, total))

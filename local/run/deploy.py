@@ -1,10 +1,12 @@
 """Builds and deploys the unmodified template with SAM CLI."""
 
+import fcntl
 import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from cli.stack import STACK
@@ -36,6 +38,15 @@ def code_version() -> str:
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return found.stdout.strip()
+
+
+@contextmanager
+def alone_in(work: Path) -> Iterator[None]:
+    """Build and deploy while no other process does so in the same folder; waits for it to end."""
+    work.mkdir(parents=True, exist_ok=True)
+    with (work / "building.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def build(work: Path, environ: Mapping[str, str], parameters: Mapping[str, str]) -> Path:

@@ -39,7 +39,7 @@ def application(
             Settings(threshold=0.6, epochs=12),
             Quiet(),
         )
-        yield Application(running.session(), stack)
+        yield Application(running, stack)
 
 
 @pytest.fixture(scope="session")

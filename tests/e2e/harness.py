@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cli.stack import Stack
+from local.cloud import Cloud
 from scones.events import PhotoDecided
 
 PATIENCE_SECONDS = 60
@@ -16,8 +17,12 @@ PATIENCE_SECONDS = 60
 class Application:
     """A running application and what tests do with it."""
 
-    session: Any
+    cloud: Cloud
     stack: Stack
+
+    @property
+    def session(self) -> Any:
+        return self.cloud.session()
 
     def client(self, service: str) -> Any:
         return self.session.client(service)

@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import botocore.session
 import pytest
+from botocore.validate import ParamValidator
 
 from cli.executions import ExecutionFailed
 from cli.retraining import start_retraining
@@ -37,8 +39,12 @@ def told(application: Application) -> Inbox:
 
 @pytest.fixture(scope="module")
 def operator(application: Application) -> Iterator[Operator]:
+    """Models are trained too shortly here to be as good as the first: that is let pass."""
     found = Operator(application)
-    with found.configured("GenerateListsFunction", HYPERPARAMETERS=QUICK):
+    with (
+        found.configured("GenerateListsFunction", HYPERPARAMETERS=QUICK),
+        found.configured("EvaluateFunction", ACCURACY_MARGIN="0.5"),
+    ):
         yield found
 
 
@@ -105,7 +111,7 @@ def test_schedule_retrains_and_approval_promotes_without_losing_a_photo(
 
     assert (outcome.outcome, operator.version_in_production()) == ("promoted", second)
     assert operator.configuration() == outcome.details["endpoint_config"] != before
-    assert len(photos) > 10
+    assert len(photos) >= 5
     assert {application.decided(photo).status for photo in photos} == {"classified"}
     assert application.decided(application.upload("after.png", bicycle)).label == "bicycle"
     assert operator.endpoints() == {application.stack.endpoint}
@@ -123,7 +129,7 @@ def upload_until(
 ) -> list[tuple[str, str]]:
     """Upload a photo every now and then."""
     photos = []
-    while not stop.wait(0.25):
+    while not stop.wait(0.1):
         photos.append(application.upload(f"meanwhile {len(photos)}.png", body))
     return photos
 
@@ -162,12 +168,14 @@ def test_pictures_of_the_evaluation(application: Application, operator: Operator
     assert names >= {"evaluation.json", "confusion.png", "reliability.png", "risk-coverage.png"}
 
 
-def test_operators_are_told_of_a_registered_version_and_what_to_do(
-    second: int, told: Inbox, operator: Operator
-) -> None:
-    version = operator.register()
+@pytest.fixture(scope="module")
+def third(operator: Operator, second: int, told: Inbox) -> int:
+    """A version that never gets to production, whatever is tried with it."""
+    return operator.register()
 
-    message = message_about(told.bodies(), f"scones approve {version}")
+
+def test_operators_are_told_of_a_registered_version_and_what_to_do(third: int, told: Inbox) -> None:
+    message = message_about(told.bodies(), f"scones approve {third}")
     assert "accuracy" in message
     assert "evaluation.json" in message
 
@@ -239,7 +247,8 @@ def test_a_killed_training_process_fails_the_run(
 
     with operator.configured("GenerateListsFunction", HYPERPARAMETERS=slow):
         execution = start_retraining(application.session, application.stack, "tests", force=True)
-        os.kill(eventually(training_process), signal.SIGKILL)
+        trainer = eventually(lambda: training_process(application.cloud.state))
+        os.kill(trainer, signal.SIGKILL)
         with pytest.raises(ExecutionFailed, match="exit code: 137"):
             operator.follow_retraining(execution)
 
@@ -248,40 +257,41 @@ def test_a_killed_training_process_fails_the_run(
     message_about(told.bodies(), "exit code: 137")
 
 
-def training_process() -> int | None:
-    """Process id of the trainer."""
+def training_process(state: Path) -> int | None:
+    """Process id of the trainer that works for the cloud with that state."""
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            words = path.read_bytes().split(b"\0")
+            words = path.read_bytes().decode().split("\0")
         except OSError:
             continue
-        if b"training.job" in words and not any(b"supervisor" in word for word in words):
+        # Its supervisor has the same words behind its own.
+        if words[1:4] == ["-m", "training", "train"] and str(state) in "".join(words):
             return int(path.parent.name)
     return None
 
 
 def test_a_failing_smoke_test_ends_the_promotion(
-    application: Application, operator: Operator, told: Inbox
+    application: Application, operator: Operator, third: int, told: Inbox
 ) -> None:
-    version, before = operator.register(), operator.configuration()
+    before = operator.configuration()
 
     with operator.configured("SmokeTestFunction", MAXIMUM_LATENCY_MS="0.001"):
-        outcome = operator.approve(version)
+        outcome = operator.approve(third)
 
     assert outcome.outcome == "smoke_test_failed", outcome
     assert operator.configuration() == before
     assert operator.endpoints() == {application.stack.endpoint}
-    assert "ms" in message_about(told.bodies(), f"version {version} was not promoted")
+    assert "ms" in message_about(told.bodies(), f"version {third} was not promoted")
 
 
 def test_a_rejection_leaves_production_as_it_is(
-    application: Application, operator: Operator, told: Inbox
+    application: Application, operator: Operator, third: int, told: Inbox
 ) -> None:
-    version, before = operator.register(), operator.configuration()
+    before = operator.configuration()
 
-    asked = operator.ask(version)
-    assert f"scones promote --approve {version}" in message_about(
-        told.bodies(), f"scones promote --reject {version}"
+    asked = operator.ask(third)
+    assert f"scones promote --approve {third}" in message_about(
+        told.bodies(), f"scones promote --reject {third}"
     )
     operator.answer(asked, approved=False, comment="the confusion matrix looks odd")
     outcome = operator.end_of(asked)
@@ -289,32 +299,32 @@ def test_a_rejection_leaves_production_as_it_is(
     assert outcome.outcome == "rejected"
     assert operator.configuration() == before
     assert operator.endpoints() == {application.stack.endpoint}
-    message = message_about(told.bodies(), f"version {version} was rejected")
+    message = message_about(told.bodies(), f"version {third} was rejected")
     assert "the confusion matrix looks odd" in message
 
 
 def test_a_question_that_nobody_answers_leaves_production_as_it_is(
-    application: Application, operator: Operator, told: Inbox
+    application: Application, operator: Operator, third: int, told: Inbox
 ) -> None:
-    version, before = operator.register(), operator.configuration()
+    before = operator.configuration()
     machine = application.stack.promote_machine
 
     with operator.with_definition(machine, "$number('72') * 3600", "2"):
-        asked = operator.ask(version)
+        asked = operator.ask(third)
         outcome = operator.end_of(asked)
 
     assert outcome.outcome == "timed_out"
     assert operator.configuration() == before
     assert operator.endpoints() == {application.stack.endpoint}
-    assert "Nobody answered" in message_about(told.bodies(), f"so version {version} was not")
+    assert "Nobody answered" in message_about(told.bodies(), f"so version {third} was not")
 
 
 def test_an_alarm_during_the_canary_takes_the_model_back(
-    application: Application, operator: Operator, told: Inbox
+    application: Application, operator: Operator, third: int, told: Inbox
 ) -> None:
-    version, before = operator.register(), operator.configuration()
+    before = operator.configuration()
     alarm = application.resource("EndpointErrorsAlarm")
-    asked = operator.ask(version)
+    asked = operator.ask(third)
 
     operator.answer(asked, approved=True)
     operator.wait_for_update()
@@ -329,7 +339,7 @@ def test_an_alarm_during_the_canary_takes_the_model_back(
     assert outcome.outcome == "rolled_back"
     assert alarm in outcome.message
     assert operator.configuration() == before
-    message_about(told.bodies(), f"version {version} was taken back")
+    message_about(told.bodies(), f"version {third} was taken back")
 
 
 def test_rollback_to_an_earlier_version(
@@ -352,3 +362,63 @@ def test_a_model_saved_in_s3_is_hosted_again(
     assert operator.version_in_production() is None
     assert application.decided(application.upload("hosted.png", bicycle)).label == "bicycle"
     assert operator.roll_back(second).outcome == "promoted"
+
+
+MACHINES = {"RetrainStateMachine": "retrain", "PromoteStateMachine": "promote"}
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_every_action_that_a_machine_may_do_was_done(
+    application: Application, machine: str
+) -> None:
+    """After all of the above: what was not needed for it is a permission too many."""
+    role = application.resource(f"{machine}Role")
+    policies = application.client("iam").list_role_policies(RoleName=role)["PolicyNames"]
+    allowed = {
+        action
+        for name in policies
+        for statement in application.client("iam").get_role_policy(RoleName=role, PolicyName=name)[
+            "PolicyDocument"
+        ]["Statement"]
+        if statement.get("Sid") != "DeliverLogs"
+        for action in as_list(statement["Action"])
+    }
+    done = {
+        request["action"]
+        for request in application.cloud.audit()
+        if request["role"] == role and request["allowed"]
+    }
+
+    assert allowed - done - NEVER_ASKED == set()
+
+
+NEVER_ASKED = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+"""X-Ray is not emulated."""
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def test_arguments_of_sagemaker_tasks_are_what_aws_s_model_of_the_api_takes(
+    application: Application,
+) -> None:
+    service = botocore.session.get_session().get_service_model("sagemaker")
+    asked = [
+        (request["action"].removeprefix("sagemaker:"), request["parameters"])
+        for request in application.cloud.audit()
+        if "parameters" in request
+    ]
+
+    assert {action for action, _ in asked} >= {
+        "CreateTrainingJob",
+        "CreateTransformJob",
+        "CreateModelPackage",
+        "CreateEndpointConfig",
+        "UpdateEndpoint",
+    }
+    for action, parameters in asked:
+        if action in service.operation_names:
+            shape = service.operation_model(action).input_shape
+            report = ParamValidator().validate(parameters, shape)
+            assert not report.has_errors(), f"{action}: {report.generate_report()}"

@@ -3,8 +3,11 @@ from pydantic import ValidationError
 
 from scones.settings import (
     ClassifySettings,
+    EvaluateSettings,
     GenerateListsSettings,
+    PreparePicturesSettings,
     SerializeSettings,
+    SmokeTestSettings,
     ThresholdSettings,
 )
 
@@ -66,3 +69,38 @@ def test_generate_lists() -> None:
 def test_generate_lists_refuses_what_no_run_could_use(name: str, value: str) -> None:
     with pytest.raises(ValidationError, match=name):
         GenerateListsSettings.read({**GENERATE_LISTS, name: value})
+
+
+def test_prepare_pictures() -> None:
+    settings = PreparePicturesSettings.read({"DATA_BUCKET": "data", "IMAGE_SHAPE": "3,32,32"})
+
+    assert (settings.data_bucket, settings.image_shape.height) == ("data", 32)
+
+
+def test_limits_are_fractions() -> None:
+    with pytest.raises(ValidationError) as caught:
+        EvaluateSettings.read(
+            {
+                "DATA_BUCKET": "data",
+                "CLASS_NAMES": "a,b",
+                "MINIMUM_ACCURACY": "85",
+                "ACCURACY_MARGIN": "-0.01",
+                "WANTED_PRECISION": "nan",
+            }
+        )
+
+    for name in ("MINIMUM_ACCURACY", "ACCURACY_MARGIN", "WANTED_PRECISION"):
+        assert name in str(caught.value)
+
+
+def test_a_smoke_test_asks_about_a_photo_at_least() -> None:
+    with pytest.raises(ValidationError, match="SMOKE_PHOTOS"):
+        SmokeTestSettings.read(
+            {
+                "DATA_BUCKET": "data",
+                "CLASS_NAMES": "a,b",
+                "MINIMUM_ACCURACY": "0.85",
+                "MAXIMUM_LATENCY_MS": "1000",
+                "SMOKE_PHOTOS": "0",
+            }
+        )

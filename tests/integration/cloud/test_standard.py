@@ -113,7 +113,7 @@ def test_the_first_branch_to_fail_ends_the_others(app: TinyApp) -> None:
     states = {
         "Both": {
             "Type": "Parallel",
-            "Branches": [branch(Wait=wait(600)), branch(Fail=fail)],
+            "Branches": [branch(Wait=wait(1, Next="Never"), Never=wait(0)), branch(Fail=fail)],
             "Catch": [
                 {
                     "ErrorEquals": ["Odd"],
@@ -123,7 +123,7 @@ def test_the_first_branch_to_fail_ends_the_others(app: TinyApp) -> None:
             ],
             "End": True,
         },
-        "Caught": wait(1),
+        "Caught": wait(2),
     }
     execution = app.start(app.machine(states, kind="STANDARD"), {"told": "told"})
     assert app.ended(execution, 20)["output"] == {"Error": "Odd", "Cause": "as told"}
@@ -200,6 +200,43 @@ def test_a_stopped_execution_ends_in_its_wait_and_its_branches(app: TinyApp) -> 
     assert follow["status"] == "SUCCEEDED"
     assert app.events(execution)[-1]["type"] == "ExecutionAborted"
     assert app.events(execution, "TaskScheduled") == []
+
+
+def test_what_follows_a_function_is_not_done_after_the_stop(app: TinyApp) -> None:
+    function = app.function("import time\ndef handler(event, context): time.sleep(1)")
+    table = app.table()
+    put = app.task("dynamodb:putItem", {"TableName": table, "Item": {"id": {"S": "1"}}})
+    way = branch(Call=invoke(app, function, Next="Put"), Put=put)
+    states = {"Both": {"Type": "Parallel", "Branches": [way], "End": True}}
+    statements = (allow("lambda:*"), allow("dynamodb:PutItem"))
+    execution = app.start(app.machine(states, *statements, kind="STANDARD"))
+    assert eventually(lambda: app.events(execution, "TaskStarted"))
+    app.client("stepfunctions").stop_execution(executionArn=execution)
+    # The function is over by then.
+    ended(app, app.machine({"Wait": wait(3)}, kind="STANDARD"))
+    assert app.client("dynamodb").scan(TableName=table)["Items"] == []
+
+
+def test_a_fault_after_the_stop_changes_nothing(app: TinyApp) -> None:
+    function = app.function("import time\ndef handler(event, context):\n time.sleep(1)\n 1 / 0")
+    states = {"Call": invoke(app, function)}
+    execution = app.start(app.machine(states, allow("lambda:*"), kind="STANDARD"))
+    assert eventually(lambda: app.events(execution, "TaskStarted"))
+    app.client("stepfunctions").stop_execution(executionArn=execution)
+    group = f"/aws/lambda/{function.rpartition(':')[2]}"
+
+    def failed() -> list[Any]:
+        logs = app.client("logs")
+        if not logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]:
+            return []
+        found = logs.filter_log_events(logGroupName=group)["events"]
+        return [event for event in found if "ZeroDivisionError" in event["message"]]
+
+    assert eventually(failed)
+    # The execution has heard of it by the time that another one is over.
+    assert ended(app, app.machine({"Wait": wait(1)}, kind="STANDARD"))["status"] == "SUCCEEDED"
+    assert app.ended(execution)["status"] == "ABORTED"
+    assert app.events(execution)[-1]["type"] == "ExecutionAborted"
 
 
 def test_an_execution_has_the_name_it_was_given_once(app: TinyApp) -> None:

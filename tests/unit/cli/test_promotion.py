@@ -157,8 +157,8 @@ def test_an_answer_that_comes_too_late(session: Any, machines: StepFunctions) ->
 
 
 def test_approval_starts_the_promotion_by_its_event(session: Any, machines: StepFunctions) -> None:
-    machines.run(PROMOTE, {"rollback_to": package(1)}, [[]], **PROMOTED)
     arn = session.register()
+    machines.run(PROMOTE, event(arn), [[]], **PROMOTED)  # of an approval before a rejection
     approval = promotion.approve(session, STACK, 1, "anna", "fine")
     assert approval.execution is None
     assert session.status(arn) == "Approved"

@@ -29,8 +29,9 @@ def training(epochs: str | None = "2") -> dict[str, Any]:
 
 def write_log(session: Any, *lines: str) -> None:
     logs, names = session.client("logs"), {"logGroupName": TrainingLog.GROUP}
-    logs.create_log_group(**names)
-    logs.create_log_stream(**names, logStreamName="job/algo-1")
+    if not logs.describe_log_groups()["logGroups"]:
+        logs.create_log_group(**names)
+        logs.create_log_stream(**names, logStreamName="job/algo-1")
     events = [{"timestamp": int(time.time() * 1000), "message": line} for line in lines]
     logs.put_log_events(**names, logStreamName="job/algo-1", logEvents=events)
 
@@ -96,6 +97,26 @@ def test_the_algorithms_default_of_epochs(session: Any, machines: StepFunctions)
     execution = machines.run(RETRAIN, {}, [[entered("Train"), training(None)], [], []], **end)
     told, _ = follow(session, machines, execution.arn)
     assert told[-1] == Epoch(1, 30, 0.75)
+
+
+def test_the_log_is_left_when_training_is_over(session: Any, machines: StepFunctions) -> None:
+    write_log(session, "Epoch[0] Validation-accuracy=0.75")
+    end = {"status": "SUCCEEDED", "output": json.dumps(REGISTERED)}
+    chunks = [[entered("Train"), training()], [], [entered("Evaluate")], [], []]
+    execution = machines.run(RETRAIN, {}, chunks, **end)
+    told: list[Any] = []
+
+    def pause() -> None:
+        machines.pause()
+        if str(told[-1]) == "Evaluating":
+            write_log(session, "Epoch[1] Validation-accuracy=0.8")
+
+    follow_retraining(session, execution.arn, told.append, pause)
+    assert [str(item) for item in told] == [
+        "Training",
+        "epoch 1 of 2, validation accuracy 0.750",
+        "Evaluating",
+    ]
 
 
 @pytest.mark.parametrize(

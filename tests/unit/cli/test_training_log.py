@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from cli.progress import Epoch, LogLine
-from cli.training_log import TrainingLog, describe, parse
+from cli.training_log import TrainingLog, parse
 
 
 @pytest.mark.parametrize(
@@ -26,14 +26,6 @@ from cli.training_log import TrainingLog, describe, parse
 )
 def test_what_a_line_tells(line: str, told: Any) -> None:
     assert parse(line, 30) == told
-
-
-def test_a_line_in_words() -> None:
-    assert (
-        describe("Epoch[2] Validation-accuracy=0.666667", "30")
-        == "epoch 3 of 30, validation accuracy 0.667"
-    )
-    assert describe("Epoch[2] Train-accuracy=0.5", "30") is None
 
 
 def test_a_log_is_read_as_it_is_written(session: Any) -> None:

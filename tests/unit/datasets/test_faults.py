@@ -65,6 +65,7 @@ def refusal(status: int, code: str) -> Callable[..., AWSResponse]:
         (403, "AccessDenied", StorageRefused),
         (404, "NoSuchBucket", StorageRefused),
         (503, "SlowDown", StorageBusy),
+        (400, "RequestLimitExceeded", StorageBusy),
         (500, "InternalError", StorageBusy),
     ],
 )

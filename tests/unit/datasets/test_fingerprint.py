@@ -99,6 +99,12 @@ def test_two_photos_that_change_classes_with_each_other_make_another() -> None:
     assert fingerprint({**BASE, one: BASE[other], other: BASE[one]}) != fingerprint(BASE)
 
 
+def test_two_copies_of_one_photo_are_not_two_of_another() -> None:
+    one, other = ({f"dataset/train/van/{n}.jpg": body for n in (7, 8)} for body in (b"1", b"2"))
+
+    assert fingerprint({**BASE, **one}) != fingerprint({**BASE, **other})
+
+
 def test_what_is_no_photo_makes_no_difference() -> None:
     assert fingerprint({**BASE, "dataset/train/van/.DS_Store": b"x"}) == fingerprint(BASE)
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from local.run.folders import read_dataset
 from local.sagemaker.objects import Objects
 from scones.datasets.errors import (
     BadHyperparameters,
@@ -157,6 +158,21 @@ def test_a_photo_keeps_its_side_whatever_its_name_and_company(unsided: DataBucke
     assert {path for path in after if "renamed" in path} == {
         f"{path.split('/')[0]}/renamed {path.replace('/', '-')}" for path in before
     }
+
+
+def test_photos_are_on_the_side_that_the_same_folder_on_disk_has_them_on(
+    unsided: DataBucket, tmp_path: Path
+) -> None:
+    for name in ("van", "bicycle"):
+        (tmp_path / name).mkdir()
+        for number in range(40):
+            (tmp_path / name / f"{number}.jpg").write_bytes(f"{name}/{number}.jpg".encode())
+
+    unsided.generate()
+
+    held_back = read_dataset(tmp_path, ["van", "bicycle"]).validation
+    on_disk = {photo.path.relative_to(tmp_path).as_posix() for photo in held_back}
+    assert set(unsided.classes("validation")) == on_disk
 
 
 def test_indices_are_unique_and_lists_are_in_the_order_of_classes_and_keys(

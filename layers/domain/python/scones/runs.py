@@ -112,7 +112,7 @@ def read_validation_set(client: "S3Client", run: Run, class_names: Sequence[str]
 
 def read_entries(data: bytes) -> list[lst.LstEntry]:
     """Read (a part of) a list as it lies in S3; see `scones.lst.read`."""
-    # Only newlines end lines: a path may hold any of the others that str.splitlines knows.
+    # Not str.splitlines: it knows more ends of lines, which a path may hold.
     return list(lst.read(io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", newline="\n")))
 
 

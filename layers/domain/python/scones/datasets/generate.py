@@ -110,7 +110,7 @@ def _manifest(listing: Listing, folder: _Folder, settings: GenerateListsSettings
         settings.hyperparameters, settings.image_shape, len(names), listing.count("train")
     )
     return Manifest(
-        fingerprint=fingerprint(listing, names, str(settings.image_shape), hyperparameters),
+        fingerprint=fingerprint(listing, names, hyperparameters),
         class_names=names,
         counts={
             side: {

@@ -111,16 +111,13 @@ def _why(skipped: Mapping[Reason, int]) -> str:
 
 
 def fingerprint(
-    listing: Listing,
-    class_names: Sequence[str],
-    image_shape: str,
-    hyperparameters: Mapping[str, str],
+    listing: Listing, class_names: Sequence[str], hyperparameters: Mapping[str, str]
 ) -> str:
     """Return what is the same only if a training would learn from the same again.
 
     It changes if a photo is added, removed, changed, or moved to another class or side, and with
-    the class names, their order, the shape and the hyperparameters. It does not change with
-    photos' names or with the order that they are listed in.
+    the class names, their order, and the hyperparameters, of which the image shape is one. It does
+    not change with photos' names or with the order that they are listed in.
 
     Returns
     -------
@@ -129,7 +126,6 @@ def fingerprint(
     """
     made_from = {
         "class_names": list(class_names),
-        "image_shape": image_shape,
         "hyperparameters": dict(hyperparameters),
         "photos": {side: list(map(_content, listing.photos(side))) for side in SIDES},
     }

@@ -14,7 +14,7 @@ from scones.runs import Run, ValidationSet
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-THREADS = 16
+THREADS = 32
 """How many predictions are on their way at once."""
 
 Who = Literal["candidate", "champion"]

@@ -1,0 +1,199 @@
+"""The metrics against their definitions, in exact arithmetic and without regard to speed."""
+
+from fractions import Fraction
+from random import Random
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from scones.evaluation.metrics import (
+    Answer,
+    Point,
+    accuracy,
+    area_under,
+    calibration_error,
+    confusion_matrix,
+    lowest_threshold,
+    precision,
+    recall,
+    reliability,
+    risk_coverage,
+    thinned,
+)
+
+CLASSES = 4
+EDGES = [round(edge / 15, 6) for edge in range(16)]
+confidences = st.one_of(
+    st.integers(0, 10**6).map(lambda millionths: millionths / 10**6),
+    st.sampled_from([0.0, 0.2, 0.4, 0.6, 0.8, 1.0, *EDGES]),
+)
+labels = st.integers(0, CLASSES - 1)
+answer_lists = st.lists(st.builds(Answer, labels, labels, confidences), min_size=1, max_size=60)
+precisions = st.sampled_from(["0", "0.5", "0.9", "0.95", "0.99", "0.999", "1"])
+
+
+def exact(confidence: float) -> Fraction:
+    return Fraction(round(confidence * 10**6), 10**6)
+
+
+def right(answers: list[Answer]) -> Fraction:
+    return Fraction(sum(a.actual == a.predicted for a in answers), len(answers))
+
+
+@given(answer_lists)
+def test_accuracy_is_the_share_of_right_answers(answers: list[Answer]) -> None:
+    assert accuracy(answers) == float(right(answers))
+
+
+@given(answer_lists)
+def test_the_matrix_counts_each_answer_once(answers: list[Answer]) -> None:
+    matrix = confusion_matrix(answers, CLASSES)
+
+    for actual in range(CLASSES):
+        for predicted in range(CLASSES):
+            expected = sum(a.actual == actual and a.predicted == predicted for a in answers)
+            assert matrix[actual][predicted] == expected
+
+
+@given(answer_lists)
+def test_recall_and_precision_of_each_class(answers: list[Answer]) -> None:
+    matrix = confusion_matrix(answers, CLASSES)
+
+    for label in range(CLASSES):
+        of_it = [a for a in answers if a.actual == label]
+        taken_for_it = [a for a in answers if a.predicted == label]
+        assert recall(matrix)[label] == (float(right(of_it)) if of_it else None)
+        assert precision(matrix)[label] == (float(right(taken_for_it)) if taken_for_it else None)
+
+
+def test_recall_is_by_row_and_precision_by_column() -> None:
+    matrix = [[8, 2, 0], [1, 3, 0], [0, 0, 0]]
+
+    assert recall(matrix) == [0.8, 0.75, None]
+    assert precision(matrix) == [8 / 9, 0.6, None]
+
+
+@given(answer_lists, st.sampled_from([10, 15, 100]))
+@example([Answer(0, 0, 0.07)], 100)
+def test_bins_are_of_equal_width_and_hold_their_upper_edge(
+    answers: list[Answer], count: int
+) -> None:
+    bins = reliability(answers, count)
+
+    assert len(bins) == count
+    for index, held in enumerate(bins):
+        lower, upper = Fraction(index, count), Fraction(index + 1, count)
+        expected = [
+            a
+            for a in answers
+            if lower < exact(a.confidence) <= upper or (index == 0 and a.confidence == 0)
+        ]
+        assert held.photos == len(expected)
+        if expected:
+            mean = sum(exact(a.confidence) for a in expected) / len(expected)
+            assert held.confidence == pytest.approx(float(mean))
+            assert held.accuracy == float(right(expected))
+        else:
+            assert (held.confidence, held.accuracy) == (None, None)
+
+
+def test_guo_et_al_use_15_bins() -> None:
+    assert len(reliability([Answer(0, 0, 0.5)])) == 15
+
+
+@given(answer_lists)
+def test_calibration_error_is_the_weighted_mean_of_the_bins_gaps(answers: list[Answer]) -> None:
+    expected = Fraction(0)
+    for index in range(15):
+        held = [
+            a
+            for a in answers
+            if index == max(0, -(-exact(a.confidence) * 15 // 1) - 1)  # the ceiling, less one
+        ]
+        if held:
+            gap = right(held) - sum(exact(a.confidence) for a in held) / len(held)
+            expected += Fraction(len(held), len(answers)) * abs(gap)
+
+    assert calibration_error(reliability(answers)) == pytest.approx(float(expected), abs=1e-12)
+
+
+def test_calibration_error_of_known_cases() -> None:
+    as_sure_as_right = [Answer(0, 0, 0.75)] * 3 + [Answer(0, 1, 0.75)]
+    too_sure = [Answer(0, 0, 1.0), Answer(0, 1, 1.0)]
+
+    assert calibration_error(reliability(as_sure_as_right)) == 0
+    assert calibration_error(reliability(too_sure)) == 0.5
+
+
+@given(answer_lists)
+def test_each_point_is_what_its_threshold_accepts(answers: list[Answer]) -> None:
+    curve = risk_coverage(answers)
+
+    assert [point.threshold for point in curve] == sorted(
+        {a.confidence for a in answers}, reverse=True
+    )
+    for point in curve:
+        accepted = [a for a in answers if a.confidence >= point.threshold]
+        assert point.coverage == len(accepted) / len(answers)
+        assert point.risk == float(1 - right(accepted))
+
+
+@given(answer_lists, st.randoms())
+def test_the_order_of_the_answers_does_not_matter(answers: list[Answer], random: Random) -> None:
+    shuffled = list(answers)
+    random.shuffle(shuffled)
+
+    assert risk_coverage(shuffled) == risk_coverage(answers)
+    assert reliability(shuffled) == pytest.approx(reliability(answers))
+
+
+@given(st.lists(st.tuples(labels, labels), min_size=1, max_size=40))
+def test_area_is_the_mean_risk_where_all_confidences_differ(pairs: list[tuple[int, int]]) -> None:
+    answers = [
+        Answer(actual, predicted, 1 - place / 100)
+        for place, (actual, predicted) in enumerate(pairs)
+    ]
+    risks = [1 - right(answers[: count + 1]) for count in range(len(answers))]
+
+    assert area_under(risk_coverage(answers)) == pytest.approx(float(sum(risks) / len(risks)))
+
+
+@given(answer_lists, precisions)
+def test_no_lower_threshold_reaches_the_wanted_precision(
+    answers: list[Answer], wanted: str
+) -> None:
+    curve = risk_coverage(answers)
+
+    chosen = lowest_threshold(curve, float(wanted))
+
+    reaching = [
+        threshold
+        for threshold in {a.confidence for a in answers}
+        if right([a for a in answers if a.confidence >= threshold]) >= Fraction(wanted)
+    ]
+    assert (chosen.threshold if chosen else None) == min(reaching, default=None)
+
+
+@pytest.mark.parametrize(("photos", "wanted"), [(10, 0.9), (20, 0.95), (100, 0.99), (1000, 0.999)])
+def test_exactly_the_wanted_precision_is_enough(photos: int, wanted: float) -> None:
+    answers = [Answer(0, 0, 0.8)] * (photos - 1) + [Answer(0, 1, 0.8)]
+
+    assert lowest_threshold(risk_coverage(answers), wanted) == Point(0.8, 1.0, 1 / photos)
+
+
+def test_no_threshold_where_even_the_surest_answers_are_wrong() -> None:
+    answers = [Answer(0, 1, 0.99), Answer(0, 0, 0.98)]
+
+    assert lowest_threshold(risk_coverage(answers), 0.6) is None
+
+
+@given(st.integers(2, 1000), st.integers(2, 50))
+def test_a_thinned_curve_keeps_its_ends_and_its_order(length: int, most: int) -> None:
+    curve = [Point(1 - place / length, (place + 1) / length, 0.0) for place in range(length)]
+
+    kept = thinned(curve, most)
+
+    assert len(kept) == min(length, most)
+    assert (kept[0], kept[-1]) == (curve[0], curve[-1])
+    assert kept == sorted(set(kept), key=curve.index)
