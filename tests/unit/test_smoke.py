@@ -3,6 +3,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from io import BytesIO
+from math import comb
 from typing import Any
 
 import pytest
@@ -14,7 +15,16 @@ from moto import mock_aws
 from scones.endpoint import EndpointMissing, UnusablePrediction
 from scones.runs import RunOutdated
 from scones.settings import SmokeTestSettings
-from scones.smoke import NoPictures, Request, Smoke, Subject, choose, percentile, smoke_test
+from scones.smoke import (
+    NoPictures,
+    Request,
+    Smoke,
+    Subject,
+    choose,
+    least_accuracy,
+    percentile,
+    smoke_test,
+)
 from tests.unit.stored_run import BUCKET, NAME, StoredRun, s3_client
 
 
@@ -75,8 +85,8 @@ def test_an_endpoint_that_is_right_and_quick_passes(stored: StoredRun) -> None:
 
     assert result.model_dump() == {
         "passed": True,
-        "message": "its accuracy is 1 on 10 photos, at least the 0.85 asked for; 95 % of the "
-        "answers took up to 10 ms, within the 1000 ms allowed, not counting one to warm up",
+        "message": "its accuracy is 1 on 10 photos, at least 0.500, the least that a "
+        "model of 0.85 has on so few; 95 % of the answers took up to 10 ms, within the 1000 ms allowed, not counting one to warm up",
         "photos": 10,
         "accuracy": 1.0,
         "latency_ms": {"p50": 10.0, "p95": 10.0},
@@ -86,10 +96,24 @@ def test_an_endpoint_that_is_right_and_quick_passes(stored: StoredRun) -> None:
 def test_too_many_wrong_answers_are_an_outcome(stored: StoredRun) -> None:
     put_run(stored, 10)
 
-    result = outcome(stored, Endpoint(lambda index: right(index if index > 1 else index + 1)))
+    result = outcome(stored, Endpoint(lambda index: right(index if index > 5 else index + 1)))
 
-    assert (result.passed, result.accuracy, result.photos) == (False, 0.8, 10)
-    assert "0.8 on 10 photos, below the 0.85" in result.message
+    assert (result.passed, result.accuracy, result.photos) == (False, 0.4, 10)
+    assert "0.4 on 10 photos, below 0.500, the least" in result.message
+
+
+@given(st.floats(0.5, 0.99), st.integers(5, 200))
+def test_hardly_any_model_of_the_minimum_accuracy_fails_by_chance(
+    minimum: float, photos: int
+) -> None:
+    least = round(least_accuracy(minimum, photos) * photos)
+    failing = sum(
+        comb(photos, right) * minimum**right * (1 - minimum) ** (photos - right)
+        for right in range(least)
+    )
+
+    assert failing < 0.025
+    assert least_accuracy(minimum, photos) <= minimum
 
 
 def test_the_first_answer_is_not_counted(stored: StoredRun) -> None:
