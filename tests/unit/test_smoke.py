@@ -86,7 +86,8 @@ def test_an_endpoint_that_is_right_and_quick_passes(stored: StoredRun) -> None:
     assert result.model_dump() == {
         "passed": True,
         "message": "its accuracy is 1 on 10 photos, at least 0.500, the least that a "
-        "model of 0.85 has on so few; 95 % of the answers took up to 10 ms, within the 1000 ms allowed, not counting one to warm up",
+        "model of 0.85 has on so few; 95 % of the answers took up to 10 ms, within the 1000 ms "
+        "allowed, not counting one to warm up",
         "photos": 10,
         "accuracy": 1.0,
         "latency_ms": {"p50": 10.0, "p95": 10.0},

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import ObjectTypeDef
 
 LISTING_THREADS = 4
-"""How many prefixes are listed at once. Python reads a page for about as long as S3 takes to send
-it, and only one page at a time: more threads than this take turns, and gain nothing."""
+"""How many prefixes are listed at once: while S3 answers one, another's page is parsed. Python
+parses one page at a time, so further threads mostly contend. With 100 ms a page, four threads took
+about a third less time than one."""
 
 
 @dataclass
