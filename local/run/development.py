@@ -160,6 +160,10 @@ Upload a photo, see what was decided, follow the log of the state machine:
   aws dynamodb scan --table-name {table} --query 'Items[].[photo.S, status.S]'
   aws logs tail {stack.classify_log_group} --follow
 
+Retrain, look at the versions, approve one and promote it:
+
+  {_shown(Path(sys.executable).with_name("scones"))} --local models
+
 Run a function with `sam local invoke`, in Docker on Linux, on a photo that was
 uploaded already (other functions take the events in events/):
 

@@ -119,9 +119,32 @@ RULES = {
 
 
 def test_rules_start_machines_only_on_events_of_this_stack(resources: Any) -> None:
-    rules = of_type(resources, "AWS::Events::Rule")
+    assert {name: rule["EventPattern"] for name, rule in rules(resources).items()} == RULES
 
-    assert {name: rule["EventPattern"] for name, rule in rules.items()} == RULES
+
+def rules(resources: Any) -> dict[str, Any]:
+    """The rules that start machines."""
+    found = of_type(resources, "AWS::Events::Rule")
+    del found["ExecutionsCutOff"]
+    return found
+
+
+def test_operators_are_told_of_executions_that_can_not_tell_themselves(resources: Any) -> None:
+    rule = of_type(resources, "AWS::Events::Rule")["ExecutionsCutOff"]
+    (policy,) = of_type(resources, "AWS::SNS::TopicPolicy").values()
+    by_service = {
+        statement["Principal"]["Service"]: statement
+        for statement in policy["PolicyDocument"]["Statement"]
+    }
+
+    assert rule["EventPattern"]["detail"]["stateMachineArn"] == [
+        {"Ref": "RetrainStateMachine"},
+        {"Ref": "PromoteStateMachine"},
+    ]
+    assert [target["Arn"] for target in rule["Targets"]] == [{"Ref": "OperatorsTopic"}]
+    assert by_service["events.amazonaws.com"]["Condition"] == {
+        "ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["ExecutionsCutOff", "Arn"]}}
+    }
 
 
 def test_schedule_starts_retrain(resources: Any) -> None:
@@ -136,9 +159,9 @@ def test_undelivered_events_are_retried_and_kept(resources: Any) -> None:
     (queue,) = of_type(resources, "AWS::SQS::Queue").values()
     (policy,) = of_type(resources, "AWS::SQS::QueuePolicy").values()
     (statement,) = policy["PolicyDocument"]["Statement"]
-    rules = of_type(resources, "AWS::Events::Rule")
     (schedule,) = of_type(resources, "AWS::Scheduler::Schedule").values()
-    targets = [schedule["Target"], *(target for r in rules.values() for target in r["Targets"])]
+    by_rules = [target for rule in rules(resources).values() for target in rule["Targets"]]
+    targets = [schedule["Target"], *by_rules]
 
     for target in targets:
         assert target["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["UndeliveredEvents", "Arn"]}}

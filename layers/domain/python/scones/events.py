@@ -95,6 +95,7 @@ PromotionOutcome = Literal[
     "smoke_test_failed",
     "rolled_back",
     "already_in_production",
+    "refused",
     "ignored",
     "busy",
     "failed",
@@ -152,13 +153,14 @@ class PromotionEnded(_Detail):
     outcome
         ``promoted``: the model is in production. ``rolled_back``: alarms took it back.
         ``smoke_test_failed``, ``rejected``, ``timed_out``: it did not get that far.
-        ``already_in_production``, ``ignored`` (not approved), ``busy`` (another promotion is
-        under way): there was nothing to do. ``failed``: we could not, `message` says why.
+        ``refused``: it was trained for other classes or another image shape than the stack has.
+        ``already_in_production``, ``ignored`` (not approved, or told twice), ``busy`` (another
+        promotion is under way): there was nothing to do. ``failed``: we could not, `message` says why.
     message
         The outcome in a sentence.
     kind
         ``promotion`` of an approved version, ``rollback`` to an earlier one, ``hosting`` of a
-        model saved in S3.
+        model saved in S3, ``unknown`` where the request was none of them.
     model_version, model_package_arn
         The version; null for a saved model.
     artifacts
@@ -174,7 +176,7 @@ class PromotionEnded(_Detail):
     version: Literal["1"]
     outcome: PromotionOutcome
     message: str
-    kind: Literal["promotion", "rollback", "hosting"]
+    kind: Literal["promotion", "rollback", "hosting", "unknown"]
     model_version: int | None
     model_package_arn: str | None
     artifacts: str | None

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from scones.datasets.storage import named_faults
 from scones.lst import LstEntry
 from scones.photos import EncodedImage, ImageShape, UnusablePhoto
 from scones.runs import PICTURES, VALIDATION_LIST, Run, RunName, read_entries, read_part, write_file
 from scones.serialize import make_picture
+from scones.storage import named_faults
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

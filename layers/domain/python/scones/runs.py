@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from scones import lst
-from scones.datasets.storage import named_faults
+from scones.storage import named_faults
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -91,7 +91,7 @@ def read_validation_set(client: "S3Client", run: Run, class_names: Sequence[str]
     LstError
         If the list breaks its format or holds a class index that there is no class for.
     StorageBusy, StorageRefused
-        As `scones.datasets.storage.named_faults`.
+        As `scones.storage.named_faults`.
     """
     manifest = json.loads(read_file(client, run, MANIFEST))
     if manifest["class_names"] != list(class_names):
@@ -124,7 +124,7 @@ def read_file(client: "S3Client", run: Run, path: str) -> bytes:
     RunIncomplete
         If there is no such file.
     StorageBusy, StorageRefused
-        As `scones.datasets.storage.named_faults`.
+        As `scones.storage.named_faults`.
     """
     return _read(client, run, path, {})
 
@@ -158,7 +158,7 @@ def write_file(client: "S3Client", run: Run, path: str, data: bytes, content_typ
     Raises
     ------
     StorageBusy, StorageRefused
-        As `scones.datasets.storage.named_faults`.
+        As `scones.storage.named_faults`.
     """
     with named_faults(f"write {run.uri(path)}"):
         client.put_object(Bucket=run.bucket, Key=run.key(path), Body=data, ContentType=content_type)

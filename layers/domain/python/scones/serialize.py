@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from urllib3.exceptions import HTTPError
 
 from scones.photos import EncodedImage, ImageShape, UnusablePhoto, encode, prepare
+from scones.storage import StorageBusy, StorageRefused
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -15,14 +16,6 @@ if TYPE_CHECKING:
 MAX_PICTURE_BYTES = 184_000
 """Largest encoded picture: with base64 and Lambda's envelope it stays under the 262,144 bytes
 that a Step Functions state may hold."""
-
-
-class StorageBusy(Exception):
-    """S3 can't give the photo now: try again."""
-
-
-class StorageRefused(Exception):
-    """S3 does not let us read the photo; the message says what to mend."""
 
 
 class PhotoReference(BaseModel):

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from scones.datasets.storage import pages
 from scones.decisions import DECIMALS, most_likely
 from scones.endpoint import predict
 from scones.pictures import SUFFIXES
 from scones.runs import PICTURES, Run, RunName, read_file, read_validation_set
+from scones.storage import pages
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -123,7 +123,7 @@ def smoke_test(
     RunIncomplete, RunOutdated, LstError
         As `scones.runs.read_validation_set`.
     StorageBusy, StorageRefused
-        As `scones.datasets.storage.named_faults`.
+        As `scones.storage.named_faults`.
     EndpointBusy, EndpointMissing, UnusablePrediction, ...
         All of `scones.endpoint.predict`: the endpoint can't be asked.
     """

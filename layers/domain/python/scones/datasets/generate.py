@@ -22,8 +22,8 @@ from scones.datasets.manifest import (
     require_photos,
 )
 from scones.datasets.sides import SIDES
-from scones.datasets.storage import named_faults
 from scones.settings import GenerateListsSettings
+from scones.storage import named_faults
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -88,7 +88,7 @@ def generate_lists(client: "S3Client", run: str, settings: GenerateListsSettings
     scones.datasets.errors.DatasetError
         One of its subclasses, for a dataset that can't be trained on.
     StorageBusy, StorageRefused
-        As `scones.datasets.storage.named_faults`.
+        As `scones.storage.named_faults`.
     """
     bucket = settings.data_bucket
     layout = discover(client, bucket, settings.class_names, settings.validation_share)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from scones.datasets.errors import ClassWithoutPhotos, DatasetEmpty, UnknownClass
 from scones.datasets.leaving_out import Reason, why_left_out
 from scones.datasets.sides import SIDES, Side
-from scones.datasets.storage import pages_of_level
 from scones.photos.names import is_hidden
+from scones.storage import pages_of_level
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -116,7 +116,7 @@ def discover(
     ClassWithoutPhotos
         If a class has no folder.
     StorageBusy, StorageRefused
-        As `scones.datasets.storage.named_faults`.
+        As `scones.storage.named_faults`.
     """
     top = _look_into(client, bucket, DATASET, class_names)
     if not top.visible:

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING
 from scones.datasets.layout import ClassFolder, Layout
 from scones.datasets.leaving_out import Reason, why_left_out
 from scones.datasets.sides import SIDES, Side, digest, is_held_back
-from scones.datasets.storage import pages
+from scones.storage import pages
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -100,7 +100,7 @@ def list_photos(client: "S3Client", bucket: str, layout: Layout, workspace: Path
     Raises
     ------
     StorageBusy, StorageRefused
-        As `scones.datasets.storage.named_faults`.
+        As `scones.storage.named_faults`.
     """
     pool = ThreadPoolExecutor(LISTING_THREADS)
     try:

@@ -67,7 +67,7 @@ def evaluate(
     RunIncomplete, RunOutdated, LstError
         As `scones.runs.read_validation_set`.
     StorageBusy, StorageRefused
-        As `scones.datasets.storage.named_faults`.
+        As `scones.storage.named_faults`.
     """
     run = Run(bucket, request.run)
     validation = read_validation_set(client, run, class_names)

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Literal
 
-from scones.datasets.storage import named_faults, pages
 from scones.decisions import most_likely
 from scones.endpoint import UnusablePrediction, read_probabilities
 from scones.evaluation.metrics import Answer
 from scones.runs import Run, ValidationSet
+from scones.storage import named_faults, pages
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -52,7 +52,7 @@ def read_answers(
     UnusablePrediction
         If an object is something else; the message names it.
     StorageBusy, StorageRefused
-        As `scones.datasets.storage.named_faults`.
+        As `scones.storage.named_faults`.
     """
     answers: dict[int, Answer] = {}
 
@@ -73,7 +73,8 @@ def _listed(client: "S3Client", run: Run, who: Who) -> Iterator[list[tuple[int, 
     prefix = run.key(f"predictions/{who}/")
     for page in pages(client, run.bucket, prefix):
         keys = [entry["Key"] for entry in page.get("Contents", [])]
-        names = [_NAME.fullmatch(key.removeprefix(prefix)) for key in keys]
+        # SageMaker may keep the last part of the input's prefix as a folder.
+        names = [_NAME.fullmatch(key.rpartition("/")[2]) for key in keys]
         yield [(int(name["index"]), key) for name, key in zip(names, keys, strict=True) if name]
 
 

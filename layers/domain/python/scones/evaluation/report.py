@@ -116,7 +116,7 @@ def publish(
     Raises
     ------
     StorageBusy, StorageRefused
-        As `scones.datasets.storage.named_faults`.
+        As `scones.storage.named_faults`.
     """
     run = Run(bucket, report.run)
     for name, data in pictures.items():

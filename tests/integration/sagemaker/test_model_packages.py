@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.local.sagemaker.embedded_cloud import IMAGE, Cloud, refusal
+from tests.integration.sagemaker.embedded_cloud import IMAGE, Cloud, refusal
 
 
 @pytest.fixture

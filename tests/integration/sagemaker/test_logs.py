@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from local.sagemaker import logs
 from local.sagemaker.logs import LogStream
 from local.sagemaker.platform import Platform
-from tests.unit.local.sagemaker.embedded_cloud import until
+from tests.integration.sagemaker.embedded_cloud import until
 
 DOWN = EndpointConnectionError(endpoint_url="http://127.0.0.1")
 

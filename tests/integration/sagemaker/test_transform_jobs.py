@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.local.sagemaker.embedded_cloud import BUCKET, Cloud, refusal, until
+from tests.integration.sagemaker.embedded_cloud import BUCKET, Cloud, refusal, until
 
 
 def start(cloud: Cloud, uri: str, kind: str = "S3Prefix", **changes: Any) -> None:

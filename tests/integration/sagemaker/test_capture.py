@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from local.sagemaker import capture
 from local.sagemaker.objects import relative_name
-from tests.unit.local.sagemaker.embedded_cloud import BUCKET, Cloud, refusal, until
+from tests.integration.sagemaker.embedded_cloud import BUCKET, Cloud, refusal, until
 
 REAL = Path(__file__).parents[5] / "shared" / "data" / "captures"
 

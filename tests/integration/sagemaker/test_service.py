@@ -3,7 +3,7 @@ import json
 import pytest
 
 from local.sagemaker import Request, Response
-from tests.unit.local.sagemaker.embedded_cloud import Cloud
+from tests.integration.sagemaker.embedded_cloud import Cloud
 
 
 def post(cloud: Cloud, action: str, body: bytes) -> Response:

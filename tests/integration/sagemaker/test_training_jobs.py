@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from local.sagemaker import training_run
-from tests.unit.local.sagemaker.embedded_cloud import (
+from tests.integration.sagemaker.embedded_cloud import (
     BUCKET,
     BUILTIN,
     IMAGE,

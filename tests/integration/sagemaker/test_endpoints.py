@@ -13,7 +13,7 @@ import pytest
 
 from local.sagemaker import deployment, runtime
 from local.sagemaker.fleet import Variant
-from tests.unit.local.sagemaker.embedded_cloud import (
+from tests.integration.sagemaker.embedded_cloud import (
     ACCOUNT,
     BUCKET,
     IMAGE,

@@ -1,4 +1,4 @@
-"""S3 as datasets are read from it: pages of objects, and faults with names."""
+"""S3 as we read it: pages of objects, and faults with names."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,11 +9,18 @@ from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
-from scones.serialize import StorageBusy, StorageRefused
-
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import ListObjectsV2OutputTypeDef
+
+
+class StorageBusy(Exception):
+    """S3 can't give or take an object now: try again."""
+
+
+class StorageRefused(Exception):
+    """S3 does not let us read or write an object; the message says what to mend."""
+
 
 _THROTTLED = {"SlowDown", "RequestLimitExceeded", "Throttling", "ThrottlingException"}
 
