@@ -34,6 +34,9 @@ START_ATTEMPTS = 60
 ASKING = "Ask A Person"
 """The state that waits for a person's answer."""
 
+READ_BY_SAGEMAKER = ("models/", "retraining/")
+"""Folders of the data bucket that the template lets SageMaker read models from."""
+
 _BEFORE_THE_ANSWER = {"TaskStarted", "TaskSubmitted"}
 _NOT_WAITING = {"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"}
 
@@ -357,9 +360,10 @@ def start_hosting(session: "boto3.Session", stack: Stack, artifacts: str, by: st
         If there is no such object where SageMaker may read it, or a promotion is under way.
     """
     bucket, _, key = artifacts.removeprefix("s3://").partition("/")
-    if bucket != stack.data_bucket:
+    if bucket != stack.data_bucket or not key.startswith(READ_BY_SAGEMAKER):
         raise Refused(
-            f"SageMaker's role reads the bucket {stack.data_bucket} only: copy the model there, "
+            f"SageMaker's role reads {' and '.join(READ_BY_SAGEMAKER)} of the bucket "
+            f"{stack.data_bucket} only: copy the model there, "
             f"`aws s3 cp {artifacts} s3://{stack.data_bucket}/models/{key.rpartition('/')[2]}`"
         )
     try:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 RETRAIN: Mapping[str, str] = {
     "Read Request": "Looking at what is there",
+    "Let Others Show": "Looking at what is there",
     "Generate Lists": "Listing the labelled photos",
     "Train": "Training",
     "Prepare Pictures": "Preparing the validation photos",
@@ -22,6 +23,7 @@ _PRODUCTION = "Bringing it to production"
 
 PROMOTE: Mapping[str, str] = {
     "Read Request": "Looking at what is there",
+    "Let Others Show": "Looking at what is there",
     "Clear Staging": _CLEARING,
     "Wait Until Cleared": _CLEARING,
     "Create Staging": _STAGING,
@@ -30,6 +32,7 @@ PROMOTE: Mapping[str, str] = {
     "Ask A Person": "Waiting for a person's answer",
     "Free Staging": _PRODUCTION,
     "Create Config": _PRODUCTION,
+    "Wait For Quiet": "Waiting until production can be changed",
     "Delete Broken Endpoint": _BROKEN,
     "Wait Until Deleted": _BROKEN,
     "Create Endpoint": _PRODUCTION,

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from cli import promotion, registry
-from cli.executions import Outcome
+from cli.executions import Outcome, start
 from cli.promotion import Question
 from cli.retraining import follow_retraining, start_retraining
 from tests.e2e.harness import Application, eventually
@@ -67,6 +67,13 @@ class Operator:
 
     def host(self, artifacts: str) -> Outcome:
         ended = self.follow(promotion.start_hosting(self._session, self._stack, artifacts, "tests"))
+        assert isinstance(ended, Outcome)
+        return ended
+
+    def start_promotion(self, request: dict[str, Any]) -> Outcome:
+        """Start the machine itself with any input, to its end."""
+        execution = start(self._session, self._stack.promote_machine, request)
+        ended = self.follow(execution)
         assert isinstance(ended, Outcome)
         return ended
 

@@ -104,9 +104,11 @@ def test_schedule_retrains_and_approval_promotes_without_losing_a_photo(
     stop = threading.Event()
     with ThreadPoolExecutor(1) as pool:
         uploads = pool.submit(upload_until, stop, application, bicycle)
-        operator.answer(asked, approved=True, comment="looks fine in staging")
-        outcome = operator.end_of(asked)
-        stop.set()
+        try:
+            operator.answer(asked, approved=True, comment="looks fine in staging")
+            outcome = operator.end_of(asked)
+        finally:
+            stop.set()
     photos = uploads.result()
 
     assert (outcome.outcome, operator.version_in_production()) == ("promoted", second)
@@ -317,6 +319,47 @@ def test_a_question_that_nobody_answers_leaves_production_as_it_is(
     assert operator.configuration() == before
     assert operator.endpoints() == {application.stack.endpoint}
     assert "Nobody answered" in message_about(told.bodies(), f"so version {third} was not")
+
+
+def test_only_one_promotion_is_under_way(
+    application: Application, operator: Operator, third: int
+) -> None:
+    asked = operator.ask(third)
+
+    twin = operator.start_promotion({"detail": {"ModelPackageArn": operator.version(third).arn}})
+    other = operator.start_promotion({"rollback_to": operator.version(1).arn})
+
+    assert twin.outcome == "ignored"
+    assert (other.outcome, other.details["kind"]) == ("busy", "rollback")
+    operator.answer(asked, approved=False)
+    assert operator.end_of(asked).outcome == "rejected"
+
+
+@pytest.mark.parametrize("request_", [{}, {"rollback_to": "3"}, {"artifacts": "model.tar.gz"}])
+def test_a_request_that_is_not_understood_changes_nothing(
+    operator: Operator, told: Inbox, request_: dict[str, str]
+) -> None:
+    before = operator.configuration()
+
+    with pytest.raises(ExecutionFailed, match="UnknownRequest: the input must be"):
+        operator.start_promotion(request_)
+
+    assert operator.configuration() == before
+    assert "Promotion failed: the request" in [one["Subject"] for one in told.bodies()]
+
+
+def test_a_version_of_other_classes_is_refused(
+    application: Application, operator: Operator, told: Inbox
+) -> None:
+    before = operator.configuration()
+    machine = application.stack.promote_machine
+
+    with operator.with_definition(machine, "bicycle,motorcycle", "motorcycle,bicycle"):
+        outcome = operator.start_promotion({"rollback_to": operator.version(1).arn})
+
+    assert outcome.outcome == "refused"
+    assert operator.configuration() == before
+    message_about(told.bodies(), "version 1 was trained for other classes")
 
 
 def test_an_alarm_during_the_canary_takes_the_model_back(

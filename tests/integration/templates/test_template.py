@@ -207,7 +207,13 @@ def test_what_is_personal_or_secret_is_not_logged(resources: Any) -> None:
     assert logged["PromoteStateMachine"] is False
 
 
-WITHOUT_RESOURCES = {"DeliverLogs", "WriteMetrics", "LogInToRegistries", "FindEndpoints"}
+WITHOUT_RESOURCES = {
+    "DeliverLogs",
+    "WriteMetrics",
+    "LogInToRegistries",
+    "FindEndpoints",
+    "WatchAlarms",
+}
 """Statements on actions that AWS gives no resource-level permissions for."""
 
 

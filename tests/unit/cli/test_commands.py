@@ -350,8 +350,8 @@ def test_host_used_wrongly(terminal: Terminal, machines: StepFunctions, uri: str
 
 def test_host(terminal: Terminal, session: Any, machines: StepFunctions) -> None:
     session.client("s3").create_bucket(Bucket="data")
-    session.client("s3").put_object(Bucket="data", Key="m.tar.gz", Body=b"x")
-    result = terminal.type("host", "s3://data/m.tar.gz", "--json")
+    session.client("s3").put_object(Bucket="data", Key="models/m.tar.gz", Body=b"x")
+    result = terminal.type("host", "s3://data/models/m.tar.gz", "--json")
     assert result.exit_code == 0
     started = json.loads(result.stdout)
     assert started == {"outcome": "started", "execution": machines.executions[0].arn}

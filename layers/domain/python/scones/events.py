@@ -155,7 +155,8 @@ class PromotionEnded(_Detail):
         ``smoke_test_failed``, ``rejected``, ``timed_out``: it did not get that far.
         ``refused``: it was trained for other classes or another image shape than the stack has.
         ``already_in_production``, ``ignored`` (not approved, or told twice), ``busy`` (another
-        promotion is under way): there was nothing to do. ``failed``: we could not, `message` says why.
+        promotion is under way): there was nothing to do. ``failed``: we could not, `message` says
+        why.
     message
         The outcome in a sentence.
     kind
