@@ -56,7 +56,7 @@ def call(*arguments: str, **environment: str) -> Any:
     [
         (
             [
-                *("--dataset", "d", "--photos", "p", "--classes", 'b "2", a'),
+                *("--dataset", "d", "--photos", "p", "--classes", "b (2)'s, a"),
                 *("--image-shape", "3, 300,200", "--augmentation", "none", "--threshold", "0.5"),
             ],
             {},
@@ -64,7 +64,7 @@ def call(*arguments: str, **environment: str) -> Any:
         (
             [],
             {
-                **{"DATASET": "d", "PHOTOS": "p", "CLASSES": 'b "2", a', "THRESHOLD": "0.5"},
+                **{"DATASET": "d", "PHOTOS": "p", "CLASSES": "b (2)'s, a", "THRESHOLD": "0.5"},
                 **{"IMAGE_SHAPE": "3, 300,200", "AUGMENTATION": "none"},
             },
         ),
@@ -75,7 +75,7 @@ def test_choices(asked: Job, arguments: list[str], environment: dict[str, str]) 
     result = call("run", "--work", "w", *arguments, **environment)
 
     assert result.exit_code == 1
-    assert asked.collected[:4] == (Path("d"), Path("p"), ('b "2"', "a"), Path("w"))
+    assert asked.collected[:4] == (Path("d"), Path("p"), ("b (2)'s", "a"), Path("w"))
     assert asked.settings == Settings("3,300,200", "none", 0.5)
 
 
@@ -99,6 +99,7 @@ def test_nothing_chosen(asked: Job) -> None:
         ("THRESHOLD", "nan", "is not a number from 0 to 1"),
         ("CLASSES", "van", "a classifier needs two or more"),
         ("CLASSES", "a,,b", "hold an empty name"),
+        ("CLASSES", 'a "1",b', "without spaces around them, quotation marks or backslashes"),
         ("CLASSES", "a," + "b" * 1500, "1500 characters at most"),
     ],
 )
