@@ -292,7 +292,11 @@ def test_layers_and_functions_fit_the_settings(source: Any) -> None:
     [
         ("ImageShape", ["3,32,32", "3,300,200", "3,512,512"], ["1,32,32", "3,8,32", "3,513,32"]),
         ("EndpointName", ["scones", "a-b"], ["Scones", "-a", "a_b", ""]),
-        ("ClassNames", ["a,b", "new bike,driver's van"], ["a", "a,", "", "a, ,b", 'a "1",b']),
+        (
+            "ClassNames",
+            ["a,b", "new bike,driver's van"],
+            ["a", "a,", "", "a, ,b", "a, b", 'a "1",b'],
+        ),
         ("LoadingBays", ["", "a=1", "a=1,b c=2"], ["a", "a=", "a=1,", "a= ", "a =1"]),
         ("MaxPhotoBytes", ["1", "20971520"], ["0", "2e7", "1.5", "", "100000000"]),
         ("NotificationPhone", ["", "+12065550100"], ["0123", "+0123"]),
