@@ -120,14 +120,14 @@ def test_20_first_events_at_once_are_one_record_and_one_event(
 ) -> None:
     """None of them comes first by much: each finds no record when it starts."""
     events = application.client("events")
-    (rule,) = events.list_rules(NamePrefix="scones-")["Rules"]
-    events.disable_rule(Name=rule["Name"])
+    rule = application.resource("ClassifyStateMachinePhotoUploaded")
+    events.disable_rule(Name=rule)
     photo = application.upload("all at once.png", bicycle)
 
     send_again(application, photo, times=20)
     application.decided(photo)
     wait_until_idle(application)
-    events.enable_rule(Name=rule["Name"])
+    events.enable_rule(Name=rule)
 
     assert len(application.records("all at once.png")) == 1
     assert len(settled_events_of(published, photo)) == 1

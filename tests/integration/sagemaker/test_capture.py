@@ -12,7 +12,7 @@ from local.sagemaker import capture
 from local.sagemaker.objects import relative_name
 from tests.integration.sagemaker.embedded_cloud import BUCKET, Cloud, refusal, until
 
-REAL = Path(__file__).parents[5] / "shared" / "data" / "captures"
+REAL = Path(__file__).parents[4] / "shared" / "data" / "captures"
 
 
 def capturing(**changes: Any) -> dict[str, Any]:

@@ -531,7 +531,7 @@ def test_no_container_outlives_a_killed_cloud(tmp_path: Path) -> None:
         [sys.executable, "-c", host, str(tmp_path), sys.executable, "-c", program],
         stdout=subprocess.PIPE,
         text=True,
-        cwd=Path(__file__).parents[4],
+        cwd=Path(__file__).parents[3],
     )
     assert cloud.stdout is not None
     with cloud.stdout:
