@@ -26,7 +26,7 @@ setup: $(VENV)/ready ## Install everything into .venv
 
 # What is set on make's command line is in the environment too, where these commands read it.
 .PHONY: run
-run: $(VENV)/ready ## Deploy, train, host and decide photos, here (DATASET= PHOTOS= CLASSES= IMAGE_SHAPE= AUGMENTATION= THRESHOLD=)
+run: $(VENV)/ready ## Deploy, train, host and decide photos, here (DATASET= PHOTOS= CLASSES= IMAGE_SHAPE= AUGMENTATION= THRESHOLD= MINIMUM_ACCURACY=)
 	@$(BIN)/python -m local run
 
 .PHONY: up

@@ -25,7 +25,7 @@ def retrain(
         desk.screen.answer(
             {"outcome": "started", "execution": execution},
             f"Started: {execution}",
-            "Operators are told its outcome; `scones models` will show a new version.",
+            "Operators are told its outcome; `scones models` shows a version if one is registered.",
         )
         return
     with desk.screen.following(execution) as show:

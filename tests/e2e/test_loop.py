@@ -283,6 +283,7 @@ def test_a_failing_smoke_test_ends_the_promotion(
     assert outcome.outcome == "smoke_test_failed", outcome
     assert operator.configuration() == before
     assert operator.endpoints() == {application.stack.endpoint}
+    assert operator.version(third).status == "Rejected"
     assert "ms" in message_about(told.bodies(), f"version {third} was not promoted")
 
 
@@ -301,6 +302,7 @@ def test_a_rejection_leaves_production_as_it_is(
     assert outcome.outcome == "rejected"
     assert operator.configuration() == before
     assert operator.endpoints() == {application.stack.endpoint}
+    assert operator.version(third).status == "Rejected"
     message = message_about(told.bodies(), f"version {third} was rejected")
     assert "the confusion matrix looks odd" in message
 
