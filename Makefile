@@ -39,7 +39,8 @@ down: $(VENV)/ready ## Stop what `make up` left running
 
 .PHONY: test
 test: test-fast ## All tests
-	$(BIN)/pytest tests/integration tests/e2e
+	$(BIN)/pytest --numprocesses auto --dist loadfile tests/integration
+	$(BIN)/pytest tests/e2e
 
 .PHONY: test-fast
 test-fast: $(VENV)/ready ## The unit tests
