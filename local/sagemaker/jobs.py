@@ -89,10 +89,12 @@ class Jobs:
         if record is None:
             raise invalid(self.missing.format(name=name))
         run = self._running.get(name)
-        if run is None or not run.stop():
+        status = f"{self.kind}JobStatus"
+        # A run that was stopped once says so until its thread has gone, which is after its end.
+        if run is None or record[status] in _ENDS or not run.stop():
             raise invalid(
                 f"The request was rejected because the {self.kind.lower()} job is in status "
-                f"{record[f'{self.kind}JobStatus']}."
+                f"{record[status]}."
             )
         return {}
 

@@ -192,9 +192,19 @@ def test_stops_and_keeps_the_model(cloud: Cloud) -> None:
     job = ended(cloud)
     assert job["TrainingJobStatus"] == job["SecondaryStatus"] == "Stopped"
     assert "model.json" in cloud.archive("out/job/output/model.tar.gz")
-    assert (
-        refusal(lambda: cloud.sagemaker.stop_training_job(TrainingJobName="job"))["status"] == 400
-    )
+
+
+def test_a_job_that_was_stopped_is_not_stopped_again(cloud: Cloud) -> None:
+    start(cloud, HyperParameters={"sleeps": "30"})
+    running = cloud.service._training._running
+    run = running["job"]
+    cloud.sagemaker.stop_training_job(TrainingJobName="job")
+    ended(cloud)
+    until(lambda: not running)
+    running["job"] = run  # as while the thread of the job is still on its way out
+    refused = refusal(lambda: cloud.sagemaker.stop_training_job(TrainingJobName="job"))
+    assert refused["status"] == 400
+    assert "is in status Stopped" in refused["Message"]
 
 
 def test_a_stop_that_comes_too_late_is_refused_and_changes_nothing(cloud: Cloud) -> None:
