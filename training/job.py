@@ -40,6 +40,10 @@ def run(paths: Paths) -> int:
     signal.signal(signal.SIGTERM, _terminate)
     try:
         _train(paths)
+    except SystemExit:
+        # Not in the handler, which may have interrupted another print.
+        print("Terminated.", flush=True)
+        raise
     except BadInput as error:
         return _failed(paths, str(error)[:LONGEST_REASON])
     except Exception:
@@ -49,7 +53,6 @@ def run(paths: Paths) -> int:
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    print("Terminated.", flush=True)
     sys.exit(TERMINATED)
 
 

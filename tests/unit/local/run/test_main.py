@@ -174,7 +174,9 @@ def test_faults_of_ours_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 WAITING = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # however these tests were started
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from local import __main__ as commands
 from local.run import development
 
