@@ -12,10 +12,10 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
-from cli.connection import caller, connect, connect_embedded
-from cli.faults import Fault, Refused, explain
 from cli.screen import Screen
-from cli.stack import STACK, Stack
+from operations.connection import caller, connect, connect_embedded
+from operations.faults import Fault, Refused, explain
+from operations.stack import STACK, Stack
 
 if TYPE_CHECKING:
     import boto3

@@ -10,7 +10,7 @@ from rich.console import Console, RenderableType
 from rich.status import Status
 from rich.text import Text
 
-from cli.progress import Progress, Step
+from operations.progress import Progress, Step
 
 SPINNER_WIDTH = 2
 

@@ -12,7 +12,6 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from cli.faults import Fault, Refused
 from local.cloud import CloudError
 from local.run import development, job, parameters
 from local.run.application import Settings, augmentations
@@ -22,6 +21,7 @@ from local.run.invocation import InvocationError
 from local.run.model import ModelError
 from local.run.screen import Screen
 from local.state import StateError
+from operations.faults import Fault, Refused
 from scones.decisions import InvalidThreshold, parse_threshold
 from scones.labels import parse_class_names
 from scones.photos import ImageShape

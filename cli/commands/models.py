@@ -7,14 +7,14 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from cli import registry
 from cli.commands import words
 from cli.commands.promoting import CommentOption, follow
 from cli.desk import Desk
-from cli.faults import Refused
-from cli.promotion import approve as approve_version
-from cli.promotion import await_promotion
-from cli.registry import APPROVED, PENDING, REJECTED, Production, Version
+from operations import registry
+from operations.faults import Refused
+from operations.promotion import approve as approve_version
+from operations.promotion import await_promotion
+from operations.registry import APPROVED, PENDING, REJECTED, Production, Version
 
 STATUSES = {APPROVED: ("approved", "green"), REJECTED: ("rejected", "red")}
 WAITING = ("pending", "yellow")

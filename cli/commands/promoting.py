@@ -6,11 +6,11 @@ from typing import Annotated
 import typer
 from rich.console import RenderableType
 
-from cli import promotion
 from cli.commands import words
 from cli.desk import OTHERWISE, Desk
-from cli.promotion import Promotion, Question
-from cli.registry import LONGEST_COMMENT
+from operations import promotion
+from operations.promotion import Promotion, Question
+from operations.registry import LONGEST_COMMENT
 
 
 def _short_enough(comment: str) -> str:

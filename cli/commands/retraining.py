@@ -6,8 +6,8 @@ import typer
 
 from cli.commands import words
 from cli.desk import OTHERWISE, Desk
-from cli.executions import Outcome
-from cli.retraining import follow_retraining, start_retraining
+from operations.executions import Outcome
+from operations.retraining import follow_retraining, start_retraining
 
 
 def retrain(

@@ -6,8 +6,8 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from cli.executions import Outcome
-from cli.promotion import Question
+from operations.executions import Outcome
+from operations.promotion import Question
 
 GOOD = {"registered", "promoted", "already_in_production"}
 

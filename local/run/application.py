@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from cli.stack import Stack
 from local.run import deploy
 from local.run.datasets import upload_dataset
 from local.run.folders import Dataset
 from local.run.model import Progress, TrainedModel, promote, retrain
+from operations.stack import Stack
 
 if TYPE_CHECKING:
     from local.cloud import Cloud
@@ -128,7 +128,7 @@ def install(
 
     Raises
     ------
-    DeployError, ModelError, cli.faults.Fault
+    DeployError, ModelError, operations.faults.Fault
         If a step fails.
     training.errors.BadInput
         If the trainer would not take a setting.

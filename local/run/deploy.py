@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from cli.stack import STACK
+from operations.stack import STACK
 
 ROOT = Path(__file__).parents[2]
 

@@ -7,13 +7,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from cli.stack import Stack
 from local import cloud
 from local.run import deploy, invocation
 from local.run.application import Settings, install
 from local.run.folders import Dataset
 from local.run.job import naming_the_log
 from local.run.screen import Screen
+from operations.stack import Stack
 
 FOLDER = "up"
 """Folder for the state of the embedded cloud, in the folder for work."""

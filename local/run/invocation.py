@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 import docker  # type: ignore[import-untyped]
 from samcli.yamlhelper import yaml_dump, yaml_parse
 
-from cli.stack import STACK
 from local.cloud import Cloud
 from local.run.deploy import host_parameters
+from operations.stack import STACK
 
 
 class InvocationError(Exception):

@@ -6,11 +6,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from cli.executions import Outcome
-from cli.progress import Progress as Told
-from cli.promotion import Question, answer, approve, await_promotion, follow_promotion
-from cli.retraining import follow_retraining, start_retraining
-from cli.stack import Stack
+from operations.executions import Outcome
+from operations.progress import Progress as Told
+from operations.promotion import Question, answer, approve, await_promotion, follow_promotion
+from operations.retraining import follow_retraining, start_retraining
+from operations.stack import Stack
 
 if TYPE_CHECKING:
     import boto3
@@ -64,7 +64,7 @@ def retrain(session: "boto3.Session", stack: Stack, show: Callable[[str], None])
     ------
     ModelError
         If none is registered, since it is not good enough.
-    cli.faults.Fault
+    operations.faults.Fault
         If the retraining fails.
     """
     execution = start_retraining(session, stack, OPERATOR)
@@ -95,7 +95,7 @@ def promote(
     ------
     ModelError
         If it does not get to production, such as for a failed smoke test.
-    cli.faults.Fault
+    operations.faults.Fault
         If the promotion fails.
     """
     approval = approve(session, stack, version, OPERATOR)

@@ -10,8 +10,8 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-from cli.stack import Stack
 from local.run.folders import LabelledPhoto, Photos
+from operations.stack import Stack
 from scones.events import PhotoDecided
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from cli.stack import Stack
 from local.cloud import Cloud
+from operations.stack import Stack
 from scones.events import PhotoDecided
 
 PATIENCE_SECONDS = 60

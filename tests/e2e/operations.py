@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from cli import promotion, registry
-from cli.executions import Outcome, start
-from cli.promotion import Question
-from cli.retraining import follow_retraining, start_retraining
+from operations import promotion, registry
+from operations.executions import Outcome, start
+from operations.promotion import Question
+from operations.retraining import follow_retraining, start_retraining
 from tests.e2e.harness import Application, eventually
 
 

@@ -14,9 +14,9 @@ import botocore.session
 import pytest
 from botocore.validate import ParamValidator
 
-from cli.executions import ExecutionFailed
-from cli.retraining import start_retraining
 from local import samples
+from operations.executions import ExecutionFailed
+from operations.retraining import start_retraining
 from tests.e2e.harness import Application, Inbox, eventually
 from tests.e2e.operations import Operator, message_about
 

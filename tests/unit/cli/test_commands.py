@@ -10,10 +10,11 @@ from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
 from cli import __main__ as scones
-from cli import desk, executions
-from cli.stack import _OUTPUTS
-from tests.unit.cli.conftest import STACK
-from tests.unit.cli.step_functions import PROMOTE, RETRAIN, StepFunctions, asked, entered
+from cli import desk
+from operations import executions
+from operations.stack import _OUTPUTS
+from tests.unit.operations.deployed import STACK
+from tests.unit.operations.step_functions import PROMOTE, RETRAIN, StepFunctions, asked, entered
 
 OPTIONS = ("SCONES_STACK", "SCONES_LOCAL")
 

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console
 
-from cli.progress import Epoch, LogLine, Step
 from cli.screen import Screen, _duration
+from operations.progress import Epoch, LogLine, Step
 
 START = datetime(2026, 11, 20, 14, 0, tzinfo=UTC)
 

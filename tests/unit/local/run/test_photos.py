@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from cli.stack import Stack
 from local.run import photos
 from local.run.folders import LabelledPhoto, Photos
 from local.run.photos import Result, as_row, decide_photos
+from operations.stack import Stack
 from tests.unit.local.run.examples import event
 
 STACK = Stack(

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from botocore.exceptions import ClientError
 
-from cli.faults import Refused
-from cli.stack import Stack
+from operations.faults import Refused
+from operations.stack import Stack
 
 if TYPE_CHECKING:
     import boto3

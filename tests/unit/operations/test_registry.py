@@ -2,9 +2,9 @@ from typing import Any
 
 import pytest
 
-from cli import registry
-from cli.faults import Refused
-from tests.unit.cli.conftest import STACK
+from operations import registry
+from operations.faults import Refused
+from tests.unit.operations.deployed import STACK
 
 
 def test_versions_newest_first_with_their_figures(session: Any) -> None:

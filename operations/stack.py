@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Self
 
 from botocore.exceptions import ClientError
 
-from cli.faults import Fault
+from operations.faults import Fault
 
 if TYPE_CHECKING:
     import boto3

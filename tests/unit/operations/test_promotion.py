@@ -4,12 +4,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from cli import promotion
-from cli.executions import Outcome
-from cli.faults import Fault, Refused
-from cli.promotion import Question
-from tests.unit.cli.conftest import STACK
-from tests.unit.cli.step_functions import PROMOTE, StepFunctions, asked, entered
+from operations import promotion
+from operations.executions import Outcome
+from operations.faults import Fault, Refused
+from operations.promotion import Question
+from tests.unit.operations.deployed import STACK
+from tests.unit.operations.step_functions import PROMOTE, StepFunctions, asked, entered
 
 PROMOTED = {"status": "SUCCEEDED", "output": json.dumps({"outcome": "promoted", "message": "m"})}
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from cli.faults import Fault
-from cli.progress import Step
+from operations.faults import Fault
+from operations.progress import Step
 
 if TYPE_CHECKING:
     import boto3

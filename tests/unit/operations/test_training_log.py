@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from cli.progress import Epoch, LogLine
-from cli.training_log import TrainingLog, parse
+from operations.progress import Epoch, LogLine
+from operations.training_log import TrainingLog, parse
 
 
 @pytest.mark.parametrize(

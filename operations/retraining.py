@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from cli.executions import Outcome, scheduled, start, steps, wait_a_little, watch
-from cli.progress import Progress
-from cli.stack import Stack
-from cli.steps import RETRAIN
-from cli.training_log import DEFAULT_EPOCHS, TrainingLog, parse
+from operations.executions import Outcome, scheduled, start, steps, wait_a_little, watch
+from operations.progress import Progress
+from operations.stack import Stack
+from operations.steps import RETRAIN
+from operations.training_log import DEFAULT_EPOCHS, TrainingLog, parse
 
 if TYPE_CHECKING:
     import boto3
@@ -57,7 +57,7 @@ def follow_retraining(
 
     Raises
     ------
-    cli.executions.ExecutionFailed
+    operations.executions.ExecutionFailed
         If it fails, with the reason.
     """
     training: _Training | None = None

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli.faults import Fault
+from operations.faults import Fault
 
 if TYPE_CHECKING:
     import boto3

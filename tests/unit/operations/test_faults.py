@@ -2,7 +2,7 @@ import pytest
 from botocore import exceptions
 from botocore.exceptions import ClientError
 
-from cli.faults import explain
+from operations.faults import explain
 
 
 def refused(code: str, message: str, operation: str = "ListExecutions") -> ClientError:

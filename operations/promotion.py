@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from cli import registry
-from cli.executions import (
+from operations import registry
+from operations.executions import (
     Event,
     Outcome,
     new_events,
@@ -19,11 +19,11 @@ from cli.executions import (
     wait_a_little,
     watch,
 )
-from cli.faults import Fault, Refused
-from cli.progress import Progress, Step
-from cli.registry import Version
-from cli.stack import Stack
-from cli.steps import PROMOTE
+from operations.faults import Fault, Refused
+from operations.progress import Progress, Step
+from operations.registry import Version
+from operations.stack import Stack
+from operations.steps import PROMOTE
 
 if TYPE_CHECKING:
     import boto3
@@ -239,7 +239,7 @@ def follow_promotion(
 
     Raises
     ------
-    cli.executions.ExecutionFailed
+    operations.executions.ExecutionFailed
         If it fails, with the reason.
     """
     for tick in watch(session, execution, after, pause):

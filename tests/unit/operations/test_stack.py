@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from samcli.yamlhelper import yaml_parse
 
-from cli.stack import _OUTPUTS, Stack, StackError
+from operations.stack import _OUTPUTS, Stack, StackError
 
 TEMPLATE = Path(__file__).parents[3] / "template.yaml"
 

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from cli.executions import ExecutionFailed, new_events
-from cli.progress import Epoch, LogLine, Step
-from cli.retraining import follow_retraining, start_retraining
-from cli.training_log import TrainingLog
-from tests.unit.cli.conftest import STACK
-from tests.unit.cli.step_functions import RETRAIN, StepFunctions, entered, scheduled
+from operations.executions import ExecutionFailed, new_events
+from operations.progress import Epoch, LogLine, Step
+from operations.retraining import follow_retraining, start_retraining
+from operations.training_log import TrainingLog
+from tests.unit.operations.deployed import STACK
+from tests.unit.operations.step_functions import RETRAIN, StepFunctions, entered, scheduled
 
 REGISTERED = {
     "outcome": "registered",

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cli.steps import PROMOTE, RETRAIN
+from operations.steps import PROMOTE, RETRAIN
 
 MACHINES = Path(__file__).parents[3] / "statemachine"
 TITLES = {"retrain": RETRAIN, "promote": PROMOTE}

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from cli.progress import Epoch, LogLine
+from operations.progress import Epoch, LogLine
 
 if TYPE_CHECKING:
     import boto3

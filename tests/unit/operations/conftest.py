@@ -1,0 +1,5 @@
+"""A deployed stack for each test."""
+
+from tests.unit.operations.deployed import clients, machines, session
+
+__all__ = ["clients", "machines", "session"]

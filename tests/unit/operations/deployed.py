@@ -1,0 +1,92 @@
+"""A registry and buckets of moto's, and Step Functions of our own."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+from moto.moto_api._internal import moto_api_backend
+
+from operations.stack import Stack
+from tests.unit.operations.step_functions import PROMOTE, RETRAIN, StepFunctions
+
+STACK = Stack(
+    photos_bucket="photos",
+    data_bucket="data",
+    results_table="table",
+    event_bus="bus",
+    review_topic="arn:aws:sns:us-east-1:123456789012:review",
+    endpoint="scones",
+    sagemaker_role="arn:aws:iam::123456789012:role/sagemaker",
+    classify_log_group="group",
+    retrain_machine=RETRAIN,
+    promote_machine=PROMOTE,
+    model_package_group="scones",
+    operators_topic="arn:aws:sns:us-east-1:123456789012:operators",
+)
+
+
+class Session:
+    """A session whose Step Functions are ours, and all else moto's."""
+
+    region_name = "us-east-1"
+
+    def __init__(self, clients: dict[str, Any]) -> None:
+        self.machines = StepFunctions()
+        self._clients = clients
+
+    def client(self, service: str) -> Any:
+        if service == "stepfunctions":
+            return self.machines
+        if service not in self._clients:
+            self._clients[service] = boto3.client(service, region_name=self.region_name)  # type: ignore[call-overload]
+        return self._clients[service]
+
+    def register(self, status: str = "PendingManualApproval", **metadata: str) -> str:
+        """Register a version; gives its ARN."""
+        container = {"Image": "image", "ModelDataUrl": "s3://data/model.tar.gz"}
+        created = self.client("sagemaker").create_model_package(
+            ModelPackageGroupName=STACK.model_package_group,
+            ModelApprovalStatus=status,
+            CustomerMetadataProperties=metadata,
+            InferenceSpecification={"Containers": [container]},
+        )
+        return str(created["ModelPackageArn"])
+
+    def put_into_production(self, **container: str) -> None:
+        """Host what a container names behind the production endpoint."""
+        client = self.client("sagemaker")
+        client.create_model(
+            ModelName="m", ExecutionRoleArn=STACK.sagemaker_role, PrimaryContainer=container
+        )
+        variant = {"VariantName": "AllTraffic", "ModelName": "m", "InitialInstanceCount": 1}
+        client.create_endpoint_config(
+            EndpointConfigName="c",
+            ProductionVariants=[{**variant, "InstanceType": "ml.m5.large"}],
+        )
+        client.create_endpoint(EndpointName=STACK.endpoint, EndpointConfigName="c")
+
+    def status(self, arn: str) -> str:
+        package = self.client("sagemaker").describe_model_package(ModelPackageName=arn)
+        return str(package["ModelApprovalStatus"])
+
+
+@pytest.fixture(scope="module")
+def clients() -> Iterator[dict[str, Any]]:
+    """Clients are slow to make: those of a file's tests are shared, and what they made is not."""
+    with mock_aws():
+        yield {}
+
+
+@pytest.fixture
+def session(clients: dict[str, Any]) -> Session:
+    moto_api_backend.reset()
+    session = Session(clients)
+    session.client("sagemaker").create_model_package_group(ModelPackageGroupName="scones")
+    return session
+
+
+@pytest.fixture
+def machines(session: Session) -> StepFunctions:
+    return session.machines
