@@ -1,11 +1,13 @@
 """What a deployed stack is made of."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from botocore.exceptions import ClientError
 
 from operations.faults import Fault
+from scones.labels import parse_class_names, parse_loading_bays
 
 if TYPE_CHECKING:
     import boto3
@@ -25,6 +27,9 @@ _OUTPUTS = {
     "promote_machine": "PromoteStateMachine",
     "model_package_group": "ModelPackageGroup",
     "operators_topic": "OperatorsTopic",
+    "classify_machine": "ClassifyStateMachine",
+    "undelivered_events": "UndeliveredEvents",
+    "threshold_parameter": "ThresholdParameter",
 }
 
 
@@ -34,9 +39,9 @@ class StackError(Fault):
 
 @dataclass(frozen=True)
 class Stack:
-    """What the deployed stack is made of: the template's outputs.
+    """What the deployed stack is made of: the template's outputs and parameters.
 
-    Machines, topics and roles are ARNs, all else is names.
+    Machines, topics and roles are ARNs, queues URLs, all else is names.
     """
 
     photos_bucket: str
@@ -51,6 +56,20 @@ class Stack:
     promote_machine: str
     model_package_group: str
     operators_topic: str
+    classify_machine: str
+    undelivered_events: str
+    threshold_parameter: str
+    parameters: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes, in the order of their class indices."""
+        return parse_class_names(self.parameters["ClassNames"])
+
+    @property
+    def loading_bays(self) -> Mapping[str, str]:
+        """The loading bay of each class that has one."""
+        return parse_loading_bays(self.parameters["LoadingBays"])
 
     @classmethod
     def read(cls, session: "boto3.Session", name: str = STACK) -> Self:
@@ -77,4 +96,8 @@ class Stack:
                 f"stack {name} ({found['StackStatus']}) has no output {', '.join(lacking)}: "
                 "deploy the current template with `sam build && sam deploy`"
             )
-        return cls(**{field: outputs[output] for field, output in _OUTPUTS.items()})
+        given = {
+            item["ParameterKey"]: item["ParameterValue"] for item in found.get("Parameters", [])
+        }
+        values = {field: outputs[output] for field, output in _OUTPUTS.items()}
+        return cls(**values, parameters=given)

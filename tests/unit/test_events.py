@@ -28,7 +28,7 @@ def test_published_schemas_are_those_of_the_models(name: str) -> None:
     assert published == SCHEMAS[name].model_json_schema()
 
 
-@pytest.mark.parametrize("name", ["retraining-ended.v1", "promotion-ended.v1"])
+@pytest.mark.parametrize("name", [name for name in SCHEMAS if name != "photo-decided.v1"])
 def test_examples_of_the_other_events_are_valid(name: str) -> None:
     text = (ROOT / "docs" / "events.md").read_text("utf-8")
     example = text.split(f"<!-- {name} -->\n```json\n", 1)[1].split("```", 1)[0]

@@ -24,6 +24,14 @@ STACK = Stack(
     promote_machine=PROMOTE,
     model_package_group="scones",
     operators_topic="arn:aws:sns:us-east-1:123456789012:operators",
+    classify_machine="arn:aws:states:us-east-1:123456789012:stateMachine:classify",
+    undelivered_events="https://sqs.us-east-1.amazonaws.com/123456789012/undelivered",
+    threshold_parameter="/scones/scones/threshold",
+    parameters={
+        "ClassNames": "bicycle,motorcycle",
+        "LoadingBays": "bicycle=A,motorcycle=B",
+        "ImageShape": "3,32,32",
+    },
 )
 
 

@@ -13,6 +13,10 @@ TEMPLATE = Path(__file__).parents[3] / "template.yaml"
 
 def deploy(session: Any, outputs: dict[str, str]) -> None:
     template = {
+        "Parameters": {
+            "ClassNames": {"Type": "String", "Default": "van,bicycle"},
+            "LoadingBays": {"Type": "String", "Default": "bicycle=A"},
+        },
         "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
         "Outputs": {name: {"Value": value} for name, value in outputs.items()},
     }
@@ -26,12 +30,15 @@ def test_outputs_are_read(session: Any) -> None:
     stack = Stack.read(session, "mine")
     assert stack.promote_machine == "the PromoteStateMachine"
     assert stack.endpoint == "the EndpointName"
+    assert stack.class_names == ("van", "bicycle")
+    assert stack.loading_bays == {"bicycle": "A"}
 
 
 def test_the_template_has_every_output() -> None:
     template = yaml_parse(TEMPLATE.read_text())
     assert set(_OUTPUTS.values()) <= template["Outputs"].keys()
-    assert [field.name for field in fields(Stack)] == list(_OUTPUTS)
+    assert [field.name for field in fields(Stack)] == [*_OUTPUTS, "parameters"]
+    assert {"ClassNames", "LoadingBays", "ImageShape"} <= template["Parameters"].keys()
 
 
 def test_a_stack_that_is_not_there(session: Any) -> None:

@@ -189,8 +189,42 @@ class PromotionEnded(_Detail):
     execution: str
 
 
+class PhotoReviewed(_Detail):
+    """Detail of a "Photo Reviewed" event, version 1.
+
+    Attributes
+    ----------
+    version
+        Version of this schema.
+    outcome
+        ``labelled``: a person said what the photo shows. ``not_a_vehicle``: none of the classes.
+        ``withdrawn``: what was said last does not hold any more; the photo waits again.
+    photo
+        The version of the S3 object, as in its "Photo Decided" event.
+    label
+        The class that a person sees; null but for ``labelled``.
+    loading_bay
+        Where the vehicle goes; null where its class has none, and without a class.
+    guess, confidence
+        The class that the model thought most likely, and its probability.
+    by, at
+        Who said it, and when (UTC).
+    """
+
+    version: Literal["1"]
+    outcome: Literal["labelled", "not_a_vehicle", "withdrawn"]
+    photo: PhotoReference
+    label: str | None
+    loading_bay: str | None
+    guess: str
+    confidence: Probability
+    by: str
+    at: datetime
+
+
 SCHEMAS: Mapping[str, type[_Detail]] = {
     "photo-decided.v1": PhotoDecided,
+    "photo-reviewed.v1": PhotoReviewed,
     "retraining-ended.v1": RetrainingEnded,
     "promotion-ended.v1": PromotionEnded,
 }

@@ -26,6 +26,9 @@ STACK = Stack(
     promote_machine="promote",
     model_package_group="group",
     operators_topic="operators",
+    classify_machine="classify",
+    undelivered_events="queue",
+    threshold_parameter="/threshold",
 )
 
 DECIDED = {"event": {"S": event("classified", "a").model_dump_json()}}

@@ -1,0 +1,213 @@
+"""The records of the results table: what was decided of each photo, and what a person said of it."""
+
+import heapq
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from scones.events import PhotoDecided, Status
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+STATUSES: tuple[Status, ...] = ("classified", "needs_review", "rejected", "failed")
+
+BY_STATUS = "by-status"
+"""Index of all records: status, decided_at."""
+
+BY_QUEUE = "by-queue"
+"""Index of those that wait for a person: queue, decided_at. Others have no attribute `queue`."""
+
+REVIEW_QUEUE = "review"
+"""What `queue` holds until a person has said what a photo shows."""
+
+
+class Review(BaseModel):
+    """What a person said of a photo that the model was not sure of.
+
+    Attributes
+    ----------
+    id
+        Tells this review from any other of the same photo.
+    outcome
+        ``labelled``: the photo shows `label`. ``not_a_vehicle``: it shows none of the classes.
+    label
+        The class; null where there is none.
+    by, at
+        Who, and when (UTC).
+    dataset_key
+        Where the photo is in the data bucket, to be trained on; null where it is not there.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    outcome: Literal["labelled", "not_a_vehicle"]
+    label: str | None
+    by: str
+    at: datetime
+    dataset_key: str | None = None
+
+
+@dataclass(frozen=True)
+class Record:
+    """One version of one photo.
+
+    Attributes
+    ----------
+    decided
+        What was decided of it.
+    announced
+        Whether the event was published and whoever must know was told.
+    review
+        What a person said of it, if anybody did.
+    """
+
+    decided: PhotoDecided
+    announced: bool
+    review: Review | None = None
+
+    @property
+    def photo(self) -> str:
+        """S3 URI of the photo, the table's partition key."""
+        return f"s3://{self.decided.photo.bucket}/{self.decided.photo.key}"
+
+    @property
+    def version(self) -> str:
+        """Version of the object, or its entity tag without versioning; the table's sort key."""
+        return self.decided.photo.version_id or self.decided.photo.etag
+
+    @property
+    def key(self) -> dict[str, dict[str, str]]:
+        """The item's key, as DynamoDB takes it."""
+        return {"photo": {"S": self.photo}, "version": {"S": self.version}}
+
+
+def read_record(client: "DynamoDBClient", table: str, photo: str, version: str) -> Record | None:
+    """Read what was decided of one version of a photo; None where nothing was yet.
+
+    Parameters
+    ----------
+    client
+        A DynamoDB client.
+    table
+        The results table.
+    photo
+        S3 URI of the photo.
+    version
+        Its version, or its entity tag in a bucket without versioning.
+    """
+    key = {"photo": {"S": photo}, "version": {"S": version}}
+    item = client.get_item(TableName=table, Key=key, ConsistentRead=True).get("Item")
+    return as_record(item) if item else None
+
+
+def read_versions(client: "DynamoDBClient", table: str, photo: str) -> list[Record]:
+    """Read what was decided of all versions of a photo, the latest decision first.
+
+    Parameters are those of `read_record`.
+    """
+    found = _query(
+        client,
+        TableName=table,
+        KeyConditionExpression="photo = :photo",
+        ExpressionAttributeValues={":photo": {"S": photo}},
+        ConsistentRead=True,
+    )
+    return sorted(found, key=_decided_at, reverse=True)
+
+
+def read_decided(
+    client: "DynamoDBClient",
+    table: str,
+    statuses: Iterable[Status] = STATUSES,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Iterator[Record]:
+    """Read records, the latest decision first, a page at a time.
+
+    Parameters
+    ----------
+    client
+        A DynamoDB client.
+    table
+        The results table.
+    statuses
+        Which.
+    since, until
+        Decided at or after, and before; None leaves that side open. Aware datetimes.
+    """
+    each = (_read_status(client, table, status, since, until) for status in statuses)
+    return heapq.merge(*each, key=_decided_at, reverse=True)
+
+
+def read_queue(client: "DynamoDBClient", table: str) -> Iterator[Record]:
+    """Read the records that wait for a person, the longest waiting first, a page at a time.
+
+    Parameters
+    ----------
+    client
+        A DynamoDB client.
+    table
+        The results table.
+    """
+    return _query(
+        client,
+        TableName=table,
+        IndexName=BY_QUEUE,
+        KeyConditionExpression="queue = :queue",
+        ExpressionAttributeValues={":queue": {"S": REVIEW_QUEUE}},
+    )
+
+
+def as_record(item: dict[str, Any]) -> Record:
+    """Read a record from an item of the table, as DynamoDB's client gives it."""
+    review = item.get("review")
+    return Record(
+        decided=PhotoDecided.model_validate_json(item["event"]["S"]),
+        announced="announced_at" in item,
+        review=Review.model_validate_json(review["S"]) if review else None,
+    )
+
+
+def _read_status(
+    client: "DynamoDBClient",
+    table: str,
+    status: str,
+    since: datetime | None,
+    until: datetime | None,
+) -> Iterator[Record]:
+    # Both ends of BETWEEN belong to it, and moments are written with milliseconds.
+    first = _written(since) if since else "0"
+    last = _written(until) if until else "9"
+    found = _query(
+        client,
+        TableName=table,
+        IndexName=BY_STATUS,
+        KeyConditionExpression="#status = :status AND decided_at BETWEEN :first AND :last",
+        ExpressionAttributeNames={"#status": "status"},
+        ExpressionAttributeValues={
+            ":status": {"S": status},
+            ":first": {"S": first},
+            ":last": {"S": last},
+        },
+        ScanIndexForward=False,
+    )
+    return (record for record in found if until is None or _decided_at(record) < until)
+
+
+def _query(client: "DynamoDBClient", **query: Any) -> Iterator[Record]:
+    for page in client.get_paginator("query").paginate(**query):
+        yield from map(as_record, page["Items"])
+
+
+def _decided_at(record: Record) -> datetime:
+    return record.decided.timings.decided_at
+
+
+def _written(moment: datetime) -> str:
+    """Write a moment as the state machine does, ``2026-11-02T09:14:32.611Z``."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,88 @@
+"""A results table as the template has it, and records as the machine writes them."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from samcli.yamlhelper import yaml_parse
+
+from scones.events import PhotoDecided
+
+ROOT = Path(__file__).parents[2]
+START = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
+SURE, UNSURE = 0.99, 0.61
+
+
+def create_table(client: Any, name: str) -> None:
+    """Create the table of the template's properties."""
+    properties = yaml_parse((ROOT / "template.yaml").read_text())["Resources"]["ResultsTable"]
+    wanted = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
+    client.create_table(TableName=name, **{key: properties["Properties"][key] for key in wanted})
+
+
+def decided(
+    name: str = "a.png",
+    status: str = "classified",
+    minutes: float = 0,
+    **changes: Any,
+) -> PhotoDecided:
+    """Return the event of a photo decided so many minutes after `START`."""
+    at = START + timedelta(minutes=minutes)
+    answered = status in ("classified", "needs_review")
+    confidence = SURE if status == "classified" else UNSURE
+    detail = {
+        "version": "1",
+        "status": status,
+        "photo": {
+            "bucket": "photos",
+            "key": f"incoming/{name}",
+            "version_id": f"version-of-{name}",
+            "etag": f"etag-of-{name}",
+            "size": 1234,
+        },
+        "label": "bicycle" if answered else None,
+        "confidence": confidence if answered else None,
+        "probabilities": {"bicycle": confidence, "motorcycle": 1 - confidence}
+        if answered
+        else None,
+        "threshold": 0.93 if answered else None,
+        "loading_bay": "A" if status == "classified" else None,
+        "reason": None if answered else {"code": "corrupt", "message": f"{name} is damaged"},
+        "model": {"endpoint": "scones", "variant": "AllTraffic"} if answered else None,
+        "timings": {
+            "uploaded_at": _written(at - timedelta(seconds=2)),
+            "started_at": _written(at - timedelta(seconds=1)),
+            "decided_at": _written(at),
+            "serialize_ms": 400,
+            "classify_ms": 150 if answered else None,
+            "threshold_ms": 50 if answered else None,
+            "total_ms": 1000,
+        },
+        "execution": "arn:aws:states:us-east-1:123456789012:express:classify:e:1",
+    }
+    return PhotoDecided.model_validate(detail | changes)
+
+
+def put_record(client: Any, table: str, event: PhotoDecided, **more: str) -> None:
+    """Write a record as the machine `classify` does; `more` are attributes of text."""
+    photo = event.photo
+    item = {
+        "photo": f"s3://{photo.bucket}/{photo.key}",
+        "version": photo.version_id or photo.etag,
+        "status": event.status,
+        "decided_at": _written(event.timings.decided_at),
+        "event": event.model_dump_json(),
+        "run": "run",
+        "announced_at": _written(event.timings.decided_at),
+        **({"queue": "review"} if event.status == "needs_review" else {}),
+        **({"label": event.label} if event.label else {}),
+        **more,
+    }
+    written: dict[str, Any] = {name: {"S": text} for name, text in item.items()}
+    if event.confidence is not None:
+        written["confidence"] = {"N": str(event.confidence)}
+    client.put_item(TableName=table, Item=written)
+
+
+def _written(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

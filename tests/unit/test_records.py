@@ -1,0 +1,78 @@
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from scones.records import Review, read_decided, read_queue, read_record, read_versions
+from tests.unit.results_table import START, create_table, decided, put_record
+
+TABLE = "results"
+
+
+@pytest.fixture(scope="module")
+def table() -> Iterator[Any]:
+    """A table with a photo of each status, a minute apart."""
+    with mock_aws():
+        client = boto3.client("dynamodb", region_name="us-east-1")
+        create_table(client, TABLE)
+        put_record(client, TABLE, decided("a.png", "classified", 0))
+        put_record(client, TABLE, decided("b.png", "needs_review", 1))
+        put_record(client, TABLE, decided("c.png", "rejected", 2))
+        put_record(client, TABLE, decided("d.png", "classified", 3))
+        put_record(client, TABLE, decided("e.png", "needs_review", 4))
+        review = Review(id="1", outcome="labelled", label="motorcycle", by="me", at=START)
+        reviewed = decided("f.png", "needs_review", 5)
+        put_record(client, TABLE, reviewed, review=review.model_dump_json())
+        key = {"photo": {"S": "s3://photos/incoming/f.png"}, "version": {"S": "version-of-f.png"}}
+        client.update_item(TableName=TABLE, Key=key, UpdateExpression="REMOVE queue")
+        yield client
+
+
+def names(records: Any) -> str:
+    return "".join(record.photo[-5] for record in records)
+
+
+def test_all_records_come_newest_first(table: Any) -> None:
+    assert names(read_decided(table, TABLE)) == "fedcba"
+
+
+def test_records_of_some_statuses(table: Any) -> None:
+    assert names(read_decided(table, TABLE, ["classified", "rejected"])) == "dca"
+
+
+def test_a_range_holds_its_start_and_not_its_end(table: Any) -> None:
+    minute = timedelta(minutes=1)
+    assert names(read_decided(table, TABLE, since=START + minute, until=START + 3 * minute)) == "cb"
+
+
+def test_the_queue_holds_what_nobody_reviewed_longest_waiting_first(table: Any) -> None:
+    assert names(read_queue(table, TABLE)) == "be"
+
+
+def test_a_record_with_its_review(table: Any) -> None:
+    record = read_record(table, TABLE, "s3://photos/incoming/f.png", "version-of-f.png")
+    assert record is not None
+    assert record.review is not None
+    assert record.review.label == "motorcycle"
+    assert record.announced
+    assert record.decided.label == "bicycle"
+    assert record.key == {
+        "photo": {"S": "s3://photos/incoming/f.png"},
+        "version": {"S": "version-of-f.png"},
+    }
+
+
+def test_a_version_that_was_not_decided_has_no_record(table: Any) -> None:
+    assert read_record(table, TABLE, "s3://photos/incoming/f.png", "another") is None
+
+
+def test_versions_of_a_photo_newest_first(table: Any) -> None:
+    for minutes in (10, 12, 11):
+        event = decided("g.png", "classified", minutes)
+        photo = event.photo.model_copy(update={"version_id": str(minutes)})
+        put_record(table, TABLE, event.model_copy(update={"photo": photo}))
+    found = read_versions(table, TABLE, "s3://photos/incoming/g.png")
+    assert [record.version for record in found] == ["12", "11", "10"]
