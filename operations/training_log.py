@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from operations.progress import Epoch, LogLine
 
@@ -63,7 +63,7 @@ class TrainingLog:
         stream = self._stream()
         if not stream:
             return
-        more: dict[str, str] = {"nextToken": self._token} if self._token else {}
+        more: dict[str, Any] = {"nextToken": self._token} if self._token else {}
         page = self._logs.get_log_events(
             logGroupName=self.GROUP, logStreamName=stream, startFromHead=True, **more
         )

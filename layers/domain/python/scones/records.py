@@ -1,4 +1,4 @@
-"""The records of the results table: what was decided of each photo, and what a person said of it."""
+"""The records of the results table: what was decided of each photo, what a person said of it."""
 
 import heapq
 from collections.abc import Iterable, Iterator
