@@ -140,7 +140,8 @@ async def _answer(
     embedded = embedding.embed(folder.path, description["endpoint"], *keys)
     config = Config()
     config.bind = [f"fd://{listener.fileno()}"]
-    config.keep_alive_timeout = 75
+    # A connection that is closed for being idle breaks the request that is on its way meanwhile.
+    config.keep_alive_timeout = 24 * 3600
     config.graceful_timeout = 1
     config.accesslog = None
     finished = asyncio.Event()

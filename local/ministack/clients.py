@@ -17,15 +17,18 @@ class Clients:
     ----------
     endpoint
         URL of the embedded cloud.
+    attempts
+        How often a request is tried.
     """
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, endpoint: str, attempts: int) -> None:
         self._endpoint = endpoint
+        self._retries = {"mode": "standard", "total_max_attempts": attempts}
         self._made: dict[tuple[str, Credentials], Any] = {}
         self._making = threading.Lock()
 
     def client(self, service: str, credentials: Credentials) -> Any:
-        """Give a client that tries each request once.
+        """Give a client.
 
         Parameters
         ----------
@@ -53,6 +56,5 @@ class Clients:
             credentials.secret_key,
             credentials.session_token,
         )
-        # Whoever acts here has retries of its own.
-        once = Config(retries={"total_max_attempts": 1}, max_pool_connections=64)
-        return made.client(service, config=once)  # type: ignore[call-overload]
+        config = Config(retries=self._retries, max_pool_connections=64)  # type: ignore[arg-type]
+        return made.client(service, config=config)  # type: ignore[call-overload]

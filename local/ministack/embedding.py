@@ -81,9 +81,9 @@ def embed(state: Path, endpoint: str, access_key: str, secret_key: str) -> Embed
     audit.install(StateFolder(state).audit)
     delivery.install()
     alarms.install()
-    clients = Clients(endpoint)
     integrations.install()
-    sdk_tasks.install(clients)
+    # A machine's own Retry says how often a task is tried.
+    sdk_tasks.install(Clients(endpoint, attempts=1))
     task_permissions.install()
     tasks.install()
     branches.install()
@@ -92,7 +92,7 @@ def embed(state: Path, endpoint: str, access_key: str, secret_key: str) -> Embed
     # Outermost, so that all the others know the execution.
     executions.install()
     root = permissions.Credentials(access_key, secret_key, None)
-    hosted = sagemaker.install(state / "sagemaker", clients, root)
+    hosted = sagemaker.install(state / "sagemaker", Clients(endpoint, attempts=5), root)
     sagemaker_jobs.install(hosted)
     sagemaker_types.install(hosted)
     return Embedded(ministack.app, hosted.shutdown, functions.stop)
