@@ -26,7 +26,7 @@ setup: $(VENV)/ready ## Install everything into .venv
 
 # What is set on make's command line is in the environment too, where these commands read it.
 .PHONY: run
-run: $(VENV)/ready ## Deploy, train, host and decide photos, here (DATASET= PHOTOS= CLASSES= IMAGE_SHAPE= AUGMENTATION= THRESHOLD= MINIMUM_ACCURACY=)
+run: $(VENV)/ready ## Deploy, train, host and decide photos, here (DATASET= PHOTOS= PROFILE= CLASSES= IMAGE_SHAPE= AUGMENTATION= THRESHOLD= MINIMUM_ACCURACY=)
 	@$(BIN)/python -m local run
 
 .PHONY: up
@@ -40,6 +40,7 @@ down: $(VENV)/ready ## Stop what `make up` left running
 .PHONY: test
 test: test-fast ## All tests
 	$(BIN)/pytest --numprocesses auto --dist loadfile tests/integration
+	$(BIN)/pytest tests/browser
 	$(BIN)/pytest tests/e2e
 
 .PHONY: test-fast

@@ -69,6 +69,10 @@ class Desk:
     @cached_property
     def session(self) -> "boto3.Session":
         """The way to AWS, or to the embedded cloud."""
+        return self.connect()
+
+    def connect(self) -> "boto3.Session":
+        """Go there anew, for those who stay so long that credentials are renewed meanwhile."""
         if self._options.local:
             return connect_embedded()
         return connect(self._options.profile, self._options.region)

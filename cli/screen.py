@@ -6,10 +6,13 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from rich import progress
 from rich.console import Console, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn
 from rich.status import Status
 from rich.text import Text
 
+from operations.data.amounts import Amount
 from operations.progress import Progress, Step
 
 SPINNER_WIDTH = 2
@@ -30,6 +33,7 @@ class Screen:
         self._out = out
         self._err = err
         self._as_json = as_json
+        self._counting = False
 
     def answer(self, record: Mapping[str, Any], *shown: RenderableType) -> None:
         """Give the answer of a command.
@@ -47,11 +51,72 @@ class Screen:
             return
         for item in shown:
             # The terminal breaks plain lines, so that what is copied from them stays whole.
-            self._out.print(item, markup=False, highlight=False, soft_wrap=isinstance(item, str))
+            whole = isinstance(item, str) or (isinstance(item, Text) and item.no_wrap is True)
+            self._out.print(item, markup=False, highlight=False, soft_wrap=whole)
+
+    def item(self, record: Mapping[str, Any], shown: Text) -> None:
+        """Give a part of an answer that comes bit by bit, as one line.
+
+        Parameters
+        ----------
+        record
+            For programs: a JSON object on a line of its own.
+        shown
+            The same for people.
+        """
+        if self._as_json:
+            self._out.out(json.dumps(record, default=_plain, ensure_ascii=False), highlight=False)
+            return
+        # On a terminal a progress bar knows only of what is written where it is itself.
+        console = self._err if self._counting and self._out.is_terminal else self._out
+        console.print(shown, soft_wrap=True)
 
     def say(self, text: str) -> None:
         """Tell something by the way."""
         self._err.print(text, markup=False, highlight=False, soft_wrap=not self._err.is_terminal)
+
+    @contextmanager
+    def counting(self, title: str, total: int) -> Iterator[Callable[..., None]]:
+        """Show how many of so many are done, while it lasts.
+
+        What is entered is called for each that is done, from any thread, with how things stand in
+        a few words, or without.
+        """
+        columns = (
+            *(SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn()),
+            *(MofNCompleteColumn(), TextColumn("{task.fields[stand]}", markup=False)),
+        )
+        quiet = self._as_json or not self._err.is_terminal
+        with progress.Progress(*columns, console=self._err, transient=True, disable=quiet) as bars:
+            task = bars.add_task(title, total=total, stand="")
+            self._counting = not quiet
+            try:
+                yield lambda stand="": bars.update(task, advance=1, stand=stand)
+            finally:
+                self._counting = False
+
+    @contextmanager
+    def measuring(self) -> Iterator[Callable[[Amount], None]]:
+        """Show how far each part of long work is, while it lasts; what is entered takes amounts."""
+        columns = (
+            *(TextColumn("{task.description}", markup=False), BarColumn(bar_width=20)),
+            TextColumn("{task.fields[stand]}", markup=False),
+        )
+        quiet = self._as_json or not self._err.is_terminal
+        with progress.Progress(*columns, console=self._err, disable=quiet) as bars:
+            tasks: dict[str, progress.TaskID] = {}
+
+            def show(amount: Amount) -> None:
+                if amount.title not in tasks:
+                    tasks[amount.title] = bars.add_task(amount.title, stand="")
+                bars.update(
+                    tasks[amount.title],
+                    completed=amount.done,
+                    total=amount.total,
+                    stand=str(amount),
+                )
+
+            yield show
 
     @contextmanager
     def following(self, execution: str) -> Iterator[Callable[[Progress], None]]:
@@ -102,7 +167,7 @@ class _Steps:
     def _tick(self, mark: str, style: str, lasted: timedelta) -> None:
         title = self._step.title if self._step else ""
         self._console.print(
-            Text(mark, style=style) + Text(f"{title} ") + Text(_duration(lasted), style="dim")
+            Text(mark, style=style) + Text(f"{title} ") + Text(duration(lasted), style="dim")
         )
 
     def _update(self, detail: str) -> None:
@@ -112,12 +177,12 @@ class _Steps:
         self._status.update(line)
 
 
-def _duration(lasted: timedelta) -> str:
+def duration(lasted: timedelta) -> str:
     """Write a duration for people.
 
     Examples
     --------
-    >>> _duration(timedelta(seconds=4.25)), _duration(timedelta(seconds=3725))
+    >>> duration(timedelta(seconds=4.25)), duration(timedelta(seconds=3725))
     ('4.2 s', '1 h 2 min')
     """
     seconds = max(lasted.total_seconds(), 0)

@@ -5,7 +5,8 @@ import inspect
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,15 +14,18 @@ import typer
 from rich.console import Console
 
 from local.cloud import CloudError
-from local.run import development, job, parameters
+from local.run import development, job
 from local.run.application import Settings, augmentations
 from local.run.deploy import DeployError
 from local.run.folders import FolderError
 from local.run.invocation import InvocationError
 from local.run.model import ModelError
 from local.run.screen import Screen
+from local.samples.layouts import CLASSES
 from local.state import StateError
+from operations import parameters, profiles
 from operations.faults import Fault, Refused
+from operations.profiles import Profile
 from scones.decisions import InvalidThreshold, parse_threshold
 from scones.labels import parse_class_names
 from scones.photos import ImageShape
@@ -54,40 +58,87 @@ class Choices:
             envvar="DATASET", help="One folder a class, or train/ and validation/ which have them."
         ),
     ] = None
+    profile: Annotated[
+        str,
+        typer.Option(
+            envvar="PROFILE",
+            help="Name or file of a profile, for what the options below leave out; "
+            "`scones profiles` lists them.",
+        ),
+    ] = ""
     classes: Annotated[
         str, typer.Option(envvar="CLASSES", help="Class names in the order of their indices.")
     ] = ""
     image_shape: Annotated[
         str,
-        typer.Option(envvar="IMAGE_SHAPE", help="Channels, height and width, such as 3,32,32."),
-    ] = "3,32,32"
+        typer.Option(
+            envvar="IMAGE_SHAPE",
+            help=f"Channels, height and width; {Settings.image_shape} by default.",
+        ),
+    ] = ""
     augmentation: Annotated[
         str,
-        typer.Option(envvar="AUGMENTATION", help="none, crop, crop_color or crop_color_transform."),
-    ] = "crop"
+        typer.Option(
+            envvar="AUGMENTATION",
+            help="none, crop, crop_color or crop_color_transform; "
+            f"{Settings.augmentation} by default.",
+        ),
+    ] = ""
     threshold: Annotated[
         str, typer.Option(envvar="THRESHOLD", help="Below this confidence a person decides.")
     ] = "0.93"
     minimum_accuracy: Annotated[
         str,
         typer.Option(
-            envvar="MINIMUM_ACCURACY", help="A model with less on validation photos is not taken."
+            envvar="MINIMUM_ACCURACY",
+            help="A model with less on validation photos is not taken; "
+            f"{Settings.minimum_accuracy} by default.",
         ),
-    ] = "0.6"
+    ] = ""
     work: WorkOption = job.WORK
 
     def settings(self) -> Settings:
         """Return what to train, checked before anything is started."""
-        return Settings(
-            _image_shape(self.image_shape),
-            _augmentation(self.augmentation),
-            _share(self.threshold, "THRESHOLD"),
-            minimum_accuracy=_share(self.minimum_accuracy, "MINIMUM_ACCURACY"),
-        )
+        settings = _from_profile(self._profile) if self._profile else Settings()
+        chosen: dict[str, Any] = {"threshold": _share(self.threshold, "THRESHOLD")}
+        if self.image_shape:
+            chosen["image_shape"] = _image_shape(self.image_shape)
+        if self.augmentation:
+            chosen["augmentation"] = _augmentation(self.augmentation)
+        if self.minimum_accuracy:
+            chosen["minimum_accuracy"] = _share(self.minimum_accuracy, "MINIMUM_ACCURACY")
+        return replace(settings, **chosen)
 
     def class_names(self) -> tuple[str, ...]:
         """Return the class names, none where the folders' names are to be taken."""
-        return _class_names(self.classes) if self.classes else ()
+        if self.classes or not self._profile:
+            return _class_names(self.classes) if self.classes else ()
+        names = self._profile.class_names
+        if self.dataset is None and set(names) != set(CLASSES):
+            raise typer.BadParameter(
+                f"there are drawn samples of {' and '.join(CLASSES)} only: with this profile, give "
+                f"a DATASET that has {', '.join(names)}",
+                param_hint="PROFILE",
+            )
+        return names
+
+    @cached_property
+    def _profile(self) -> Profile | None:
+        try:
+            return profiles.read(self.profile) if self.profile else None
+        except Refused as error:
+            raise typer.BadParameter(str(error), param_hint="PROFILE") from None
+
+
+def _from_profile(profile: Profile) -> Settings:
+    others = dict(profile.hyperparameters)
+    return Settings(
+        profile.image_shape,
+        others.pop("augmentation_type", "none"),
+        minimum_accuracy=profile.minimum_accuracy,
+        others=others,
+        loading_bays=profile.parameters()["LoadingBays"],
+    )
 
 
 def _image_shape(text: str) -> str:

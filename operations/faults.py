@@ -14,22 +14,29 @@ class Fault(Exception):
     """Something is broken, missing or forbidden; the message says what and what to do."""
 
 
+_NO_CREDENTIALS = (
+    exceptions.NoCredentialsError,
+    exceptions.PartialCredentialsError,
+    exceptions.CredentialRetrievalError,
+)
+_NOT_LOGGED_IN = (
+    exceptions.SSOError,
+    exceptions.TokenRetrievalError,
+    exceptions.NoAuthTokenError,
+)
+
 _ADVICE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
     (
         exceptions.NoRegionError,
         "it is not known which region to talk to: give --region, or set AWS_REGION",
     ),
     (
-        (
-            exceptions.NoCredentialsError,
-            exceptions.PartialCredentialsError,
-            exceptions.CredentialRetrievalError,
-        ),
+        _NO_CREDENTIALS,
         "no credentials ({said}): run `aws configure`, give --profile, or give --local for the "
         "embedded cloud",
     ),
     (
-        (exceptions.SSOError, exceptions.TokenRetrievalError, exceptions.NoAuthTokenError),
+        _NOT_LOGGED_IN,
         "you are not logged in ({said}): run `aws sso login`",
     ),
     (
@@ -75,6 +82,13 @@ def explain(error: BotoCoreError | ClientError) -> str:
     said = " ".join(str(error).split())
     advised = (advice for kind, advice in _ADVICE if isinstance(error, kind))
     return next(advised, "{said}").format(said=said)
+
+
+def is_locked_out(error: BotoCoreError | ClientError) -> bool:
+    """Tell whether it is the credentials that are missing or not taken any more."""
+    if isinstance(error, ClientError):
+        return error.response.get("Error", {}).get("Code") in _BAD_CREDENTIALS
+    return isinstance(error, _NO_CREDENTIALS + _NOT_LOGGED_IN)
 
 
 def _explain_answer(error: ClientError) -> str:

@@ -140,6 +140,21 @@ def set_approval(
     )
 
 
+def reject(session: "boto3.Session", stack: Stack, number: int, comment: str) -> Version:
+    """Reject a version, so that it is not promoted, nor rolled back to; gives it as it was.
+
+    Raises
+    ------
+    Refused
+        If there is none of that number, or it is rejected already.
+    """
+    found = find_version(session, stack, number)
+    if found.status == REJECTED:
+        raise Refused(f"version {number} is rejected already")
+    set_approval(session, found, REJECTED, comment)
+    return found
+
+
 def find_production(session: "boto3.Session", stack: Stack) -> Production | None:
     """Find out what the production endpoint runs; None where there is no such endpoint."""
     client = session.client("sagemaker")

@@ -30,6 +30,7 @@ _OUTPUTS = {
     "classify_machine": "ClassifyStateMachine",
     "undelivered_events": "UndeliveredEvents",
     "threshold_parameter": "ThresholdParameter",
+    "check_drift_function": "CheckDriftFunction",
 }
 
 
@@ -59,6 +60,7 @@ class Stack:
     classify_machine: str
     undelivered_events: str
     threshold_parameter: str
+    check_drift_function: str
     parameters: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property

@@ -11,7 +11,6 @@ from cli.commands import words
 from cli.commands.promoting import CommentOption, follow
 from cli.desk import Desk
 from operations import registry
-from operations.faults import Refused
 from operations.promotion import approve as approve_version
 from operations.promotion import await_promotion
 from operations.registry import APPROVED, PENDING, REJECTED, Production, Version
@@ -67,10 +66,7 @@ def approve(
 
 def reject(desk: Desk, version: NumberArgument, comment: CommentOption = "") -> None:
     """Reject a version, so that it is not promoted, nor rolled back to."""
-    found = registry.find_version(desk.session, desk.stack, version)
-    if found.status == REJECTED:
-        raise Refused(f"version {version} is rejected already")
-    registry.set_approval(desk.session, found, REJECTED, comment)
+    found = registry.reject(desk.session, desk.stack, version, comment)
     production = registry.find_production(desk.session, desk.stack)
     stays = bool(production and production.runs(found))
     note = ["It stays in production until another one is promoted or rolled back to."]

@@ -1,8 +1,9 @@
 """How outcomes, versions and questions are put to a person, and to a program."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import RenderableType
 from rich.text import Text
 
@@ -28,6 +29,34 @@ def fields(rows: Mapping[str, object]) -> list[str]:
     given = {name: value for name, value in rows.items() if value not in (None, "")}
     width = max(map(len, given), default=0)
     return [f"{name:<{width}}  {value}" for name, value in given.items()]
+
+
+def columns(header: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> list[Text]:
+    """Lay out rows in columns, a line each, however narrow the terminal is.
+
+    Parameters
+    ----------
+    header
+        What the columns are called.
+    rows
+        One cell a column; the last may be as long as it likes.
+
+    Examples
+    --------
+    >>> [line.plain for line in columns(["status", "photo"], [["failed", "a.png"], ["-", "b"]])]
+    ['status  photo', 'failed  a.png', '-       b']
+    """
+    cells = [[Text(name, style="dim") for name in header], *rows]
+    widths = [max(cell_len(str(cell)) for cell in column) for column in zip(*cells, strict=True)]
+    lines = []
+    for row in cells:
+        line = Text(no_wrap=True)
+        for cell, width in zip(row, widths, strict=True):
+            line.append(cell)
+            line.append(" " * (width - cell_len(str(cell))) + "  ")
+        line.rstrip()
+        lines.append(line)
+    return lines
 
 
 def headline(outcome: Outcome) -> Text:

@@ -8,8 +8,10 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from ministack.services import eventbridge, sqs
+from ministack.core import iam_evaluator
+from ministack.services import eventbridge, lambda_svc, sqs
 
+from local.ministack import ACCOUNT, REGION
 from local.ministack.patching import wrap
 from local.ministack.permissions import DeniedError, Permission, assume, require
 
@@ -25,6 +27,9 @@ _ACTIONS = {
 }
 
 
+_EVENTS = "events.amazonaws.com"
+
+
 def install() -> None:
     """Change MiniStack's EventBridge, which its Scheduler delivers through too."""
     # Targets are reached as the rule's or schedule's role.
@@ -36,7 +41,7 @@ def _authorized(invoke: Callable[..., None]) -> Callable[..., None]:
         target: dict[str, Any], event: dict[str, Any], rule: dict[str, Any], *rest: Any
     ) -> None:
         try:
-            _require(target, event)
+            _require(target, event, rule)
         except DeniedError as denied:
             _log.warning("%s is not delivered to %s: %s", rule.get("Arn"), target["Arn"], denied)
             _send_to_dead_letters(target, event, rule, str(denied))
@@ -46,9 +51,12 @@ def _authorized(invoke: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-def _require(target: dict[str, Any], event: dict[str, Any]) -> None:
+def _require(target: dict[str, Any], event: dict[str, Any], rule: dict[str, Any]) -> None:
     service = target["Arn"].split(":")[2]
     role = target.get("RoleArn")
+    if role is None and service == "lambda":
+        _require_of_function(target["Arn"], rule.get("Arn", ""))
+        return
     if role is None and service != "states":
         # The target's own policy decides, which MiniStack asks where it knows one.
         return
@@ -59,6 +67,25 @@ def _require(target: dict[str, Any], event: dict[str, Any]) -> None:
         raise DeniedError(f"the embedded cloud does not know what IAM needs for {target['Arn']}")
     assumed = assume(role, f"{assumer}.amazonaws.com")
     require(assumed.access_key, Permission(_ACTIONS[service], target["Arn"]))
+
+
+def _require_of_function(function: str, rule: str) -> None:
+    """Ask a function's own policy, which MiniStack keeps and does not ask."""
+    found, _, _ = lambda_svc._get_func_record_for_ref(function)
+    asked = iam_evaluator.EvalContext(
+        principal_arn=_EVENTS,
+        principal_type="Service",
+        principal_account=ACCOUNT,
+        action=_ACTIONS["lambda"],
+        resource_arn=function,
+        region=REGION,
+        service_context={"aws:sourcearn": rule},
+    )
+    policy = (found or {}).get("policy")
+    if iam_evaluator.evaluate_resource_policy(policy, asked, _EVENTS).decision != "Allow":
+        raise DeniedError(
+            f"{_EVENTS} is not authorized to perform: {_ACTIONS['lambda']} on resource: {function}"
+        )
 
 
 def _send_to_dead_letters(

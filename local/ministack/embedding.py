@@ -13,7 +13,9 @@ from local.ministack import (
     alarms,
     audit,
     delivery,
+    embedded_metrics,
     functions,
+    invocations,
     permissions,
     s3_events,
     sagemaker,
@@ -25,6 +27,7 @@ from local.ministack.patching import check_version
 from local.ministack.stepfunctions import (
     branches,
     execution_logs,
+    execution_metrics,
     executions,
     integrations,
     language,
@@ -80,6 +83,8 @@ def embed(state: Path, endpoint: str, access_key: str, secret_key: str) -> Embed
     permissions.install()
     audit.install(StateFolder(state).audit)
     delivery.install()
+    invocations.install()
+    embedded_metrics.install()
     alarms.install()
     integrations.install()
     # A machine's own Retry says how often a task is tried.
@@ -89,6 +94,7 @@ def embed(state: Path, endpoint: str, access_key: str, secret_key: str) -> Embed
     branches.install()
     language.install()
     execution_logs.install()
+    execution_metrics.install()
     # Outermost, so that all the others know the execution.
     executions.install()
     root = permissions.Credentials(access_key, secret_key, None)

@@ -1,7 +1,7 @@
 """The whole application running in the embedded cloud: deployed, with a model in production."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -9,6 +9,7 @@ from local.run import deploy
 from local.run.datasets import upload_dataset
 from local.run.folders import Dataset
 from local.run.model import Progress, TrainedModel, promote, retrain
+from operations.data.amounts import Tell
 from operations.stack import Stack
 
 if TYPE_CHECKING:
@@ -37,6 +38,10 @@ class Settings:
         How often training goes through the photos; None leaves it to the trainer.
     minimum_accuracy
         Of the validation photos, below which a model is not taken, 0 to 1.
+    others
+        More hyperparameters of the algorithm.
+    loading_bays
+        The template's LoadingBays; None leaves it to the template.
     """
 
     image_shape: str = "3,32,32"
@@ -44,6 +49,8 @@ class Settings:
     threshold: float = 0.93
     epochs: int | None = None
     minimum_accuracy: float = 0.6
+    others: Mapping[str, str] = field(default_factory=dict)
+    loading_bays: str | None = None
 
     def hyperparameters(self, dataset: Dataset) -> dict[str, str]:
         """Return the algorithm's hyperparameters for a dataset, all of them strings.
@@ -56,11 +63,11 @@ class Settings:
         # It brings PyTorch, which takes seconds.
         from training import hyperparameters  # noqa: PLC0415
 
-        chosen = self._chosen() | {
+        batch = {"mini_batch_size": str(min(LARGEST_BATCH, len(dataset.train)))}
+        chosen = (batch | self._chosen()) | {
             "num_classes": str(len(dataset.class_names)),
             "num_training_samples": str(len(dataset.train)),
             "image_shape": self.image_shape,
-            "mini_batch_size": str(min(LARGEST_BATCH, len(dataset.train))),
         }
         return chosen | {"epochs": str(hyperparameters.parse(chosen).epochs)}
 
@@ -76,6 +83,7 @@ class Settings:
         """
         epochs = {"epochs": self.hyperparameters(dataset)["epochs"]}
         chosen = (self._chosen() | epochs).items()
+        bays = {} if self.loading_bays is None else {"LoadingBays": self.loading_bays}
         registry = f"{cloud.account}.dkr.ecr.{cloud.region}.amazonaws.com"
         return {
             "ClassNames": ",".join(dataset.class_names),
@@ -87,13 +95,14 @@ class Settings:
             "Hyperparameters": ",".join(f"{name}={value}" for name, value in chosen),
             "MinimumAccuracy": f"{self.minimum_accuracy:f}",
             "CodeVersion": deploy.code_version(),
+            **bays,
             **SHORT_WAITS,
         }
 
     def _chosen(self) -> dict[str, str]:
         """Return the hyperparameters that the user chose."""
         epochs = {"epochs": str(self.epochs)} if self.epochs else {}
-        return {"augmentation_type": self.augmentation} | epochs
+        return {**self.others, "augmentation_type": self.augmentation, **epochs}
 
 
 def augmentations() -> tuple[str, ...]:
@@ -144,7 +153,7 @@ def install(
     stack = Stack.read(session)
     total = len(dataset.train) + len(dataset.validation)
     with progress.step(f"Uploading {total} photos to learn from") as show:
-        upload_dataset(session, stack.data_bucket, dataset, _count(show, total))
+        upload_dataset(session, stack.data_bucket, dataset, _count(show))
     with progress.step("Retraining (state machine retrain)") as show:
         model = retrain(session, stack, show)
     with progress.step(f"Promoting version {model.version} (state machine promote)") as show:
@@ -152,6 +161,5 @@ def install(
     return stack, model
 
 
-def _count(show: Callable[[str], None], total: int) -> Callable[[], None]:
-    done = iter(range(1, total + 1))
-    return lambda: show(f"{next(done)} of {total}")
+def _count(show: Callable[[str], None]) -> Tell:
+    return lambda amount: show(f"{amount.done} of {amount.total}")

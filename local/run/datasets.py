@@ -1,45 +1,44 @@
 """Uploads a dataset from disk to where `retrain` looks for it."""
 
-import hashlib
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from local.run.folders import Dataset, LabelledPhoto
+from local.run.folders import Dataset
+from operations.data.amounts import Tell
+from operations.data.layout import content_name
+from operations.data.transfer import upload
+from operations.faults import Fault
+from scones.datasets.layout import DATASET
 
 if TYPE_CHECKING:
     import boto3
 
-UPLOAD_THREADS = 8
 
-
-def upload_dataset(
-    session: "boto3.Session", bucket: str, dataset: Dataset, advance: Callable[[], None]
-) -> None:
+def upload_dataset(session: "boto3.Session", bucket: str, dataset: Dataset, tell: Tell) -> None:
     """Upload a dataset under ``dataset/`` of a bucket, one folder a side, one folder a class.
-
-    A photo is named after its content: names of files may repeat in different folders, be as long
-    as a name can be, and hold what lists can't.
 
     Parameters
     ----------
     session, bucket
         Where to.
     dataset
-        What.
-    advance
-        Called after each photo.
+        What; a photo is named after its content.
+    tell
+        Told how far it is.
+
+    Raises
+    ------
+    Fault
+        If a photo can't be uploaded.
     """
-    s3 = session.client("s3")
-    sides = (("train", dataset.train), ("validation", dataset.validation))
+    uploaded = upload(session, bucket, dict(_files(dataset)), tell)
+    for path, reason in uploaded.failed.items():
+        raise Fault(f"{path} can't be uploaded: {reason}")
 
-    def upload(photo: LabelledPhoto, side: str) -> None:
-        body = photo.path.read_bytes()
-        name = hashlib.sha256(body).hexdigest()[:20] + photo.path.suffix.lower()
-        s3.put_object(Bucket=bucket, Key=f"dataset/{side}/{photo.label}/{name}", Body=body)
-        advance()
 
-    with ThreadPoolExecutor(UPLOAD_THREADS) as pool:
-        sent = [pool.submit(upload, photo, side) for side, photos in sides for photo in photos]
-        for each in sent:
-            each.result()
+def _files(dataset: Dataset) -> Iterator[tuple[str, Path]]:
+    for side, photos in (("train", dataset.train), ("validation", dataset.validation)):
+        for photo in photos:
+            name = content_name(photo.path.read_bytes(), photo.path.suffix)
+            yield f"{DATASET}{side}/{photo.label}/{name}", photo.path

@@ -2,11 +2,12 @@
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -17,12 +18,20 @@ from local.run.folders import Dataset, FolderError, Photos, read_dataset, read_p
 from local.run.photos import Result, as_row, decide_photos
 from local.run.screen import Screen
 from local.run.summary import status_of, summarize, unexpected
+from operations.captures.fetching import Span
+from operations.stack import Stack
+
+if TYPE_CHECKING:
+    import boto3
 
 WORK = deploy.ROOT / ".local"
 REPORT = deploy.ROOT / "build" / "run"
 
 MINIMUM_ACCURACY = 0.8
 """Of the drawn photos; a model that learnt anything has 0.9 and more."""
+
+CAPTURE_SECONDS, CAPTURE_LOOKS = 8.0, 32
+"""How long to wait for what the endpoint captures, and how often to look."""
 
 
 class JobError(Exception):
@@ -99,6 +108,10 @@ def _say_passed_over(folder: Path | None, count: int, screen: Screen) -> None:
         screen.say(f"Passed over {files} in {folder}")
 
 
+def _a_moment() -> None:
+    time.sleep(CAPTURE_SECONDS / CAPTURE_LOOKS)
+
+
 def run(inputs: Inputs, settings: Settings, screen: Screen, work: Path, report: Path) -> int:
     """Do the whole job in an embedded cloud of its own.
 
@@ -113,7 +126,7 @@ def run(inputs: Inputs, settings: Settings, screen: Screen, work: Path, report: 
     work
         Folder for the cloud's state and for what is built.
     report
-        Folder for ``summary.json`` and ``results.jsonl``.
+        Folder for ``summary.json``, ``results.jsonl`` and ``report.html``.
 
     Returns
     -------
@@ -127,7 +140,7 @@ def run(inputs: Inputs, settings: Settings, screen: Screen, work: Path, report: 
     training.errors.BadInput
         If the trainer would not take a setting; nothing was started then.
     """
-    started = time.monotonic()
+    started, begun = time.monotonic(), datetime.now(UTC)
     settings.hyperparameters(inputs.dataset)
     with screen.step("Starting the embedded cloud"):
         running = cloud.start(work / "run")
@@ -135,10 +148,13 @@ def run(inputs: Inputs, settings: Settings, screen: Screen, work: Path, report: 
         stack, model = install(running, work, inputs.dataset, settings, screen)
         screen.say(f"Deciding {len(inputs.photos.photos)} photos:")
         results = decide_photos(running.session(), stack, "run", inputs.photos, screen.photo)
-    figures = summarize(results, model, time.monotonic() - started)
-    write_report(report, results, figures)
+        figures = summarize(results, model, time.monotonic() - started)
+        write_report(report, results, figures)
+        with screen.step("Writing the report"):
+            page = write_page(running.session(), stack, begun, report)
     screen.figures(figures)
     screen.say(f"Written: {report / 'summary.json'}, {report / 'results.jsonl'}")
+    screen.say(f"The report, a page that opens offline: {page}")
     complaints = list(_complaints(inputs, results, figures["accuracy"]))
     for complaint in complaints:
         screen.say(complaint)
@@ -181,3 +197,40 @@ def write_report(report: Path, results: Sequence[Result], figures: Mapping[str, 
     rows = "".join(as_row(result) + "\n" for result in results)
     (report / "results.jsonl").write_text(rows, encoding="utf-8")
     (report / "summary.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+
+
+def write_page(
+    session: "boto3.Session",
+    stack: Stack,
+    begun: datetime,
+    report: Path,
+    pause: Callable[[], None] = _a_moment,
+) -> Path:
+    """Write ``report.html`` beside the results, with what they tell of the photos; gives its path.
+
+    Parameters
+    ----------
+    session, stack
+        Where.
+    begun
+        When the run began.
+    report
+        The folder that `write_report` wrote to.
+    pause
+        Called between two looks at what was captured, which is written after the answers.
+    """
+    # They bring Plotly, which nothing before needs.
+    from operations.report import pictures, writing  # noqa: PLC0415
+    from operations.report.figures import answered  # noqa: PLC0415
+    from operations.report.truth import labels_of  # noqa: PLC0415
+
+    span = Span(begun, datetime.now(UTC))
+    found = writing.gather(session, stack, span, labels_of(report / "results.jsonl"))
+    expected = min(len(answered(found.photos)), pictures.READ)
+    for _ in range(CAPTURE_LOOKS):
+        if found.pictures.read >= expected:
+            break
+        pause()
+        found = replace(found, pictures=pictures.read_pictures(session, stack, span))
+    writing.write(found, report / "report.html")
+    return report / "report.html"

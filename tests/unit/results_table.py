@@ -1,6 +1,7 @@
 """A results table as the template has it, and records as the machine writes them."""
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,15 @@ SURE, UNSURE = 0.99, 0.61
 
 def create_table(client: Any, name: str) -> None:
     """Create the table of the template's properties."""
-    properties = yaml_parse((ROOT / "template.yaml").read_text())["Resources"]["ResultsTable"]
+    client.create_table(TableName=name, **_properties())
+
+
+@cache
+def _properties() -> dict[str, Any]:
+    """Read the template, which takes longer than a test does."""
+    table = yaml_parse((ROOT / "template.yaml").read_text())["Resources"]["ResultsTable"]
     wanted = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
-    client.create_table(TableName=name, **{key: properties["Properties"][key] for key in wanted})
+    return {key: table["Properties"][key] for key in wanted}
 
 
 def decided(

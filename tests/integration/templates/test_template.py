@@ -125,7 +125,7 @@ def test_rules_start_machines_only_on_events_of_this_stack(resources: Any) -> No
 def rules(resources: Any) -> dict[str, Any]:
     """The rules that start machines."""
     found = of_type(resources, "AWS::Events::Rule")
-    del found["ExecutionsCutOff"]
+    del found["ExecutionsCutOff"], found["MeasureFunctionPublished"]
     return found
 
 
@@ -148,7 +148,7 @@ def test_operators_are_told_of_executions_that_can_not_tell_themselves(resources
 
 
 def test_schedule_starts_retrain(resources: Any) -> None:
-    (schedule,) = of_type(resources, "AWS::Scheduler::Schedule").values()
+    schedule = of_type(resources, "AWS::Scheduler::Schedule")["RetrainStateMachineSchedule"]
 
     assert schedule["Target"]["Arn"] == {"Ref": "RetrainStateMachine"}
     assert schedule["ScheduleExpression"] == {"Ref": "RetrainSchedule"}
@@ -156,10 +156,10 @@ def test_schedule_starts_retrain(resources: Any) -> None:
 
 
 def test_undelivered_events_are_retried_and_kept(resources: Any) -> None:
-    (queue,) = of_type(resources, "AWS::SQS::Queue").values()
-    (policy,) = of_type(resources, "AWS::SQS::QueuePolicy").values()
+    queue = of_type(resources, "AWS::SQS::Queue")["UndeliveredEvents"]
+    policy = of_type(resources, "AWS::SQS::QueuePolicy")["UndeliveredEventsPolicy"]
     (statement,) = policy["PolicyDocument"]["Statement"]
-    (schedule,) = of_type(resources, "AWS::Scheduler::Schedule").values()
+    schedule = of_type(resources, "AWS::Scheduler::Schedule")["RetrainStateMachineSchedule"]
     by_rules = [target for rule in rules(resources).values() for target in rule["Targets"]]
     targets = [schedule["Target"], *by_rules]
 
@@ -175,9 +175,11 @@ def test_undelivered_events_are_retried_and_kept(resources: Any) -> None:
 
 def test_functions_log_to_groups_that_forget(resources: Any) -> None:
     groups = of_type(resources, "AWS::Logs::LogGroup")
-    for function in of_type(resources, "AWS::Lambda::Function").values():
+    for name, function in of_type(resources, "AWS::Lambda::Function").items():
+        # Metrics are lines of level INFO.
+        level = "INFO" if name == "MeasureFunction" else {"Ref": "LogLevel"}
         assert function["LoggingConfig"]["LogGroup"]["Ref"] in groups
-        assert function["LoggingConfig"]["ApplicationLogLevel"] == {"Ref": "LogLevel"}
+        assert function["LoggingConfig"]["ApplicationLogLevel"] == level
         assert function["TracingConfig"] == {"Mode": "Active"}
     assert all(group["RetentionInDays"] for group in groups.values())
 
@@ -300,6 +302,8 @@ def test_layers_and_functions_fit_the_settings(source: Any) -> None:
         ("LoadingBays", ["", "a=1", "a=1,b c=2"], ["a", "a=", "a=1,", "a= ", "a =1"]),
         ("MaxPhotoBytes", ["1", "20971520"], ["0", "2e7", "1.5", "", "100000000"]),
         ("NotificationPhone", ["", "+12065550100"], ["0123", "+0123"]),
+        ("FailureRateLimit", ["0", "0.1", "1", "1.0"], [".1", "1.1", "", "2", "0."]),
+        ("DriftLimit", ["0.25", "0.1", "1", "10.5"], ["0", "0.0", ".25", "-1", "1.", ""]),
     ],
 )
 def test_parameters_take_what_makes_sense(
@@ -322,6 +326,8 @@ def test_an_event_for_every_function_and_machine(source: Any) -> None:
         "PreparePicturesFunction": "prepare-pictures",
         "EvaluateFunction": "evaluate",
         "SmokeTestFunction": "smoke-test",
+        "MeasureFunction": "measure",
+        "CheckDriftFunction": "check-drift",
         "ClassifyStateMachine": "photo-uploaded",
         "RetrainStateMachine": "retraining-requested",
         "PromoteStateMachine": "model-approved",

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console
 
-from cli.screen import Screen, _duration
+from cli.screen import Screen, duration
 from operations.progress import Epoch, LogLine, Step
 
 START = datetime(2026, 11, 20, 14, 0, tzinfo=UTC)
@@ -76,4 +76,4 @@ def test_long_lines_stay_on_one_line_of_a_terminal() -> None:
     ],
 )
 def test_durations(seconds: float, said: str) -> None:
-    assert _duration(timedelta(seconds=seconds)) == said
+    assert duration(timedelta(seconds=seconds)) == said

@@ -27,6 +27,7 @@ STACK = Stack(
     classify_machine="arn:aws:states:us-east-1:123456789012:stateMachine:classify",
     undelivered_events="https://sqs.us-east-1.amazonaws.com/123456789012/undelivered",
     threshold_parameter="/scones/scones/threshold",
+    check_drift_function="scones-check-drift",
     parameters={
         "ClassNames": "bicycle,motorcycle",
         "LoadingBays": "bicycle=A,motorcycle=B",
@@ -44,7 +45,7 @@ class Session:
         self.machines = StepFunctions()
         self._clients = clients
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, **_: Any) -> Any:
         if service == "stepfunctions":
             return self.machines
         if service not in self._clients:

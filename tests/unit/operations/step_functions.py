@@ -5,7 +5,7 @@ AWS documents for HistoryEvent.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -55,6 +55,7 @@ class Execution:
     chunks: list[list[Details]]
     end: Details = field(default_factory=dict)
     events: list[Details] = field(default_factory=list)
+    started_at: datetime = START
 
     def __post_init__(self) -> None:
         started = {"input": json.dumps(self.request)}
@@ -87,7 +88,9 @@ class StepFunctions:
         self.plan: list[tuple[list[list[Details]], Details]] = []
         self.answers: list[tuple[str, Any]] = []
         self.waiting: set[str] = set()
+        self.names: set[str] = set()
         self.refusal = "TaskTimedOut"
+        self.express: Callable[[Any], dict[str, str]] = lambda _: {"status": "SUCCEEDED"}
 
     def run(self, machine: str, request: Any, chunks: list[list[Details]], **end: Any) -> Execution:
         name = f"run-{len(self.executions) + 1}"
@@ -102,9 +105,20 @@ class StepFunctions:
 
     def start_execution(self, **given: Any) -> Any:
         _check("StartExecution", given)
+        if "name" in given:
+            # As for one that has ended: it takes no second one of its name for 90 days.
+            if given["name"] in self.names:
+                refusal = {"Error": {"Code": "ExecutionAlreadyExists", "Message": "no"}}
+                raise ClientError(refusal, "StartExecution")
+            self.names.add(given["name"])
         chunks, end = self.plan.pop(0) if self.plan else ([[]], {})
         request = json.loads(given["input"])
         return {"executionArn": self.run(given["stateMachineArn"], request, chunks, **end).arn}
+
+    def start_sync_execution(self, **given: Any) -> Any:
+        """Run an Express machine; `express` does what it does and gives its end."""
+        _check("StartSyncExecution", given)
+        return self.express(json.loads(given["input"]))
 
     def describe_execution(self, **given: Any) -> Any:
         _check("DescribeExecution", given)
@@ -112,13 +126,18 @@ class StepFunctions:
         status = execution.status
         end = {} if status == "RUNNING" else execution.end
         request = json.dumps(execution.request)
-        return {"executionArn": execution.arn, "status": status, "input": request, **end}
+        answer = {"executionArn": execution.arn, "status": status, "input": request}
+        return {**answer, "startDate": execution.started_at, **end}
 
     def list_executions(self, **given: Any) -> Any:
         _check("ListExecutions", given)
         machine = given["stateMachineArn"].replace("stateMachine", "execution")
         found = [
-            {"executionArn": execution.arn, "startDate": START, "status": execution.status}
+            {
+                "executionArn": execution.arn,
+                "startDate": execution.started_at,
+                "status": execution.status,
+            }
             for execution in self.executions
             if execution.arn.startswith(machine)
             and given.get("statusFilter") in (None, execution.status)

@@ -222,11 +222,103 @@ class PhotoReviewed(_Detail):
     at: datetime
 
 
+DriftOutcome = Literal["steady", "shifted", "too_few", "no_model", "changing", "no_evaluation"]
+
+
+class Share(_Detail):
+    """Which share of the photos is in one bin of a comparison.
+
+    Attributes
+    ----------
+    name
+        What is in it: a range of confidences, or a class.
+    expected
+        In the model's own evaluation.
+    observed
+        In production.
+    """
+
+    name: str
+    expected: Probability
+    observed: Probability
+
+
+class Drift(_Detail):
+    """How far production is from the model's own evaluation in one respect.
+
+    Attributes
+    ----------
+    index
+        The population stability index; 0 is no difference.
+    noise
+        What chance alone reaches in one of a thousand checks, with so many photos.
+    limit
+        The index from which on it counts.
+    shifted
+        Whether the index is at least the limit, and above what chance does.
+    shares
+        The bins that it is made of.
+    """
+
+    index: Annotated[float, Field(ge=0)]
+    noise: Annotated[float, Field(ge=0)]
+    limit: Annotated[float, Field(ge=0)]
+    shifted: bool
+    shares: tuple[Share, ...]
+
+
+class DriftChecked(_Detail):
+    """Detail of a "Drift Checked" event, version 1.
+
+    Attributes
+    ----------
+    version
+        Version of this schema.
+    outcome
+        ``steady``: what production decides is like the model's own evaluation. ``shifted``: it is
+        not. ``too_few``: too few photos to tell. ``no_model``: nothing is in production.
+        ``changing``: production is being changed. ``no_evaluation``: the model in production has
+        none that can be compared with.
+    message
+        The outcome in a sentence, with its numbers.
+    since, until
+        Decided in between (UTC); `since` is null where nothing was looked at.
+    photos
+        How many were compared.
+    confidence, labels
+        The comparison of the confidences and of the predicted classes; null where there is none.
+    model_version, model_package_arn
+        What is in production; null where that is no registered version.
+    evaluation, evaluation_photos
+        S3 URI of its evaluation.json, and how many photos that is on; or null.
+    retraining_requested
+        Whether the check asked for a retraining.
+    requested_by
+        Who or what asked for the check.
+    """
+
+    version: Literal["1"]
+    outcome: DriftOutcome
+    message: str
+    since: datetime | None
+    until: datetime
+    photos: Annotated[int, Field(ge=0)]
+    confidence: Drift | None
+    labels: Drift | None
+    model_version: int | None
+    model_package_arn: str | None
+    evaluation: str | None
+    evaluation_photos: int | None
+    retraining_requested: bool
+    requested_by: str
+
+
 SCHEMAS: Mapping[str, type[_Detail]] = {
     "photo-decided.v1": PhotoDecided,
     "photo-reviewed.v1": PhotoReviewed,
     "retraining-ended.v1": RetrainingEnded,
     "promotion-ended.v1": PromotionEnded,
+    "drift-checked.v1": DriftChecked,
 }
 """The details of all events, by the name of their published schema."""
 

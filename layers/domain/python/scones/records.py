@@ -19,10 +19,22 @@ BY_STATUS = "by-status"
 """Index of all records: status, decided_at."""
 
 BY_QUEUE = "by-queue"
-"""Index of those that wait for a person: queue, decided_at. Others have no attribute `queue`."""
+"""Index of those that wait for something: queue, decided_at. Others have no attribute `queue`."""
 
 REVIEW_QUEUE = "review"
 """What `queue` holds until a person has said what a photo shows."""
+
+FILING_QUEUE, WITHDRAWING_QUEUE = "filing", "withdrawing"
+"""What it holds from then until all is done that follows, and while what was said is undone."""
+
+
+class Withdrawal(BaseModel):
+    """Who takes back what was said of a photo, and when (UTC)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    by: str
+    at: datetime
 
 
 class Review(BaseModel):
@@ -40,6 +52,8 @@ class Review(BaseModel):
         Who, and when (UTC).
     dataset_key
         Where the photo is in the data bucket, to be trained on; null where it is not there.
+    withdrawal
+        Set while the review is being undone.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -50,6 +64,7 @@ class Review(BaseModel):
     by: str
     at: datetime
     dataset_key: str | None = None
+    withdrawal: Withdrawal | None = None
 
 
 @dataclass(frozen=True)
@@ -60,15 +75,20 @@ class Record:
     ----------
     decided
         What was decided of it.
-    announced
-        Whether the event was published and whoever must know was told.
+    announced_at
+        When the event was published and whoever must know was told; None where that is not so.
     review
         What a person said of it, if anybody did.
     """
 
     decided: PhotoDecided
-    announced: bool
+    announced_at: datetime | None
     review: Review | None = None
+
+    @property
+    def announced(self) -> bool:
+        """Whether the event was published and whoever must know was told."""
+        return self.announced_at is not None
 
     @property
     def photo(self) -> str:
@@ -144,7 +164,7 @@ def read_decided(
     return heapq.merge(*each, key=_decided_at, reverse=True)
 
 
-def read_queue(client: "DynamoDBClient", table: str) -> Iterator[Record]:
+def read_queue(client: "DynamoDBClient", table: str, queue: str = REVIEW_QUEUE) -> Iterator[Record]:
     """Read the records that wait for a person, the longest waiting first, a page at a time.
 
     Parameters
@@ -153,22 +173,24 @@ def read_queue(client: "DynamoDBClient", table: str) -> Iterator[Record]:
         A DynamoDB client.
     table
         The results table.
+    queue
+        Another queue: `FILING_QUEUE` or `WITHDRAWING_QUEUE`.
     """
     return _query(
         client,
         TableName=table,
         IndexName=BY_QUEUE,
         KeyConditionExpression="queue = :queue",
-        ExpressionAttributeValues={":queue": {"S": REVIEW_QUEUE}},
+        ExpressionAttributeValues={":queue": {"S": queue}},
     )
 
 
 def as_record(item: dict[str, Any]) -> Record:
     """Read a record from an item of the table, as DynamoDB's client gives it."""
-    review = item.get("review")
+    announced, review = item.get("announced_at"), item.get("review")
     return Record(
         decided=PhotoDecided.model_validate_json(item["event"]["S"]),
-        announced="announced_at" in item,
+        announced_at=datetime.fromisoformat(announced["S"]) if announced else None,
         review=Review.model_validate_json(review["S"]) if review else None,
     )
 

@@ -98,3 +98,28 @@ class SmokeTestSettings(_Settings):
     minimum_accuracy: Fraction = Field(alias="MINIMUM_ACCURACY")
     maximum_latency_ms: float = Field(alias="MAXIMUM_LATENCY_MS", gt=0)
     smoke_photos: int = Field(alias="SMOKE_PHOTOS", gt=0)
+
+
+class MeasureSettings(_Settings):
+    """What `measure` needs: the stack's name, which all its metrics carry."""
+
+    stack: str = Field(alias="STACK_NAME", min_length=1)
+
+
+class CheckDriftSettings(_Settings):
+    """What `check_drift` needs: what is compared, how much of it, and what counts as a shift.
+
+    The photos of the last ``days`` are compared, if there are ``minimum_photos``. ``limit`` is for
+    the index of the confidences, ``label_limit`` for that of the classes.
+    """
+
+    endpoint_name: str = Field(alias="ENDPOINT_NAME", min_length=1)
+    data_bucket: str = Field(alias="DATA_BUCKET", min_length=1)
+    results_table: str = Field(alias="RESULTS_TABLE", min_length=1)
+    event_bus: str = Field(alias="EVENT_BUS", min_length=1)
+    class_names: ClassNames = Field(alias="CLASS_NAMES")
+    days: int = Field(alias="DRIFT_DAYS", gt=0)
+    minimum_photos: int = Field(alias="DRIFT_MINIMUM_PHOTOS", gt=0)
+    limit: float = Field(alias="DRIFT_LIMIT", gt=0)
+    label_limit: float = Field(alias="LABEL_DRIFT_LIMIT", gt=0)
+    retrain_on_drift: bool = Field(alias="RETRAIN_ON_DRIFT")

@@ -10,4 +10,4 @@ def test_a_target_whose_permissions_are_unknown_is_refused() -> None:
         "RoleArn": "arn:aws:iam::123456789012:role/r",
     }
     with pytest.raises(DeniedError, match="firehose"):
-        _require(target, {"Source": "tests"})
+        _require(target, {"Source": "tests"}, {})

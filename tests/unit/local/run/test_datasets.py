@@ -1,21 +1,15 @@
 from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pytest
 
 from local.run.datasets import upload_dataset
 from local.run.folders import Dataset, LabelledPhoto
+from operations.data.amounts import Amount, silence
+from operations.faults import Fault
+from tests.unit.operations.deployed import clients, session
 
-
-class Bucket:
-    """Keeps what is put."""
-
-    def __init__(self) -> None:
-        self.objects: dict[str, bytes] = {}
-
-    def client(self, _: str) -> "Bucket":
-        return self
-
-    def put_object(self, *, Bucket: str, Key: str, Body: bytes) -> None:  # noqa: N803
-        assert Bucket == "data"
-        self.objects[Key] = Body
+__all__ = ["clients", "session"]
 
 
 def photo(folder: Path, name: str, label: str) -> LabelledPhoto:
@@ -25,19 +19,46 @@ def photo(folder: Path, name: str, label: str) -> LabelledPhoto:
     return LabelledPhoto(path, label)
 
 
-def test_photos_lie_by_side_and_class_under_names_that_lists_can_hold(tmp_path: Path) -> None:
+def objects(session: Any) -> dict[str, bytes]:
+    s3 = session.client("s3")
+    return {
+        entry["Key"]: s3.get_object(Bucket="data", Key=entry["Key"])["Body"].read()
+        for entry in s3.list_objects_v2(Bucket="data").get("Contents", [])
+    }
+
+
+def test_photos_lie_by_side_and_class_under_names_that_lists_can_hold(
+    session: Any, tmp_path: Path
+) -> None:
+    session.client("s3").create_bucket(Bucket="data")
     longest = "x" * 251 + ".PNG"
     train = (photo(tmp_path, longest, "b"), photo(tmp_path, "tab\there.jpg", "a"))
     dataset = Dataset(("b", "a"), train, (photo(tmp_path, "1.png", "a"),))
-    bucket, uploaded = Bucket(), []
+    told: list[Amount] = []
 
-    upload_dataset(bucket, "data", dataset, lambda: uploaded.append(1))  # type: ignore[arg-type]
+    upload_dataset(session, "data", dataset, told.append)
 
-    assert len(uploaded) == 3
-    assert {key.rpartition("/")[0]: body for key, body in bucket.objects.items()} == {
+    assert told[-1] == Amount("Uploading photos", 3, 3)
+    found = objects(session)
+    assert {key.rpartition("/")[0]: body for key, body in found.items()} == {
         "dataset/train/b": f"b/{longest}".encode(),
         "dataset/train/a": b"a/tab\there.jpg",
         "dataset/validation/a": b"a/1.png",
     }
-    assert all(len(PurePosixPath(key).name) < 32 and "\t" not in key for key in bucket.objects)
-    assert {PurePosixPath(key).suffix for key in bucket.objects} == {".png", ".jpg"}
+    assert all(len(PurePosixPath(key).name) < 32 and "\t" not in key for key in found)
+    assert {PurePosixPath(key).suffix for key in found} == {".png", ".jpg"}
+
+
+def test_a_photo_that_can_not_be_uploaded_is_a_fault(
+    session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = session.client("s3")
+    client.create_bucket(Bucket="data")
+
+    def fail(**_: object) -> None:
+        raise OSError("the disk is broken")
+
+    monkeypatch.setattr(client, "put_object", fail)
+    dataset = Dataset(("a",), (photo(tmp_path, "1.png", "a"),), ())
+    with pytest.raises(Fault, match=r"1.png can't be uploaded: the disk is broken"):
+        upload_dataset(session, "data", dataset, silence)

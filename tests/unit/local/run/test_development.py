@@ -12,7 +12,7 @@ from local.run import development
 from local.run.application import Settings
 from local.run.folders import Dataset, LabelledPhoto
 from local.run.screen import Screen
-from tests.unit.local.run.test_photos import STACK
+from tests.unit.operations.deployed import STACK
 
 
 class Bucket:
@@ -22,7 +22,7 @@ class Bucket:
         return self
 
     def put_object(self, *, Bucket: str, Key: str, Body: bytes) -> Any:  # noqa: N803
-        assert (Bucket, Key, Body) == ("bucket", "incoming/my van.png", b"photo")
+        assert (Bucket, Key, Body) == ("photos", "incoming/my van.png", b"photo")
         return {"VersionId": "v1", "ETag": '"e1"'}
 
 

@@ -39,6 +39,15 @@ def test_held_back_photos_are_a_tenth_and_always_the_same(tmp_path: Path) -> Non
     assert not set(first.train) & set(first.validation)
 
 
+def test_share_that_is_held_back(tmp_path: Path) -> None:
+    fill_classes(tmp_path, "a", "b", count=200)
+
+    few, many = (read_dataset(tmp_path, share=share) for share in (0.1, 0.5))
+
+    assert 150 <= len(many.validation) <= 250
+    assert set(few.validation) < set(many.validation)
+
+
 @pytest.mark.parametrize("name", ["validation", "test"])
 def test_dataset_with_its_own_validation(tmp_path: Path, name: str) -> None:
     fill(tmp_path, "train/a/1.png", "train/b/2.jpg", f"{name}/a/3.png", f"{name}/b/4.bmp")

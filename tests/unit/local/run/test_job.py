@@ -2,6 +2,7 @@ import io
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,12 @@ from local.run.model import TrainedModel
 from local.run.photos import Result
 from local.run.screen import Screen
 from tests.unit.local.run.examples import result
-from tests.unit.local.run.test_photos import STACK
+from tests.unit.operations.captures.files import line
+from tests.unit.operations.deployed import STACK, clients, session
+from tests.unit.results_table import START, create_table, decided, put_record
 from training.errors import BadInput
+
+__all__ = ["clients", "session"]
 
 TRAIN = tuple(LabelledPhoto(Path(f"{number}.png"), "a") for number in range(40))
 DATASET = Dataset(("a", "b"), TRAIN, TRAIN[:4])
@@ -39,6 +44,7 @@ class Application:
         patch.setattr(job.cloud, "start", self._start)
         patch.setattr(job, "install", self._install)
         patch.setattr(job, "decide_photos", lambda *_: self.results)
+        patch.setattr(job, "write_page", self._write_page)
         patch.setattr(Cloud, "stop", self._stop)
 
     def _start(self, state: Path) -> Cloud:
@@ -52,6 +58,13 @@ class Application:
         if self.error:
             raise self.error
         return STACK, TrainedModel(1, 0.9, 1.0)
+
+    def _write_page(self, _session: Any, _stack: Any, begun: datetime, report: Path) -> Path:
+        # While what it is about can be asked for, and the results are there.
+        assert self.running
+        assert begun <= datetime.now(UTC)
+        assert (report / "results.jsonl").exists()
+        return report / "report.html"
 
     def run(self, inputs: job.Inputs = INPUTS, settings: Settings | None = None) -> int:
         return job.run(
@@ -81,6 +94,9 @@ def test_photos_that_end_as_they_should(application: Application) -> None:
     report = application.folder / "report"
     assert json.loads((report / "summary.json").read_text("utf-8"))["photos"] == 2
     assert len((report / "results.jsonl").read_text("utf-8").splitlines()) == 2
+    assert f"a page that opens offline: {report / 'report.html'}" in application.shown.replace(
+        "\n", ""
+    )
 
 
 @pytest.mark.parametrize(
@@ -101,6 +117,44 @@ def test_photo_that_does_not(
 
     assert application.run() == 1
     assert said in application.shown
+
+
+def test_page_about_the_run_with_what_is_known_of_its_photos(
+    session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("operations.report.page.get_plotlyjs", lambda: "var Plotly;")
+    client = session.client("dynamodb")
+    create_table(client, STACK.results_table)
+    session.client("s3").create_bucket(Bucket=STACK.data_bucket)
+    now = datetime.now(UTC)
+    minutes = (now - START).total_seconds() / 60
+    events = [decided(f"{number}.png", minutes=minutes - 1) for number in range(2)]
+    for event in events:
+        put_record(client, STACK.results_table, event)
+    put_record(client, STACK.results_table, decided("earlier.png", minutes=minutes - 60))
+    results = [Result(event.photo.key, "motorcycle", event, True, 1.0) for event in events]
+    job.write_report(tmp_path, results, {})
+    looks: list[int] = []
+
+    def capture() -> None:
+        """Write captured data at the second look, as if it took a while."""
+        looks.append(1)
+        if len(looks) == 2:
+            at = now - timedelta(seconds=30)
+            session.client("s3").put_object(
+                Bucket=STACK.data_bucket,
+                Key=f"captures/scones/AllTraffic/{at:%Y/%m/%d/%H/%M-%S}-000-id.jsonl",
+                Body=f"{line(1, at)}\n{line(2, at)}\n",
+            )
+
+    begun = now - timedelta(minutes=5)
+    page = job.write_page(session, STACK, begun, tmp_path, capture)
+    text = page.read_text("utf-8")
+    assert page == tmp_path / "report.html"
+    assert "<h1>What became of 2 photos</h1>" in text
+    assert "of 2 known photos" in text
+    assert text.count('alt="Captured picture, most likely bicycle"') == 2
+    assert len(looks) == 2
 
 
 def test_drawn_photo_that_is_not_rejected_as_it_should(application: Application) -> None:

@@ -14,11 +14,15 @@ from local import __main__ as commands
 from local.cloud import Cloud, CloudError
 from local.run import development, job
 from local.run.application import Settings
-from local.run.folders import FolderError
+from local.run.folders import Dataset, FolderError, LabelledPhoto
 from local.run.job import Inputs
+from operations import profiles
 
 ROOT = Path(__file__).parents[4]
-OPTIONS = ("DATASET", "PHOTOS", "CLASSES", "IMAGE_SHAPE", "AUGMENTATION", "THRESHOLD")
+OPTIONS = (
+    *("DATASET", "PHOTOS", "PROFILE", "CLASSES", "IMAGE_SHAPE", "AUGMENTATION", "THRESHOLD"),
+    "MINIMUM_ACCURACY",
+)
 
 
 class Job:
@@ -112,6 +116,65 @@ def test_choices_that_are_none(
     assert f"Invalid value for {name}: " in result.output
     assert said in result.output
     assert asked.collected == ()
+
+
+def test_a_profile(asked: Job) -> None:
+    call("run", PROFILE="mammography-views", DATASET="d")
+
+    views = profiles.read("mammography-views")
+    assert asked.collected[2] == views.class_names
+    assert asked.settings == Settings(
+        "3,300,150",
+        "none",
+        minimum_accuracy=0.75,
+        others={"num_layers": "18", "epochs": "20", "learning_rate": "0.01"},
+        loading_bays="",
+    )
+
+
+def test_what_is_chosen_overrides_the_profile(asked: Job) -> None:
+    chosen = {"CLASSES": "motorcycle,bicycle,van", "IMAGE_SHAPE": "3,64,64", "DATASET": "d"}
+    others = {"AUGMENTATION": "none", "MINIMUM_ACCURACY": "0.5", "THRESHOLD": "0.7"}
+    call("run", PROFILE="vehicles", **chosen, **others)
+
+    assert asked.collected[2] == ("motorcycle", "bicycle", "van")
+    assert asked.settings == Settings(
+        "3,64,64", "none", 0.7, minimum_accuracy=0.5, loading_bays="bicycle=A,motorcycle=B"
+    )
+
+
+def test_the_drawn_samples_are_vehicles(asked: Job) -> None:
+    assert call("run", PROFILE="vehicles").exit_code == 1
+    assert asked.collected[:3] == (None, None, ("bicycle", "motorcycle"))
+
+    result = call("run", PROFILE="skin-lesions")
+    assert result.exit_code == 2
+    assert "drawn samples of bicycle and motorcycle only" in words(result.output)
+    assert "DATASET" in result.output
+
+
+def test_a_profile_that_there_is_not(asked: Job) -> None:
+    result = call("up", PROFILE="vehicle")
+    assert result.exit_code == 2
+    assert "there is no profile vehicle (did you mean vehicles?)" in words(result.output)
+    assert asked.collected == ()
+
+
+@pytest.mark.parametrize("name", profiles.names())
+def test_the_trainer_takes_the_profiles(asked: Job, name: str) -> None:
+    call("run", PROFILE=name, DATASET="d")
+    assert asked.settings is not None
+    photos = tuple(LabelledPhoto(Path(f"{number}.png"), "a") for number in range(40))
+    dataset = Dataset(asked.collected[2], photos, photos[:1])
+
+    chosen = asked.settings.hyperparameters(dataset)
+
+    given = profiles.read(name).hyperparameters
+    assert {key: chosen[key] for key in given} == dict(given)
+
+
+def words(text: str) -> str:
+    return " ".join(text.split())
 
 
 def running(state: Path) -> Cloud:

@@ -145,6 +145,31 @@ def discover(
     )
 
 
+def find_roots(client: "S3Client", bucket: str, class_names: Sequence[str]) -> Mapping[Side, str]:
+    """Find below which prefix each side's class folders are, for who adds a photo.
+
+    Unlike `discover` this takes a dataset that is empty or lacks classes.
+
+    Parameters
+    ----------
+    client, bucket, class_names
+        As for `discover`.
+
+    Returns
+    -------
+    mapping of str to str
+        By side; one and the same prefix for both where the dataset has no sides of its own.
+
+    Raises
+    ------
+    UnknownClass
+        If folders lie beside ``train/`` that are no side.
+    StorageBusy, StorageRefused
+        As `scones.storage.named_faults`.
+    """
+    return _roots(_look_into(client, bucket, DATASET, class_names), class_names)
+
+
 def _look_into(client: "S3Client", bucket: str, prefix: str, class_names: Sequence[str]) -> _Level:
     visible: list[str] = []
     hidden: list[str] = []

@@ -7,7 +7,7 @@ was taken, with what, by whom) never reaches the picture.
 
 from scones.photos.encoding import EncodedImage, encode
 from scones.photos.formats import UnusablePhoto
-from scones.photos.preparation import prepare
+from scones.photos.preparation import fit, prepare
 from scones.photos.shape import ImageShape
 
-__all__ = ["EncodedImage", "ImageShape", "UnusablePhoto", "encode", "prepare"]
+__all__ = ["EncodedImage", "ImageShape", "UnusablePhoto", "encode", "fit", "prepare"]

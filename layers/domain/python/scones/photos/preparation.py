@@ -56,15 +56,49 @@ def prepare(data: bytes, shape: ImageShape) -> Image.Image:
         If it is no photo, can't be read, has too many pixels or is too narrow.
     """
     photo = decode(data, enough=REDUCING_GAP * max(shape.size))
-    scaled = _scaled(photo, shape)
-    turn = _TURNS.get(photo.orientation)
-    upright = scaled if turn is None else scaled.transpose(turn)
-    picture = _opaque_srgb(upright, photo.profile)
+    picture = _upright(_scaled(photo, shape), photo)
     canvas = Image.new("RGB", shape.size, MID_GREY)
     canvas.paste(
         picture, ((shape.width - picture.width) // 2, (shape.height - picture.height) // 2)
     )
     return canvas
+
+
+def fit(data: bytes, longest: int) -> Image.Image:
+    """Bring a photo upright, in its own shape, and scale it down where it is larger than that.
+
+    Parameters
+    ----------
+    data
+        The photo's file, whole.
+    longest
+        The most pixels that a side may have.
+
+    Returns
+    -------
+    PIL.Image.Image
+        The first frame: mode RGB, in sRGB, mid-grey where it was transparent, without metadata.
+
+    Raises
+    ------
+    UnusablePhoto
+        If it is no photo, can't be read or has too many pixels.
+    """
+    photo = decode(data, enough=longest)
+    left, upper, right, lower = photo.box
+    width, height = right - left, lower - upper
+    scale = min(1.0, longest / max(width, height))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    scaled = photo.image.resize(size, Image.Resampling.LANCZOS, photo.box, REDUCING_GAP)
+    picture = _upright(scaled, photo)
+    picture.info = {}
+    return picture
+
+
+def _upright(scaled: Image.Image, photo: Decoded) -> Image.Image:
+    """Turn a photo, scaled already, upright and to opaque sRGB."""
+    turn = _TURNS.get(photo.orientation)
+    return _opaque_srgb(scaled if turn is None else scaled.transpose(turn), photo.profile)
 
 
 def _scaled(photo: Decoded, shape: ImageShape) -> Image.Image:

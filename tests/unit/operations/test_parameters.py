@@ -1,6 +1,6 @@
 import pytest
 
-from local.run.parameters import allows, rule
+from operations.parameters import allows, rule
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,268 @@
+"""`scones data …`: photos to train on, staged on disk and uploaded to the data bucket."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import RenderableType
+from rich.table import Table
+
+from cli.desk import DONE, FAULT, Desk
+from operations.data import cifar100 as cifar
+from operations.data import download
+from operations.data import ham10000 as ham
+from operations.data.amounts import Tell
+from operations.data.layout import VALIDATION_SHARE, Staged
+from operations.faults import Refused
+
+if TYPE_CHECKING:
+    from operations.data.transfer import Photos, Uploaded
+
+FOLDER = Path("data")
+SHOWN_FAILURES = 10
+_WHAT_FOR = {"train": "train", "validation": "validate"}
+
+ToArgument = Annotated[Path, typer.Argument(metavar="TO", help="Folder for the photos.")]
+UploadOption = Annotated[
+    bool, typer.Option("--upload", help="Upload them to the stack's data bucket, too.")
+]
+ShareOption = Annotated[
+    float, typer.Option(min=0.01, max=0.5, help="Share that is held back to validate on.")
+]
+
+
+def cifar100(
+    desk: Desk,
+    to: ToArgument = FOLDER / "cifar100",
+    archive: Annotated[
+        Path | None,
+        typer.Option(help="cifar-100-python.tar.gz that you have; else it is downloaded."),
+    ] = None,
+    labels: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--class",
+            metavar="LABEL",
+            help=f"A fine label of CIFAR-100, once for each; {' and '.join(cifar.VEHICLES)} "
+            "by default.",
+        ),
+    ] = None,
+    upload: UploadOption = False,
+) -> None:
+    """Stage photos of CIFAR-100, of 32 x 32 pixels; its test photos to validate on.
+
+    The archive (169 MB) is downloaded once, to ~/.cache/scones. A download that breaks off goes on
+    where it stopped.
+    """
+    chosen = labels or cifar.VEHICLES
+    cifar.require_labels(chosen)
+
+    def stage(tell: Tell) -> Staged:
+        source = cifar.SOURCE
+        if archive:
+            found = download.check(archive, source, tell)
+        else:
+            found = download.fetch(source, download.cache_folder(), tell)
+        return cifar.stage(found, to, chosen, tell)
+
+    _stage(desk, stage, upload=upload)
+
+
+def ham10000(
+    desk: Desk,
+    archive: Annotated[
+        Path,
+        typer.Argument(
+            metavar="ARCHIVE", help="The zip of Dataverse, or a folder with the files in it."
+        ),
+    ],
+    to: ToArgument = FOLDER / "ham10000",
+    share: ShareOption = VALIDATION_SHARE,
+    upload: UploadOption = False,
+) -> None:
+    """Stage the skin lesions of HAM10000, all photos of a lesion on one side.
+
+    Get the archive from https://doi.org/10.7910/DVN/DBW86T, whose terms of use apply.
+    """
+    _stage(desk, lambda tell: ham.stage(archive, to, share, tell), upload=upload)
+
+
+def folder(  # noqa: PLR0913, PLR0917  (its options)
+    desk: Desk,
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DIR", help="One folder a class, or train/ and validation/ which have them."
+        ),
+    ],
+    to: Annotated[
+        Path | None,
+        typer.Argument(metavar="TO", help="Folder for the photos; data/NAME by default."),
+    ] = None,
+    share: ShareOption = VALIDATION_SHARE,
+    like: Annotated[
+        str, typer.Option(metavar="PROFILE", help="Take the classes of a profile or its file.")
+    ] = "",
+    mirror: Annotated[
+        bool,
+        typer.Option(
+            "--mirror",
+            help="Add mirrored copies of the photos to train on, as the profile's [mirrored] "
+            "labels them.",
+        ),
+    ] = False,
+    upload: UploadOption = False,
+) -> None:
+    """Stage a folder of your own.
+
+    Photos are named after their content. Where DIR has no validation/ (nor test/), some are held
+    back, chosen by their content: a photo stays on its side when others join it.
+    """
+    # These bring boto3, which takes longer than showing a command's help.
+    from operations.data import any_folder, folders  # noqa: PLC0415
+
+    class_names, mirrored = _chosen(like, mirror=mirror)
+    target = to or FOLDER / source.resolve().name
+
+    def stage(tell: Tell) -> Staged:
+        dataset = folders.read_dataset(source, class_names, share)
+        return any_folder.stage(dataset, source, target, mirrored, tell)
+
+    _stage(desk, stage, upload=upload)
+
+
+def upload(
+    desk: Desk,
+    source: Annotated[
+        Path, typer.Argument(metavar="DIR", help="A staged folder: train/ and validation/.")
+    ],
+) -> None:
+    """Upload a staged folder to the stack's data bucket, but for photos that are there."""
+    record, shown, code = _upload(desk, source)
+    desk.screen.answer(record, *shown)
+    raise typer.Exit(code)
+
+
+def _chosen(like: str, *, mirror: bool) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return the classes of a profile, and the class of the mirror image by class."""
+    from operations import profiles  # noqa: PLC0415
+
+    if mirror and not like:
+        raise typer.BadParameter(
+            "--mirror needs --like PROFILE, which says what a mirrored photo shows"
+        )
+    if not like:
+        return (), {}
+    profile = profiles.read(like)
+    if mirror and not profile.mirrored:
+        raise Refused(
+            f"the profile {like} has no table [mirrored], which says what a mirrored photo shows"
+        )
+    return profile.class_names, dict(profile.mirrored) if mirror else {}
+
+
+def _stage(desk: Desk, stage: Callable[[Tell], Staged], *, upload: bool) -> None:
+    if upload:
+        _ = desk.stack  # before work that may take minutes
+    with desk.screen.measuring() as tell:
+        staged = stage(tell)
+    record, code = _staged_record(staged), DONE
+    shown: list[RenderableType] = [_table(staged), *_told(staged)]
+    if upload:
+        uploaded, told, code = _upload(desk, staged.folder)
+        desk.screen.answer(record | uploaded, *shown, *told)
+    else:
+        desk.screen.answer(record | {"upload": None}, *shown, *_next(staged))
+    raise typer.Exit(code)
+
+
+def _upload(desk: Desk, folder: Path) -> tuple[dict[str, Any], list[str], int]:
+    """Upload a staged folder; gives the answer for programs and people, and the exit code."""
+    from operations.data import transfer  # noqa: PLC0415
+
+    photos = transfer.staged_photos(folder)
+    bucket = desk.stack.data_bucket
+    with desk.screen.measuring() as tell:
+        uploaded = transfer.upload(desk.session, bucket, photos.files, tell)
+    told = _told_upload(desk, uploaded, photos)
+    return {"upload": _upload_record(uploaded)}, told, FAULT if uploaded.failed else DONE
+
+
+def _staged_record(staged: Staged) -> dict[str, Any]:
+    return {
+        "folder": str(staged.folder),
+        "classes": staged.by_class(),
+        "written": staged.written,
+        "there_already": sum(staged.counts.values()) - staged.written,
+        "left_out": {
+            why.replace(" ", "_"): count for why, count in staged.left_out.items() if count
+        },
+    }
+
+
+def _upload_record(uploaded: "Uploaded") -> dict[str, Any]:
+    return {
+        "bucket": uploaded.bucket,
+        "sent": uploaded.sent,
+        "there_already": uploaded.there,
+        "failed": {str(path): why for path, why in sorted(uploaded.failed.items())},
+        "not_tried": uploaded.not_tried,
+    }
+
+
+def _table(staged: Staged) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    table.add_column("class", overflow="fold")
+    for name in ("train", "validation"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for label, counts in staged.by_class().items():
+        table.add_row(label, f"{counts['train']:,}", f"{counts['validation']:,}")
+    return table
+
+
+def _told(staged: Staged) -> list[str]:
+    total = sum(staged.counts.values())
+    there = total - staged.written
+    before = f", {there:,} of them there already" if there else ""
+    told = [f"{total:,} photos in {staged.folder}{before}."]
+    told += [f"Left out: {why} ({count:,})." for why, count in staged.left_out.items() if count]
+    told += [
+        f"No photos of {label} to {_WHAT_FOR[side]} on; retrain needs some."
+        for label, counts in staged.by_class().items()
+        for side, count in counts.items()
+        if not count
+    ]
+    return told
+
+
+def _next(staged: Staged) -> list[str]:
+    return [
+        f"To upload them: scones data upload {staged.folder}",
+        f"To try them here: make run DATASET={staged.folder}",
+    ]
+
+
+def _told_upload(desk: Desk, uploaded: "Uploaded", photos: "Photos") -> list[str]:
+    told = [
+        f"{uploaded.sent:,} photos uploaded to s3://{uploaded.bucket}/dataset/, "
+        f"{uploaded.there:,} were there already."
+    ]
+    if photos.passed_over:
+        told.append(f"Passed over: {photos.passed_over:,} files that are no photos of a class.")
+    failures = sorted(uploaded.failed.items())
+    told += [f"Not uploaded: {path}: {why}" for path, why in failures[:SHOWN_FAILURES]]
+    if len(failures) > SHOWN_FAILURES:
+        told.append(f"Not uploaded: {len(failures) - SHOWN_FAILURES:,} more")
+    if uploaded.not_tried:
+        told.append(f"Not tried after so many failures: {uploaded.not_tried:,} photos")
+    if failures:
+        told.append("Once that is mended, run it again: it goes on with what is missing.")
+    elif unknown := sorted(set(photos.labels) - set(desk.stack.class_names)):
+        told.append(
+            f"The stack knows no class {', '.join(unknown)}: deploy it with ClassNames that have "
+            "them (`scones profiles` helps), or retrain will refuse the dataset."
+        )
+    else:
+        told.append("To train on them: scones retrain --wait")
+    return told

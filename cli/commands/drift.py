@@ -1,0 +1,51 @@
+"""`scones drift`."""
+
+import typer
+from rich.console import RenderableType
+from rich.text import Text
+
+from cli.commands import words
+from cli.desk import OTHERWISE, Desk
+from operations.drift import check_drift
+from scones.events import Drift, DriftChecked
+
+STYLES = {"steady": "green", "shifted": "red"}
+OTHER = "yellow"
+
+COLUMNS = ("evaluation", "production", "")
+
+
+def drift(desk: Desk) -> None:
+    """Compare what production decides with the model's own evaluation, now."""
+    checked = check_drift(desk.session, desk.stack, desk.user)
+    record = checked.model_dump(mode="json")
+    desk.screen.answer(record, _headline(checked), *_compared(checked))
+    if checked.outcome != "steady":
+        raise typer.Exit(OTHERWISE)
+
+
+def _headline(checked: DriftChecked) -> Text:
+    word = checked.outcome.replace("_", " ")
+    style = STYLES.get(checked.outcome, OTHER)
+    return Text(f"{word}: ", style=f"bold {style}") + Text(checked.message)
+
+
+def _compared(checked: DriftChecked) -> list[RenderableType]:
+    shown: list[RenderableType] = []
+    for title, found in (("confidence", checked.confidence), ("class", checked.labels)):
+        if found:
+            shown += ["", *words.columns((*COLUMNS[:2], title), _rows(found))]
+    if checked.since:
+        since, until = (moment.astimezone() for moment in (checked.since, checked.until))
+        period = f"{since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M}"
+        shown += ["", *words.fields({"decided": period, "evaluation": checked.evaluation})]
+    if checked.retraining_requested:
+        shown.append("A retraining was asked for: scones executions retrain")
+    return shown
+
+
+def _rows(found: Drift) -> list[list[str | Text]]:
+    return [
+        [f"{share.expected:>9.1%}", f"{share.observed:>9.1%}", Text(share.name)]
+        for share in found.shares
+    ]

@@ -1,0 +1,95 @@
+"""`scones executions`."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from cli.commands import words
+from cli.desk import Desk
+from cli.moments import HOW, parse_moment, shown
+from cli.screen import duration
+from operations.past_executions import (
+    LOOK_BACK,
+    MACHINES,
+    Machine,
+    PastExecution,
+    read_executions,
+)
+from operations.photos import INCOMING
+
+STYLES = {"running": "cyan", "succeeded": "green"}
+BAD = "red"
+COLUMNS = ("machine", "started", "lasted", "outcome", "more")
+LONGEST = 120
+"""Characters of what a line says of an execution; --json has all of it."""
+
+DAYS = LOOK_BACK.days
+
+
+def executions(
+    desk: Desk,
+    machine: Annotated[
+        Machine | None,
+        typer.Argument(
+            metavar="[retrain|promote|classify]", help="Of which machine; of each by default."
+        ),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Show so many of a machine, the latest.")] = 10,
+    since: Annotated[
+        datetime | None,
+        typer.Option(
+            metavar="WHEN",
+            parser=parse_moment,
+            help=f"Started from then on, {HOW}; of classify those of {DAYS} day by default.",
+        ),
+    ] = None,
+) -> None:
+    """List executions of the state machines: when, how long, and what they came to."""
+    found = [
+        execution
+        for name in ([machine] if machine else MACHINES)
+        for execution in read_executions(desk.session, desk.stack, name, limit, since)
+    ]
+    found.sort(key=lambda execution: execution.started_at, reverse=True)
+    which = f"of {machine} " if machine else ""
+    nothing = f"No execution {which}was found; --since looks further back."
+    record = {"executions": [_record(execution) for execution in found]}
+    lines = words.columns(COLUMNS, [_cells(execution) for execution in found])
+    desk.screen.answer(record, *(lines if found else [nothing]))
+
+
+def _record(execution: PastExecution) -> dict[str, Any]:
+    lasted = None
+    if execution.ended_at:
+        lasted = round((execution.ended_at - execution.started_at).total_seconds(), 3)
+    return {
+        "machine": execution.machine,
+        "execution": execution.arn,
+        "status": execution.status,
+        "started_at": execution.started_at,
+        "ended_at": execution.ended_at,
+        "seconds": lasted,
+        "outcome": execution.outcome,
+        "message": execution.message or None,
+        "photo": execution.photo,
+    }
+
+
+def _cells(execution: PastExecution) -> list[str | Text]:
+    lasted = "-"
+    if execution.ended_at:
+        lasted = duration(execution.ended_at - execution.started_at)
+    status = execution.status
+    # An execution that ends in a photo's failure has failed too.
+    outcome = (execution.outcome or status).replace("_", " ")
+    photo = (execution.photo or "").removeprefix(INCOMING)
+    more = "  ".join(filter(None, (photo, execution.message)))
+    return [
+        execution.machine,
+        shown(execution.started_at),
+        lasted,
+        Text(outcome, style=STYLES.get(status, BAD)),
+        more if len(more) <= LONGEST else f"{more[: LONGEST - 1]}…",
+    ]

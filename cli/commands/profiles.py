@@ -1,0 +1,76 @@
+"""`scones profiles`: kinds of photos, and how a stack is deployed for one."""
+
+import shlex
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from cli.desk import Desk
+from local.run.deploy import overrides
+
+if TYPE_CHECKING:
+    from operations.profiles import Profile
+
+
+def profiles(
+    desk: Desk,
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Show this one; or a file of your own.")
+    ] = "",
+) -> None:
+    """List the profiles: classes, image shape, hyperparameters. Or show one, and how to deploy it.
+
+    A profile of your own is a file like those in profiles/.
+    """
+    # It brings Pillow and pydantic, which take longer than showing a command's help.
+    from operations.profiles import names, read  # noqa: PLC0415
+
+    if name:
+        _show(desk, read(name), name)
+        return
+    found = [read(known) for known in names()]
+    record = {"profiles": [profile.model_dump() for profile in found]}
+    desk.screen.answer(record, _list(found), "To see one: scones profiles NAME")
+
+
+def _list(found: list["Profile"]) -> Table:
+    table = _table("profile", "classes", "image shape", "description")
+    table.columns[0].no_wrap = True
+    for profile in found:
+        classes = str(len(profile.class_names))
+        table.add_row(profile.name, classes, profile.image_shape, profile.description)
+    return table
+
+
+def _show(desk: Desk, profile: "Profile", name: str) -> None:
+    parameters = profile.parameters()
+    table = _table("", "")
+    table.show_header = False
+    table.add_row("description", profile.description)
+    table.add_row("classes", ", ".join(profile.class_names))
+    table.add_row("image shape", profile.image_shape)
+    table.add_row("minimum accuracy", f"{profile.minimum_accuracy:g}")
+    for title, pairs in (
+        ("hyperparameters", profile.hyperparameters),
+        ("loading bays", profile.loading_bays),
+    ):
+        table.add_row(title, ", ".join(f"{key}={value}" for key, value in pairs.items()) or "-")
+    for label, twin in profile.mirrored.items():
+        table.add_row("mirrored", f"{label} → {twin}")
+    command = f"sam deploy {shlex.join(overrides(parameters))}"
+    desk.screen.answer(
+        {**profile.model_dump(), "parameters": parameters, "deploy": command},
+        table,
+        "To deploy a stack for it:",
+        f"  {command}",
+        "To try it here:",
+        f"  make run PROFILE={shlex.quote(name)} DATASET=…",
+    )
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table

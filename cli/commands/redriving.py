@@ -1,0 +1,123 @@
+"""`scones redrive`."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from cli.desk import OTHERWISE, Desk
+from operations import redriving, undelivered
+from operations.redriving import Job, Redriven
+
+BAD = "red"
+STYLES = {"classified": "green", "needs_review": "yellow", "rejected": "magenta"}
+STAYS = "its message stays in the queue"
+
+
+def redrive(
+    desk: Desk,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="Only photos that ended as failed.")
+    ] = False,
+    queue: Annotated[
+        bool, typer.Option("--queue", help="Only events of the queue of undelivered ones.")
+    ] = False,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Only so many of each, such as 1 to try it.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be redriven, and do nothing.")
+    ] = False,
+) -> None:
+    """Give failed photos and undelivered events to their machines once more.
+
+    The exit code is 1 where something stays failed or undelivered.
+    """
+    both = failed == queue
+    with _queued(desk, wanted=both or queue) as jobs:
+        waiting = list(islice(jobs, limit))
+        became = [] if dry_run else _redrive(desk, waiting)
+    lost: list[Job] = []
+    if both or failed:
+        tried = {job.request.photo for job in waiting if job.request}
+        lost = list(islice(_not_tried(desk, tried), limit))
+        became += [] if dry_run else _redrive(desk, lost)
+    if dry_run:
+        _show_plan(desk, waiting, lost)
+    else:
+        _finish(desk, became)
+
+
+@contextmanager
+def _queued(desk: Desk, *, wanted: bool) -> Iterator[Sequence[Job]]:
+    if not wanted:
+        yield []
+        return
+    with undelivered.receiving(desk.session, desk.stack) as messages:
+        yield redriving.queued_jobs(messages, desk.stack)
+
+
+def _not_tried(desk: Desk, tried: set[Any]) -> Iterator[Job]:
+    """Yield the failed photos that the queue did not have."""
+    for job in redriving.failed_jobs(desk.session, desk.stack):
+        if job.request and job.request.photo not in tried:
+            yield job
+
+
+def _redrive(desk: Desk, jobs: Sequence[Job]) -> list[Redriven]:
+    if not jobs:
+        return []
+
+    def show(became: Redriven) -> None:
+        advance("")
+        desk.screen.item(_record(became), _line(became))
+
+    with desk.screen.counting("Redriving", len(jobs)) as advance:
+        return redriving.redrive(desk.session, desk.stack, jobs, show)
+
+
+def _finish(desk: Desk, became: Sequence[Redriven]) -> None:
+    counts = Counter(item.end for item in became)
+    said = ", ".join(f"{count} {end.replace('_', ' ')}" for end, count in counts.items())
+    desk.screen.say(said or "There is nothing to redrive.")
+    if not all(item.done for item in became):
+        raise typer.Exit(OTHERWISE)
+
+
+def _show_plan(desk: Desk, waiting: Sequence[Job], lost: Sequence[Job]) -> None:
+    for job in [*waiting, *lost]:
+        machine = job.request.machine if job.request else None
+        line = Text(f"{machine or 'not understood':<14}", style="" if machine else BAD)
+        line += Text(f"  {job.what}{f': {job.complaint}' if job.complaint else ''}")
+        desk.screen.item(_job_record(job), line)
+    messages = sum(len(job.messages) for job in waiting)
+    desk.screen.say(f"{messages} messages in the queue, {len(lost)} other failed photos.")
+
+
+def _record(became: Redriven) -> dict[str, Any]:
+    return {**_job_record(became.job), "end": became.end, "message": became.message or None}
+
+
+def _job_record(job: Job) -> dict[str, Any]:
+    """Return a job for a program; with the bodies of its messages where nobody understood them."""
+    bodies = {} if job.request else {"bodies": [message.body for message in job.messages]}
+    return {
+        "machine": job.request.machine if job.request else None,
+        "what": job.what,
+        "complaint": job.complaint or None,
+        "messages": [message.id for message in job.messages],
+        **bodies,
+    }
+
+
+def _line(became: Redriven) -> Text:
+    style = STYLES.get(became.end, "" if became.done else BAD)
+    line = Text(f"{became.end.replace('_', ' '):<14}", style=style)
+    line += Text(f"  {became.job.what}")
+    stays = STAYS if became.job.messages and not became.done and became.end != "failed" else ""
+    more = "; ".join(filter(None, (became.message, stays)))
+    return line + Text(f"  {more}", style="dim")

@@ -1,0 +1,53 @@
+"""`scones report`."""
+
+import webbrowser
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.desk import Desk
+from cli.moments import SinceOption, UntilOption, require_range
+from operations.captures.fetching import Span
+
+FILE = Path("build/report.html")
+
+
+def report(
+    desk: Desk,
+    since: SinceOption = "24h",  # type: ignore[assignment]
+    until: UntilOption = None,
+    truth: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="What photos show: results.jsonl of a run or a simulation, or a table of photos "
+            "and labels with commas between.",
+        ),
+    ] = None,
+    to: Annotated[
+        Path, typer.Option(metavar="FILE.html", dir_okay=False, help="Where to write it.")
+    ] = FILE,
+    open_it: Annotated[bool, typer.Option("--open", help="Show it in your browser.")] = False,
+) -> None:
+    """Write a page about what was decided: one HTML file, which opens offline."""
+    # They bring Plotly and Jinja, which takes longer than showing a command's help.
+    from operations.report.truth import NOTHING_KNOWN, read_truth  # noqa: PLC0415
+    from operations.report.writing import gather, write  # noqa: PLC0415
+
+    span = Span(since, until or datetime.now(UTC))
+    require_range(span.since, span.until)
+    known = read_truth(truth) if truth else NOTHING_KNOWN
+    found = gather(desk.session, desk.stack, span, known)
+    write(found, to)
+    if open_it:
+        webbrowser.open(to.resolve().as_uri())
+    counts = {"photos": len(found.photos), "pictures": len(found.pictures.shown)}
+    desk.screen.answer(
+        {"report": str(to), "since": span.since, "until": span.until, **counts},
+        *([] if found.photos else ["No photo was decided in this time."]),
+        f"Written: {to}",
+    )

@@ -1,0 +1,108 @@
+"""`scones results`."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.text import Text
+
+from cli.commands import words
+from cli.desk import Desk
+from cli.moments import HOW, parse_moment, shown
+from operations import results as operations
+from operations.results import STATUSES, Status, Wanted
+
+if TYPE_CHECKING:
+    from scones.records import Record
+
+
+class End(StrEnum):
+    """How a photo may have ended; Typer takes no list of literals."""
+
+    CLASSIFIED = "classified"
+    NEEDS_REVIEW = "needs_review"
+    REJECTED = "rejected"
+    FAILED = "failed"
+
+
+COLUMNS = ("time", "status", "label", "conf.", "bay", "why, or who", "photo")
+
+
+def results(
+    desk: Desk,
+    status: Annotated[
+        list[End] | None, typer.Option(help="Only these; may be given several times.")
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option(help="Only of this class, by what a person said or the model.")
+    ] = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option(metavar="WHEN", parser=parse_moment, help=f"Decided from then on, {HOW}."),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=0, help="Show so many, the latest.")] = 20,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Show new ones as they come, until Ctrl-C.")
+    ] = False,
+) -> None:
+    """Show what was decided of photos, the latest first; with --follow the latest last."""
+    statuses: Sequence[Status] = [end.value for end in status] if status else STATUSES
+    wanted = Wanted(statuses, label, since)
+    if follow:
+        _follow(desk, wanted, limit)
+        return
+    # It brings Pydantic and the photos' decoders, which takes long beside showing help.
+    from cli.commands.outcomes import result_record  # noqa: PLC0415
+
+    found = list(islice(operations.read_results(desk.session, desk.stack, wanted), limit))
+    record = {"results": [result_record(item) for item in found]}
+    lines = words.columns(COLUMNS, [_cells(item) for item in found])
+    desk.screen.answer(record, *(lines if found else [_nothing(desk, wanted)]))
+
+
+def _follow(desk: Desk, wanted: Wanted, first: int) -> None:
+    from cli.commands.outcomes import result_record  # noqa: PLC0415
+
+    wide = max(map(len, desk.stack.class_names))
+    desk.screen.say("New results are shown as they come; Ctrl-C ends it.")
+    try:
+        for item in operations.follow_results(desk.session, desk.stack, wanted, first):
+            desk.screen.item(result_record(item), _line(item, wide))
+    except KeyboardInterrupt:
+        return
+
+
+def _cells(record: "Record") -> tuple[str, Text, str, str, str, str, str]:
+    from cli.commands.outcomes import note_shown, photo_shown, status_shown  # noqa: PLC0415
+
+    detail = record.decided
+    return (
+        shown(detail.timings.decided_at)[5:],
+        status_shown(detail.status),
+        detail.label or "-",
+        "-" if detail.confidence is None else f"{detail.confidence:.2f}",
+        detail.loading_bay or "-",
+        note_shown(record),
+        photo_shown(detail.photo.key),
+    )
+
+
+def _line(record: "Record", wide: int) -> Text:
+    """Lay a result out as one line, with classes of up to so many characters."""
+    time, status, label, confidence, bay, note, photo = _cells(record)
+    status.pad_right(12 - len(status))
+    line = Text(f"{time}  ") + status
+    line += Text(f"  {label:<{wide}}  {confidence:<4}  {bay:<3}  {f'{note}  ' if note else ''}")
+    return line + Text(photo, style="dim")
+
+
+def _nothing(desk: Desk, wanted: Wanted) -> str:
+    since = f" since {shown(wanted.since)}" if wanted.since else ""
+    names = desk.stack.class_names
+    if wanted.label and wanted.label not in names:
+        return f"There is no result of {wanted.label}{since}; the classes are {', '.join(names)}."
+    which = f" of {wanted.label}" if wanted.label else ""
+    return f"There is no such result{which}{since}."

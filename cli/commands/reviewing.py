@@ -1,0 +1,173 @@
+"""`scones review`, `scones label` and `scones console`."""
+
+import shlex
+from collections.abc import Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from cli.commands import words
+from cli.desk import Desk
+from cli.moments import shown
+from operations.photo_history import find_key
+from operations.photos import INCOMING
+
+if TYPE_CHECKING:
+    from operations.review import Finished
+    from scones.records import Record
+
+PORT = 8765
+
+
+def review(
+    desk: Desk,
+    limit: Annotated[int, typer.Option(min=1, help="Show so many, the longest waiting.")] = 20,
+) -> None:
+    """List the photos that wait for a person, and finish what was labelled but not yet filed."""
+    # It brings Pillow and more, which other commands do without.
+    from operations.review import finish, waiting  # noqa: PLC0415
+
+    finished = finish(desk.session, desk.stack)
+    found = list(islice(waiting(desk.session, desk.stack), limit + 1))
+    first = found[:limit]
+    record = {
+        "waiting": [_record(item) for item in first],
+        "more": len(found) > limit,
+        "finished": [{"photo": item.record.photo, "trouble": item.trouble} for item in finished],
+    }
+    for line in _finished_shown(finished):
+        desk.screen.say(line)
+    if not first:
+        desk.screen.answer(record, "No photo waits for a person.")
+        return
+    more = [f"More wait than these {limit}: --limit shows more."] if len(found) > limit else []
+    example = shlex.join(["scones", "label", _name(first[0]), desk.stack.class_names[0]])
+    hint = f"{example}, or scones console"
+    desk.screen.answer(record, _table(first), *more, hint)
+
+
+def label(
+    desk: Desk,
+    photo: Annotated[
+        str,
+        typer.Argument(
+            metavar="PHOTO", help="Its key, its S3 URI, or how the key of one of the latest ends."
+        ),
+    ],
+    name: Annotated[
+        str | None, typer.Argument(metavar="CLASS", help="Which class it shows.")
+    ] = None,
+    not_a_vehicle: Annotated[
+        bool, typer.Option("--not-a-vehicle", help="It shows none of the classes.")
+    ] = False,
+    undo: Annotated[
+        bool, typer.Option("--undo", help="Take back what was said last, by whomever.")
+    ] = False,
+    version: Annotated[
+        str | None, typer.Option(help="Which version, where several of the photo wait.")
+    ] = None,
+) -> None:
+    """Say what a photo shows; it is filed for the next retraining."""
+    from operations import review as reviewing  # noqa: PLC0415
+
+    if sum((name is not None, not_a_vehicle, undo)) != 1:
+        raise typer.BadParameter("give a CLASS, or --not-a-vehicle, or --undo: one of the three")
+    session, stack = desk.session, desk.stack
+    key = find_key(session, stack, photo)
+    if undo:
+        meant = reviewing.find_reviewed(session, stack, key, version)
+        said = reviewing.said(meant.review) if meant.review else ""
+        record = reviewing.undo(session, stack, meant, desk.user)
+        desk.screen.answer(_record(record), f"{_name(record)} waits for a person again ({said}).")
+        return
+    waits = reviewing.find_waiting(session, stack, key, version)
+    if name is None:
+        record = reviewing.say_not_a_vehicle(session, stack, waits, desk.user)
+    else:
+        record = reviewing.label(session, stack, waits, name, desk.user)
+    desk.screen.answer(_record(record), *_labelled(desk, record))
+
+
+def console(
+    desk: Desk,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Where on this machine; 0 takes a free one.")
+    ] = PORT,
+    no_open: Annotated[
+        bool, typer.Option("--no-open", help="Only print the link, open no browser.")
+    ] = False,
+) -> None:
+    """Open the page for reviews, results and models, on this machine only, until Ctrl-C."""
+    import webbrowser  # noqa: PLC0415
+
+    from console.serving import Page  # noqa: PLC0415
+
+    page = Page(desk.connect, desk.stack, desk.user, port)
+
+    def opened() -> None:
+        desk.screen.answer({"url": page.url}, page.url)
+        desk.screen.say("Ctrl-C ends it. The link lets in whoever has it: keep it to yourself.")
+        if not no_open:
+            webbrowser.open(page.url)
+
+    page.serve(opened)
+    desk.screen.say("Ended.")
+
+
+def _labelled(desk: Desk, record: "Record") -> list[str]:
+    said = record.review
+    if said is None or said.label is None:
+        return [f"{_name(record)} is not a vehicle; nothing is filed."]
+    bay = desk.stack.loading_bays.get(said.label)
+    where = f", loading bay {bay}" if bay else ""
+    filed = f"s3://{desk.stack.data_bucket}/{said.dataset_key}"
+    return [f"{_name(record)} is {said.label}{where}.", *words.fields({"filed": filed})]
+
+
+def _finished_shown(finished: "Sequence[Finished]") -> list[str]:
+    return [
+        f"{item.record.photo}: {item.trouble}"
+        if item.trouble
+        else f"{item.record.photo}: finished what somebody had begun"
+        for item in finished
+    ]
+
+
+def _record(record: "Record") -> dict[str, Any]:
+    decided = record.decided
+    return {
+        "photo": record.photo,
+        "version": record.version,
+        "uploaded_at": decided.timings.uploaded_at,
+        "decided_at": decided.timings.decided_at,
+        "guess": decided.label,
+        "confidence": decided.confidence,
+        "probabilities": decided.probabilities,
+        "threshold": decided.threshold,
+        "review": record.review.model_dump(mode="json") if record.review else None,
+    }
+
+
+def _table(found: "Sequence[Record]") -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    table.add_column("waits since", no_wrap=True)
+    table.add_column("photo", overflow="fold")
+    table.add_column("guess", no_wrap=True)
+    table.add_column("confidence", no_wrap=True, justify="right")
+    for record in found:
+        decided = record.decided
+        table.add_row(
+            shown(decided.timings.decided_at),
+            Text(_name(record)),
+            Text(decided.label or "-"),
+            words.figure(decided.confidence),
+        )
+    return table
+
+
+def _name(record: "Record") -> str:
+    """Write a photo's key for a person; every one begins alike."""
+    return record.decided.photo.key.removeprefix(INCOMING)

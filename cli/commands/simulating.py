@@ -1,0 +1,135 @@
+"""`scones simulate`."""
+
+import random
+import tempfile
+import time
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import RenderableType
+
+from cli.commands import words
+from cli.commands.captures import captured_table
+from cli.desk import OTHERWISE, Desk
+from operations import simulation
+from operations.captures.fetching import Span, find_files, read_files
+from operations.captures.keeping import as_row
+from operations.captures.records import Captured
+from operations.sampling import Sample, pick_from_dataset, pick_from_folder
+from operations.simulation import Sent, Simulation
+
+LOOK_SECONDS = 1.0
+"""Between two looks at what was captured."""
+
+ROWS = 10
+"""How many captured records are shown."""
+
+
+def simulate(
+    desk: Desk,
+    count: Annotated[int, typer.Option(min=1, help="How many photos.")] = 50,
+    rate: Annotated[float, typer.Option(min=0.001, max=1000, help="Photos a second.")] = 2.0,
+    photos: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            exists=True,
+            file_okay=False,
+            help="Pick them here, from one folder a class or any; by default from the photos of "
+            "the dataset that models are validated on.",
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Pick the same photos as the last time with it.")
+    ] = None,
+    patience: Annotated[
+        float,
+        typer.Option(min=0, help="Seconds to wait for captured data; AWS takes some minutes."),
+    ] = 15.0,
+) -> None:
+    """Send random test photos at a steady rate, and show what becomes of them.
+
+    The exit code is 1 where a photo failed or was not decided in time.
+    """
+    seed = random.randrange(2**32) if seed is None else seed  # noqa: S311
+    with tempfile.TemporaryDirectory(prefix="scones-simulation-") as folder:
+        picked = _pick(desk, count, seed, photos, Path(folder))
+        done = _send(desk, picked, rate)
+    captured = _captured(desk, done, patience)
+    summary = simulation.summarize(done, seed, len(captured))
+    results = simulation.write_results(done, summary, simulation.FOLDER)
+    desk.screen.answer(
+        {**summary, "results": str(results), "records": captured},
+        *_shown(summary, captured),
+        f"Written: {results}",
+        f"A page about it: scones report --since {_written(done.begun)} --truth {results}",
+    )
+    if any(one.status in (None, "failed") for one in done.sent):
+        raise typer.Exit(OTHERWISE)
+
+
+def _pick(desk: Desk, count: int, seed: int, photos: Path | None, folder: Path) -> list[Sample]:
+    if photos:
+        return pick_from_folder(photos, desk.stack.class_names, count, seed)
+    return pick_from_dataset(desk.session, desk.stack, count, seed, folder)
+
+
+def _send(desk: Desk, picked: list[Sample], rate: float) -> Simulation:
+    ended: Counter[str] = Counter()
+
+    def show(one: Sent) -> None:
+        ended[(one.status or "no record").replace("_", " ")] += 1
+        advance(", ".join(f"{number} {status}" for status, number in ended.most_common()))
+
+    with desk.screen.counting(f"Sending {rate:g} photos a second", len(picked)) as advance:
+        return simulation.simulate(desk.session, desk.stack, picked, rate, show)
+
+
+def _captured(desk: Desk, done: Simulation, patience: float) -> list[dict[str, Any]]:
+    """Wait for what was captured meanwhile, and read it."""
+    # Captured data tells seconds.
+    span = Span(done.begun.replace(microsecond=0), datetime.now(UTC) + timedelta(seconds=1))
+    until = time.monotonic() + patience
+    with desk.screen.counting("Waiting for captured data", done.answered) as advance:
+        known = 0
+        while True:
+            records = _read(desk, span)
+            for _ in range(len(records) - known):
+                advance("")
+            known = len(records)
+            if known >= done.answered or time.monotonic() >= until:
+                return [as_row(one, desk.stack.class_names) for one in records]
+            time.sleep(LOOK_SECONDS)
+
+
+def _read(desk: Desk, span: Span) -> list[Captured]:
+    files = find_files(desk.session, desk.stack, span)
+    found = read_files(desk.session, files, span, lambda _: None)
+    return sorted((one for one in found if isinstance(one, Captured)), key=lambda one: one.at)
+
+
+def _shown(summary: dict[str, Any], captured: list[dict[str, Any]]) -> list[RenderableType]:
+    latency, reached = summary["latency_ms"], summary["rate_reached"]
+    rows = {
+        "photos": f"{summary['photos']}: {_named(summary['statuses'])}",
+        "labels": _named(summary["labels"]),
+        "accuracy": words.figure(summary["accuracy"]),
+        "when sure": words.figure(summary["accepted_accuracy"]),
+        "upload to record": f"p50 {latency['p50']} ms, p95 {latency['p95']} ms",
+        "rate": f"{summary['rate']:g} a second" + (f", reached {reached:.2f}" if reached else ""),
+        "captured": f"{len(captured)} records" if captured else "nothing yet: scones captures",
+        "seed": summary["seed"],
+    }
+    table = [captured_table(captured[::-1][:ROWS])] if captured else []
+    return [*table, *words.fields(rows)]
+
+
+def _named(counts: dict[str, int]) -> str:
+    return ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in counts.items())
+
+
+def _written(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

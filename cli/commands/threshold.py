@@ -1,0 +1,142 @@
+"""`scones threshold`."""
+
+from typing import Annotated, Any
+
+import typer
+from rich.console import RenderableType
+from rich.text import Text
+
+from cli.commands import words
+from cli.desk import Desk
+from operations import threshold as operations
+from operations.faults import Refused
+from operations.threshold import Curve, Effect, written
+
+BAR = 20
+"""Characters of a bar for all photos."""
+
+COLUMNS = ("threshold", "decided", " wrong", "", "")
+
+SHOWN = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
+"""Thresholds that are shown beside those that matter."""
+
+
+def threshold(
+    desk: Desk,
+    value: Annotated[
+        float | None,
+        typer.Argument(metavar="VALUE", min=0, max=1, help="The confidence to set it to."),
+    ] = None,
+    precision: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1, help="Set the lowest at which so much of what is decided is right."
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing.")] = False,
+) -> None:
+    """Show below which confidence a person decides and what that comes to, or set it."""
+    if value is not None and precision is not None:
+        raise typer.BadParameter("give a value or --precision, not both")
+    before = operations.read_threshold(desk.session, desk.stack)
+    curve, reason = _curve(desk, required=precision is not None)
+    wanted = curve.reaching(precision).threshold if curve and precision is not None else value
+    if wanted is not None and not dry_run:
+        operations.write_threshold(desk.session, desk.stack, wanted)
+    record = _record(desk, curve, before, wanted)
+    desk.screen.answer(
+        {**record, "set": wanted is not None and not dry_run},
+        *_headline(before, wanted, dry_run=dry_run),
+        *(_curve_shown(curve, before, wanted, _given(desk)) if curve else [f"No curve: {reason}."]),
+    )
+
+
+def _curve(desk: Desk, *, required: bool) -> tuple[Curve | None, str]:
+    """Give the curve, or the reason for which there is none."""
+    try:
+        return operations.read_curve(desk.session, desk.stack), ""
+    except Refused as reason:
+        if required:
+            raise
+        return None, str(reason)
+
+
+def _given(desk: Desk) -> float:
+    """Give the precision that retraining suggests thresholds for."""
+    return float(desk.stack.parameters.get("WantedPrecision", "0.99"))
+
+
+def _record(
+    desk: Desk, curve: Curve | None, before: float | None, wanted: float | None
+) -> dict[str, Any]:
+    record: dict[str, Any] = {"parameter": desk.stack.threshold_parameter, "before": before}
+    record["threshold"] = before if wanted is None else wanted
+    if curve is None:
+        return {**record, "curve": None}
+    points = sorted(curve.points, key=lambda point: point.threshold)
+    now = record["threshold"]
+    return {
+        **record,
+        "effect": None if now is None else _effect_record(curve.at(now)),
+        "curve": {
+            "version": curve.version,
+            "run": curve.run,
+            "photos": curve.photos,
+            "points": [
+                {"threshold": point.threshold, "coverage": point.coverage, "risk": point.risk}
+                for point in points
+            ],
+        },
+    }
+
+
+def _effect_record(effect: Effect) -> dict[str, Any]:
+    return {"coverage": effect.coverage, "risk": effect.risk}
+
+
+def _headline(before: float | None, wanted: float | None, *, dry_run: bool) -> list[RenderableType]:
+    now = "no number from 0 to 1" if before is None else written(before)
+    if wanted is None:
+        return [f"A person decides below a confidence of {now}."]
+    if dry_run:
+        return [f"The threshold is {now}, and would be {written(wanted)}. Nothing is changed."]
+    return [
+        f"The threshold was {now} and is {written(wanted)} now. "
+        "It takes effect within a minute, for photos that are decided from then on."
+    ]
+
+
+def _curve_shown(
+    curve: Curve, before: float | None, wanted: float | None, precision: float
+) -> list[RenderableType]:
+    marks: dict[float, list[str]] = {value: [] for value in SHOWN}
+    never = ""
+    try:
+        marks.setdefault(curve.reaching(precision).threshold, []).append(f"precision {precision:g}")
+    except Refused as reason:
+        never = f"{str(reason)[:1].upper()}{str(reason)[1:]}."
+    if before is not None:
+        marks.setdefault(before, []).append("now" if wanted is None else "before")
+    if wanted is not None:
+        marks.setdefault(wanted, []).append("new")
+    rows = [_cells(curve.at(value), ", ".join(marks[value])) for value in sorted(marks)]
+    return [
+        "",
+        f"On the {curve.photos} validation photos of version {curve.version}, which is in "
+        "production (█ decided by the model, ░ by a person):",
+        *words.columns(COLUMNS, rows),
+        *([never] if never else []),
+    ]
+
+
+def _cells(effect: Effect, mark: str) -> list[str | Text]:
+    risk = "-" if effect.risk is None else f"{effect.risk:.2%}"
+    decided = round(effect.coverage * BAR)
+    style = "bold" if mark else ""
+    return [
+        Text(written(effect.threshold), style=style),
+        Text(f"{effect.coverage:>7.1%}", style=style),
+        Text(f"{risk:>6}", style=style),
+        Text("█" * decided, style="cyan") + Text("░" * (BAR - decided), style="dim"),
+        Text(f"◀ {mark}" if mark else "", style=style),
+    ]

@@ -1,0 +1,69 @@
+"""Moments and ranges of time, as people type them and as they are shown to them."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+
+_AGO = re.compile(r"(?P<count>\d+)(?P<unit>[smhdw])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+HOW = "such as 24h, 7d, 2026-11-20 or 2026-11-20T09:30"
+
+
+def parse_moment(text: str, now: datetime | None = None) -> datetime:
+    """Read a moment: so long ago, or a date, with a time of day or without, in the user's zone.
+
+    Parameters
+    ----------
+    text
+        Such as ``24h`` ago (s, m, h, d, w), ``2026-11-20``, or ``2026-11-20T09:30Z``.
+    now
+        From which on it is counted back.
+
+    Returns
+    -------
+    datetime
+        Aware.
+
+    Raises
+    ------
+    typer.BadParameter
+        If it is none.
+
+    Examples
+    --------
+    >>> parse_moment("90m", datetime(2026, 11, 20, 9, 0, tzinfo=UTC)).isoformat()
+    '2026-11-20T07:30:00+00:00'
+    """
+    try:
+        if ago := _AGO.fullmatch(text.strip()):
+            since = timedelta(**{_UNITS[ago["unit"]]: int(ago["count"])})
+            return (now or datetime.now(UTC)) - since
+        return datetime.fromisoformat(text.strip()).astimezone()
+    except (ValueError, OverflowError):
+        raise typer.BadParameter(f"{text!r} is no moment: give one {HOW}") from None
+
+
+def require_range(since: datetime, until: datetime) -> None:
+    """Make sure that a range has a beginning before its end."""
+    if since >= until:
+        raise typer.BadParameter(
+            f"there is nothing between {shown(since)} and {shown(until)}: --since must be earlier "
+            "than --until"
+        )
+
+
+def shown(moment: datetime) -> str:
+    """Write a moment for people, in their zone."""
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+SinceOption = Annotated[
+    datetime, typer.Option(metavar="WHEN", parser=parse_moment, help=f"From when on, {HOW}.")
+]
+UntilOption = Annotated[
+    datetime | None,
+    typer.Option(metavar="WHEN", parser=parse_moment, help="Until when; until now by default."),
+]

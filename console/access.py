@@ -1,0 +1,38 @@
+"""AWS as the page's threads use it: one client a service, and renewed when credentials are."""
+
+from collections.abc import Callable
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import boto3
+
+
+class Access:
+    """Stands in for a session: hands out clients, of which boto3 makes one at a time only.
+
+    Parameters
+    ----------
+    connect
+        Makes a session from the user's present configuration.
+    """
+
+    def __init__(self, connect: "Callable[[], boto3.Session]") -> None:
+        self._connect = connect
+        self._lock = Lock()
+        self._session: boto3.Session | None = None
+        self._clients: dict[str, Any] = {}
+
+    def client(self, service: str) -> Any:
+        """Return the client of a service; threads may share it."""
+        with self._lock:
+            if service not in self._clients:
+                self._session = self._session or self._connect()
+                self._clients[service] = self._session.client(service)  # type: ignore[call-overload]
+            return self._clients[service]
+
+    def renew(self) -> None:
+        """Read the configuration again at the next call: credentials are not taken any more."""
+        with self._lock:
+            self._session = None
+            self._clients = {}

@@ -1,0 +1,309 @@
+"""The page and what it asks: results and their news, photos, words of reviewers, models."""
+
+import asyncio
+from collections.abc import AsyncIterable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from importlib.resources import files
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import anyio.to_thread
+from botocore.exceptions import BotoCoreError, ClientError
+from fastapi import FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from fastapi.staticfiles import StaticFiles
+from fastapi.templating import Jinja2Templates
+from pydantic import BaseModel, Field
+
+from console.access import Access
+from console.live import News, Watch, utc_now
+from console.pictures import Pictures
+from console.rows import Row, as_row
+from operations import promotion, registry, review
+from operations.faults import Fault, Refused, explain, is_locked_out
+from operations.promotion import Promotion
+from operations.registry import LONGEST_COMMENT, Production, Version
+from operations.stack import Stack
+from scones.records import Record, read_decided
+
+if TYPE_CHECKING:
+    import boto3
+
+HERE = Path(__file__).parent
+PLOTLY = Path(str(files("plotly"))) / "package_data" / "plotly.min.js"
+
+LOOK_SECONDS = 2.0
+"""Between two looks at what is new."""
+
+RESULTS_SHOWN = 5000
+"""The most results that the page is told of; of more, the latest."""
+
+NOTHING = News(rows=[], queue=None)
+VERSIONS_SHOWN = 10
+KEYS = "123456789"
+"""Keys of the first classes."""
+
+
+@dataclass
+class Room:
+    """Where the page is served from.
+
+    Attributes
+    ----------
+    access
+        The way to AWS.
+    stack
+        Which stack.
+    user
+        Who is at work.
+    stopping
+        Set when the server is to end.
+    """
+
+    access: Access
+    stack: Stack
+    user: str
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def session(self) -> "boto3.Session":
+        """The way to AWS, as operations take it."""
+        return cast("boto3.Session", self.access)
+
+    def row(self, record: Record) -> Row:
+        """Put a record as the page shows it."""
+        return as_row(record, self.stack.loading_bays)
+
+
+class Photo(BaseModel):
+    """Which photo is meant, as the results table's key has it."""
+
+    photo: str = Field(max_length=2048)
+    version: str = Field(max_length=1024)
+
+
+class Said(Photo):
+    """A reviewer's word: a class, or null for none of them."""
+
+    label: str | None
+
+
+class Undo(Photo):
+    """Which review is to be undone."""
+
+    review: str
+
+
+class Comment(BaseModel):
+    """Why a version is approved or rejected."""
+
+    comment: str = Field(default="", max_length=LONGEST_COMMENT)
+
+
+class Answer(Comment):
+    """The answer to a promotion's question."""
+
+    approved: bool
+
+
+class Results(BaseModel):
+    """Results, the latest first, and whether there are earlier ones in that time."""
+
+    rows: list[Row]
+    more: bool
+
+
+def create_app(room: Room) -> FastAPI:
+    """Make the page's application; `console.guard.Guard` decides who may talk to it."""
+    app = FastAPI(openapi_url=None)
+    templates = Jinja2Templates(HERE / "templates")
+    app.mount("/static", StaticFiles(directory=HERE / "static"))
+
+    @app.get("/", response_class=HTMLResponse)
+    def page(request: Request) -> Response:
+        names = room.stack.class_names
+        classes = [
+            {"name": name, "key": KEYS[index : index + 1], "bay": room.stack.loading_bays.get(name)}
+            for index, name in enumerate(names)
+        ]
+        shown = {"stack": room.stack.endpoint, "user": room.user, "classes": classes}
+        return templates.TemplateResponse(request, "page.html", shown)
+
+    @app.get("/plotly.js")
+    def charts() -> Response:
+        return FileResponse(PLOTLY, headers={"Cache-Control": "private, max-age=86400"})
+
+    _add_results(app, room)
+    _add_review(app, room)
+    _add_models(app, room)
+    _add_errors(app, room)
+    return app
+
+
+def _add_results(app: FastAPI, room: Room) -> None:
+    pictures = Pictures(room.session, room.stack)
+
+    @app.get("/api/results")
+    def results(hours: Annotated[float, Query(gt=0, le=24 * 366)] = 24) -> Results:
+        client = room.access.client("dynamodb")
+        since = utc_now() - timedelta(hours=hours)
+        found = read_decided(client, room.stack.results_table, since=since)
+        rows = [room.row(record) for record in islice(found, RESULTS_SHOWN + 1)]
+        return Results(rows=rows[:RESULTS_SHOWN], more=len(rows) > RESULTS_SHOWN)
+
+    @app.get("/api/photo")
+    def photo(which: Annotated[Photo, Query()]) -> Response:
+        return Response(pictures.get(which.photo, which.version), media_type="image/jpeg")
+
+    @app.get("/api/news", response_class=EventSourceResponse)
+    async def news() -> AsyncIterable[ServerSentEvent]:
+        watch = Watch(room.session, room.stack)
+        troubled = True  # so that the first look is told of, though nothing may be new
+        while not room.stopping.is_set():
+            try:
+                found = await _in_thread(watch.look)
+            except (BotoCoreError, ClientError) as error:
+                troubled = True
+                yield ServerSentEvent(event="trouble", data=_said(room, error))
+            else:
+                if found or troubled:
+                    yield ServerSentEvent(event="news", data=found or NOTHING)
+                troubled = False
+            with suppress(TimeoutError):
+                await asyncio.wait_for(room.stopping.wait(), LOOK_SECONDS)
+
+
+def _add_review(app: FastAPI, room: Room) -> None:
+    session, stack = room.session, room.stack
+
+    def _record(which: Photo) -> Record:
+        return review.find_waiting(session, stack, which.photo, which.version)
+
+    @app.post("/api/label")
+    def label(said: Said) -> Row:
+        record = _record(said)
+        if said.label is None:
+            return room.row(review.say_not_a_vehicle(session, stack, record, room.user))
+        return room.row(review.label(session, stack, record, said.label, room.user))
+
+    @app.post("/api/undo")
+    def undo(which: Undo) -> Row:
+        record = review.find_reviewed(session, stack, which.photo, which.version)
+        if record.review and record.review.id != which.review:
+            raise Refused(f"that was undone already, and {review.said(record.review)} since")
+        return room.row(review.undo(session, stack, record, room.user))
+
+    @app.post("/api/finish")
+    def finish() -> dict[str, list[str]]:
+        found = review.finish(session, stack)
+        return {"troubles": [item.trouble for item in found if item.trouble]}
+
+
+def _add_models(app: FastAPI, room: Room) -> None:
+    session, stack = room.session, room.stack
+
+    @app.get("/api/models")
+    def models() -> dict[str, Any]:
+        production = registry.find_production(session, stack)
+        versions = registry.versions(session, stack, VERSIONS_SHOWN)
+        return {
+            "versions": [_version(version, production) for version in versions],
+            "production": production,
+            "promotions": [_promotion(item) for item in promotion.find_promotions(session, stack)],
+        }
+
+    @app.post("/api/models/{number}/approve")
+    def approve(number: int, why: Comment) -> dict[str, str]:
+        promotion.approve(session, stack, number, room.user, why.comment)
+        return {"message": f"Version {number} is approved, and is tried in staging now."}
+
+    @app.post("/api/models/{number}/reject")
+    def reject(number: int, why: Comment) -> dict[str, str]:
+        registry.reject(session, stack, number, why.comment)
+        return {"message": f"Version {number} is rejected."}
+
+    @app.post("/api/models/{number}/answer")
+    def answer(number: int, given: Answer) -> dict[str, str]:
+        asked = promotion.choose_question(promotion.find_promotions(session, stack), number)
+        promotion.answer(
+            session, asked, approved=given.approved, by=room.user, comment=given.comment
+        )
+        then = "goes to production now." if given.approved else "is not promoted."
+        return {"message": f"Version {number} {then}"}
+
+
+def _add_errors(app: FastAPI, room: Room) -> None:
+    """Say in words what went wrong; `kind` tells the page what to make of it."""
+
+    @app.exception_handler(Refused)
+    async def refused(_: Request, error: Refused) -> Response:
+        taken = isinstance(error, review.AlreadyReviewed)
+        return _error(409, "taken" if taken else "refused", error)
+
+    @app.exception_handler(review.Unfinished)
+    async def unfinished(_: Request, error: review.Unfinished) -> Response:
+        row = room.row(error.record).model_dump(mode="json")
+        return _error(502, "unfinished", error, row=row)
+
+    @app.exception_handler(Fault)
+    async def fault(_: Request, error: Fault) -> Response:
+        return _error(502, "fault", error)
+
+    @app.exception_handler(ClientError)
+    @app.exception_handler(BotoCoreError)
+    async def aws(_: Request, error: ClientError | BotoCoreError) -> Response:
+        return _error(502, "fault", _said(room, error))
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> Response:
+        told = [f"{item['loc'][-1]}: {item['msg']}" for item in error.errors()]
+        return _error(422, "refused", "; ".join(told))
+
+
+def _error(status: int, kind: str, error: object, **more: Any) -> Response:
+    return JSONResponse({"kind": kind, "message": str(error), **more}, status_code=status)
+
+
+def _said(room: Room, error: ClientError | BotoCoreError) -> str:
+    """Say what AWS refused; where it is the credentials, they are read anew the next time."""
+    if is_locked_out(error):
+        room.access.renew()
+    return explain(error)
+
+
+async def _in_thread(look: Callable[[], Any]) -> Any:
+    """Do what blocks elsewhere; who leaves does not wait for it."""
+    return await anyio.to_thread.run_sync(look, abandon_on_cancel=True)
+
+
+def _version(version: Version, production: Production | None) -> dict[str, Any]:
+    return {
+        "number": version.number,
+        "registered_at": version.registered_at,
+        "status": version.status,
+        "comment": version.comment,
+        "accuracy": version.figure("accuracy"),
+        "threshold": version.figure("threshold"),
+        "run": version.metadata.get("run"),
+        "in_production": bool(production and production.runs(version)),
+    }
+
+
+def _promotion(item: Promotion) -> dict[str, Any]:
+    question = item.question
+    return {
+        "what": item.what,
+        "started_at": item.started_at,
+        "step": item.step.title if item.step else None,
+        "question": question
+        and {
+            "version": question.version,
+            "smoke_test": question.smoke_test,
+            "asked_at": question.asked_at,
+        },
+    }

@@ -1,0 +1,74 @@
+"""Photos as any browser shows them, whatever format they came in."""
+
+from collections import OrderedDict
+from io import BytesIO
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from operations.faults import Refused
+from operations.filing import read_photo
+from operations.stack import Stack
+from scones.photos import UnusablePhoto, fit
+from scones.records import read_record
+
+if TYPE_CHECKING:
+    import boto3
+
+LONGEST_SIDE = 1600
+QUALITY = 85
+KEPT = 24
+"""So many pictures are kept, some 10 MB: those that were looked at last."""
+
+
+class Pictures:
+    """Makes pictures of photos, and keeps the latest.
+
+    Parameters
+    ----------
+    session, stack
+        Where.
+    """
+
+    def __init__(self, session: "boto3.Session", stack: Stack) -> None:
+        self._session = session
+        self._stack = stack
+        self._kept: OrderedDict[tuple[str, str], bytes] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, photo: str, version: str) -> bytes:
+        """Return a photo as JPEG, upright and without metadata.
+
+        Parameters
+        ----------
+        photo, version
+            As the results table's key has them; of what has no record nothing is shown.
+
+        Raises
+        ------
+        Refused
+            If there is no such photo, or it can't be shown.
+        """
+        with self._lock:
+            if picture := self._kept.get((photo, version)):
+                self._kept.move_to_end((photo, version))
+                return picture
+        picture = self._make(photo, version)
+        with self._lock:
+            self._kept[photo, version] = picture
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+        return picture
+
+    def _make(self, photo: str, version: str) -> bytes:
+        client = self._session.client("dynamodb")
+        record = read_record(client, self._stack.results_table, photo, version)
+        if record is None:
+            raise Refused(f"nothing is known of {photo}, version {version}")
+        try:
+            data = read_photo(self._session.client("s3"), record)
+            picture = fit(data, LONGEST_SIDE)
+        except UnusablePhoto as error:
+            raise Refused(f"the photo can't be shown: {error}") from None
+        file = BytesIO()
+        picture.save(file, "JPEG", quality=QUALITY)
+        return file.getvalue()

@@ -1,0 +1,70 @@
+"""Records as the page shows them."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from pydantic import BaseModel
+
+from scones.events import Status
+from scones.records import Record, Review
+from scones.serialize import Reason
+
+
+class Row(BaseModel):
+    """What the page knows of one version of a photo; moments are UTC.
+
+    Attributes
+    ----------
+    photo, version
+        Which, as the table's key has it.
+    key
+        Of the object in the photos bucket.
+    loading_bay
+        Where the vehicle goes, as far as is known now.
+    at
+        When it was decided.
+    """
+
+    photo: str
+    version: str
+    key: str
+    status: Status
+    label: str | None
+    confidence: float | None
+    probabilities: dict[str, float] | None
+    threshold: float | None
+    loading_bay: str | None
+    reason: Reason | None
+    at: datetime
+    uploaded_at: datetime
+    total_ms: float
+    review: Review | None
+
+
+def as_row(record: Record, bays: Mapping[str, str]) -> Row:
+    """Leave out of a record what the page does not show.
+
+    Parameters
+    ----------
+    record
+        The record.
+    bays
+        The loading bay of each class: what a person said counts more than the model's guess.
+    """
+    decided, review = record.decided, record.review
+    return Row(
+        photo=record.photo,
+        version=record.version,
+        key=decided.photo.key,
+        status=decided.status,
+        label=decided.label,
+        confidence=decided.confidence,
+        probabilities=decided.probabilities,
+        threshold=decided.threshold,
+        loading_bay=bays.get(review.label or "") if review else decided.loading_bay,
+        reason=decided.reason,
+        at=decided.timings.decided_at,
+        uploaded_at=decided.timings.uploaded_at,
+        total_ms=decided.timings.total_ms,
+        review=review,
+    )

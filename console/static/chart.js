@@ -1,0 +1,110 @@
+// Confidence over time, with the threshold that held when each photo was decided.
+
+import { byId, show } from "./dom.js";
+import { fileName, percent } from "./words.js";
+
+/** @typedef {import("./store.js").Row} Row */
+
+const DRAWN = 2000;
+const REDRAW_MS = 500;
+
+/** @type {Promise<any>|null} */
+let plotly = null;
+let waiting = 0;
+
+/** Plotly has megabytes: it is loaded when a chart is first looked at. */
+function load() {
+  plotly ??= new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.src = "/plotly.js";
+    script.onload = () => resolve(/** @type {any} */ (window).Plotly);
+    script.onerror = () => {
+      plotly = null;
+      reject(new Error("the charts can't be loaded"));
+    };
+    document.head.append(script);
+  });
+  return plotly;
+}
+
+/**
+ * Draw the chart, soon: many results at once are drawn once.
+ * @param {Row[]} rows - the latest first
+ * @param {string[]} classes
+ */
+export function draw(rows, classes) {
+  const classified = rows.filter((row) => row.confidence !== null).slice(0, DRAWN).reverse();
+  show("chart", classified.length > 0);
+  show("chart-caption", classified.length > 0);
+  show("chart-empty", classified.length === 0);
+  byId("chart").setAttribute("aria-label", summary(classified));
+  clearTimeout(waiting);
+  if (classified.length) waiting = window.setTimeout(() => drawNow(classified, classes), REDRAW_MS);
+}
+
+/** @param {Row[]} rows */
+function summary(rows) {
+  const sure = rows.filter((row) => row.status === "classified").length;
+  return `Confidence over time: of ${rows.length} photos ${sure} are at or above the threshold.`;
+}
+
+/** @param {Row[]} rows @param {string[]} classes */
+async function drawNow(rows, classes) {
+  const charts = await load().catch(() => null);
+  if (!charts) return;
+  const style = getComputedStyle(document.documentElement);
+  const colour = (/** @type {string} */ name) => style.getPropertyValue(name).trim();
+  const traces = classes.flatMap((name, index) => classTraces(rows.filter((row) => row.label === name), name, colour(`--class-${index % 8}`)));
+  const lowest = Math.min(...rows.map((row) => row.confidence ?? 1));
+  const threshold = {
+    name: "threshold",
+    x: rows.map((row) => row.at),
+    y: rows.map((row) => row.threshold),
+    mode: "lines",
+    line: { color: colour("--strong"), width: 1.5, dash: "dash", shape: "hv" },
+    hovertemplate: "threshold %{y:.3f}<extra></extra>",
+  };
+  const grid = { gridcolor: colour("--line"), zeroline: false, linecolor: colour("--line") };
+  const layout = {
+    height: 320,
+    margin: { l: 48, r: 12, t: 8, b: 40 },
+    paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: "rgba(0,0,0,0)",
+    font: { color: colour("--ink"), family: "inherit", size: 13 },
+    xaxis: { ...grid, type: "date", nticks: Math.max(3, Math.floor(byId("chart").clientWidth / 160)) },
+    yaxis: { ...grid, range: [Math.max(0, Math.floor(10 * lowest) / 10 - 0.05), 1.03], tickformat: ".0%" },
+    legend: { orientation: "h", y: -0.18 },
+    hovermode: "closest",
+    uirevision: "kept", // who has zoomed in stays there
+  };
+  await charts.react(byId("chart"), [...traces, threshold], layout, { displayModeBar: false, responsive: true });
+}
+
+/**
+ * Filled circles for what the model decided, which stand for the class in the legend too; open
+ * ones for what it was not sure of.
+ * @param {Row[]} rows
+ * @param {string} name
+ * @param {string} colour
+ */
+function classTraces(rows, name, colour) {
+  const sure = rows.filter((row) => row.status === "classified");
+  const unsure = rows.filter((row) => row.status !== "classified");
+  return [points(sure, name, colour, "circle"), points(unsure, name, colour, "circle-open")];
+}
+
+/** @param {Row[]} rows @param {string} name @param {string} colour @param {string} symbol */
+function points(rows, name, colour, symbol) {
+  return {
+    name,
+    legendgroup: name,
+    showlegend: symbol === "circle",
+    // One that is nowhere: a trace of none has no place in the legend.
+    x: [...rows.map((row) => row.at), null],
+    y: [...rows.map((row) => row.confidence), null],
+    text: rows.map((row) => `${fileName(row)}: ${name}, ${percent(row.confidence)}`),
+    mode: "markers",
+    marker: { color: colour, size: 8, symbol, line: { color: colour, width: 1.5 } },
+    hovertemplate: "%{text}<extra></extra>",
+  };
+}

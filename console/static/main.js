@@ -1,0 +1,82 @@
+// The page: its sections, and the stream of news from the console.
+
+import { post } from "./api.js";
+import { byId } from "./dom.js";
+import { loadModels, startModels } from "./models.js";
+import { mended, notice } from "./notices.js";
+import { loadResults, startResults } from "./results.js";
+import { startReview } from "./review.js";
+import { Queue, Results } from "./store.js";
+
+const SECTIONS = ["review", "results", "models"];
+
+const queue = new Queue();
+const results = new Results();
+const classes = [...byId("labels").querySelectorAll("button")].map((button) => button.dataset.label ?? "");
+
+/** Show the section that the address names. @param {boolean} [byHand] */
+function route(byHand = true) {
+  const named = location.hash.slice(1);
+  const chosen = SECTIONS.includes(named) ? named : SECTIONS[0];
+  for (const view of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-view]"))) {
+    view.hidden = view.dataset.view !== chosen;
+    if (byHand && !view.hidden) view.querySelector("h2")?.focus({ preventScroll: true });
+  }
+  for (const link of document.querySelectorAll("nav a")) {
+    if (link.getAttribute("href") === `#${chosen}`) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  document.title = `${chosen[0].toUpperCase()}${chosen.slice(1)} – Scones`;
+  if (chosen === "results") refreshResults();
+  if (chosen === "models" && byHand) loadModels();
+}
+
+/** @param {"connecting"|"live"|"trouble"|"lost"} state @param {string} text */
+function connection(state, text) {
+  byId("connection").dataset.state = state;
+  byId("connection-text").textContent = text;
+}
+
+function listen() {
+  const stream = new EventSource("/api/news");
+  stream.addEventListener("open", () => {
+    mended("lost");
+    loadResults(results);
+  });
+  stream.addEventListener("news", (event) => {
+    const news = JSON.parse(/** @type {MessageEvent} */ (event).data);
+    mended("aws");
+    connection("live", "Live");
+    if (news.queue) queue.set(news.queue.rows, news.queue.more);
+    results.add(news.rows);
+  });
+  stream.addEventListener("trouble", (event) => {
+    notice("aws", `No news: ${JSON.parse(/** @type {MessageEvent} */ (event).data)}. It is tried again by itself.`);
+    connection("trouble", "No news");
+  });
+  stream.addEventListener("error", () => {
+    connection("lost", "Connection lost");
+    notice("lost", "The console does not answer: is `scones console` still running? What you see is as it was.");
+    // The browser tries again by itself, unless the console refused it.
+    if (stream.readyState === EventSource.CLOSED) setTimeout(listen, 5000);
+  });
+}
+
+/** Finish what somebody began and could not finish. */
+async function finish() {
+  try {
+    const { troubles } = await post("/api/finish", {});
+    if (troubles.length) notice("finish", `Not all that was labelled is filed yet: ${troubles.join("; ")}`);
+  } catch {
+    // What keeps it from being done is told by the stream of news.
+  }
+}
+
+startReview(queue, results);
+const refreshResults = startResults(results, queue, classes);
+startModels(() => location.hash === "#models");
+window.addEventListener("hashchange", () => route());
+route(false);
+listen();
+loadModels();
+finish();

@@ -1,0 +1,159 @@
+// Models: the versions, what is in production, and the question whether one may go there.
+
+import { get, post } from "./api.js";
+import { byId, make, show, tableRow } from "./dom.js";
+import { announce, mended, notice } from "./notices.js";
+import { moment } from "./words.js";
+
+const LOOK_MS = 15_000;
+const WORDS = { Approved: "approved", Rejected: "rejected", PendingManualApproval: "pending" };
+
+/** @param {() => boolean} isLookedAt */
+export function startModels(isLookedAt) {
+  byId("models-again").addEventListener("click", loadModels);
+  setInterval(() => {
+    if (isLookedAt() && !document.hidden && !document.querySelector("dialog[open]")) loadModels();
+  }, LOOK_MS);
+}
+
+/** Read the versions and what is under way. */
+export async function loadModels() {
+  try {
+    const found = await get("/api/models");
+    mended("models");
+    showProduction(found.production);
+    showPromotions(found.promotions);
+    showVersions(found.versions);
+  } catch (trouble) {
+    notice("models", `The models can't be read: ${trouble.message}`);
+  }
+}
+
+/** @param {any} production */
+function showProduction(production) {
+  const arn = production?.model_package_arn;
+  const what = arn ? `version ${arn.slice(arn.lastIndexOf("/") + 1)}` : production?.artifacts ?? "no model";
+  byId("production").textContent = production
+    ? `In production is ${what} (endpoint ${production.endpoint}: ${production.status}).`
+    : "Nothing is in production: there is no endpoint.";
+}
+
+/** @param {any[]} promotions */
+function showPromotions(promotions) {
+  const asked = promotions.filter((item) => item.question).length;
+  byId("question-count").textContent = String(asked);
+  show("question-count", asked > 0);
+  byId("promotions").replaceChildren(...promotions.map((item) =>
+    item.question ? questionCard(item.question) : make("p", {}, `Under way: ${item.what}, ${item.step ?? "just started"}.`)));
+}
+
+/** @param {any} question */
+function questionCard(question) {
+  const { version } = question;
+  const answer = (/** @type {boolean} */ approved) => decide({
+    title: approved ? `Version ${version} into production?` : `Leave version ${version} out of production?`,
+    text: approved ? "It takes over behind a canary; alarms bring the present one back." : "Production stays as it is.",
+    yes: approved ? "Into production" : "Leave it out",
+    path: `/api/models/${version}/answer`,
+    body: { approved },
+  });
+  return make("div", { class: "card" },
+    make("h3", {}, `Version ${version} is in staging. May it go to production?`),
+    make("p", {}, `Smoke test: ${question.smoke_test}. Asked ${moment(question.asked_at)}.`),
+    make("p", { class: "actions" },
+      button("Into production", () => answer(true), "chief"), " ", button("Leave it out", () => answer(false))));
+}
+
+/** @param {any[]} versions */
+function showVersions(versions) {
+  const lines = versions.map((version) => {
+    const line = tableRow([
+      ["version", version.in_production ? `${version.number} ● in production` : String(version.number)],
+      ["registered", moment(version.registered_at)],
+      ["status", WORDS[/** @type {keyof typeof WORDS} */ (version.status)] ?? version.status, "status"],
+      ["accuracy", figure(version.accuracy), "number"],
+      ["threshold", figure(version.threshold), "number"],
+      ["comment", version.comment || "–"],
+      ["", make("span", { class: "actions" }, ...actionsOf(version))],
+    ]);
+    line.className = `${version.status}${version.in_production ? " chosen" : ""}`;
+    return line;
+  });
+  /** @type {HTMLElement} */ (byId("versions").querySelector("tbody")).replaceChildren(...lines);
+  show("versions", versions.length > 0);
+  show("versions-empty", versions.length === 0);
+}
+
+/** @param {any} version */
+function actionsOf(version) {
+  const { number } = version;
+  const word = version.status === "Approved" ? "Promote" : "Approve";
+  const approve = () => decide({
+    title: `${word} version ${number}?`,
+    text: "It is tried in staging with labelled photos; then you are asked whether it may go to production.",
+    yes: word,
+    path: `/api/models/${number}/approve`,
+    body: {},
+  });
+  const reject = () => decide({
+    title: `Reject version ${number}?`,
+    text: version.in_production
+      ? "It stays in production until another one is promoted or rolled back to."
+      : "It is not promoted, nor rolled back to.",
+    yes: "Reject",
+    path: `/api/models/${number}/reject`,
+    body: {},
+  });
+  return [
+    ...(version.in_production ? [] : [button(word, approve, "", `${word} version ${number}`)]),
+    ...(version.status === "Rejected" ? [] : [button("Reject", reject, "", `Reject version ${number}`)]),
+  ];
+}
+
+/**
+ * Ask whether it is meant so, and why; then do it.
+ * @param {{title: string, text: string, yes: string, path: string, body: object}} what
+ */
+function decide(what) {
+  const dialog = /** @type {HTMLDialogElement} */ (byId("decide-dialog"));
+  const comment = /** @type {HTMLTextAreaElement} */ (byId("decide-comment"));
+  byId("decide-title").textContent = what.title;
+  byId("decide-text").textContent = what.text;
+  byId("decide-yes").textContent = what.yes;
+  comment.value = "";
+  dialog.returnValue = "no";
+  dialog.addEventListener("close", () => {
+    if (dialog.returnValue === "yes") send(what.path, { ...what.body, comment: comment.value });
+  }, { once: true });
+  dialog.showModal();
+}
+
+/** @param {string} path @param {object} body */
+async function send(path, body) {
+  try {
+    const { message } = await post(path, body);
+    mended("decision");
+    announce(message);
+    notice("decided", message, "news");
+  } catch (trouble) {
+    notice("decision", trouble.message);
+  }
+  await loadModels();
+}
+
+/**
+ * @param {string} text
+ * @param {() => void} action
+ * @param {string} [kind]
+ * @param {string} [spoken]
+ */
+function button(text, action, kind = "", spoken = text) {
+  const made = make("button", { type: "button", class: kind, "aria-label": spoken }, text);
+  made.addEventListener("click", action);
+  return made;
+}
+
+/** @param {number|null} value */
+function figure(value) {
+  return value === null ? "–" : value.toFixed(3);
+}

@@ -1,0 +1,119 @@
+// What the page knows: rows of results, and the queue; it tells when they change.
+
+/**
+ * @typedef {object} Review
+ * @property {string} id
+ * @property {string|null} label
+ * @property {string} by
+ * @property {string} at
+ *
+ * @typedef {object} Row
+ * @property {string} photo
+ * @property {string} version
+ * @property {string} key
+ * @property {"classified"|"needs_review"|"rejected"|"failed"} status
+ * @property {string|null} label
+ * @property {number|null} confidence
+ * @property {Object<string, number>|null} probabilities
+ * @property {number|null} threshold
+ * @property {string|null} loading_bay
+ * @property {{code: string, message: string}|null} reason
+ * @property {string} at
+ * @property {string} uploaded_at
+ * @property {number} total_ms
+ * @property {Review|null} review
+ */
+
+/** @param {{photo: string, version: string}} row */
+export function idOf(row) {
+  return `${row.photo}\n${row.version}`;
+}
+
+/** Photos that wait for a person, as this page sees them. */
+export class Queue extends EventTarget {
+  /** @type {Row[]} */ #rows = [];
+  /** @type {boolean} */ more = false;
+  /** @type {Map<string, "sent"|"done">} What was said here, until the queue is without it. */
+  #said = new Map();
+  /** @type {Map<string, Row>} What came back here, until the queue has it. */
+  #back = new Map();
+  /** @type {string[]} */ #skipped = [];
+
+  /** Those to be shown: the longest waiting first, those skipped last. @returns {Row[]} */
+  get waiting() {
+    const known = new Set(this.#rows.map(idOf));
+    const back = [...this.#back.values()].filter((row) => !known.has(idOf(row)));
+    const shown = [...back, ...this.#rows].filter((row) => !this.#said.has(idOf(row)));
+    const rank = (/** @type {Row} */ row) => this.#skipped.indexOf(idOf(row));
+    return shown.sort((one, other) => rank(one) - rank(other));
+  }
+
+  /** Take what the console tells. @param {Row[]} rows @param {boolean} more */
+  set(rows, more) {
+    this.#rows = rows;
+    this.more = more;
+    const known = new Set(rows.map(idOf));
+    for (const [id, state] of this.#said) if (state === "done" && !known.has(id)) this.#said.delete(id);
+    for (const id of this.#back.keys()) if (known.has(id)) this.#back.delete(id);
+    this.#skipped = this.#skipped.filter((id) => known.has(id));
+    this.#changed();
+  }
+
+  /** Something is being said of a photo. @param {Row} row */
+  send(row) {
+    this.#back.delete(idOf(row));
+    this.#said.set(idOf(row), "sent");
+    this.#changed();
+  }
+
+  /** It was kept, or somebody else was faster. @param {Row} row */
+  done(row) {
+    const still = this.#rows.some((other) => idOf(other) === idOf(row));
+    if (still) this.#said.set(idOf(row), "done");
+    else this.#said.delete(idOf(row));
+    this.#changed();
+  }
+
+  /** It was not kept, or undone: the photo waits again. @param {Row} row */
+  putBack(row) {
+    this.#said.delete(idOf(row));
+    this.#skipped = this.#skipped.filter((id) => id !== idOf(row));
+    if (!this.#rows.some((other) => idOf(other) === idOf(row))) this.#back.set(idOf(row), row);
+    this.#changed();
+  }
+
+  /** Show all others first. @param {Row} row */
+  skip(row) {
+    this.#skipped = [...this.#skipped.filter((id) => id !== idOf(row)), idOf(row)];
+    this.#changed();
+  }
+
+  #changed() {
+    this.dispatchEvent(new Event("change"));
+  }
+}
+
+/** Results of the chosen period. */
+export class Results extends EventTarget {
+  /** @type {Map<string, Row>} */ #rows = new Map();
+  /** @type {boolean} */ more = false;
+
+  /** The latest first. @returns {Row[]} */
+  get rows() {
+    return [...this.#rows.values()].sort((one, other) => Date.parse(other.at) - Date.parse(one.at));
+  }
+
+  /** @param {Row[]} rows @param {boolean} more */
+  set(rows, more) {
+    this.#rows = new Map(rows.map((row) => [idOf(row), row]));
+    this.more = more;
+    this.dispatchEvent(new Event("change"));
+  }
+
+  /** Take what is new. @param {Row[]} rows */
+  add(rows) {
+    if (!rows.length) return;
+    for (const row of rows) this.#rows.set(idOf(row), row);
+    this.dispatchEvent(new Event("change"));
+  }
+}

@@ -1,0 +1,49 @@
+// How numbers, moments and rows are put to a person.
+
+/** @typedef {import("./store.js").Row} Row */
+
+export const STATUSES = {
+  classified: "classified",
+  needs_review: "needs review",
+  rejected: "rejected",
+  failed: "failed",
+};
+
+const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+const calendar = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+
+/** @param {number|null} share @returns {string} */
+export function percent(share) {
+  return share === null ? "–" : `${(100 * share).toFixed(1)} %`;
+}
+
+/** Write a moment: the time where it is of today, the date as well otherwise. @param {string} at */
+export function moment(at) {
+  const when = new Date(at);
+  const today = when.toDateString() === new Date().toDateString();
+  return (today ? clock : calendar).format(when);
+}
+
+/** Write how long ago something was. @param {string} at */
+export function ago(at) {
+  const minutes = Math.max(0, Math.round((Date.now() - Date.parse(at)) / 60_000));
+  if (minutes < 1) return "just now";
+  if (minutes < 60) return `${minutes} min ago`;
+  const hours = Math.round(minutes / 60);
+  return hours < 48 ? `${hours} h ago` : `${Math.round(hours / 24)} days ago`;
+}
+
+/** The photo's name without its folder. @param {Row} row */
+export function fileName(row) {
+  return row.key.slice(row.key.lastIndexOf("/") + 1);
+}
+
+/** What a person said. @param {{label: string|null}} review */
+export function verdict(review) {
+  return review.label ?? "not a vehicle";
+}
+
+/** What a photo shows as far as is known: a person's word counts more. @param {Row} row */
+export function shows(row) {
+  return row.review ? verdict(row.review) : (row.label ?? "–");
+}

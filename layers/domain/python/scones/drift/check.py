@@ -1,0 +1,197 @@
+"""One check: photos of the last days against the evaluation of the model in production."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict
+
+from scones.decisions import DECIMALS
+from scones.drift.distributions import Bins, Evaluation, confidence_bins, label_bins
+from scones.drift.production import Unknown, find_hosted, read_evaluation
+from scones.drift.stability import noise, stability_index
+from scones.evaluation.report import FILE
+from scones.events import Drift, DriftChecked, PhotoDecided, Share
+from scones.records import read_decided
+from scones.runs import Run
+from scones.settings import CheckDriftSettings
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sagemaker import SageMakerClient
+
+MOST_PHOTOS = 20_000
+"""Of more the latest are compared: they leave next to nothing to chance, and are soon read."""
+
+
+@dataclass(frozen=True)
+class Clients:
+    """The services that a check reads from."""
+
+    sagemaker: "SageMakerClient"
+    s3: "S3Client"
+    dynamodb: "DynamoDBClient"
+
+
+class Request(BaseModel):
+    """Who or what asks for a check."""
+
+    model_config = ConfigDict(frozen=True)
+
+    requested_by: str = "unknown"
+
+
+def check_drift(
+    clients: Clients, settings: CheckDriftSettings, request: Request, now: datetime
+) -> DriftChecked:
+    """Compare what production decided with the evaluation of the model that decided it.
+
+    Parameters
+    ----------
+    clients
+        Where to read from.
+    settings
+        What is compared, and what counts as a shift.
+    request
+        Who asks.
+    now
+        The moment up to which photos count; aware.
+
+    Raises
+    ------
+    StorageBusy, StorageRefused
+        As `scones.storage.named_faults`.
+    botocore.exceptions.ClientError
+        If SageMaker or DynamoDB refuses.
+    """
+    nothing = _nothing(request, now)
+    hosted = find_hosted(clients.sagemaker, settings.endpoint_name)
+    if isinstance(hosted, Unknown):
+        return nothing.model_copy(update=asdict(hosted))
+    of_version = nothing.model_copy(
+        update={
+            "model_version": hosted.number,
+            "model_package_arn": hosted.model_package_arn,
+        }
+    )
+    run = Run(settings.data_bucket, hosted.run)
+    evaluation = read_evaluation(clients.s3, run, settings.class_names)
+    if isinstance(evaluation, Unknown):
+        return of_version.model_copy(update=asdict(evaluation))
+    since = max(hosted.since, now - timedelta(days=settings.days))
+    photos = _decided(clients.dynamodb, settings, since, now)
+    looked_at = of_version.model_copy(
+        update={
+            "since": since,
+            "photos": len(photos),
+            "evaluation": run.uri(FILE),
+            "evaluation_photos": evaluation.candidate.photos,
+        }
+    )
+    if len(photos) < settings.minimum_photos:
+        return _too_few(looked_at, since, settings.minimum_photos)
+    return _compared(looked_at, settings, evaluation, photos)
+
+
+def _nothing(request: Request, now: datetime) -> DriftChecked:
+    """Return what is known before anything was looked at."""
+    return DriftChecked(
+        version="1",
+        outcome="no_model",
+        message="",
+        since=None,
+        until=now,
+        photos=0,
+        confidence=None,
+        labels=None,
+        model_version=None,
+        model_package_arn=None,
+        evaluation=None,
+        evaluation_photos=None,
+        retraining_requested=False,
+        requested_by=request.requested_by,
+    )
+
+
+def _too_few(looked_at: DriftChecked, since: datetime, needed: int) -> DriftChecked:
+    message = (
+        f"version {looked_at.model_version} decided {looked_at.photos:,} photos since "
+        f"{since:%Y-%m-%d %H:%M} UTC, and a comparison needs {needed:,}"
+    )
+    return looked_at.model_copy(update={"outcome": "too_few", "message": message})
+
+
+def _compared(
+    looked_at: DriftChecked,
+    settings: CheckDriftSettings,
+    evaluation: Evaluation,
+    photos: Sequence[PhotoDecided],
+) -> DriftChecked:
+    confidence = _drift(
+        confidence_bins(evaluation.candidate, [photo.confidence or 0.0 for photo in photos]),
+        settings.limit,
+    )
+    labels = _drift(
+        label_bins(evaluation, [photo.label or "" for photo in photos]), settings.label_limit
+    )
+    shifted = confidence.shifted or labels.shifted
+    message = (
+        f"{len(photos):,} photos of production against the {evaluation.candidate.photos:,} that "
+        f"version {looked_at.model_version} was evaluated on: confidences {_said(confidence)}; "
+        f"classes {_said(labels)}"
+    )
+    return looked_at.model_copy(
+        update={
+            "outcome": "shifted" if shifted else "steady",
+            "message": message,
+            "confidence": confidence,
+            "labels": labels,
+            "retraining_requested": shifted and settings.retrain_on_drift,
+        }
+    )
+
+
+def _decided(
+    client: "DynamoDBClient", settings: CheckDriftSettings, since: datetime, until: datetime
+) -> list[PhotoDecided]:
+    """Read the latest photos that the production endpoint had an answer to."""
+    answered = read_decided(
+        client, settings.results_table, ("classified", "needs_review"), since, until
+    )
+    ours = (
+        record.decided
+        for record in answered
+        if record.decided.model and record.decided.model.endpoint == settings.endpoint_name
+    )
+    return list(islice(ours, MOST_PHOTOS))
+
+
+def _drift(bins: Bins, limit: float) -> Drift:
+    expected, observed = sum(bins.expected), sum(bins.observed)
+    index = round(stability_index(bins.expected, bins.observed), DECIMALS)
+    chance = round(noise(len(bins.names), expected, observed), DECIMALS)
+    shares = zip(bins.names, bins.expected, bins.observed, strict=True)
+    return Drift(
+        index=index,
+        noise=chance,
+        limit=limit,
+        shifted=index >= limit and index > chance,
+        shares=tuple(
+            Share(
+                name=name,
+                expected=round(of_evaluation / expected, DECIMALS),
+                observed=round(of_production / observed, DECIMALS),
+            )
+            for name, of_evaluation, of_production in shares
+        ),
+    )
+
+
+def _said(drift: Drift) -> str:
+    how = "shifted" if drift.shifted else "steady"
+    return (
+        f"{how}, index {drift.index:.3f} (limit {drift.limit:g}, chance reaches {drift.noise:.3f})"
+    )

@@ -1,0 +1,199 @@
+"""What is measured of each event of the bus: values, their units and their dimensions."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from scones.events import (
+    DriftChecked,
+    PhotoDecided,
+    PhotoReviewed,
+    PromotionEnded,
+    RetrainingEnded,
+)
+
+NAMESPACE = "Scones"
+
+UNITS: Mapping[str, str] = {
+    "Photos": "Count",
+    "Failed": "Count",
+    "BelowThreshold": "Count",
+    "Confidence": "None",
+    "Threshold": "None",
+    "SerializeLatency": "Milliseconds",
+    "ClassifyLatency": "Milliseconds",
+    "ThresholdLatency": "Milliseconds",
+    "TotalLatency": "Milliseconds",
+    "UploadToDecision": "Milliseconds",
+    "Reviewed": "Count",
+    "ModelRight": "Count",
+    "Withdrawn": "Count",
+    "Retrainings": "Count",
+    "Promotions": "Count",
+    "DriftChecks": "Count",
+    "Shifted": "Count",
+    "ConfidenceDrift": "None",
+    "LabelDrift": "None",
+}
+"""All metrics, with CloudWatch's name for their unit. Those that are 0 or 1 have an average that is
+a rate: of `Failed`, `BelowThreshold`, `ModelRight` and `Shifted`."""
+
+LONGEST_VALUE = 1024
+"""Characters of a dimension's value, by CloudWatch's API."""
+
+_PRINTABLE = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
+
+
+@dataclass(frozen=True)
+class Measures:
+    """Values that have the same dimensions.
+
+    Attributes
+    ----------
+    values
+        By name, one of `UNITS`.
+    dimensions
+        Beside that of the stack, which all have.
+    """
+
+    values: Mapping[str, float]
+    dimensions: Mapping[str, str] = field(default_factory=dict)
+
+
+class Event(BaseModel):
+    """An event as EventBridge delivers it.
+
+    Attributes
+    ----------
+    detail_type
+        Which one of docs/events.md.
+    time
+        When it was published.
+    detail
+        Its detail.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    detail_type: str = Field(alias="detail-type")
+    time: datetime
+    detail: dict[str, Any]
+
+
+class Unmeasurable(Exception):
+    """There is nothing to measure of events of this kind; the message names it."""
+
+
+def measures_of(event: Event) -> list[Measures]:
+    """Tell what is measured of an event.
+
+    An event that is delivered twice is measured twice: there is nothing that remembers it.
+
+    Raises
+    ------
+    Unmeasurable
+        If it is of another kind than those of docs/events.md.
+    pydantic.ValidationError
+        If its detail is not as its schema says.
+    """
+    try:
+        measure = _BY_KIND[event.detail_type]
+    except KeyError:
+        raise Unmeasurable(
+            f"nothing is measured of events of detail-type {event.detail_type!r}, only of "
+            f"{', '.join(_BY_KIND)}: look at the pattern of the rule that starts this function"
+        ) from None
+    return list(measure(event.detail))
+
+
+def dimension_value(name: str) -> str:
+    """Write a name as CloudWatch takes it: of printable ASCII, up to `LONGEST_VALUE` characters.
+
+    Other characters are percent-encoded, as is the percent sign, so that names that differ stay
+    different; of what is too long the end gives way to a digest.
+
+    Examples
+    --------
+    >>> dimension_value("cargo bike"), dimension_value("Vélo")
+    ('cargo bike', 'V%C3%A9lo')
+    """
+    value = quote(name, safe=_PRINTABLE) if name.strip() else quote(name, safe="")
+    if len(value) <= LONGEST_VALUE:
+        return value
+    digest = hashlib.sha256(name.encode()).hexdigest()[:16]
+    return f"{value[: LONGEST_VALUE - len(digest) - 1]}~{digest}"
+
+
+def _of_decision(detail: Mapping[str, Any]) -> Iterator[Measures]:
+    decided = PhotoDecided.model_validate(detail)
+    timings = decided.timings
+    waited = (timings.decided_at - timings.uploaded_at).total_seconds() * 1000
+    values = {
+        "Photos": 1,
+        "Failed": decided.status == "failed",
+        "SerializeLatency": timings.serialize_ms,
+        "ClassifyLatency": timings.classify_ms,
+        "ThresholdLatency": timings.threshold_ms,
+        "TotalLatency": timings.total_ms,
+        # S3 tells the second of an upload, the machine the millisecond of a decision.
+        "UploadToDecision": max(waited, 0.0),
+    }
+    answer: dict[str, float | None] = {}
+    if decided.label is not None:
+        answer = {
+            "Confidence": decided.confidence,
+            "BelowThreshold": decided.status == "needs_review",
+        }
+        label = {"Label": dimension_value(decided.label)}
+        yield Measures(_known({"Photos": 1, **answer}), label)
+    yield Measures(_known({**values, **answer, "Threshold": decided.threshold}))
+    yield Measures({"Photos": 1}, {"Status": decided.status})
+
+
+def _of_review(detail: Mapping[str, Any]) -> Iterator[Measures]:
+    review = PhotoReviewed.model_validate(detail)
+    if review.outcome == "withdrawn":
+        yield Measures({"Withdrawn": 1})
+    else:
+        yield Measures({"Reviewed": 1, "ModelRight": float(review.label == review.guess)})
+
+
+def _of_retraining(detail: Mapping[str, Any]) -> Iterator[Measures]:
+    ended = RetrainingEnded.model_validate(detail)
+    yield Measures({"Retrainings": 1}, {"Outcome": ended.outcome})
+
+
+def _of_promotion(detail: Mapping[str, Any]) -> Iterator[Measures]:
+    ended = PromotionEnded.model_validate(detail)
+    yield Measures({"Promotions": 1}, {"Outcome": ended.outcome})
+
+
+def _of_drift_check(detail: Mapping[str, Any]) -> Iterator[Measures]:
+    checked = DriftChecked.model_validate(detail)
+    yield Measures({"DriftChecks": 1}, {"Outcome": checked.outcome})
+    if checked.confidence and checked.labels:
+        yield Measures(
+            {
+                "Shifted": float(checked.outcome == "shifted"),
+                "ConfidenceDrift": checked.confidence.index,
+                "LabelDrift": checked.labels.index,
+            }
+        )
+
+
+def _known(values: Mapping[str, float | None]) -> dict[str, float]:
+    return {name: float(value) for name, value in values.items() if value is not None}
+
+
+_BY_KIND: Mapping[str, Callable[[Mapping[str, Any]], Iterator[Measures]]] = {
+    "Photo Decided": _of_decision,
+    "Photo Reviewed": _of_review,
+    "Retraining Ended": _of_retraining,
+    "Promotion Ended": _of_promotion,
+    "Drift Checked": _of_drift_check,
+}

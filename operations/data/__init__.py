@@ -1,0 +1,1 @@
+"""Staging: labelled photos from archives and folders, laid out to train on, and uploaded."""

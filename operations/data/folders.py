@@ -1,0 +1,180 @@
+"""Labelled photos in folders on disk, one folder a class."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from operations import parameters
+from operations.data.layout import VALIDATION_SHARE
+from operations.faults import Refused
+from scones.datasets.layout import VALIDATION_FOLDERS
+from scones.datasets.sides import digest, is_held_back
+from scones.photos.names import has_photo_suffix, is_hidden, is_left_by_a_program
+
+
+class FolderError(Refused):
+    """A folder is not laid out as it must be; the message says how it should."""
+
+
+@dataclass(frozen=True)
+class LabelledPhoto:
+    """A photo on disk and its class, None where nobody said."""
+
+    path: Path
+    label: str | None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Photos to train on and to validate on.
+
+    Attributes
+    ----------
+    class_names
+        The classes in the order of their indices.
+    train, validation
+        The photos.
+    passed_over
+        How many files lie among them that are no photos.
+    """
+
+    class_names: tuple[str, ...]
+    train: tuple[LabelledPhoto, ...]
+    validation: tuple[LabelledPhoto, ...]
+    passed_over: int = 0
+
+
+def read_dataset(
+    folder: Path, class_names: Sequence[str] = (), share: float = VALIDATION_SHARE
+) -> Dataset:
+    """Read a dataset of one folder a class.
+
+    Parameters
+    ----------
+    folder
+        Holds one folder a class, or ``train`` and ``validation`` (or ``test``) which do.
+        Files that are no photos by their name are passed over.
+    class_names
+        The classes in the order of their indices; by default the folders' names, sorted.
+    share
+        Which share is held back to validate on, 0 to 1, where there is no ``validation``.
+
+    Returns
+    -------
+    Dataset
+        Photos are held back by a hash of their content, so that a photo is always on the same
+        side.
+
+    Raises
+    ------
+    FolderError
+        If a class has no folder or no photos, a folder is no class, or its name can't be one's.
+    """
+    require_folder(folder)
+    names = tuple(class_names) or _classes_of(_train_folder(folder))
+    train = _read_classes(_train_folder(folder), names)
+    passed_over = count_files(_train_folder(folder)) - len(train)
+    for other in VALIDATION_FOLDERS:
+        if _train_folder(folder) != folder and (folder / other).is_dir():
+            validation = _read_classes(folder / other, names)
+            passed_over += count_files(folder / other) - len(validation)
+            return Dataset(names, train, validation, passed_over)
+    sides: dict[bool, list[LabelledPhoto]] = {False: [], True: []}
+    for photo in train:
+        sides[_is_held_back(photo.path, share)].append(photo)
+    dataset = Dataset(names, tuple(sides[False]), tuple(sides[True]), passed_over)
+    _require_both_sides(folder, dataset)
+    return dataset
+
+
+def require_folder(folder: Path) -> None:
+    """Make sure that there is a folder; raises FolderError otherwise."""
+    if not folder.is_dir():
+        raise FolderError(f"there is no folder {folder}")
+
+
+def _train_folder(folder: Path) -> Path:
+    return folder / "train" if (folder / "train").is_dir() else folder
+
+
+def _classes_of(folder: Path) -> tuple[str, ...]:
+    """Return the classes that a folder's folders stand for."""
+    names = _class_folders(folder)
+    if len(names) < 2:
+        raise FolderError(f"{folder} needs at least two folders, one for each class")
+    for name in names:
+        # The template has a pattern for lists of names only, which a comma would make of one.
+        if "," in name or not parameters.allows("ClassNames", f"{name},{name}"):
+            raise FolderError(
+                f"the folder {str(folder / name)!r} can't be a class because of its name: rename "
+                f"it. Class names are {parameters.rule('ClassNames')}"
+            )
+    if not parameters.allows("ClassNames", ",".join(names)):
+        raise FolderError(
+            f"the folders of {folder} can't be the classes: class names are "
+            f"{parameters.rule('ClassNames')}"
+        )
+    return names
+
+
+def _class_folders(folder: Path) -> tuple[str, ...]:
+    return tuple(
+        sorted(path.name for path in folder.iterdir() if path.is_dir() and not is_hidden(path.name))
+    )
+
+
+def _read_classes(folder: Path, names: Sequence[str]) -> tuple[LabelledPhoto, ...]:
+    """Read the photos of every class, in the order of the classes."""
+    unknown = sorted(set(_class_folders(folder)) - set(names))
+    if unknown:
+        raise FolderError(
+            f"{folder} has folders that are no class: {', '.join(unknown)} "
+            f"(the classes are {', '.join(names)}): move them away, or choose them too"
+        )
+    return tuple(photo for name in names for photo in _read_class(folder / name, name))
+
+
+def _read_class(folder: Path, name: str) -> tuple[LabelledPhoto, ...]:
+    require_folder(folder)
+    paths = sorted(path for path in folder.rglob("*") if _is_photo(path, folder))
+    if not paths:
+        raise FolderError(f"class {name} has no photos: {folder} holds none")
+    return tuple(LabelledPhoto(path, name) for path in paths)
+
+
+def _is_photo(path: Path, folder: Path) -> bool:
+    """Tell by its name and size whether a file in a folder is a photo to train on."""
+    return is_somebodys_file(path, folder) and has_photo_suffix(path.name)
+
+
+def is_somebodys_file(path: Path, folder: Path) -> bool:
+    """Tell a person's file in a folder from those that programs leave, and from empty ones."""
+    return (
+        path.is_file()
+        and not is_left_by_a_program(path.relative_to(folder).as_posix())
+        and path.stat().st_size > 0
+    )
+
+
+def count_files(folder: Path) -> int:
+    """Count the files in a folder and in those below it."""
+    return sum(path.is_file() for path in folder.rglob("*"))
+
+
+def _is_held_back(path: Path, share: float) -> bool:
+    """Tell by a photo's content; once uploaded to S3 in one part it is on the same side there."""
+    content_id = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+    return is_held_back(digest(content_id), share)
+
+
+def _require_both_sides(folder: Path, dataset: Dataset) -> None:
+    for side in (dataset.train, dataset.validation):
+        count = Counter(photo.label for photo in side)
+        missing = [name for name in dataset.class_names if not count[name]]
+        if missing:
+            raise FolderError(
+                f"{folder} has too few photos of {', '.join(missing)} to hold any back for "
+                "validation: add photos, or split it into train and validation"
+            )

@@ -1,0 +1,154 @@
+"""The staged dataset on disk: ``train/CLASS/`` and ``validation/CLASS/``, written once."""
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from operations.faults import Refused
+from scones.datasets.sides import SIDES, Side
+from scones.photos.names import is_hidden
+
+VALIDATION_SHARE = 0.1
+"""Share of a dataset without its own validation photos that is held back to validate on."""
+
+UNFINISHED = ".unfinished-"
+"""How the name of a file begins while it is being written; hidden, so never taken for a photo."""
+
+SHOWN = 3
+"""How many of many names a message has."""
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    """Where a photo lies in a staged dataset."""
+
+    side: Side
+    label: str
+    name: str
+
+    @property
+    def path(self) -> PurePosixPath:
+        """Its path below the dataset's folder."""
+        return PurePosixPath(self.side, self.label, self.name)
+
+
+@dataclass
+class Staged:
+    """What a staging came to.
+
+    Attributes
+    ----------
+    folder
+        The staged dataset.
+    class_names
+        Its classes, in the order they were asked for.
+    counts
+        How many photos of each class each side has.
+    written
+        How many were written; the others were there already.
+    left_out
+        How many are not there, by why, in words.
+    """
+
+    folder: Path
+    class_names: tuple[str, ...]
+    counts: Counter[tuple[Side, str]] = field(default_factory=Counter)
+    written: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
+
+    def put(self, place: Place, data: bytes) -> None:
+        """Write a photo where it belongs, unless it is there."""
+        self.written += write_once(self.folder / place.path, data)
+        self.keep(place)
+
+    def keep(self, place: Place) -> None:
+        """Count a photo that is where it belongs."""
+        self.counts[place.side, place.label] += 1
+
+    def by_class(self) -> Mapping[str, Mapping[Side, int]]:
+        """Return the counts by class and side."""
+        return {
+            name: {side: self.counts[side, name] for side in SIDES} for name in self.class_names
+        }
+
+
+def content_name(content: bytes, suffix: str) -> str:
+    """Name a photo after its content, as a dataset names photos that come from anywhere.
+
+    Names of files may repeat in different folders, be as long as a name can be, and hold what
+    lists can't. Two copies of a photo have one name.
+
+    Parameters
+    ----------
+    content
+        The file, whole.
+    suffix
+        How its name ends, such as ``.JPG``.
+    """
+    return hashlib.sha256(content).hexdigest()[:20] + suffix.lower()
+
+
+def write_once(path: Path, data: bytes) -> bool:
+    """Write a file unless it is there, whole and the same; True if it was written.
+
+    Whoever is interrupted leaves no half file under its name.
+    """
+    if path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data:
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f"{UNFINISHED}{os.getpid()}")
+    try:
+        unfinished.write_bytes(data)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return True
+
+
+def require_nothing_else(folder: Path, places: Iterable[Place]) -> None:
+    """Make sure that a folder holds no photos but those of a staging.
+
+    Photos of an earlier one, with another share, would be on both sides; those of other classes
+    would be trained on unasked.
+
+    Raises
+    ------
+    Refused
+        If it does; nothing was written.
+    """
+    wanted = {place.path for place in places}
+    strange = [path for path in staged_files(folder) if path not in wanted]
+    if strange:
+        raise Refused(
+            f"{folder} holds {_count(strange, 'file')} that {_are(strange)} not of this dataset, "
+            f"such as {some(map(str, strange))}: take another folder, or remove them"
+        )
+
+
+def staged_files(folder: Path) -> list[PurePosixPath]:
+    """Return the paths of the files of a staged dataset, below its folder, without hidden ones."""
+    found = (
+        PurePosixPath(path.relative_to(folder).as_posix())
+        for side in SIDES
+        for path in (folder / side).rglob("*")
+        if path.is_file()
+    )
+    return sorted(path for path in found if not is_hidden(str(path)))
+
+
+def some(names: Iterable[str]) -> str:
+    """Name a few of many, such as ``a, b, c and 4 more``."""
+    every = list(names)
+    more = f" and {len(every) - SHOWN:,} more" if len(every) > SHOWN else ""
+    return ", ".join(every[:SHOWN]) + more
+
+
+def _count(things: Collection[object], noun: str) -> str:
+    return f"{len(things):,} {noun}" + ("" if len(things) == 1 else "s")
+
+
+def _are(things: Collection[object]) -> str:
+    return "is" if len(things) == 1 else "are"

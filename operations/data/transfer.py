@@ -1,0 +1,215 @@
+"""Uploads photos to the dataset in the data bucket, several at once, those that are not there."""
+
+import base64
+import hashlib
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from operations.data.amounts import Amount, Tell
+from operations.data.folders import require_folder
+from operations.data.layout import some
+from operations.faults import Refused, explain
+from scones.datasets.layout import DATASET, TRAIN, VALIDATION_FOLDERS
+from scones.datasets.leaving_out import why_left_out
+
+if TYPE_CHECKING:
+    import boto3
+    from mypy_boto3_s3 import S3Client
+
+THREADS = 8
+"""As many as boto3's pool of connections has room for, and two left."""
+
+ENOUGH_FAILURES = 20
+"""After so many the rest is not tried: what is wrong is wrong for all."""
+
+
+@dataclass(frozen=True)
+class Photos:
+    """Photos of a staged dataset, and where they go.
+
+    Attributes
+    ----------
+    files
+        File by key.
+    passed_over
+        How many files lie among them that are none.
+    """
+
+    files: Mapping[str, Path]
+    passed_over: int = 0
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes that there are photos of, sorted."""
+        return tuple(sorted({PurePosixPath(key).parts[2] for key in self.files}))
+
+
+@dataclass
+class Uploaded:
+    """What an upload came to.
+
+    Attributes
+    ----------
+    bucket
+        Where to.
+    sent, there
+        How many were uploaded, and how many were there already.
+    failed
+        Why, by file.
+    not_tried
+        How many were left after too many failures.
+    """
+
+    bucket: str
+    sent: int = 0
+    there: int = 0
+    failed: dict[Path, str] = field(default_factory=dict)
+    not_tried: int = 0
+
+
+def staged_photos(folder: Path) -> Photos:
+    """Find the photos of a staged dataset.
+
+    Parameters
+    ----------
+    folder
+        Has ``train`` and ``validation`` (or ``test``), which have one folder a class.
+
+    Raises
+    ------
+    Refused
+        If it does not.
+    """
+    sides = {TRAIN: folder / TRAIN, VALIDATION_FOLDERS[0]: _validation_folder(folder)}
+    if not all(path.is_dir() for path in sides.values()):
+        require_folder(folder)
+        raise Refused(
+            f"{folder} has not both {TRAIN}/ and {VALIDATION_FOLDERS[0]}/: lay it out with "
+            f"`scones data folder {folder} TO --upload`"
+        )
+    files, passed_over = {}, 0
+    for side, root in sides.items():
+        for path in sorted(path for path in root.rglob("*") if path.is_file()):
+            name = path.relative_to(root).as_posix()
+            if "/" not in name or why_left_out(name, path.stat().st_size):
+                passed_over += 1
+            else:
+                files[f"{DATASET}{side}/{name}"] = path
+    if not files:
+        raise Refused(f"{folder} holds no photos")
+    return Photos(files, passed_over)
+
+
+def upload(
+    session: "boto3.Session", bucket: str, files: Mapping[str, Path], tell: Tell
+) -> Uploaded:
+    """Upload files, but for those that are there: of the same size and content.
+
+    Parameters
+    ----------
+    session, bucket
+        Where to.
+    files
+        File by key.
+    tell
+        Told how far it is.
+
+    Returns
+    -------
+    Uploaded
+        A file that can't be uploaded keeps no other from it.
+
+    Raises
+    ------
+    Refused
+        If the dataset there is laid out in another way.
+    botocore.exceptions.ClientError
+        If the bucket can't be listed.
+    """
+    client = session.client("s3")
+    _require_sides(client, bucket)
+    there = dict(_listed(client, bucket, files))
+    uploaded = Uploaded(bucket)
+    pool = ThreadPoolExecutor(THREADS)
+    try:
+        running = {
+            pool.submit(_send, client, bucket, key, path, there.get(key)): path
+            for key, path in files.items()
+        }
+        for done, future in enumerate(as_completed(running), start=1):
+            _note(uploaded, running[future], future)
+            tell(Amount("Uploading photos", done, len(files)))
+            if len(uploaded.failed) >= ENOUGH_FAILURES:
+                break
+    finally:
+        pool.shutdown(cancel_futures=True)
+    uploaded.not_tried = len(files) - uploaded.sent - uploaded.there - len(uploaded.failed)
+    return uploaded
+
+
+def _validation_folder(folder: Path) -> Path:
+    paths = [folder / name for name in VALIDATION_FOLDERS]
+    return next((path for path in paths if path.is_dir()), paths[0])
+
+
+def _require_sides(client: "S3Client", bucket: str) -> None:
+    """Make sure that the dataset there has sides, or is empty."""
+    pages = client.get_paginator("list_objects_v2").paginate(
+        Bucket=bucket, Prefix=DATASET, Delimiter="/"
+    )
+    found = (entry["Prefix"] for page in pages for entry in page.get("CommonPrefixes", []))
+    sides = {f"{DATASET}{name}/" for name in (TRAIN, *VALIDATION_FOLDERS)}
+    strange = sorted(set(found) - sides)
+    if strange:
+        raise Refused(
+            f"s3://{bucket}/{DATASET} has folders beside {TRAIN}/ and {VALIDATION_FOLDERS[0]}/: "
+            f"{some(strange)}. A dataset has sides or it has none: remove them first"
+        )
+
+
+def _listed(
+    client: "S3Client", bucket: str, files: Mapping[str, Path]
+) -> Iterator[tuple[str, tuple[int, str]]]:
+    """Yield size and entity tag by key of what is in the folders that files go to."""
+    listing = client.get_paginator("list_objects_v2")
+    for prefix in sorted({f"{key.rpartition('/')[0]}/" for key in files}):
+        for page in listing.paginate(Bucket=bucket, Prefix=prefix):
+            for entry in page.get("Contents", []):
+                yield entry["Key"], (entry["Size"], entry["ETag"].strip('"'))
+
+
+def _send(
+    client: "S3Client", bucket: str, key: str, path: Path, there: tuple[int, str] | None
+) -> bool:
+    """Upload a file unless it is there; True if it was uploaded."""
+    body = path.read_bytes()
+    if there and there[0] == len(body) and _is_same(client, bucket, key, body, there[1]):
+        return False
+    client.put_object(Bucket=bucket, Key=key, Body=body, ChecksumAlgorithm="SHA256")
+    return True
+
+
+def _is_same(client: "S3Client", bucket: str, key: str, body: bytes, etag: str) -> bool:
+    """Compare contents: the entity tag is the MD5, unless the bucket is encrypted with KMS."""
+    if etag == hashlib.md5(body, usedforsecurity=False).hexdigest():
+        return True
+    head = client.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
+    checksum = base64.b64encode(hashlib.sha256(body).digest()).decode()
+    return head.get("ChecksumSHA256") == checksum
+
+
+def _note(uploaded: Uploaded, path: Path, future: Future[bool]) -> None:
+    try:
+        sent = future.result()
+    except (ClientError, BotoCoreError) as error:
+        uploaded.failed[path] = explain(error)
+    except OSError as error:
+        uploaded.failed[path] = str(error)
+    else:
+        uploaded.sent += sent
+        uploaded.there += not sent

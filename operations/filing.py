@@ -1,0 +1,172 @@
+"""Photos that a person has labelled, filed into the dataset for the next retraining."""
+
+import hashlib
+import re
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from botocore.exceptions import ClientError
+
+from operations.faults import Fault, Refused
+from operations.stack import Stack
+from scones.datasets.errors import DatasetError
+from scones.datasets.layout import find_roots
+from scones.datasets.sides import digest, is_held_back
+from scones.photos import EncodedImage, UnusablePhoto, encode, fit
+from scones.records import Record, Review
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+LONGEST_SIDE = 2048
+"""Photos are filed with at most so many pixels a side: four times what a model sees, so that
+nothing it could learn from is lost, and training does not download what it throws away."""
+
+MAX_BYTES = 2_000_000
+"""PNG up to this size, which keeps each pixel of what is small; the best JPEG that fits above.
+The built-in algorithm takes these two formats and no other."""
+
+FOLDER = "reviewed"
+"""Folder within a class, so that photos labelled here are told from those uploaded with a label."""
+
+_SUFFIXES = {"image/png": ".png", "image/jpeg": ".jpg"}
+_GONE = {"NoSuchKey", "NoSuchVersion", "MethodNotAllowed", "404"}
+_LONGEST_METADATA = 1500
+"""S3 takes 2 KB of metadata an object, names included."""
+
+
+class PhotoGone(Refused):
+    """The version of the photo that was decided is not in the bucket any more."""
+
+
+def read_photo(client: "S3Client", record: Record) -> bytes:
+    """Download the version of the photo that was decided.
+
+    Raises
+    ------
+    PhotoGone
+        If it was deleted or has expired, or was replaced in a bucket without versions.
+    """
+    photo = record.decided.photo
+    try:
+        if photo.version_id:
+            answer = client.get_object(
+                Bucket=photo.bucket, Key=photo.key, VersionId=photo.version_id
+            )
+        else:
+            answer = client.get_object(
+                Bucket=photo.bucket, Key=photo.key, IfMatch=f'"{photo.etag}"'
+            )
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in _GONE | {"PreconditionFailed"}:
+            raise
+        raise PhotoGone(
+            f"the photo {record.photo} is gone: this version of it was deleted or has expired. It "
+            "can't be labelled any more; saying that it is not a vehicle takes it out of the queue"
+        ) from None
+    return answer["Body"].read()
+
+
+def make_picture(client: "S3Client", record: Record) -> EncodedImage:
+    """Bring a photo to what is filed: upright, in sRGB, without metadata, not too large.
+
+    Raises
+    ------
+    PhotoGone
+        As `read_photo`.
+    Refused
+        If it can't be read.
+    """
+    try:
+        return encode(fit(read_photo(client, record), LONGEST_SIDE), MAX_BYTES)
+    except UnusablePhoto as error:
+        raise Refused(f"{record.photo} can't be filed: {error}") from None
+
+
+def file_picture(
+    client: "S3Client", stack: Stack, record: Record, review: Review, picture: EncodedImage
+) -> str:
+    """Put a photo into the dataset; gives its key. Doing so twice changes nothing.
+
+    Parameters
+    ----------
+    client
+        An S3 client.
+    stack
+        Whose data bucket.
+    record, review
+        The photo, and what was said of it.
+    picture
+        Of `make_picture`.
+
+    Raises
+    ------
+    Fault
+        If the dataset is laid out so that there is no place for it.
+    """
+    key = _place(client, stack, record, review) + _SUFFIXES[picture.content_type]
+    client.put_object(
+        Bucket=stack.data_bucket,
+        Key=key,
+        Body=picture.data,
+        ContentType=picture.content_type,
+        Metadata=_metadata(record, review),
+    )
+    return key
+
+
+def remove_picture(client: "S3Client", stack: Stack, record: Record, review: Review) -> None:
+    """Take out of the dataset what was filed for a review, whether that was noted or not."""
+    place = _place(client, stack, record, review)
+    noted = {review.dataset_key} if review.dataset_key else set()
+    for key in sorted(noted | {place + suffix for suffix in _SUFFIXES.values()}):
+        if _exists(client, stack.data_bucket, key):
+            client.delete_object(Bucket=stack.data_bucket, Key=key)
+
+
+def _place(client: "S3Client", stack: Stack, record: Record, review: Review) -> str:
+    """Return the key without its suffix: the same for the same review, another for the next."""
+    root = _root(client, stack, record)
+    stem = PurePosixPath(record.decided.photo.key).stem
+    name = re.sub(r"[^A-Za-z0-9]+", "-", stem).strip("-")[:60] or "photo"
+    source = "\n".join((record.photo, record.version, review.id))
+    return (
+        f"{root}{review.label}/{FOLDER}/{name}-{hashlib.sha256(source.encode()).hexdigest()[:12]}"
+    )
+
+
+def _root(client: "S3Client", stack: Stack, record: Record) -> str:
+    """Return where the photo's class folder is: copies of a photo come to the same side."""
+    try:
+        roots = find_roots(client, stack.data_bucket, stack.class_names)
+    except DatasetError as error:
+        raise Fault(f"the dataset has no place for the photo: {error}") from None
+    if roots["train"] == roots["validation"]:
+        return roots["train"]
+    share = float(stack.parameters["ValidationShare"])
+    held_back = is_held_back(digest(record.decided.photo.etag), share)
+    return roots["validation" if held_back else "train"]
+
+
+def _metadata(record: Record, review: Review) -> dict[str, str]:
+    """Say who, when and of what, in the ASCII that S3 takes."""
+    told = {
+        "reviewed-by": quote(review.by, safe=":/@ "),
+        "reviewed-at": review.at.isoformat(),
+        "review": review.id,
+        "photo-version": record.version,
+        "photo": quote(record.photo, safe=":/ "),
+    }
+    return {name: text for name, text in told.items() if len(text) <= _LONGEST_METADATA}
+
+
+def _exists(client: "S3Client", bucket: str, key: str) -> bool:
+    """Tell whether there is an object: deleting what is not there would leave a delete marker."""
+    try:
+        client.head_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in _GONE:
+            return False
+        raise
+    return True

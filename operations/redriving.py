@@ -1,0 +1,262 @@
+"""What failed or could not be delivered is given to its machine once more."""
+
+import json
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from botocore.exceptions import ClientError
+
+from operations import undelivered
+from operations.stack import Stack
+from operations.undelivered import Message, NotUnderstood, Request
+
+if TYPE_CHECKING:
+    import boto3
+
+    from scones.records import Record
+
+IN_FLIGHT = 4
+"""How many photos are decided at once: they share the endpoint with those that come in."""
+
+EXECUTION_SECONDS = 330
+"""Longer than an execution of `classify` can take."""
+
+End = Literal[
+    "classified",
+    "needs_review",
+    "rejected",
+    "failed",
+    "started",
+    "not_recorded",
+    "not_announced",
+    "not_understood",
+]
+
+DONE: tuple[End, ...] = ("classified", "needs_review", "rejected", "started")
+"""Ends after which there is nothing left to do."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """Something to be given to its machine.
+
+    Attributes
+    ----------
+    what
+        What it is about, for people.
+    request
+        What the machine is given; None where that could not be understood.
+    messages
+        The queue's messages that ask for it: none for a photo that failed, several where several
+        ask for the same photo.
+    complaint
+        Why it could not be understood.
+    """
+
+    what: str
+    request: Request | None
+    messages: Sequence[Message] = ()
+    complaint: str = ""
+
+
+@dataclass(frozen=True)
+class Redriven:
+    """What became of a job.
+
+    Attributes
+    ----------
+    job
+        Which.
+    end
+        A photo's status, or ``started`` for an execution that goes on, or what is in the way.
+        With ``not_recorded``, ``not_announced`` and ``not_understood`` its message stays.
+    message
+        More of that, for people; may be empty.
+    """
+
+    job: Job
+    end: End
+    message: str = ""
+
+    @property
+    def done(self) -> bool:
+        """Whether there is nothing left to do."""
+        return self.end in DONE
+
+
+def queued_jobs(messages: Iterable[Message], stack: Stack) -> list[Job]:
+    """Tell what the queue's messages ask for.
+
+    Parameters
+    ----------
+    messages
+        From `operations.undelivered.receiving`.
+    stack
+        Whose machines.
+    """
+    jobs: dict[object, Job] = {}
+    for message in messages:
+        try:
+            request = undelivered.understand(message, stack)
+        except NotUnderstood as reason:
+            jobs[message.id] = Job(f"message {message.id}", None, [message], str(reason))
+            continue
+        same = jobs.get(request.photo or message.id)
+        others = same.messages if same else ()
+        jobs[request.photo or message.id] = Job(request.what, request, [*others, message])
+    return list(jobs.values())
+
+
+def failed_jobs(session: "boto3.Session", stack: Stack) -> Iterator[Job]:
+    """Tell which photos ended as failed, the latest first.
+
+    Parameters
+    ----------
+    session, stack
+        Where.
+    """
+    # It brings Pydantic and the photos' decoders, which takes long beside showing help.
+    from scones.records import read_decided  # noqa: PLC0415
+
+    client = session.client("dynamodb")
+    for record in read_decided(client, stack.results_table, ["failed"]):
+        event = upload_event(record, stack, session.region_name)
+        yield Job(record.decided.photo.key, Request("classify", event, record.decided.photo.key))
+
+
+def redrive(
+    session: "boto3.Session",
+    stack: Stack,
+    jobs: Sequence[Job],
+    show: Callable[[Redriven], None],
+) -> list[Redriven]:
+    """Give jobs to their machines, a few at a time, and delete the messages of those that are done.
+
+    Doing one twice does no harm: a photo keeps the first decision that is none of a failure, and
+    the executions of the other machines are named by their messages.
+
+    Parameters
+    ----------
+    session, stack
+        Where.
+    jobs
+        What.
+    show
+        Called with what became of each, as it is known, from several threads.
+
+    Returns
+    -------
+    list of Redriven
+        One a job, in their order.
+    """
+    machines = _Machines(session, stack)
+
+    def run(job: Job) -> Redriven:
+        became = machines.run(job)
+        if became.done or became.end == "failed":
+            for message in job.messages:
+                undelivered.delete(session, stack, message)
+        show(became)
+        return became
+
+    pool = ThreadPoolExecutor(IN_FLIGHT)
+    try:
+        return list(pool.map(run, jobs))
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def upload_event(record: "Record", stack: Stack, region: str) -> dict[str, Any]:
+    """Compose the event of a photo's upload anew, as EventBridge has given it to the machine.
+
+    Parameters
+    ----------
+    record
+        Of the photo.
+    stack
+        Whose bucket it is in.
+    region
+        The stack's region.
+    """
+    photo = record.decided.photo
+    version = {"version-id": photo.version_id} if photo.version_id else {}
+    partition, account = (stack.classify_machine.split(":")[part] for part in (1, 4))
+    return {
+        "version": "0",
+        "id": str(uuid.uuid4()),
+        "detail-type": "Object Created",
+        "source": "aws.s3",
+        "account": account,
+        "time": record.decided.timings.uploaded_at.isoformat().replace("+00:00", "Z"),
+        "region": region,
+        "resources": [f"arn:{partition}:s3:::{photo.bucket}"],
+        "detail": {
+            "version": "0",
+            "bucket": {"name": photo.bucket},
+            "object": {"key": photo.key, "size": photo.size, "etag": photo.etag, **version},
+            "reason": "Redrive",
+        },
+    }
+
+
+class _Machines:
+    """Starts executions, those of `classify` to their end, in several threads."""
+
+    def __init__(self, session: "boto3.Session", stack: Stack) -> None:
+        from botocore.config import Config  # noqa: PLC0415
+
+        waiting = Config(read_timeout=EXECUTION_SECONDS)
+        self._client = session.client("stepfunctions", config=waiting)
+        self._table = session.client("dynamodb")
+        self._stack = stack
+
+    def run(self, job: Job) -> Redriven:
+        if job.request is None:
+            return Redriven(job, "not_understood", job.complaint)
+        if job.request.machine == "classify":
+            return self._classify(job, job.request)
+        return self._start(job, job.request)
+
+    def _classify(self, job: Job, request: Request) -> Redriven:
+        """Have a photo decided, and look whether everybody was told."""
+        from scones.records import read_record  # noqa: PLC0415
+
+        answer = self._client.start_sync_execution(
+            stateMachineArn=self._stack.classify_machine, input=json.dumps(request.given)
+        )
+        assert request.photo is not None  # noqa: S101
+        record = read_record(self._table, self._stack.results_table, *request.photo)
+        fault = ": ".join(filter(None, (answer.get("error"), answer.get("cause"))))
+        if record is None:
+            said = fault or f"its execution ended as {answer['status']}"
+            return Redriven(job, "not_recorded", said)
+        if not record.announced:
+            # Another execution may be about to announce it; only after 5 minutes this one may.
+            said = fault or "it is decided, but not announced: try again in 5 minutes"
+            return Redriven(job, "not_announced", said)
+        if record.decided.status == "failed":
+            return Redriven(job, "failed", fault)
+        return Redriven(job, record.decided.status, _said(record))
+
+    def _start(self, job: Job, request: Request) -> Redriven:
+        machine = getattr(self._stack, f"{request.machine}_machine")
+        name = f"redrive-{job.messages[0].id}"
+        try:
+            answer = self._client.start_execution(
+                stateMachineArn=machine, name=name, input=json.dumps(request.given)
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
+                raise
+            return Redriven(job, "started", f"{name} was started before")
+        return Redriven(job, "started", answer["executionArn"])
+
+
+def _said(record: "Record") -> str:
+    detail = record.decided
+    if detail.reason:
+        return detail.reason.code
+    return f"{detail.label} {detail.confidence:.2f}"

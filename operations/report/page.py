@@ -1,0 +1,171 @@
+"""Writes a report as one HTML file that opens offline: nothing in it comes from elsewhere."""
+
+import base64
+import hashlib
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from operations.captures.fetching import Span
+from operations.registry import Production, Version
+from operations.report import charts, figures
+from operations.report.photos import Photo
+from operations.report.pictures import Pictures
+from operations.results import STATUSES
+
+ABOUT_MODEL = ("accuracy", "calibration_error", "threshold", "photos", "image_shape", "run")
+"""What is shown of what a retraining wrote to its version."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a report is about.
+
+    Attributes
+    ----------
+    endpoint, region
+        Whose report: the endpoint of production, and where it is.
+    span, made_at
+        About which time, and when it was made.
+    class_names
+        The classes, in the order of their indices.
+    photos
+        What was decided, the earliest first.
+    pictures
+        What was captured.
+    production, version
+        What is in production, where anything is, and as which version of the registry.
+    """
+
+    endpoint: str
+    region: str
+    span: Span
+    made_at: datetime
+    class_names: tuple[str, ...]
+    photos: list[Photo]
+    pictures: Pictures
+    production: Production | None
+    version: Version | None
+
+
+def render(report: Report, zone: tzinfo | None = None) -> str:
+    """Return the page.
+
+    Parameters
+    ----------
+    report
+        What it is about.
+    zone
+        In which moments are written; None for the machine's own.
+    """
+
+    def clock(moment: datetime) -> datetime:
+        return moment.astimezone(zone)
+
+    style, script, plotly = _part("page.css"), _part("page.js"), get_plotlyjs()
+    page: str = _template().render(
+        report=report,
+        zone=_zone(clock(report.made_at)),
+        clock=clock,
+        style=Markup(style),  # noqa: S704 - files of ours, and of Plotly
+        scripts=[Markup(text) for text in (plotly, script)],  # noqa: S704
+        policy=_policy(plotly, script),
+        **_figures(report),
+        **_charts(report, clock),
+    )
+    return page
+
+
+def _figures(report: Report) -> dict[str, Any]:
+    photos, names = report.photos, report.class_names
+    asked = figures.answered(photos)
+    counts = Counter(photo.status for photo in photos)
+    return {
+        "counts": {status: counts[status] for status in STATUSES},
+        "asked": asked,
+        "predicted": figures.predicted(photos, names),
+        "latencies": figures.latencies(photos),
+        "endings": figures.endings(photos),
+        "by_truth": figures.judged_by_truth(photos, names),
+        "by_people": figures.judged_by_people(photos, names),
+        "about_model": ABOUT_MODEL,
+        "waiting": sum(photo.status == "needs_review" and not photo.said for photo in photos),
+    }
+
+
+def _charts(report: Report, clock: charts.Clock) -> dict[str, Any]:
+    asked = figures.answered(report.photos)
+    if not asked:
+        return {"charts": {}, "intervals": []}
+    intervals = figures.intervals(asked)
+    single = len(asked) <= figures.SINGLE
+    confidence = (
+        charts.confidence_of_each(asked, clock)
+        if single
+        else charts.confidence_of_intervals(intervals, clock)
+    )
+    drawn = {
+        "confidence": confidence,
+        "predictions": charts.predictions(figures.predicted(asked, report.class_names)),
+        "latency": charts.latency(figures.latencies(report.photos)),
+    }
+    return {"charts": drawn, "intervals": [] if single else intervals}
+
+
+def _policy(*scripts: str) -> str:
+    """Return a content security policy: these scripts, and nothing from anywhere."""
+    hashes = " ".join(f"'sha256-{_sha256(script)}'" for script in scripts)
+    return (
+        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _sha256(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _part(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text("utf-8")
+
+
+@cache
+def _template() -> Any:
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["share"] = _share
+    environment.filters["moment"] = lambda moment: f"{moment:%Y-%m-%d %H:%M:%S}"
+    return environment.from_string(_part("page.html.j2"))
+
+
+def _zone(moment: datetime) -> str:
+    """Name a moment's zone by how far it is from Greenwich.
+
+    Examples
+    --------
+    >>> _zone(datetime.fromisoformat("2026-11-20T09:00:00+05:30"))
+    'UTC+05:30'
+    """
+    offset = moment.strftime("%z")
+    return "UTC" if offset == "+0000" else f"UTC{offset[:3]}:{offset[3:5]}"
+
+
+def _share(value: float | None) -> str:
+    r"""Write a share as people do.
+
+    Examples
+    --------
+    >>> _share(0.9217), _share(1.0), _share(None)
+    ('92.2\u202f%', '100\u202f%', '-')
+    """
+    if value is None:
+        return "-"
+    return f"{value * 100:.1f}".removesuffix(".0") + "\N{NARROW NO-BREAK SPACE}%"

@@ -1,0 +1,104 @@
+"""What a report needs of each photo, and no more: there may be a hundred thousand."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from operations.captures.fetching import Span
+from operations.report.truth import Truth
+from operations.stack import Stack
+from scones.events import Status
+from scones.records import Record, read_decided
+
+if TYPE_CHECKING:
+    import boto3
+
+NOT_A_VEHICLE = "none of the classes"
+"""Shown where a person says that a photo shows none."""
+
+STEPS = ("serialize", "classify", "threshold", "all steps", "upload to decision")
+"""What takes time: the machine's steps, all of them, and the whole way as drivers have it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A version of a photo that was decided.
+
+    Attributes
+    ----------
+    key, status, at
+        Which photo, how it ended, and when.
+    label, confidence, threshold
+        What the model takes for likeliest, and what it was held against; None where the model was
+        not asked.
+    reason, message
+        Why it was rejected or has failed.
+    steps
+        Milliseconds of each of `STEPS`; None where it was not reached.
+    said
+        The class that a person sees, or `NOT_A_VEHICLE`; None where nobody said.
+    truth
+        Its class, where the report is given it.
+    """
+
+    key: str
+    status: Status
+    at: datetime
+    label: str | None
+    confidence: float | None
+    threshold: float | None
+    reason: str | None
+    message: str | None
+    steps: tuple[float | None, ...]
+    said: str | None
+    truth: str | None
+
+
+def read_photos(
+    session: "boto3.Session", stack: Stack, span: Span, truth: Truth, show: Callable[[], None]
+) -> list[Photo]:
+    """Read what was decided in a range of time, the earliest first.
+
+    Parameters
+    ----------
+    session, stack
+        Where.
+    span
+        The range.
+    truth
+        The classes that are known.
+    show
+        Called with each photo that was read.
+    """
+    client = session.client("dynamodb")
+    found = read_decided(client, stack.results_table, since=span.since, until=span.until)
+
+    def read() -> Iterator[Photo]:
+        for record in found:
+            show()
+            yield _photo(record, truth)
+
+    return sorted(read(), key=lambda photo: photo.at)
+
+
+def _photo(record: Record, truth: Truth) -> Photo:
+    decided, review = record.decided, record.review
+    photo, timings = decided.photo, decided.timings
+    # The upload's time is S3's and rounded to seconds, the decision's is the state machine's.
+    whole_ms = max(0.0, (timings.decided_at - timings.uploaded_at).total_seconds() * 1000)
+    taken = (timings.serialize_ms, timings.classify_ms, timings.threshold_ms, timings.total_ms)
+    holds = review is not None and review.withdrawal is None
+    return Photo(
+        key=photo.key,
+        status=decided.status,
+        at=timings.decided_at,
+        label=decided.label,
+        confidence=decided.confidence,
+        threshold=decided.threshold,
+        reason=decided.reason.code if decided.reason else None,
+        message=decided.reason.message if decided.reason else None,
+        steps=(*taken, whole_ms),
+        said=(review.label or NOT_A_VEHICLE) if review and holds else None,
+        truth=truth.of(photo.bucket, photo.key, photo.version_id),
+    )

@@ -1,0 +1,470 @@
+"""What people say of photos that the model was not sure of: said once, filed, published, undone.
+
+A photo is claimed first, by a conditional write that only one reviewer can win. What follows (it
+is filed into the dataset, that is noted, the event is published) may be done twice and by anybody:
+until all of it is done the record waits in the queue `FILING_QUEUE`, where `finish` finds it.
+Undoing goes the same way back through `WITHDRAWING_QUEUE`.
+"""
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from operations import filing
+from operations.faults import Fault, Refused, explain
+from operations.stack import Stack
+from scones.events import PhotoReviewed
+from scones.photos import EncodedImage
+from scones.records import (
+    FILING_QUEUE,
+    REVIEW_QUEUE,
+    WITHDRAWING_QUEUE,
+    Record,
+    Review,
+    Withdrawal,
+    read_queue,
+    read_record,
+    read_versions,
+)
+from scones.storage import StorageBusy, StorageRefused
+
+if TYPE_CHECKING:
+    import boto3
+
+LEFT_ALONE = timedelta(minutes=1)
+"""So long a review may take whoever began it; after that anybody finishes it."""
+
+SOURCE, DETAIL_TYPE = "scones", "Photo Reviewed"
+
+_SAME_REVIEW = "contains(review, :id)"
+_NOT_UNDONE = f"{_SAME_REVIEW} AND (attribute_not_exists(queue) OR queue = :filing)"
+
+
+class AlreadyReviewed(Refused):
+    """Somebody has said what the photo shows; the message says who, when and what."""
+
+
+class Unfinished(Fault):
+    """What was said is kept, but not all is done that follows; it is tried again.
+
+    Attributes
+    ----------
+    record
+        With what was said.
+    """
+
+    def __init__(self, record: Record, message: str) -> None:
+        super().__init__(message)
+        self.record = record
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What became of a review that somebody had left unfinished; `trouble` is None if all is done.
+
+    Attributes
+    ----------
+    record
+        Of the photo, as it was found.
+    trouble
+        Why it can't be finished.
+    """
+
+    record: Record
+    trouble: str | None = None
+
+
+def waiting(session: "boto3.Session", stack: Stack) -> Iterator[Record]:
+    """Read what waits for a person, the longest waiting first."""
+    return read_queue(session.client("dynamodb"), stack.results_table)
+
+
+def find_waiting(
+    session: "boto3.Session", stack: Stack, photo: str, version: str | None = None
+) -> Record:
+    """Find a photo that waits for a person.
+
+    Parameters
+    ----------
+    session, stack
+        Where.
+    photo
+        Its S3 URI, or its key in the photos bucket.
+    version
+        Which version; None where only one waits.
+
+    Raises
+    ------
+    AlreadyReviewed
+        If somebody was faster.
+    Refused
+        If it waits for nobody, or several versions do.
+    """
+    found = _versions(session, stack, photo, version)
+    open_ones = [record for record in found if _waits(record)]
+    if len(open_ones) > 1:
+        raise Refused(
+            f"{len(open_ones)} versions of {open_ones[0].photo} wait, name one with --version: "
+            f"{', '.join(record.version for record in open_ones)}"
+        )
+    if not open_ones:
+        _refuse(found[0])
+    return open_ones[0]
+
+
+def find_reviewed(
+    session: "boto3.Session", stack: Stack, photo: str, version: str | None = None
+) -> Record:
+    """Find a photo of which a person has spoken, the latest version that was.
+
+    Parameters are those of `find_waiting`.
+
+    Raises
+    ------
+    Refused
+        If nobody has.
+    """
+    for record in _versions(session, stack, photo, version):
+        if record.review:
+            return record
+    raise Refused(f"nobody has said what {photo} shows: there is nothing to undo")
+
+
+def label(session: "boto3.Session", stack: Stack, record: Record, name: str, by: str) -> Record:
+    """Say which class a photo shows, and file it into the dataset.
+
+    Parameters
+    ----------
+    session, stack
+        Where.
+    record
+        The photo.
+    name
+        The class.
+    by
+        Who says so.
+
+    Returns
+    -------
+    Record
+        With the review.
+
+    Raises
+    ------
+    AlreadyReviewed
+        If somebody else said something first.
+    Refused
+        If there is no such class, the photo is gone, or it does not wait for a person.
+    Unfinished
+        If it was said, but can't be filed or published now.
+    """
+    if name not in stack.class_names:
+        raise Refused(f"{name} is no class: the classes are {', '.join(stack.class_names)}")
+    picture = filing.make_picture(session.client("s3"), record)
+    review = Review(id=uuid.uuid4().hex, outcome="labelled", label=name, by=by, at=_now())
+    return _say(_Desk(session, stack), record, review, picture)
+
+
+def say_not_a_vehicle(session: "boto3.Session", stack: Stack, record: Record, by: str) -> Record:
+    """Say that a photo shows none of the classes; nothing is filed.
+
+    Parameters, what is returned and errors are those of `label`.
+    """
+    review = Review(id=uuid.uuid4().hex, outcome="not_a_vehicle", label=None, by=by, at=_now())
+    return _say(_Desk(session, stack), record, review, None)
+
+
+def undo(session: "boto3.Session", stack: Stack, record: Record, by: str) -> Record:
+    """Take back what was said of a photo, whoever said it; the photo waits for a person again.
+
+    Parameters
+    ----------
+    session, stack
+        Where.
+    record
+        With the review that is to be undone.
+    by
+        Who takes it back.
+
+    Returns
+    -------
+    Record
+        Without a review.
+
+    Raises
+    ------
+    Refused
+        If it was undone already, or somebody has said something else since.
+    Unfinished
+        If it can't be removed from the dataset, or published, now.
+    """
+    if record.review is None:
+        raise Refused(f"nobody has said what {record.photo} shows: there is nothing to undo")
+    desk = _Desk(session, stack)
+    withdrawn = record.review.model_copy(update={"withdrawal": Withdrawal(by=by, at=_now())})
+    if not desk.write(record, withdrawn, WITHDRAWING_QUEUE):
+        now = desk.read(record)
+        if now.review != withdrawn:  # else the answer to the first attempt was lost
+            raise Refused(_why_not_undone(record.review, now.review))
+    return _take_back(desk, record, withdrawn)
+
+
+def finish(session: "boto3.Session", stack: Stack) -> list[Finished]:
+    """Finish what was begun and left for longer than `LEFT_ALONE`, by whomever.
+
+    Returns
+    -------
+    list of Finished
+        One for each review that was found so.
+    """
+    desk = _Desk(session, stack)
+    before = _now() - LEFT_ALONE
+    found = []
+    for queue, go_on in ((FILING_QUEUE, _follow_up), (WITHDRAWING_QUEUE, _take_back)):
+        for record in read_queue(desk.table, stack.results_table, queue):
+            review = record.review
+            if review is None or (review.withdrawal or review).at > before:
+                continue
+            try:
+                go_on(desk, record, review)
+            except (Refused, Fault) as error:
+                found.append(Finished(record, str(error)))
+            else:
+                found.append(Finished(record))
+    return found
+
+
+def said(review: Review) -> str:
+    """Say what somebody said of a photo, and when, in the time of where this runs."""
+    when = review.at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    what = review.label if review.label is not None else "not a vehicle"
+    return f"{review.by} said {what} at {when}"
+
+
+class _Desk:
+    """Clients, and the conditional write that each step of a review is."""
+
+    def __init__(self, session: "boto3.Session", stack: Stack) -> None:
+        self.table = session.client("dynamodb")
+        self.s3 = session.client("s3")
+        self.bus = session.client("events")
+        self.stack = stack
+
+    def claim(self, record: Record, review: Review) -> bool:
+        """Write what was said, if the photo waits for that; tell whether it did."""
+        return self._update(
+            record,
+            "SET review = :review, queue = :filing",
+            "#status = :needs_review AND attribute_not_exists(review)",
+            names={"#status": "status"},
+            review=review.model_dump_json(),
+            filing=FILING_QUEUE,
+            needs_review="needs_review",
+        )
+
+    def write(self, record: Record, review: Review, queue: str) -> bool:
+        """Write a review over itself, as its id says, unless it was or is being undone."""
+        return self._update(
+            record,
+            "SET review = :review, queue = :queue",
+            _NOT_UNDONE,
+            review=review.model_dump_json(),
+            queue=queue,
+            filing=FILING_QUEUE,
+            id=review.id,
+        )
+
+    def close(self, record: Record, review: Review) -> bool:
+        """Take a review that all was done for out of its queue."""
+        return self._update(
+            record,
+            "SET review = :review REMOVE queue",
+            _NOT_UNDONE,
+            review=review.model_dump_json(),
+            filing=FILING_QUEUE,
+            id=review.id,
+        )
+
+    def reopen(self, record: Record, review: Review) -> bool:
+        """Let the photo of a review that is undone wait for a person again."""
+        return self._update(
+            record,
+            "SET queue = :waiting REMOVE review",
+            f"{_SAME_REVIEW} AND queue = :withdrawing",
+            waiting=REVIEW_QUEUE,
+            withdrawing=WITHDRAWING_QUEUE,
+            id=review.id,
+        )
+
+    def read(self, record: Record) -> Record:
+        """Read a record as it is now."""
+        found = read_record(self.table, self.stack.results_table, record.photo, record.version)
+        if found is None:
+            raise Refused(f"there is no record of {record.photo} any more")
+        return found
+
+    def publish(self, event: PhotoReviewed) -> None:
+        """Put an event on the stack's bus; PutEvents answers 200 also where it takes none."""
+        entry = {
+            "Source": SOURCE,
+            "DetailType": DETAIL_TYPE,
+            "Detail": event.model_dump_json(),
+            "EventBusName": self.stack.event_bus,
+        }
+        answer = self.bus.put_events(Entries=[entry])  # type: ignore[list-item]
+        if answer["FailedEntryCount"]:
+            refused = answer["Entries"][0]
+            raise Fault(
+                f"the bus {self.stack.event_bus} did not take the event: "
+                f"{refused.get('ErrorCode')}: {refused.get('ErrorMessage')}"
+            )
+
+    def _update(
+        self,
+        record: Record,
+        update: str,
+        condition: str,
+        names: dict[str, str] | None = None,
+        **values: str,
+    ) -> bool:
+        used = {f":{name}": {"S": text} for name, text in values.items()}
+        named = {"ExpressionAttributeNames": names} if names else {}
+        try:
+            self.table.update_item(
+                TableName=self.stack.results_table,
+                Key=record.key,
+                UpdateExpression=update,
+                ConditionExpression=condition,
+                ExpressionAttributeValues=used,
+                **named,  # type: ignore[arg-type]
+            )
+        except self.table.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+
+def _say(desk: _Desk, record: Record, review: Review, picture: EncodedImage | None) -> Record:
+    if not desk.claim(record, review):
+        now = desk.read(record)
+        if now.review is None or now.review.id != review.id:
+            _refuse(now)
+        # Else the answer to the first attempt was lost.
+    return _follow_up(desk, record, review, picture)
+
+
+def _follow_up(
+    desk: _Desk, record: Record, review: Review, picture: EncodedImage | None = None
+) -> Record:
+    """Do what follows a claim; each step may have been done before."""
+    try:
+        if review.outcome == "labelled":
+            review = _file(desk, record, review, picture)
+        desk.publish(_event(desk.stack, record, review))
+        desk.close(record, review)
+    except _PASSING as error:
+        raise Unfinished(
+            replace(record, review=review),
+            f"{record.photo} is labelled, but not all is done that follows ({_spoken(error)}). "
+            "It is tried again when the queue is next opened, or by `scones review`",
+        ) from error
+    return replace(record, review=review)
+
+
+def _file(desk: _Desk, record: Record, review: Review, picture: EncodedImage | None) -> Review:
+    picture = picture or filing.make_picture(desk.s3, record)
+    key = filing.file_picture(desk.s3, desk.stack, record, review, picture)
+    filed = review.model_copy(update={"dataset_key": key})
+    if not desk.write(record, filed, FILING_QUEUE):
+        filing.remove_picture(desk.s3, desk.stack, record, filed)
+        raise Refused(f"what was said of {record.photo} was undone meanwhile")
+    return filed
+
+
+def _take_back(desk: _Desk, record: Record, review: Review) -> Record:
+    """Do what undoing takes; each step may have been done before."""
+    try:
+        if review.outcome == "labelled":
+            filing.remove_picture(desk.s3, desk.stack, record, review)
+        desk.publish(_event(desk.stack, record, review))
+        desk.reopen(record, review)
+    except _PASSING as error:
+        raise Unfinished(
+            replace(record, review=review),
+            f"what was said of {record.photo} is being undone, but not all is done "
+            f"({_spoken(error)}). It is tried again when the queue is next opened, or by "
+            "`scones review`",
+        ) from error
+    return replace(record, review=None)
+
+
+_PASSING = (Fault, ClientError, BotoCoreError, StorageBusy, StorageRefused)
+"""What may go wrong on the way, and is tried again."""
+
+
+def _spoken(error: Exception) -> str:
+    return explain(error) if isinstance(error, ClientError | BotoCoreError) else str(error)
+
+
+def _event(stack: Stack, record: Record, review: Review) -> PhotoReviewed:
+    decided, withdrawal = record.decided, review.withdrawal
+    assert decided.label is not None  # noqa: S101  # a photo that waits was classified
+    assert decided.confidence is not None  # noqa: S101
+    label = None if withdrawal else review.label
+    return PhotoReviewed(
+        version="1",
+        outcome="withdrawn" if withdrawal else review.outcome,
+        photo=decided.photo,
+        label=label,
+        loading_bay=stack.loading_bays.get(label) if label else None,
+        guess=decided.label,
+        confidence=decided.confidence,
+        by=withdrawal.by if withdrawal else review.by,
+        at=withdrawal.at if withdrawal else review.at,
+    )
+
+
+def _versions(
+    session: "boto3.Session", stack: Stack, photo: str, version: str | None
+) -> list[Record]:
+    uri = photo if photo.startswith("s3://") else f"s3://{stack.photos_bucket}/{photo}"
+    found = read_versions(session.client("dynamodb"), stack.results_table, uri)
+    if not found:
+        raise Refused(f"nothing is known of {uri}: `scones review` lists what waits for a person")
+    chosen = [record for record in found if version in (None, record.version)]
+    if not chosen:
+        known = ", ".join(record.version for record in found)
+        raise Refused(f"{uri} has no version {version} that was decided, but {known}")
+    return chosen
+
+
+def _waits(record: Record) -> bool:
+    return record.decided.status == "needs_review" and record.review is None
+
+
+def _refuse(record: Record) -> None:
+    """Say why a photo can't be labelled."""
+    if record.review:
+        raise AlreadyReviewed(
+            f"{said(record.review)}, of {record.photo}: undo that first if it is wrong"
+        )
+    raise Refused(
+        f"{record.photo} does not wait for a person: it is {record.decided.status}"
+        + (f" as {record.decided.label}" if record.decided.label else "")
+    )
+
+
+def _why_not_undone(meant: Review, found: Review | None) -> str:
+    if found is None:
+        return "that was undone already: the photo waits for a person again"
+    if found.id != meant.id:
+        return f"that was undone already, and {said(found)} since"
+    by = found.withdrawal.by if found.withdrawal else "somebody"
+    return f"{by} is undoing that just now"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

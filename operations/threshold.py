@@ -1,0 +1,176 @@
+"""The confidence below which a person decides: what it is, what it does, and another one."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from operations import registry
+from operations.faults import Refused
+from operations.stack import Stack
+
+if TYPE_CHECKING:
+    import boto3
+
+    from scones.evaluation.metrics import Point
+
+DECIMALS = 6
+"""Of a threshold, as of a model's confidence."""
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a threshold does to photos like those that the model was validated on.
+
+    Attributes
+    ----------
+    threshold
+        The threshold, 0 to 1.
+    coverage
+        Which share of the photos is decided without a person, 0 to 1.
+    risk
+        Which share of those is decided wrongly, 0 to 1; None where none is decided.
+    """
+
+    threshold: float
+    coverage: float
+    risk: float | None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The risk-coverage curve of the model in production.
+
+    Attributes
+    ----------
+    version
+        Which version of the model.
+    run
+        The retraining that it came of.
+    photos
+        How many labelled photos it was validated on.
+    points
+        The curve, in any order.
+    """
+
+    version: int
+    run: str
+    photos: int
+    points: Sequence["Point"]
+
+    def at(self, threshold: float) -> Effect:
+        """Tell what a threshold does."""
+        accepted = [point for point in self.points if point.threshold >= threshold]
+        point = min(accepted, key=lambda point: point.threshold, default=None)
+        if point is None:
+            return Effect(threshold, 0.0, None)
+        return Effect(threshold, point.coverage, point.risk)
+
+    def reaching(self, precision: float) -> Effect:
+        """Tell the lowest threshold at which enough of what is decided is right.
+
+        Parameters
+        ----------
+        precision
+            How much is enough, 0 to 1.
+
+        Raises
+        ------
+        Refused
+            If no threshold reaches it; says which one comes closest.
+        """
+        from scones.evaluation.metrics import lowest_threshold  # noqa: PLC0415
+
+        found = lowest_threshold(self.points, precision)
+        if found:
+            return Effect(found.threshold, found.coverage, found.risk)
+        best = min(self.points, key=lambda point: (point.risk, -point.coverage))
+        raise Refused(
+            f"no threshold reaches a precision of {precision:g} on the {self.photos} validation "
+            f"photos of version {self.version}: the best is {1 - best.risk:.4f}, at "
+            f"{best.threshold:g}, which decides {best.coverage:.1%} of the photos"
+        )
+
+
+def read_threshold(session: "boto3.Session", stack: Stack) -> float | None:
+    """Read the threshold that is in force; None where the parameter holds no such number."""
+    from scones.decisions import InvalidThreshold, parse_threshold  # noqa: PLC0415
+
+    answer = session.client("ssm").get_parameter(Name=stack.threshold_parameter)
+    try:
+        return parse_threshold(answer["Parameter"]["Value"])
+    except InvalidThreshold:
+        return None
+
+
+def write_threshold(session: "boto3.Session", stack: Stack, threshold: float) -> str:
+    """Set the threshold; gives it as it is written.
+
+    Parameters
+    ----------
+    session, stack
+        Where.
+    threshold
+        0 to 1.
+    """
+    text = written(threshold)
+    session.client("ssm").put_parameter(
+        Name=stack.threshold_parameter, Value=text, Type="String", Overwrite=True
+    )
+    return text
+
+
+def written(threshold: float) -> str:
+    """Write a threshold in decimal notation, which is the only one that the parameter takes.
+
+    Examples
+    --------
+    >>> written(0.97), written(1e-05), written(1)
+    ('0.97', '0.00001', '1')
+    """
+    text = f"{threshold:.{DECIMALS}f}"
+    return text.rstrip("0").rstrip(".")
+
+
+def read_curve(session: "boto3.Session", stack: Stack) -> Curve:
+    """Read the curve of the model in production, from the evaluation of its retraining.
+
+    Raises
+    ------
+    Refused
+        If nothing is in production, or it is no version of the registry, or its evaluation is gone.
+    """
+    version = _version_in_production(session, stack)
+    run = version.metadata.get("run")
+    if run is None:
+        raise Refused(f"version {version.number} does not tell which retraining it came of")
+    return _read_evaluation(session, stack, version.number, run)
+
+
+def _version_in_production(session: "boto3.Session", stack: Stack) -> registry.Version:
+    production = registry.find_production(session, stack)
+    if production is None:
+        raise Refused(f"nothing is in production: there is no endpoint {stack.endpoint}")
+    if production.model_package_arn is None:
+        raise Refused(
+            f"in production is {production.artifacts or 'no model'}, which is no registered "
+            "version, so that there is no evaluation of it"
+        )
+    number = int(production.model_package_arn.rpartition("/")[2])
+    return registry.find_version(session, stack, number)
+
+
+def _read_evaluation(session: "boto3.Session", stack: Stack, version: int, run: str) -> Curve:
+    from scones.evaluation.metrics import Point  # noqa: PLC0415
+    from scones.evaluation.report import FILE  # noqa: PLC0415
+    from scones.runs import Run, RunIncomplete, read_file  # noqa: PLC0415
+
+    try:
+        data = read_file(session.client("s3"), Run(stack.data_bucket, run), FILE)
+    except RunIncomplete as error:
+        raise Refused(f"version {version} has no evaluation: {error}") from None
+    judgement = json.loads(data)["candidate"]
+    # The curve is thinned out, and this point is one that matters.
+    chosen = [judgement["at_threshold"]] if judgement.get("at_threshold") else []
+    points = [Point(**point) for point in [*judgement["risk_coverage"], *chosen]]
+    return Curve(version, run, judgement["photos"], points)

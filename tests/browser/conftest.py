@@ -1,0 +1,141 @@
+"""The page in a real browser, before AWS services of moto's, all in this process."""
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import pytest
+from moto import mock_aws
+from moto.moto_api._internal import moto_api_backend
+from playwright.sync_api import Browser, ConsoleMessage, sync_playwright
+from playwright.sync_api import Page as Tab
+
+from console import app
+from console.serving import Page
+from tests.unit.conftest import aws_environment
+from tests.unit.operations.deployed import STACK, Session
+from tests.unit.operations.reviewed import Office
+
+__all__ = ["aws_environment"]
+
+SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+PATIENCE_MS = 10_000
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's chromium, or any other of this machine."""
+    path = next(filter(None, map(shutil.which, NAMES)), None)
+    if path is None:
+        pytest.skip(f"there is no browser here ({', '.join(NAMES)}): apt-get install chromium")
+    with sync_playwright() as playwright:
+        # Chromium's sandbox does not work as root, as in most containers.
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def clients() -> Iterator[dict[str, Any]]:
+    with mock_aws():
+        yield {}
+
+
+@pytest.fixture
+def office(clients: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Office:
+    moto_api_backend.reset()
+    monkeypatch.setattr(app, "LOOK_SECONDS", 0.1)
+    session = Session(clients)
+    session.client("sagemaker").create_model_package_group(ModelPackageGroupName="scones")
+    parameters = {**STACK.parameters, "ValidationShare": "0.1"}
+    return Office(session, replace(STACK, parameters=parameters))
+
+
+class Visitor:
+    """A tab of a browser, of somebody who reviews."""
+
+    def __init__(self, tab: Tab, url: str) -> None:
+        self.tab = tab
+        self.complaints: list[str] = []
+        tab.set_default_timeout(PATIENCE_MS)
+        tab.on("console", self._hear)
+        tab.on("pageerror", lambda error: self.complaints.append(str(error)))
+        tab.goto(url)
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.tab.keyboard.press(key)
+
+    def sees(self, text: str) -> None:
+        """Wait until a text is to be seen; patterns are Python's."""
+        self.tab.get_by_text(re.compile(text)).filter(visible=True).first.wait_for()
+
+    def photo(self, name: str) -> None:
+        """Wait until the photo of that name is under review, and shown."""
+        self.tab.locator("#review-name", has_text=name).wait_for()
+        self.tab.locator(f"#review-photo[alt$='{name}']").wait_for(state="visible")
+
+    def said(self, text: str) -> None:
+        """Wait until that is kept as what was said last."""
+        self.tab.locator("#last-said", has_text=text).wait_for()
+
+    def keep(self, name: str) -> None:
+        """Keep a screenshot, for people."""
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        self.tab.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+
+    @property
+    def sideways(self) -> int:
+        """By how many pixels the page can be scrolled sideways."""
+        width = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        return int(self.tab.evaluate(width))
+
+
+Visit = Callable[..., Visitor]
+
+
+@pytest.fixture
+def visit(office: Office, browser: Browser) -> Iterator[Visit]:
+    """Open the page, as somebody, in a browser of their own."""
+    visitors: list[Visitor] = []
+    stops: list[Callable[[], None]] = []
+
+    def open_page(user: str = "anna", **context: Any) -> Visitor:
+        serving = _serve(office, user)
+        url = serving.__enter__()
+        stops.append(lambda: serving.__exit__(None, None, None))
+        context = {"viewport": {"width": 1200, "height": 800}, **context}
+        visitors.append(Visitor(browser.new_context(**context).new_page(), url))
+        return visitors[-1]
+
+    yield open_page
+    for visitor in visitors:
+        visitor.tab.context.close()
+    for stop in stops:
+        stop()
+    assert [text for visitor in visitors for text in visitor.complaints] == []
+
+
+@contextmanager
+def _serve(office: Office, user: str) -> Iterator[str]:
+    page = Page(lambda: office, office.stack, user, 0)  # type: ignore[arg-type,return-value]
+    opened = Event()
+    thread = Thread(target=page.serve, args=[opened.set])
+    thread.start()
+    try:
+        assert opened.wait(10)
+        yield page.url
+    finally:
+        page.stop()
+        thread.join(10)
+        assert not thread.is_alive()

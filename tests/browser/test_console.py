@@ -1,0 +1,249 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from console import app
+from operations import review
+from tests.browser.conftest import Visit, Visitor
+from tests.browser.scenes import classified, pass_a_day, photo, wait
+from tests.unit.operations.reviewed import Office, refusal
+from tests.unit.operations.step_functions import PROMOTE, asked
+from tests.unit.photos.samples import HEIC
+
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+HOUR_LONG = 3600.0
+
+
+def refused_by_the_console(visitor: Visitor, status: int) -> None:
+    """The browser itself complains of answers that are errors: so it shall, of these only."""
+    assert visitor.complaints
+    assert all(f"status of {status}" in text for text in visitor.complaints)
+    visitor.complaints.clear()
+
+
+def test_a_photo_is_labelled_with_a_key_and_that_is_undone_with_another(
+    office: Office, visit: Visit
+) -> None:
+    first, second = wait(office, 2)
+    anna = visit("anna")
+    anna.photo("north gate 1.jpg")
+    anna.keep("review-light")
+    anna.press("2")
+    anna.photo("north gate 2.jpg")
+    anna.said("north gate 1.jpg: motorcycle")
+    kept = office.again(first).review
+    assert kept is not None
+    assert (kept.label, kept.by) == ("motorcycle", "anna")
+    assert len(office.dataset()) == 1
+    anna.press("u")
+    anna.photo("north gate 1.jpg")
+    anna.sees("2 photos wait")
+    assert office.again(first).review is None
+    assert office.dataset() == []
+    anna.press("s")
+    anna.photo("north gate 2.jpg")
+    anna.press("n")
+    anna.photo("north gate 1.jpg")
+    anna.said("north gate 2.jpg: not a vehicle")
+    kept = office.again(second).review
+    assert kept is not None
+    assert kept.outcome == "not_a_vehicle"
+    anna.press("1")
+    anna.sees("Nothing waits for you")
+    anna.said("north gate 1.jpg: bicycle")
+    anna.keep("review-empty")
+
+
+def test_all_can_be_reached_with_the_tab_key_and_the_focus_is_seen(
+    office: Office, visit: Visit
+) -> None:
+    wait(office, 1)
+    anna = visit("anna")
+    anna.photo("north gate 1.jpg")
+    reached = []
+    for _ in range(8):
+        anna.press("Tab")
+        focused = anna.tab.locator(":focus")
+        reached.append(" ".join(focused.inner_text().split()))
+        assert focused.evaluate("it => getComputedStyle(it).outlineStyle") == "solid"
+    assert reached == [
+        *("Review 1", "Results", "Models", "1 bicycle bay A 61.0 %", "2 motorcycle bay B 39.0 %"),
+        *("n Not a vehicle", "s Skip", "? Keys"),
+    ]
+    anna.press("?")
+    anna.sees("Keys of the review")
+    anna.keep("keys")
+    anna.press("2", "Escape")  # a key is not taken while a dialog is open
+    anna.photo("north gate 1.jpg")
+
+
+def test_results_come_in_by_themselves(office: Office, visit: Visit) -> None:
+    pass_a_day(office, 120)
+    wait(office, 3)
+    anna = visit("anna")
+    anna.photo("north gate 1.jpg")
+    anna.tab.get_by_role("link", name="Results").click()
+    anna.tab.locator("#chart .points path").nth(100).wait_for(state="attached")
+    anna.keep("results-light")
+    classified(office, "just now.jpg")
+    anna.sees("just now.jpg")
+    row = anna.tab.locator("#latest tbody tr").first
+    assert row.inner_text().split("\t")[1:4] == ["just now.jpg", "classified", "bicycle"]
+    anna.tab.get_by_role("button", name="north gate 1.jpg").click()
+    anna.tab.locator("#photo-image").wait_for(state="visible")
+    anna.keep("photo")
+
+
+def test_a_photo_that_another_reviewer_labels_leaves_the_queue(
+    office: Office, visit: Visit
+) -> None:
+    wait(office, 3)
+    anna, ben = visit("anna"), visit("ben")
+    for visitor in (anna, ben):
+        visitor.photo("north gate 1.jpg")
+    ben.press("1")
+    anna.photo("north gate 2.jpg")
+    anna.press("2")  # meant for the photo that was there a moment ago
+    anna.sees("Somebody else has labelled north gate 1.jpg")
+    anna.sees("2 photos wait")
+    ben.photo("north gate 2.jpg")
+    ben.press("u")
+    ben.photo("north gate 1.jpg")
+    anna.sees("3 photos wait")
+    anna.photo("north gate 2.jpg")  # what is looked at stays
+
+
+def test_the_second_of_two_words_is_refused_with_the_first(
+    office: Office, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "LOOK_SECONDS", HOUR_LONG)
+    record, _ = wait(office, 2)
+    anna = visit("anna")
+    anna.photo("north gate 1.jpg")
+    review.label(office, office.stack, record, "motorcycle", "ben")  # type: ignore[arg-type]
+    anna.press("1")
+    anna.sees("does not count: ben said motorcycle at ")
+    anna.photo("north gate 2.jpg")
+    anna.keep("refused")
+    assert len(office.dataset()) == 1
+    refused_by_the_console(anna, 409)
+
+
+def test_what_aws_refuses_is_said_in_words_until_it_is_mended(office: Office, visit: Visit) -> None:
+    (record,) = wait(office, 1)
+    anna = visit("anna")
+    anna.photo("north gate 1.jpg")
+
+    def expire() -> None:
+        raise refusal("ExpiredTokenException", "Query")
+
+    office.before["dynamodb", "get_paginator"] = expire
+    anna.sees("No news: AWS does not take your credentials")
+    anna.press("1")
+    anna.sees("north gate 1.jpg is not labelled and waits still: AWS does not take")
+    anna.photo("north gate 1.jpg")
+    anna.keep("trouble")
+    office.mend()
+    anna.tab.locator(".notice", has_text="No news").wait_for(state="detached")
+    anna.press("1")
+    anna.said("north gate 1.jpg: bicycle")
+    anna.tab.locator(".notice").wait_for(state="detached")
+    assert office.again(record).review is not None
+    refused_by_the_console(anna, 502)
+
+
+def test_what_is_kept_but_not_filed_yet_can_be_undone(office: Office, visit: Visit) -> None:
+    (record,) = wait(office, 1)
+    anna = visit("anna")
+    anna.photo("north gate 1.jpg")
+    office.bus.refusing = True
+    anna.press("2")
+    anna.sees("is labelled, but not all is done that follows")
+    anna.said("north gate 1.jpg: motorcycle")
+    office.mend()
+    anna.press("u")
+    anna.photo("north gate 1.jpg")
+    assert office.again(record).review is None
+    refused_by_the_console(anna, 502)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_shows_all_without_scrolling_sideways(
+    office: Office, visit: Visit, scheme: Any
+) -> None:
+    pass_a_day(office, 60)
+    office.arrive(
+        "a photo with quite a long name from the northern gate.jpg", body=photo("bicycle", 1)
+    )
+    wait(office, 1)
+    session: Any = office._session
+    session.put_into_production(ModelPackageName=session.register("Approved", accuracy="0.91"))
+    session.register(accuracy="0.95", threshold="0.9")
+    session.machines.run(PROMOTE, {"detail": {}}, [asked("token", 2)])
+    anna = visit("anna", color_scheme=scheme, **PHONE)
+    anna.photo("gate.jpg")
+    for section in ("Review", "Results", "Models"):
+        anna.tab.get_by_role("link", name=section).tap()
+        anna.tab.locator(f"[data-view='{section.lower()}']").wait_for(state="visible")
+        if section == "Results":
+            anna.tab.locator("#chart .points path").nth(30).wait_for(state="attached")
+        assert anna.sideways == 0
+        anna.keep(f"phone-{section.lower()}-{scheme}")
+    anna.tab.get_by_role("link", name="Review").tap()
+    anna.tab.get_by_role("button", name="motorcycle").tap()
+    anna.said("gate.jpg: motorcycle")
+
+
+def test_more_classes_than_keys_are_found_by_their_names(office: Office, visit: Visit) -> None:
+    names = [f"{kind} {size}" for kind in ("bicycle", "van", "lorry", "boat") for size in "SML"]
+    office.stack = replace(
+        office.stack, parameters={**office.stack.parameters, "ClassNames": ",".join(names)}
+    )
+    shares = {name: 0.61 if name == "van M" else 0.39 / 11 for name in names}
+    for number in range(2):
+        office.arrive(
+            f"{number}.jpg", number, photo("bicycle", 3), label="van M", probabilities=shares
+        )
+    anna = visit("anna")
+    anna.photo("0.jpg")
+    anna.keep("many-classes")
+    anna.press("/")
+    anna.tab.keyboard.type("boat l")
+    anna.press("Enter")
+    anna.said("0.jpg: boat L")
+    anna.photo("1.jpg")
+    anna.press("9")
+    anna.said("1.jpg: lorry L")
+
+
+def test_a_heic_photo_is_shown(office: Office, visit: Visit) -> None:
+    office.arrive("a.heic", body=(HEIC / "upright.heic").read_bytes())
+    anna = visit("anna")
+    anna.photo("a.heic")
+    assert anna.tab.locator("#review-photo").evaluate("image => image.naturalWidth") > 0
+
+
+def test_versions_are_approved_and_questions_answered(office: Office, visit: Visit) -> None:
+    session: Any = office._session
+    session.put_into_production(ModelPackageName=session.register("Approved", accuracy="0.91"))
+    pending = session.register(accuracy="0.95", threshold="0.9")
+    anna = visit("anna", color_scheme="dark")
+    anna.tab.get_by_role("link", name="Models").click()
+    anna.sees("In production is version 1")
+    anna.tab.get_by_role("button", name="Approve version 2").click()
+    anna.tab.keyboard.press("Tab")
+    anna.tab.get_by_label("Why").fill("looks good")
+    anna.keep("approve-dark")
+    anna.tab.get_by_role("button", name="Approve", exact=True).click()
+    anna.sees("Version 2 is approved, and is tried in staging now")
+    assert session.status(pending) == "Approved"
+    session.machines.waiting.add("token")
+    session.machines.run(PROMOTE, {"detail": {}}, [asked("token", 2)])
+    anna.tab.get_by_role("button", name="Look again").click()
+    anna.sees("May it go to production")
+    anna.keep("models-dark")
+    anna.tab.get_by_role("button", name="Into production").click()
+    anna.tab.locator("#decide-yes").click()
+    anna.sees("Version 2 goes to production now")
+    assert session.machines.answers == [("token", {"approved": True, "by": "anna"})]

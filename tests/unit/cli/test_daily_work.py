@@ -1,0 +1,475 @@
+"""The commands about photos from the outside: what they do, what they show, their exit codes."""
+
+import json
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from operations import photos
+from operations import results as operations
+from tests.unit.cli.terminal import Terminal, words
+from tests.unit.operations.classify_logs import create_group, write_log
+from tests.unit.operations.deployed import STACK
+from tests.unit.operations.step_functions import RETRAIN, StepFunctions
+from tests.unit.results_table import START, create_table, decided, put_record
+
+KEY = "incoming/gate/7.png"
+
+
+@pytest.fixture
+def table(session: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Give the results table, beside the photos bucket, the queue and the log."""
+    monkeypatch.setenv("TZ", "UTC")
+    monkeypatch.setattr("operations.undelivered.LONG_POLL_SECONDS", 0)
+    create_table(session.client("dynamodb"), STACK.results_table)
+    create_group(session)
+    session.client("sqs").create_queue(QueueName=STACK.undelivered_events.rpartition("/")[2])
+    client = session.client("s3")
+    client.create_bucket(Bucket=STACK.photos_bucket)
+    enabled = {"Status": "Enabled"}
+    client.put_bucket_versioning(Bucket=STACK.photos_bucket, VersioningConfiguration=enabled)
+    return session.client("dynamodb")
+
+
+@pytest.fixture
+def put(table: Any) -> Callable[..., None]:
+    def run(name: str, status: str = "classified", minutes: float = 0, **more: str) -> None:
+        put_record(table, STACK.results_table, decided(name, status, minutes), **more)
+
+    return run
+
+
+# ---- upload
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Path:
+    folder = tmp_path / "gate"
+    folder.mkdir()
+    for name in ("1.png", "2.png"):
+        (folder / name).write_bytes(name.encode())
+    return folder
+
+
+def test_upload(terminal: Terminal, session: Any, table: Any, gate: Path) -> None:
+    result = terminal.type("upload", str(gate), "--prefix", "north")
+    assert result.exit_code == 0
+    stored = session.client("s3").list_object_versions(Bucket=STACK.photos_bucket)["Versions"]
+    lines = sorted(line.split() for line in result.stdout.splitlines())
+    assert lines == [[item["Key"], item["VersionId"]] for item in stored]
+    assert [item["Key"] for item in stored] == [f"incoming/north/gate/{n}.png" for n in (1, 2)]
+    assert "2 photos uploaded to photos" in result.stderr
+
+
+def test_upload_as_json(terminal: Terminal, table: Any, gate: Path) -> None:
+    result = terminal.type("upload", str(gate / "1.png"), "--json")
+    (row,) = map(json.loads, result.stdout.splitlines())
+    assert row == {
+        "path": str(gate / "1.png"),
+        "key": "incoming/1.png",
+        "version": row["version"],
+    }
+
+
+@pytest.mark.parametrize("name", ["missing.png", "empty"])
+def test_upload_of_nothing(terminal: Terminal, table: Any, tmp_path: Path, name: str) -> None:
+    (tmp_path / "empty").mkdir()
+    result = terminal.type("upload", str(tmp_path / name))
+    assert result.exit_code == 2
+    assert name in words(result.stderr)
+
+
+@pytest.fixture
+def machine(session: Any, table: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Decide photos as they are uploaded; gives how they end, by their names, to be changed."""
+    ends: dict[str, str] = {}
+    put_object = session.client("s3").put_object
+
+    def put(**given: Any) -> Any:
+        answer = put_object(**given)
+        name = given["Key"].rpartition("/")[2]
+        event = decided(name, ends.get(name, "classified"))
+        photo = event.photo.model_copy(
+            update={"key": given["Key"], "version_id": answer["VersionId"]}
+        )
+        if ends.get(name) != "lost":
+            put_record(table, STACK.results_table, event.model_copy(update={"photo": photo}))
+        return answer
+
+    monkeypatch.setattr(session.client("s3"), "put_object", put)
+    return ends
+
+
+def test_upload_that_waits(terminal: Terminal, machine: dict[str, str], gate: Path) -> None:
+    machine["2.png"] = "rejected"
+    result = terminal.type("upload", str(gate), "--wait")
+    assert result.exit_code == 0
+    assert sorted(re.sub(" +", " ", line) for line in result.stdout.splitlines()) == [
+        "classified bicycle 0.99, bay A gate/1.png",
+        "rejected corrupt gate/2.png",
+    ]
+
+
+def test_upload_that_waits_as_json(terminal: Terminal, machine: dict[str, str], gate: Path) -> None:
+    result = terminal.type("upload", str(gate / "1.png"), "--wait", "--json")
+    (row,) = map(json.loads, result.stdout.splitlines())
+    assert (row["status"], row["label"], row["key"]) == ("classified", "bicycle", "incoming/1.png")
+    assert row["latency_ms"] > 0
+    assert row["announced_at"] == "2026-11-20T09:00:00+00:00"
+
+
+def test_upload_of_a_photo_that_fails(
+    terminal: Terminal, machine: dict[str, str], gate: Path
+) -> None:
+    machine["2.png"] = "failed"
+    result = terminal.type("upload", str(gate), "--wait")
+    assert result.exit_code == 1
+    assert "1 of 2 photos failed" in result.stderr
+    assert "scones show incoming/gate/2.png" in words(result.stderr)
+
+
+def test_upload_of_a_photo_that_nothing_is_heard_of(
+    terminal: Terminal,
+    machine: dict[str, str],
+    gate: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    machine["1.png"] = "classified"
+    monkeypatch.setattr(photos, "PATIENCE_SECONDS", 0.0)
+    result = terminal.type("upload", str(gate / "1.png"), "--wait")
+    assert result.exit_code == 1
+    assert "no record" in result.stdout
+
+
+# ---- results
+
+REVIEW = '{"id": "1", "outcome": "%s", "label": %s, "by": "anna", "at": "2026-11-20T10:00:00Z"}'
+
+
+def test_results(terminal: Terminal, put: Callable[..., None]) -> None:
+    put("gate/1.png")
+    put("gate/2.png", "rejected", 1)
+    put("3.png", "needs_review", 2, review=REVIEW % ("labelled", '"motorcycle"'))
+    put("4.png", "needs_review", 3, review=REVIEW % ("not_a_vehicle", "null"))
+    result = terminal.type("results")
+    assert result.exit_code == 0
+    assert [re.split("  +", line)[1:] for line in result.stdout.splitlines()] == [
+        ["status", "label", "conf.", "bay", "why, or who", "photo"],
+        ["needs review", "bicycle", "0.61", "-", "anna: not a vehicle", "4.png"],
+        ["needs review", "bicycle", "0.61", "-", "anna: motorcycle", "3.png"],
+        ["rejected", "-", "-", "-", "corrupt", "gate/2.png"],
+        ["classified", "bicycle", "0.99", "A", "gate/1.png"],
+    ]
+
+
+def test_results_that_are_chosen(terminal: Terminal, put: Callable[..., None]) -> None:
+    put("1.png")
+    put("2.png", "rejected", 1)
+    put("3.png", "failed", 2)
+
+    def names(*chosen: str) -> list[str]:
+        answer = json.loads(terminal.type("results", "--json", *chosen).stdout)
+        return [result["photo"]["key"].removeprefix("incoming/") for result in answer["results"]]
+
+    assert names("--status", "failed", "--status", "classified") == ["3.png", "1.png"]
+    assert names("--since", "2026-11-20T09:01:00Z") == ["3.png", "2.png"]
+    assert names("--limit", "1") == ["3.png"]
+    assert names("--label", "bicycle") == ["1.png"]
+    assert "classes are bicycle, motorcycle" in terminal.type("results", "--label", "van").stdout
+    assert terminal.type("results", "--status", "lost").exit_code == 2
+    assert terminal.type("results", "--since", "yesterday").exit_code == 2
+
+
+def test_results_that_are_followed(
+    terminal: Terminal, put: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arriving = [("b.png", "failed", 1), ("c.png", "classified", 1)]
+
+    def sleep(_: float) -> None:
+        if not arriving:
+            raise KeyboardInterrupt
+        put(*arriving.pop(0))
+
+    monkeypatch.setattr(operations, "time", SimpleNamespace(sleep=sleep))
+    put("a.png")
+    result = terminal.type("results", "--follow", "--json")
+    assert result.exit_code == 0
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [row["photo"]["key"] for row in rows] == [f"incoming/{name}.png" for name in "abc"]
+    assert [row["status"] for row in rows] == ["classified", "failed", "classified"]
+
+
+# ---- show
+
+
+def test_show(terminal: Terminal, put: Callable[..., None], session: Any) -> None:
+    put("gate/7.png", "needs_review", review=REVIEW % ("labelled", '"motorcycle"'))
+    session.client("s3").put_object(Bucket=STACK.photos_bucket, Key=KEY, Body=b"another")
+    newer = terminal.type("show", "7.png")
+    assert newer.exit_code == 0
+    assert "No result yet" in newer.stdout
+    assert "scones redrive --queue --dry-run" in words(newer.stdout)
+    assert "other versions" in newer.stdout
+    result = terminal.type("show", "gate/7.png", "--version", "version-of")
+    assert result.exit_code == 0
+    assert "needs review: bicycle 0.61" in result.stdout
+    bars = re.findall(r"(bicycle|motorcycle) +(0\.\d+) +(█+)", result.stdout)
+    assert [(name, share, len(bar)) for name, share, bar in bars] == [
+        ("bicycle", "0.6100", 15),
+        ("motorcycle", "0.3900", 9),
+    ]
+    assert "anna: motorcycle" in result.stdout
+    assert re.search(r"serialize +- +400 ms", result.stdout)
+    assert re.search(r"reviewed by anna: motorcycle +2026-11-20", result.stdout)
+    assert max(map(len, result.stdout.splitlines())) <= 80 + len(decided().execution)
+
+
+def test_show_of_a_photo_that_failed(
+    terminal: Terminal, put: Callable[..., None], session: Any
+) -> None:
+    # CloudWatch Logs takes no events of long ago.
+    now = datetime.now(UTC).replace(microsecond=0)
+    put("gate/7.png", "failed", minutes=(now - START) / timedelta(minutes=1))
+    busy = {"error": "EndpointBusy", "cause": "try later"}
+    write_log(
+        session,
+        decided().execution,
+        now - timedelta(seconds=1),
+        ("TaskStateEntered", 0.5, {"name": "Classify"}),
+        *(("TaskFailed", 0.5, busy) for _ in range(3)),
+        ("TaskStateExited", 0.75, {"name": "Classify"}),
+    )
+    result = terminal.type("show", f"s3://photos/{KEY}")
+    assert "EndpointBusy (3 times)" in words(result.stdout)
+    assert "gate/7.png is damaged" in result.stdout
+    assert "scones redrive --failed" in result.stdout
+    record = json.loads(terminal.type("show", "7.png", "--json").stdout)
+    (step,) = (step for step in record["steps"] if step["step"] == "classify")
+    assert (step["ms"], step["failures"]) == (250, ["EndpointBusy"] * 3)
+    assert record["result"]["status"] == "failed"
+    assert record["others"] == []
+
+
+def test_show_of_what_is_not_looked_at(terminal: Terminal, table: Any, session: Any) -> None:
+    client = session.client("s3")
+    client.put_object(Bucket=STACK.photos_bucket, Key="elsewhere/1.png", Body=b"x")
+    client.put_object(Bucket=STACK.photos_bucket, Key="incoming/empty.png", Body=b"")
+    assert "only what is uploaded to incoming/" in terminal.type("show", "elsewhere/1.png").stdout
+    assert "of no bytes is not looked at" in terminal.type("show", "empty.png").stdout
+    missing = terminal.type("show", "missing.png")
+    assert missing.exit_code == 1
+    assert "there is no photo 'missing.png'" in missing.stderr
+
+
+# ---- executions
+
+
+def test_executions(
+    terminal: Terminal, machines: StepFunctions, session: Any, put: Callable[..., None]
+) -> None:
+    now = datetime.now(UTC)
+    message = "m" * 200
+    output = json.dumps({"outcome": "not_good_enough", "message": message})
+    execution = machines.run(RETRAIN, {}, [[]], status="SUCCEEDED", output=output)
+    execution.chunks, execution.started_at = [], now - timedelta(hours=1)
+    execution.end["stopDate"] = now - timedelta(minutes=55)
+    ends = [("ExecutionStarted", 0.0, {}), ("ExecutionFailed", 1.5, {"error": "States.Timeout"})]
+    write_log(session, "arn:express:1", now - timedelta(minutes=1), *ends)
+    result = terminal.type("executions")
+    assert result.exit_code == 0
+    classify, retrain = (re.split("  +", line) for line in result.stdout.splitlines()[1:])
+    assert (classify[0], *classify[2:]) == ("classify", "1.5 s", "failed", "States.Timeout")
+    assert (retrain[0], *retrain[2:4]) == ("retrain", "5 min 0 s", "not good enough")
+    assert len(retrain[4]) == 120
+    (told,) = json.loads(terminal.type("executions", "retrain", "--json").stdout)["executions"]
+    assert (told["outcome"], told["seconds"], told["message"]) == ("not_good_enough", 300, message)
+    nothing = terminal.type("executions", "promote", "--since", "2h")
+    assert "No execution of promote was found" in nothing.stdout
+    assert terminal.type("executions", "evaluate").exit_code == 2
+
+
+# ---- redrive
+
+
+@pytest.fixture
+def fails(machines: StepFunctions, put: Callable[..., None]) -> set[str]:
+    """Have the machine decide photos anew; gives the names of those that fail again."""
+    again: set[str] = set()
+
+    def run(event: Any) -> dict[str, str]:
+        name = event["detail"]["object"]["key"].removeprefix("incoming/")
+        if name in again:
+            return {"status": "FAILED", "error": "EndpointMissing"}
+        put(name)
+        return {"status": "SUCCEEDED"}
+
+    machines.express = run
+    return again
+
+
+def send(session: Any, body: str) -> None:
+    session.client("sqs").send_message(QueueUrl=STACK.undelivered_events, MessageBody=body)
+
+
+def test_redrive(
+    terminal: Terminal, session: Any, put: Callable[..., None], fails: set[str]
+) -> None:
+    assert "There is nothing to redrive" in terminal.type("redrive").stderr
+    put("1.png", "failed")
+    put("2.png", "failed", 1)
+    send(session, "garbage")
+    fails.add("2.png")
+    plan = terminal.type("redrive", "--dry-run")
+    assert plan.exit_code == 0
+    assert "1 messages in the queue, 2 other failed photos" in plan.stderr
+    assert "classify        incoming/1.png" in plan.stdout
+    result = terminal.type("redrive")
+    assert result.exit_code == 1
+    assert "classified      incoming/1.png  bicycle 0.99" in result.stdout
+    assert "failed          incoming/2.png  EndpointMissing" in result.stdout
+    assert "its message stays in the queue" in result.stdout
+    said = result.stderr.strip().split(", ")
+    assert sorted(said) == ["1 classified", "1 failed", "1 not understood"]
+
+
+def test_redrive_of_failed_photos_alone(
+    terminal: Terminal, session: Any, put: Callable[..., None], fails: set[str]
+) -> None:
+    put("1.png", "failed")
+    put("2.png", "failed", 1)
+    send(session, "garbage")
+    result = terminal.type("redrive", "--failed", "--limit", "1", "--json")
+    assert result.exit_code == 0
+    (row,) = map(json.loads, result.stdout.splitlines())
+    assert row == {
+        "machine": "classify",
+        "what": "incoming/2.png",
+        "complaint": None,
+        "messages": [],
+        "end": "classified",
+        "message": "bicycle 0.99",
+    }
+
+
+def test_redrive_of_the_queue_alone(
+    terminal: Terminal, session: Any, put: Callable[..., None], fails: set[str]
+) -> None:
+    put("1.png", "failed")
+    send(session, "garbage")
+    result = terminal.type("redrive", "--queue", "--json")
+    assert result.exit_code == 1
+    (row,) = map(json.loads, result.stdout.splitlines())
+    assert (row["end"], row["bodies"]) == ("not_understood", ["garbage"])
+
+
+def test_a_photo_in_the_queue_is_not_tried_twice(
+    terminal: Terminal, session: Any, put: Callable[..., None], fails: set[str]
+) -> None:
+    put("1.png", "failed")
+    fails.add("1.png")
+    plan = terminal.type("redrive", "--failed", "--dry-run", "--json").stdout
+    assert json.loads(plan)["what"] == "incoming/1.png"
+    photo = decided("1.png").photo
+    found = {"key": photo.key, "size": 1, "etag": photo.etag, "version-id": photo.version_id}
+    detail = {"bucket": {"name": STACK.photos_bucket}, "object": found}
+    event = {"detail-type": "Object Created", "time": "2026-11-20T09:00:00Z", "detail": detail}
+    send(session, json.dumps(event))
+    result = terminal.type("redrive")
+    assert result.exit_code == 1
+    assert len(result.stdout.splitlines()) == 1
+    assert "1 failed" in result.stderr
+
+
+# ---- threshold
+
+
+@pytest.fixture
+def parameter(session: Any) -> Callable[[], str]:
+    """Give how to read the parameter; in production is a version with its evaluation."""
+    client = session.client("ssm")
+    client.put_parameter(Name=STACK.threshold_parameter, Value="0.93", Type="String")
+    session.client("s3").create_bucket(Bucket=STACK.data_bucket)
+    shares = [(0.99, 0.4, 0.0), (0.9, 0.8, 0.02), (0.6, 1.0, 0.1)]
+    points = [dict(zip(("threshold", "coverage", "risk"), point, strict=True)) for point in shares]
+    judgement = {"photos": 50, "at_threshold": None, "risk_coverage": points}
+    session.client("s3").put_object(
+        Bucket=STACK.data_bucket,
+        Key="retraining/scones-1/evaluation/evaluation.json",
+        Body=json.dumps({"candidate": judgement}).encode(),
+    )
+    arn = session.register("Approved", run="scones-1")
+    session.put_into_production(ModelPackageName=arn)
+
+    def read() -> str:
+        return str(client.get_parameter(Name=STACK.threshold_parameter)["Parameter"]["Value"])
+
+    return read
+
+
+def test_threshold(terminal: Terminal, parameter: Callable[[], str]) -> None:
+    result = terminal.type("threshold")
+    assert result.exit_code == 0
+    assert "below a confidence of 0.93" in result.stdout
+    assert "50 validation photos of version 1" in result.stdout
+    marked = [line.split() for line in result.stdout.splitlines() if "◀" in line]
+    assert [(line[0], line[1], line[2], *line[5:]) for line in marked] == [
+        ("0.93", "40.0%", "0.00%", "now"),
+        ("0.99", "40.0%", "0.00%", "precision", "0.99"),
+    ]
+    assert marked[0][3] == "█" * 8 + "░" * 12
+    assert parameter() == "0.93"
+
+
+def test_threshold_of_a_precision(terminal: Terminal, parameter: Callable[[], str]) -> None:
+    plan = terminal.type("threshold", "--precision", "0.98", "--dry-run")
+    assert plan.exit_code == 0
+    assert "is 0.93, and would be 0.9" in plan.stdout
+    assert parameter() == "0.93"
+    result = terminal.type("threshold", "--precision", "0.98")
+    assert result.exit_code == 0
+    assert "was 0.93 and is 0.9 now. It takes effect within a minute" in words(result.stdout)
+    assert parameter() == "0.9"
+
+
+def test_threshold_of_a_value(terminal: Terminal, parameter: Callable[[], str]) -> None:
+    told = json.loads(terminal.type("threshold", "0.00001", "--json").stdout)
+    assert parameter() == "0.00001"
+    curve = told.pop("curve")
+    assert told == {
+        "parameter": STACK.threshold_parameter,
+        "before": 0.93,
+        "threshold": 0.00001,
+        "effect": {"coverage": 1.0, "risk": 0.1},
+        "set": True,
+    }
+    assert (curve["version"], curve["photos"], len(curve["points"])) == (1, 50, 3)
+
+
+@pytest.mark.parametrize(
+    "wrong", [["1.1"], ["high"], ["--precision", "2"], ["0.9", "--precision", "1"]]
+)
+def test_threshold_used_wrongly(
+    terminal: Terminal, parameter: Callable[[], str], wrong: list[str]
+) -> None:
+    assert terminal.type("threshold", *wrong).exit_code == 2
+    assert parameter() == "0.93"
+
+
+def test_threshold_without_a_model(terminal: Terminal, session: Any) -> None:
+    client = session.client("ssm")
+    client.put_parameter(Name=STACK.threshold_parameter, Value="high", Type="String")
+    shown = terminal.type("threshold")
+    assert shown.exit_code == 0
+    assert "No curve: nothing is in production" in shown.stdout
+    assert "no number from 0 to 1" in shown.stdout
+    refused = terminal.type("threshold", "--precision", "0.9")
+    assert refused.exit_code == 1
+    assert "error: nothing is in production" in refused.stderr
+    assert terminal.type("threshold", "0.5").exit_code == 0
+    value = client.get_parameter(Name=STACK.threshold_parameter)["Parameter"]["Value"]
+    assert value == "0.5"

@@ -1,0 +1,207 @@
+"""`scones data …` and `scones profiles` from the outside."""
+
+import hashlib
+import json
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from cli.screen import Screen
+from operations.data import cifar100
+from operations.data.amounts import Amount
+from operations.data.download import Source
+from tests.unit.cli.terminal import Terminal
+from tests.unit.operations.data.archives import batch, meta, pixels, write_cifar
+
+
+@pytest.fixture
+def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An archive that passes for the published one."""
+    photos = [("bicycle", "a.png", pixels(1, 2, 3)), ("motorcycle", "b.png", pixels(4, 5, 6))]
+    members = {"train": batch(photos), "test": batch(photos), "meta": meta()}
+    path = write_cifar(tmp_path / "cifar-100-python.tar.gz", members)
+    md5 = hashlib.md5(path.read_bytes()).hexdigest()
+    monkeypatch.setattr(cifar100, "SOURCE", Source("http://127.0.0.1:9/x.tar.gz", md5))
+    return path
+
+
+@pytest.fixture
+def bucket(session: Any) -> Any:
+    session.client("s3").create_bucket(Bucket="data")
+    return session.client("s3")
+
+
+def keys(client: Any) -> list[str]:
+    return [entry["Key"] for entry in client.list_objects_v2(Bucket="data").get("Contents", [])]
+
+
+def stage(terminal: Terminal, archive: Path, *words: str) -> Any:
+    to = str(archive.parent / "to")
+    return terminal.type("data", "cifar100", to, "--archive", str(archive), *words)
+
+
+def test_staging_works_without_a_stack(terminal: Terminal, archive: Path) -> None:
+    result = stage(terminal, archive)
+
+    assert result.exit_code == 0
+    assert terminal.connected == []
+    assert ["bicycle", "1", "1"] in [line.split() for line in result.stdout.splitlines()]
+    assert f"4 photos in {archive.parent / 'to'}." in result.stdout
+    assert f"scones data upload {archive.parent / 'to'}" in result.stdout
+    again = stage(terminal, archive)
+    assert "4 photos" in again.stdout
+    assert "4 of them there already" in again.stdout
+
+
+def test_staging_as_json(terminal: Terminal, archive: Path) -> None:
+    result = stage(terminal, archive, "--json")
+    sides = {"train": 1, "validation": 1}
+    assert json.loads(result.stdout) == {
+        "folder": str(archive.parent / "to"),
+        "classes": {"bicycle": sides, "motorcycle": sides},
+        "written": 4,
+        "there_already": 0,
+        "left_out": {},
+        "upload": None,
+    }
+    assert result.stderr == ""
+
+
+def test_staging_and_uploading(terminal: Terminal, archive: Path, bucket: Any) -> None:
+    result = stage(terminal, archive, "--upload")
+    assert result.exit_code == 0
+    assert "4 photos uploaded to s3://data/dataset/, 0 were there already." in result.stdout
+    assert "scones retrain --wait" in result.stdout
+    assert keys(bucket) == [
+        f"dataset/{side}/{place}"
+        for side in ("train", "validation")
+        for place in ("bicycle/a.png", "motorcycle/b.png")
+    ]
+    again = terminal.type("data", "upload", str(archive.parent / "to"), "--json")
+    assert json.loads(again.stdout)["upload"] == {
+        "bucket": "data",
+        "sent": 0,
+        "there_already": 4,
+        "failed": {},
+        "not_tried": 0,
+    }
+
+
+def test_who_wants_to_upload_needs_a_stack_before_anything_is_done(
+    terminal: Terminal, archive: Path
+) -> None:
+    result = stage(terminal, archive, "--upload", "--stack", "nowhere")
+    assert result.exit_code == 3
+    assert "there is no stack nowhere" in result.stderr
+    assert not (archive.parent / "to").exists()
+
+
+def test_failed_uploads_are_named_and_a_fault(
+    terminal: Terminal, archive: Path, bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(**_: object) -> None:
+        raise OSError("no more room")
+
+    monkeypatch.setattr(bucket, "put_object", fail)
+    result = stage(terminal, archive, "--upload")
+    assert result.exit_code == 3
+    assert "train/bicycle/a.png: no more room" in result.stdout
+    assert "it goes on with what is missing" in result.stdout
+
+
+def test_classes_that_the_stack_does_not_know(
+    terminal: Terminal, bucket: Any, tmp_path: Path
+) -> None:
+    for place in ("train/bicycle", "train/tank", "validation/bicycle"):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "1.png").write_bytes(place.encode())
+    result = terminal.type("data", "upload", str(tmp_path))
+    assert result.exit_code == 0
+    assert "The stack knows no class tank: deploy it with ClassNames" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["cifar100", "--class", "bicycle", "--class", "motorbike"], 1, "did you mean motorcycle"),
+        (["cifar100", "--archive", "nowhere.tar.gz"], 1, "there is no file nowhere.tar.gz"),
+        (["ham10000", "nowhere.zip"], 1, "there is no file nowhere.zip"),
+        (["ham10000", "x.zip", "--share", "0.9"], 2, "less than or equal to 0.5"),
+        (["folder", "nowhere"], 1, "there is no folder nowhere"),
+        (["folder", "nowhere", "--mirror"], 2, "--mirror needs --like"),
+        (["folder", "nowhere", "--like", "vehicles", "--mirror"], 1, "no table [mirrored]"),
+        (["folder", "nowhere", "--like", "vans"], 1, "there is no profile vans"),
+        (["upload", "nowhere"], 1, "there is no folder nowhere"),
+    ],
+)
+def test_what_is_asked_wrongly(terminal: Terminal, words: list[str], code: int, said: str) -> None:
+    result = terminal.type("data", *words)
+    assert result.exit_code == code
+    assert said in " ".join(result.stderr.split())
+    assert result.stdout == ""
+
+
+def test_a_folder_with_the_classes_of_a_profile(terminal: Terminal, tmp_path: Path) -> None:
+    profile = tmp_path / "sides.toml"
+    profile.write_text(
+        'class_names = ["right", "left"]\nimage_shape = "3,32,32"\nminimum_accuracy = 0.5\n'
+        '[mirrored]\nleft = "right"\nright = "left"\n'
+    )
+    for number, place in enumerate(("train/left", "train/right", "test/left", "test/right")):
+        (tmp_path / "from" / place).mkdir(parents=True)
+        photo = cifar100._png(pixels(number, 0, 0))
+        (tmp_path / "from" / place / "1.png").write_bytes(photo)
+    options = ["--like", str(profile), "--mirror"]
+    (tmp_path / "from/train/left/notes.txt").write_text("x")
+    folders = [str(tmp_path / "from"), str(tmp_path / "to")]
+    told = json.loads(terminal.type("--json", "data", "folder", *folders, *options).stdout)
+    assert told["classes"] == {
+        "right": {"train": 2, "validation": 1},
+        "left": {"train": 2, "validation": 1},
+    }
+    assert told["left_out"] == {"files_that_are_no_photos": 1}
+    shown = terminal.type("data", "folder", *folders, *options).stdout
+    assert "Left out: files that are no photos (1)." in shown
+
+
+def test_profiles(terminal: Terminal) -> None:
+    result = terminal.type("profiles")
+    assert result.exit_code == 0
+    assert "vehicles" in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    told = json.loads(terminal.type("profiles", "--json").stdout)
+    assert [profile["name"] for profile in told["profiles"]][-1] == "vehicles"
+
+
+def test_a_profile(terminal: Terminal) -> None:
+    result = terminal.type("profiles", "mammography-views")
+    assert "CC-Right → CC-Left" in result.stdout
+    assert "--parameter-overrides 'ParameterKey=ClassNames," in result.stdout
+    assert "make run PROFILE=mammography-views" in result.stdout
+    told = json.loads(terminal.type("profiles", "vehicles", "--json").stdout)
+    assert told["parameters"]["LoadingBays"] == "bicycle=A,motorcycle=B"
+    assert terminal.type("profiles", "vans").exit_code == 1
+
+
+def test_amounts_on_a_terminal() -> None:
+    err = StringIO()
+    shown = Screen(Console(), Console(file=err, force_terminal=True, width=60))
+    with shown.measuring() as tell:
+        tell(Amount("Loading x", 500_000, 2_000_000, "bytes"))
+        tell(Amount("Loading x", 2_000_000, 2_000_000, "bytes"))
+        tell(Amount("Reading [y]", 3, None))
+    assert "Loading x" in err.getvalue()
+    assert "2.0 of 2.0 MB" in err.getvalue()
+    assert "Reading [y]" in err.getvalue()
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_amounts_without_a_terminal_or_for_programs(as_json: bool) -> None:
+    err = StringIO()
+    console = Console(file=err, force_terminal=as_json)
+    with Screen(Console(), console, as_json=as_json).measuring() as tell:
+        tell(Amount("Loading x", 1, 2))
+    assert err.getvalue().strip() == ""

@@ -1,0 +1,134 @@
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from cli import desk
+from console import serving
+from tests.unit.cli.terminal import Terminal, words
+from tests.unit.operations.reviewed import Office
+
+
+@pytest.fixture
+def office(session: Any, terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> Office:
+    """A stack with photos, at which the commands of `terminal` are at work."""
+    office = Office(session)
+    monkeypatch.setattr(desk, "connect", lambda *_: office)
+    monkeypatch.setattr(desk.Stack, "read", lambda *_: office.stack)
+    return office
+
+
+def test_the_queue_is_listed_the_longest_waiting_first(office: Office, terminal: Terminal) -> None:
+    office.arrive("new.png", 5)
+    office.arrive("old.png", 1)
+    result = terminal.type("review")
+    assert result.exit_code == 0
+    first, second = result.stdout.splitlines()[1:3]
+    assert first.split()[-3:] == ["old.png", "bicycle", "0.610"]
+    assert "new.png" in second
+    assert "scones label old.png bicycle, or scones console" in result.stdout
+
+
+def test_the_queue_as_json(office: Office, terminal: Terminal) -> None:
+    for number in range(2):
+        office.arrive(f"{number}.png", number)
+    told = json.loads(terminal.type("review", "--limit", "1", "--json").stdout)
+    assert [item["photo"] for item in told["waiting"]] == ["s3://photos/incoming/0.png"]
+    assert told["waiting"][0]["probabilities"] == {"bicycle": 0.61, "motorcycle": 0.39}
+    assert told["more"] is True
+    assert told["finished"] == []
+
+
+def test_an_empty_queue(office: Office, terminal: Terminal) -> None:
+    result = terminal.type("review")
+    assert (result.exit_code, result.stdout) == (0, "No photo waits for a person.\n")
+
+
+def test_what_somebody_left_unfinished_is_finished_and_told(
+    office: Office, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.arrive()
+    office.lose_request("s3", "put_object")
+    left = terminal.type("label", "a.png", "motorcycle")
+    assert left.exit_code == 3
+    assert "not all is done that follows" in words(left.stderr)
+    office.mend()
+    monkeypatch.setattr("operations.review.LEFT_ALONE", timedelta(minutes=-1))
+    result = terminal.type("review")
+    assert "finished what somebody had begun" in words(result.stderr)
+    assert len(office.dataset()) == 1
+
+
+@pytest.mark.parametrize("named", ["a.png", "incoming/a.png", "s3://photos/incoming/a.png"])
+def test_a_photo_is_labelled(office: Office, terminal: Terminal, named: str) -> None:
+    record = office.arrive()
+    result = terminal.type("label", named, "motorcycle")
+    assert result.exit_code == 0
+    assert "a.png is motorcycle, loading bay B." in result.stdout
+    (key,) = office.dataset()
+    assert f"filed s3://data/{key}" in words(result.stdout)
+    kept = office.again(record).review
+    assert kept is not None
+    assert kept.by == "moto"
+
+
+def test_what_is_not_a_vehicle_and_undo(office: Office, terminal: Terminal) -> None:
+    record = office.arrive()
+    result = terminal.type("label", "a.png", "--not-a-vehicle", "--json")
+    assert json.loads(result.stdout)["review"]["outcome"] == "not_a_vehicle"
+    result = terminal.type("label", "a.png", "--undo")
+    assert result.exit_code == 0
+    assert "waits for a person again (moto said not a vehicle at" in words(result.stdout)
+    assert office.again(record).review is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["a.png"], 2, "one of the three"),
+        (["a.png", "bicycle", "--undo"], 2, "one of the three"),
+        (["a.png", "truck"], 1, "truck is no class: the classes are bicycle, motorcycle"),
+        (["a.png", "--undo"], 1, "nothing to undo"),
+        (["b.png", "bicycle"], 1, "b.png"),
+    ],
+)
+def test_label_used_wrongly(
+    office: Office, terminal: Terminal, arguments: list[str], code: int, told: str
+) -> None:
+    office.arrive()
+    result = terminal.type("label", *arguments)
+    assert result.exit_code == code
+    assert told in words(result.stderr)
+    assert office.dataset() == []
+
+
+def test_the_second_reviewer_is_refused(office: Office, terminal: Terminal) -> None:
+    office.arrive()
+    terminal.type("label", "a.png", "bicycle")
+    result = terminal.type("label", "a.png", "motorcycle")
+    assert result.exit_code == 1
+    assert "moto said bicycle at" in words(result.stderr)
+
+
+def test_the_console_prints_its_link_and_opens_it(
+    office: Office, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visited: list[str] = []
+    monkeypatch.setattr("webbrowser.open", visited.append)
+    monkeypatch.setattr(serving.Page, "serve", lambda page, opened: opened())
+    result = terminal.type("console", "--port", "0")
+    assert result.exit_code == 0
+    link = result.stdout.strip()
+    assert link.startswith("http://127.0.0.1:")
+    assert visited == [link]
+    terminal.type("console", "--port", "0", "--no-open")
+    assert len(visited) == 1
+
+
+def test_a_console_on_a_port_that_is_in_use(office: Office, terminal: Terminal) -> None:
+    page = serving.Page(lambda: None, office.stack, "anna", 0)  # type: ignore[arg-type,return-value]
+    port = page.url.split(":")[2].split("/")[0]
+    result = terminal.type("console", "--port", port)
+    assert result.exit_code == 1
+    assert f"port {port} can't be used" in words(result.stderr)

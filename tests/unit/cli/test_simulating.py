@@ -1,0 +1,157 @@
+"""`scones simulate` from the outside."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from cli.commands import simulating
+from operations.sampling import Sample
+from operations.simulation import Sent, Simulation
+from scones.records import Record
+from tests.unit.cli.terminal import Terminal, words
+from tests.unit.operations.captures.files import line
+from tests.unit.operations.deployed import STACK
+from tests.unit.results_table import decided
+
+
+class Street:
+    """Stands in for the drivers: their photos are decided, and captured, at once."""
+
+    def __init__(self, session: Any) -> None:
+        self.session = session
+        self.samples: list[Sample] = []
+        self.statuses: list[str | None] = []
+        self.captured = True
+        self.waited = 0
+
+    def simulate(
+        self,
+        _session: Any,
+        _stack: Any,
+        samples: list[Sample],
+        rate: float,
+        show: Callable[[Sent], None],
+    ) -> Simulation:
+        self.samples = samples
+        now = datetime.now(UTC)
+        sent = []
+        for number, sample in enumerate(samples):
+            status = self.statuses[number] if self.statuses else "classified"
+            one = Sent(sample, f"incoming/simulated/s/{number}.png", number / rate, f"v{number}")
+            if status:
+                one.record = Record(decided(f"{number}.png", status), now)
+                one.seen_at = one.started_at + 0.5
+            show(one)
+            sent.append(one)
+        if self.captured:
+            self.capture(now, len(sent))
+        return Simulation("s", sent, now, now, rate)
+
+    def capture(self, at: datetime, count: int) -> None:
+        key = f"captures/scones/AllTraffic/{at:%Y/%m/%d/%H/%M-%S}-000-id.jsonl"
+        body = "\n".join(line(number, at) for number in range(count))
+        self.session.client("s3").put_object(Bucket=STACK.data_bucket, Key=key, Body=body)
+
+    def sleep(self, _: float) -> None:
+        self.waited += 1
+
+
+@pytest.fixture
+def street(
+    session: Any, terminal: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Street:
+    street = Street(session)
+    monkeypatch.setattr(simulating.simulation, "simulate", street.simulate)
+    clock = SimpleNamespace(monotonic=lambda: float(street.waited), sleep=street.sleep)
+    monkeypatch.setattr(simulating, "time", clock)
+    monkeypatch.chdir(tmp_path)
+    for name in ("bicycle/1.png", "motorcycle/2.png"):
+        path = tmp_path / "photos" / name
+        path.parent.mkdir(parents=True)
+        path.write_text(name)
+    session.client("s3").create_bucket(Bucket=STACK.data_bucket)
+    return street
+
+
+def test_a_simulation(terminal: Terminal, street: Street, tmp_path: Path) -> None:
+    result = terminal.type("simulate", "--count", "4", "--rate", "8", "--photos", "photos")
+    assert result.exit_code == 0
+    shown = words(result.stdout)
+    assert "photos 4: 4 classified" in shown
+    assert "labels 4 bicycle" in shown
+    assert "accuracy 0.500" in shown
+    assert "upload to record p50 500.0 ms, p95 500.0 ms" in shown
+    assert "rate 8 a second, reached 8.00" in shown
+    assert "captured 4 records" in shown
+    assert "bicycle 0.750" in shown
+    assert "--truth build/simulations/s/results.jsonl" in shown
+    rows = (tmp_path / "build" / "simulations" / "s" / "results.jsonl").read_text().splitlines()
+    assert {json.loads(row)["truth"] for row in rows} == {"bicycle", "motorcycle"}
+    assert street.waited == 0
+
+
+def test_a_seed_picks_the_same_photos(terminal: Terminal, street: Street) -> None:
+    options = ("--json", "simulate", "--count", "7", "--photos", "photos")
+    answer = json.loads(terminal.type(*options).stdout)
+    picked = street.samples
+    again = json.loads(terminal.type(*options, "--seed", str(answer["seed"])).stdout)
+    assert street.samples == picked
+    assert again["seed"] == answer["seed"]
+    assert answer["photos"] == len(answer["records"]) == 7
+
+
+@pytest.mark.parametrize("status", ["failed", None])
+def test_a_photo_that_came_to_nothing(
+    terminal: Terminal, street: Street, status: str | None
+) -> None:
+    street.statuses = ["classified", status]
+    result = terminal.type("simulate", "--count", "2", "--photos", "photos")
+    assert result.exit_code == 1
+    assert f"1 classified, 1 {status or 'no record'}" in result.stdout
+
+
+def test_captured_data_is_not_waited_for_for_ever(terminal: Terminal, street: Street) -> None:
+    street.captured = False
+    result = terminal.type("simulate", "--count", "2", "--photos", "photos", "--patience", "3")
+    assert result.exit_code == 0
+    assert "nothing yet: scones captures" in result.stdout
+    assert street.waited == 3
+
+
+def test_photos_of_the_dataset(
+    terminal: Terminal, street: Street, session: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack = replace(STACK, parameters={**STACK.parameters, "ValidationShare": "0.1"})
+    monkeypatch.setattr("cli.desk.Stack.read", lambda *_: stack)
+    for key in ("train/bicycle/1", "train/motorcycle/1", "test/bicycle/2", "test/motorcycle/2"):
+        session.client("s3").put_object(
+            Bucket=STACK.data_bucket, Key=f"dataset/{key}.png", Body=key.encode()
+        )
+    assert terminal.type("simulate", "--count", "2").exit_code == 0
+    assert {one.label for one in street.samples} == {"bicycle", "motorcycle"}
+    assert all(one.path.name == "2.png" for one in street.samples)
+    assert not any(one.path.exists() for one in street.samples)
+
+
+def test_a_stack_without_a_dataset(
+    terminal: Terminal, street: Street, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack = replace(STACK, parameters={**STACK.parameters, "ValidationShare": "0.1"})
+    monkeypatch.setattr("cli.desk.Stack.read", lambda *_: stack)
+    result = terminal.type("simulate", "--count", "2")
+    assert result.exit_code == 1
+    assert "or give photos of your own with --photos" in words(result.stderr)
+
+
+@pytest.mark.parametrize(
+    "options", [["--count", "0"], ["--rate", "0"], ["--photos", "nowhere"], ["--patience", "-1"]]
+)
+def test_wrong_usage(terminal: Terminal, street: Street, options: list[str]) -> None:
+    assert terminal.type("simulate", *options).exit_code == 2
+    assert street.samples == []

@@ -1,0 +1,42 @@
+"""The page's application over a stack of moto's, and somebody with a browser."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from console.access import Access
+from console.app import Room, create_app
+from console.guard import OWN_HEADER, Guard
+from tests.unit.operations.deployed import STACK, Session, clients, machines, session
+from tests.unit.operations.reviewed import Office
+
+__all__ = ["clients", "machines", "session"]
+
+TOKEN, PORT = "a token", 8765
+HERE = f"http://127.0.0.1:{PORT}"
+
+
+@pytest.fixture
+def office(session: Session) -> Office:
+    return Office(session)
+
+
+def open_browser(connect: Callable[[], Any]) -> TestClient:
+    """A browser that was not given the link."""
+    app = Guard(create_app(Room(Access(connect), STACK, "anna")), TOKEN, PORT)
+    return TestClient(app, base_url=HERE, follow_redirects=False)
+
+
+def follow_the_link(client: TestClient) -> None:
+    """Let a browser in, and let it send what the page sends with its requests."""
+    assert client.get("/", params={"token": TOKEN}).status_code == 303
+    client.headers.update({"Origin": HERE, OWN_HEADER: "console"})
+
+
+@pytest.fixture
+def browser(office: Office) -> TestClient:
+    client = open_browser(lambda: office)
+    follow_the_link(client)
+    return client

@@ -1,0 +1,177 @@
+from io import BytesIO
+from typing import Any
+
+import pytest
+from botocore.exceptions import NoCredentialsError
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from operations import review
+from scones.records import Record
+from tests.unit.console.conftest import follow_the_link, open_browser
+from tests.unit.operations.reviewed import Office, refusal
+from tests.unit.operations.step_functions import PROMOTE, StepFunctions, asked
+from tests.unit.photos.samples import HEIC
+from tests.unit.results_table import decided, put_record
+
+
+def which(record: Record) -> dict[str, str]:
+    return {"photo": record.photo, "version": record.version}
+
+
+def test_results_of_the_last_hours_come_the_latest_first(
+    office: Office, browser: TestClient
+) -> None:
+    for minutes in (0, 1):
+        put_record(
+            office.table, office.stack.results_table, decided(f"{minutes}.png", "rejected", minutes)
+        )
+    found = browser.get("/api/results", params={"hours": 24 * 365}).json()
+    assert [row["key"] for row in found["rows"]] == ["incoming/1.png", "incoming/0.png"]
+    assert found["more"] is False
+    assert browser.get("/api/results", params={"hours": 0.01}).json()["rows"] == []
+
+
+@pytest.mark.parametrize("hours", ["0", "-1", "x", "nan"])
+def test_a_period_that_is_none_is_refused_in_words(browser: TestClient, hours: str) -> None:
+    answer = browser.get("/api/results", params={"hours": hours})
+    assert answer.status_code == 422
+    assert answer.json()["message"].startswith("hours: Input should be")
+
+
+def test_a_label_and_its_undoing(office: Office, browser: TestClient) -> None:
+    record = office.arrive()
+    row = browser.post("/api/label", json={**which(record), "label": "motorcycle"}).json()
+    assert row["review"]["label"] == "motorcycle"
+    assert row["review"]["by"] == "anna"
+    assert row["loading_bay"] == "B"
+    assert office.dataset() == [row["review"]["dataset_key"]]
+    undone = browser.post("/api/undo", json={**which(record), "review": row["review"]["id"]})
+    assert undone.json()["review"] is None
+    assert office.dataset() == []
+
+
+def test_who_is_second_is_told_what_was_said(office: Office, browser: TestClient) -> None:
+    record = office.arrive()
+    session: Any = office
+    review.say_not_a_vehicle(session, office.stack, record, "ben")
+    answer = browser.post("/api/label", json={**which(record), "label": "bicycle"})
+    assert answer.status_code == 409
+    assert answer.json()["kind"] == "taken"
+    assert answer.json()["message"].startswith("ben said not a vehicle at ")
+
+
+def test_only_the_review_that_was_seen_is_undone(office: Office, browser: TestClient) -> None:
+    record = office.arrive()
+    browser.post("/api/label", json={**which(record), "label": "bicycle"})
+    answer = browser.post("/api/undo", json={**which(record), "review": "an earlier one"})
+    assert answer.status_code == 409
+    assert "undone already, and anna said bicycle" in answer.json()["message"]
+    assert office.again(record).review is not None
+
+
+def test_a_label_that_is_not_filed_yet_says_so_and_can_be_undone(
+    office: Office, browser: TestClient
+) -> None:
+    record = office.arrive()
+    office.lose_request("s3", "put_object")
+    answer = browser.post("/api/label", json={**which(record), "label": "bicycle"})
+    assert answer.status_code == 502
+    told = answer.json()
+    assert told["kind"] == "unfinished"
+    undone = browser.post(
+        "/api/undo", json={**which(record), "review": told["row"]["review"]["id"]}
+    )
+    assert undone.status_code == 200
+
+
+def test_a_heic_photo_is_sent_as_jpeg(office: Office, browser: TestClient) -> None:
+    record = office.arrive("a.heic", body=(HEIC / "turned.heic").read_bytes())
+    answer = browser.get("/api/photo", params=which(record))
+    assert answer.headers["content-type"] == "image/jpeg"
+    assert Image.open(BytesIO(answer.content)).format == "JPEG"
+    office.calls.clear()
+    assert browser.get("/api/photo", params=which(record)).content == answer.content
+    assert office.calls == []  # it is kept
+
+
+def test_only_photos_with_a_record_are_shown(office: Office, browser: TestClient) -> None:
+    office.s3.put_object(Bucket="data", Key="secret.png", Body=b"x")
+    answer = browser.get("/api/photo", params={"photo": "s3://data/secret.png", "version": "1"})
+    assert answer.status_code == 409
+    assert "nothing is known of s3://data/secret.png" in answer.json()["message"]
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (refusal("ThrottlingException"), "AWS asks to go slower"),
+        (refusal("ExpiredTokenException"), "AWS does not take your credentials"),
+        (NoCredentialsError(), "no credentials"),
+    ],
+)
+def test_what_aws_refuses_is_said_in_words(
+    office: Office, browser: TestClient, error: Exception, told: str
+) -> None:
+    def fail() -> None:
+        raise error
+
+    office.before["dynamodb", "get_paginator"] = fail
+    answer = browser.get("/api/results")
+    assert answer.status_code == 502
+    assert told in answer.json()["message"]
+    office.mend()
+    assert browser.get("/api/results").status_code == 200
+
+
+@pytest.mark.parametrize(("code", "connections"), [("ExpiredToken", 2), ("SlowDown", 1)])
+def test_credentials_that_are_not_taken_are_read_anew(
+    office: Office, code: str, connections: int
+) -> None:
+    made: list[Office] = []
+    client = open_browser(lambda: made.append(office) or office)
+    follow_the_link(client)
+
+    def fail() -> None:
+        raise refusal(code)
+
+    office.before["dynamodb", "get_paginator"] = fail
+    client.get("/api/results")
+    office.mend()
+    assert client.get("/api/results").status_code == 200
+    assert len(made) == connections
+
+
+def test_models_and_the_question(
+    office: Office, session: Any, machines: StepFunctions, browser: TestClient
+) -> None:
+    session.put_into_production(ModelPackageName=session.register("Approved", accuracy="0.91"))
+    pending = session.register(accuracy="0.95", threshold="none")
+    machines.waiting.add("token")
+    machines.run(PROMOTE, {"detail": {}}, [asked("token", 2)])
+    found = browser.get("/api/models").json()
+    assert [(item["number"], item["in_production"]) for item in found["versions"]] == [
+        (2, False),
+        (1, True),
+    ]
+    assert found["versions"][0]["threshold"] is None
+    assert found["promotions"][0]["question"]["version"] == 2
+    assert "token" not in str(found["promotions"])
+    answer = browser.post("/api/models/2/answer", json={"approved": False, "comment": "no"})
+    assert answer.json() == {"message": "Version 2 is not promoted."}
+    assert machines.answers == [("token", {"approved": False, "by": "anna", "comment": "no"})]
+    assert browser.post("/api/models/2/reject", json={"comment": "no"}).status_code == 200
+    assert session.status(pending) == "Rejected"
+    again = browser.post("/api/models/2/reject", json={})
+    assert again.status_code == 409
+    assert again.json()["message"] == "version 2 is rejected already"
+
+
+def test_a_comment_that_is_too_long_is_refused(browser: TestClient) -> None:
+    answer = browser.post("/api/models/1/reject", json={"comment": "x" * 1025})
+    assert answer.status_code == 422
+    assert "comment: String should have at most 1024 characters" in answer.json()["message"]
+
+
+def test_what_was_left_unfinished_is_told(office: Office, browser: TestClient) -> None:
+    assert browser.post("/api/finish", json={}).json() == {"troubles": []}

@@ -1,0 +1,194 @@
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from operations.data.amounts import Amount, silence
+from operations.data.ham10000 import LESIONS, stage
+from operations.faults import Refused
+from tests.unit.operations.data.archives import jpeg, zipped
+
+HEADER = "lesion_id,image_id,dx,dx_type,age,sex,localization,dataset"
+
+# Lesions of two photos each, one of them in each part.
+PHOTOS = {
+    f"ISIC_{number:07}": (f"HAM_{number // 2:07}", LESIONS[number // 2 % 7])
+    for number in range(140)
+}
+
+
+def table(photos: dict[str, tuple[str, str]] = PHOTOS) -> str:
+    rows = (
+        f"{lesion},{photo},{dx},histo,80.0,male,scalp,x" for photo, (lesion, dx) in photos.items()
+    )
+    return "\n".join([HEADER, *rows]) + "\n"
+
+
+def part(remainder: int) -> dict[str, bytes]:
+    names = [name for name in PHOTOS if int(name[-1]) % 2 == remainder]
+    return {f"{name}.jpg": jpeg((int(name[-3:]), 0, 0)) for name in names}
+
+
+def files(compression: int = zipfile.ZIP_DEFLATED, **others: bytes) -> dict[str, bytes]:
+    return {
+        "HAM10000_images_part_1.zip": zipped(part(0), compression),
+        "HAM10000_images_part_2.zip": zipped(part(1), compression),
+        "HAM10000_metadata.csv": table().encode(),
+        "HAM10000_segmentations_lesion_tschandl.zip": zipped({"x/ISIC_0000001.jpg": b"mask"}),
+        "ISIC2018_Task3_Test_Images.zip": zipped({"ISIC_0000002.jpg": b"of the test"}),
+        "MANIFEST.TXT": b"...",
+        **{
+            name.replace("_zip", ".zip").replace("_csv", ".csv"): data
+            for name, data in others.items()
+        },
+    }
+
+
+def archive(folder: Path, members: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> Path:
+    path = folder / "dataverse_files.zip"
+    path.write_bytes(zipped(members, compression))
+    return path
+
+
+def staged_photos(folder: Path) -> dict[str, Path]:
+    return {path.stem: path for path in folder.rglob("*.jpg")}
+
+
+@pytest.mark.parametrize("inner", [zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED])
+@pytest.mark.parametrize("outer", [zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED])
+def test_photos_by_lesion(tmp_path: Path, inner: int, outer: int) -> None:
+    staged = stage(archive(tmp_path, files(inner), outer), tmp_path / "to", 0.3, silence)
+
+    found = staged_photos(tmp_path / "to")
+    assert set(found) == set(PHOTOS)
+    assert {name: path.parent.name for name, path in found.items()} == {
+        name: dx for name, (_, dx) in PHOTOS.items()
+    }
+    assert found["ISIC_0000077"].read_bytes() == jpeg((77, 0, 0))
+    assert staged.written == sum(staged.counts.values()) == 140
+    assert not +staged.left_out
+
+
+def test_no_lesion_is_on_both_sides(tmp_path: Path) -> None:
+    staged = stage(archive(tmp_path, files()), tmp_path / "to", 0.3, silence)
+
+    sides: dict[str, set[str]] = {}
+    for name, path in staged_photos(tmp_path / "to").items():
+        sides.setdefault(PHOTOS[name][0], set()).add(path.parts[-3])
+    assert all(len(on) == 1 for on in sides.values())
+    held_back = sum(on == {"validation"} for on in sides.values())
+    assert 10 <= held_back <= 32  # of 70, about 21
+    assert sum(staged.counts["validation", dx] for dx in LESIONS) == 2 * held_back
+
+
+def test_share_of_the_lesions(tmp_path: Path) -> None:
+    given = archive(tmp_path, files())
+    few = stage(given, tmp_path / "few", 0.05, silence)
+    many = stage(given, tmp_path / "many", 0.5, silence)
+
+    def held_back(folder: Path) -> set[str]:
+        return {name for name, path in staged_photos(folder).items() if "validation" in path.parts}
+
+    assert held_back(few.folder) < held_back(many.folder)
+
+
+def test_another_share_into_the_same_folder(tmp_path: Path) -> None:
+    given = archive(tmp_path, files())
+    stage(given, tmp_path / "to", 0.05, silence)
+    with pytest.raises(Refused, match=r"not of this dataset.*take another folder"):
+        stage(given, tmp_path / "to", 0.5, silence)
+
+
+def test_a_folder_with_the_files(tmp_path: Path) -> None:
+    for name, content in files().items():
+        (tmp_path / name).write_bytes(content)
+    assert stage(tmp_path, tmp_path / "to", 0.1, silence).written == 140
+
+
+@pytest.mark.parametrize("name", ["HAM10000_metadata", "HAM10000_metadata.tab"])
+def test_the_table_as_dataverse_writes_it(tmp_path: Path, name: str) -> None:
+    members = files()
+    lines = members.pop("HAM10000_metadata.csv").decode().splitlines()
+    quoted = "\r\n".join('"' + line.replace(",", '"\t"') + '"' for line in lines)
+    members[name] = b"\xef\xbb\xbf" + quoted.encode()
+    assert stage(archive(tmp_path, members), tmp_path / "to", 0.1, silence).written == 140
+
+
+def test_photos_and_rows_without_each_other(tmp_path: Path) -> None:
+    more = part(0) | {"ISIC_9999999.jpg": jpeg((1, 1, 1)), "__MACOSX/x": b"", "notes.txt": b""}
+    del more["ISIC_0000002.jpg"], more["ISIC_0000004.jpg"]
+    staged = stage(
+        archive(tmp_path, files(HAM10000_images_part_1_zip=zipped(more))),
+        tmp_path / "to",
+        0.1,
+        silence,
+    )
+
+    assert staged.left_out == {
+        "photos without a row in the table": 1,
+        "rows of the table without a photo": 2,
+    }
+    assert sum(staged.counts.values()) == 138
+
+
+def test_what_is_there_and_whole_is_left_as_it_is(tmp_path: Path) -> None:
+    given = archive(tmp_path, files())
+    stage(given, tmp_path / "to", 0.1, silence)
+    found = staged_photos(tmp_path / "to")
+    found["ISIC_0000000"].unlink()
+    torn = found["ISIC_0000001"]
+    torn.write_bytes(b"x" * torn.stat().st_size)
+    told: list[Amount] = []
+
+    staged = stage(given, tmp_path / "to", 0.1, told.append)
+
+    assert staged.written == 2
+    assert torn.read_bytes() == jpeg((1, 0, 0))
+    assert told[-1] == Amount("Writing photos", 140, 140)
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("HAM_1,ISIC_1,wart,,,,,", r"dx 'wart' in line 2: dx is one of akiec"),
+        ("HAM_1,../../ISIC_1,nv,,,,,", r"image_id '../../ISIC_1'"),
+        ("HAM_1,ISIC_1,nv,,,,,\nHAM_2,ISIC_1,mel,,,,,", "names ISIC_1 twice"),
+    ],
+)
+def test_rows_that_can_not_be(tmp_path: Path, rows: str, said: str) -> None:
+    members = files(HAM10000_metadata_csv=f"{HEADER}\n{rows}\n".encode())
+    with pytest.raises(Refused, match=said):
+        stage(archive(tmp_path, members), tmp_path / "to", 0.1, silence)
+    assert not (tmp_path / "to").exists()
+
+
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [
+        (["HAM10000_metadata.csv"], "has no table HAM10000_metadata .it has HAM10000_images_part"),
+        (["HAM10000_images_part_1.zip", "HAM10000_images_part_2.zip"], "DBW86T"),
+    ],
+)
+def test_files_that_are_missing(tmp_path: Path, missing: list[str], said: str) -> None:
+    members = files()
+    for name in missing:
+        del members[name]
+    with pytest.raises(Refused, match=said):
+        stage(archive(tmp_path, members), tmp_path / "to", 0.1, silence)
+
+
+def test_a_table_of_something_else(tmp_path: Path) -> None:
+    members = files(HAM10000_metadata_csv=b"id,label\n1,nv\n")
+    with pytest.raises(Refused, match="no column lesion_id, image_id, dx"):
+        stage(archive(tmp_path, members), tmp_path / "to", 0.1, silence)
+
+
+def test_damaged_archives(tmp_path: Path) -> None:
+    no_zip = tmp_path / "no.zip"
+    no_zip.write_bytes(b"PK nothing")
+    broken = archive(tmp_path, files(HAM10000_images_part_2_zip=zipped(part(1))[:-500]))
+    for given in (no_zip, broken):
+        with pytest.raises(Refused, match="is damaged or no zip"):
+            stage(given, tmp_path / "to", 0.1, silence)
+    with pytest.raises(Refused, match="there is no file"):
+        stage(tmp_path / "nowhere.zip", tmp_path / "to", 0.1, silence)

@@ -1,0 +1,206 @@
+import base64
+import hashlib
+import json
+import re
+from datetime import UTC, datetime, timedelta, timezone
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from operations.report import page
+from operations.report.photos import NOT_A_VEHICLE
+from operations.report.pictures import Picture, Pictures
+from tests.unit.operations.report.examples import DOT, NINE, photo, report
+
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
+
+
+class Document(HTMLParser):
+    """What a browser would see: elements with their attributes, charts, and what is to be read."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.charts: dict[str, Any] = {}
+        self.scripts: list[str] = []
+        self.text = ""
+        self._within: tuple[str, dict[str, str | None]] = ("", {})
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._within = (tag, dict(attrs))
+        self.elements.append(self._within)
+        self.text += "" if tag == "b" else " "
+
+    def handle_endtag(self, tag: str) -> None:
+        self._within = ("", {})
+        self.text += "" if tag == "b" else " "
+
+    def handle_data(self, data: str) -> None:
+        tag, attributes = self._within
+        if tag == "script" and attributes.get("type") == "application/json":
+            self.charts[str(attributes["id"])] = json.loads(data)
+        elif tag == "script":
+            self.scripts.append(data)
+        elif tag != "style":
+            self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+    @property
+    def words(self) -> str:
+        return " ".join(self.text.split())
+
+
+@pytest.fixture(autouse=True)
+def small_plotly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Megabytes that no test here reads."""
+    monkeypatch.setattr(page, "get_plotlyjs", lambda: "var Plotly;")
+
+
+def render(*photos: Any, **changes: Any) -> Document:
+    return Document(page.render(report(*photos, **changes), UTC))
+
+
+def test_figures_at_a_glance() -> None:
+    document = render(photo(truth="bicycle"), photo(), photo("motorcycle", 0.6), photo(None))
+    assert "What became of 4 photos" in document.words
+    assert "classified 2 50 % of all" in document.words
+    assert "needed review 1 1 photo still waiting" in document.words
+    assert "accuracy 100 % of 1 known photo" in document.words
+    assert "In production at the end: version 4." in document.words
+    assert "accuracy 0.9512" in document.words
+    assert "from 2026-11-20 00:00:00 to 2026-11-21 00:00:00 (UTC)" in document.words
+
+
+def test_moments_are_those_of_the_readers_zone() -> None:
+    text = page.render(report(photo()), timezone(timedelta(hours=5, minutes=30)))
+    assert "from 2026-11-20 05:30:00" in Document(text).words
+    assert "(UTC+05:30)" in Document(text).words
+    assert "14:30:00" in text
+
+
+def test_a_bar_for_each_of_a_few_photos() -> None:
+    document = render(photo(), photo("motorcycle", 0.6, minutes=1), photo(None))
+    sure, unsure, threshold = document.charts["chart-confidence"]["data"]
+    assert (sure["x"], sure["y"]) == ([0], [0.98])
+    assert (unsure["x"], unsure["y"], unsure["name"]) == ([1], [0.6], "needs review")
+    assert unsure["marker"]["pattern"]["shape"] == "/"
+    assert set(threshold["y"]) == {0.93}
+    assert threshold["x"] == [-0.5, 0.5, 0.5, 1.5]
+
+
+def test_many_photos_are_put_together() -> None:
+    document = render(*(photo("bicycle", 0.9, minutes=minutes) for minutes in range(300)))
+    bars, threshold = document.charts["chart-confidence"]["data"]
+    assert len(bars["x"]) == 60
+    assert set(bars["y"]) == {0.9}
+    assert bars["x"][1] == "2026-11-20T09:05:00.000"
+    assert set(threshold["y"]) == {0.93}
+    assert "A bar is the median of its stretch of time" in document.words
+
+
+def test_predictions_and_latency_are_drawn() -> None:
+    document = render(photo(), photo("motorcycle", 0.6))
+    sure, unsure = document.charts["chart-predictions"]["data"]
+    assert (sure["x"], sure["y"]) == (["bicycle", "motorcycle"], [1, 0])
+    assert unsure["y"] == [0, 1]
+    p50, p95 = document.charts["chart-latency"]["data"]
+    assert p50["y"] == p95["y"] == [400, 150, 50, 1000, 2000]
+
+
+def test_charts_have_elements_that_they_are_drawn_into_and_names_for_those_who_see_none() -> None:
+    document = render(photo())
+    plots = [one for one in document.all("div") if one.get("class") == "plot"]
+    assert [one["data-chart"] for one in plots] == list(document.charts)
+    assert all(one["role"] == "img" and one["aria-label"] for one in plots)
+
+
+def test_what_people_said() -> None:
+    document = render(
+        photo("bicycle", 0.6, said="bicycle"),
+        photo("bicycle", 0.6, said=NOT_A_VEHICLE),
+        photo("bicycle", 0.6),
+    )
+    assert "People have looked at 2 photos" in document.words
+    assert "1 more waits" in document.words
+    assert "theirs for 1 of them, 50 %" in document.words
+    assert NOT_A_VEHICLE in document.words
+    assert "nobody has said anything yet" in render(photo("bicycle", 0.6)).words
+    assert "No photo needed review" in render(photo()).words
+
+
+def test_pictures_have_a_label_and_a_text_for_those_who_see_none() -> None:
+    document = render(photo(), pictures=Pictures((Picture(DOT, "van", 0.5512, NINE),), 7, 2))
+    (image,) = document.all("img")
+    assert image["src"] == DOT
+    assert image["alt"] == "Captured picture, most likely van"
+    assert "van 0.551 2026-11-20 09:00:00" in document.words
+    assert "of 7 captured requests (2 more can't be read)" in document.words
+
+
+def test_reasons_of_what_was_rejected() -> None:
+    words = render(photo(None, key="incoming/9.png")).words
+    assert "corrupt rejected 1 incoming/9.png it is damaged" in words
+
+
+def test_a_time_in_which_nothing_happened() -> None:
+    document = render(pictures=Pictures(), production=None, version=None)
+    assert "What became of 0 photos" in document.words
+    assert "No photo was decided in this time" in document.words
+    assert "Nothing that was captured in this time is there" in document.words
+    assert "No model is in production" in document.words
+    assert document.charts == {}
+
+
+def test_photos_that_the_model_never_saw() -> None:
+    document = render(photo(None), photo(None, status="failed", reason="EndpointMissing"))
+    assert "The model was asked about none of them" in document.words
+    assert "EndpointMissing" in document.words
+    assert document.charts == {}
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_names_of_strangers_are_text_and_nothing_else(many: bool) -> None:
+    hostile = photo(HOSTILE, key=HOSTILE, said=HOSTILE, truth=HOSTILE)
+    rejected = photo(None, key=HOSTILE, reason=HOSTILE, message=HOSTILE)
+    photos = [hostile] * (200 if many else 1)
+    harmless = render(*([photo(said="a", truth="b")] * len(photos)), photo(None))
+    document = render(
+        *photos,
+        rejected,
+        class_names=(HOSTILE, "bicycle"),
+        endpoint=HOSTILE,
+        pictures=Pictures((Picture(DOT, HOSTILE, 0.5, NINE),), 1),
+    )
+    assert len(document.all("script")) == len(harmless.all("script"))
+    assert len(document.all("img")) == 1
+    assert HOSTILE in document.text
+    assert "1 photo until" in render(photo()).words
+    drawn = json.dumps(document.charts)
+    assert "&lt;script&gt;" in drawn
+    assert "<" not in re.sub(r"<br>|<extra></extra>", "", drawn)
+
+
+def test_nothing_comes_from_elsewhere() -> None:
+    text = page.render(report(photo()), UTC)
+    document = Document(text)
+    for _, attributes in document.elements:
+        for name in ("src", "href", "action", "srcset"):
+            assert str(attributes.get(name, "data:")).startswith("data:")
+    assert "@import" not in text
+    assert "url(" not in text
+    policy = next(one for one in document.all("meta") if "http-equiv" in one)
+    allowed = str(policy["content"])
+    assert allowed.startswith("default-src 'none';")
+    for script in document.scripts:
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        assert f"'sha256-{digest}'" in allowed
+    assert len(document.scripts) == 2
+
+
+def test_shares() -> None:
+    assert page._share(None) == "-"
+    assert page._zone(datetime(2026, 1, 1, tzinfo=UTC)) == "UTC"

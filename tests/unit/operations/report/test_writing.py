@@ -1,0 +1,160 @@
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from operations.captures.fetching import Span
+from operations.report import page, pictures
+from operations.report.photos import NOT_A_VEHICLE, read_photos
+from operations.report.pictures import read_pictures
+from operations.report.truth import NOTHING_KNOWN, Truth
+from operations.report.writing import gather, write
+from scones.records import Review, Withdrawal
+from tests.unit.operations.captures.files import PICTURE, line
+from tests.unit.operations.deployed import STACK
+from tests.unit.results_table import START, create_table, decided, put_record
+
+DAY = Span(START - timedelta(hours=1), START + timedelta(hours=23))
+
+
+@pytest.fixture
+def put(session: Any) -> Callable[..., None]:
+    """Give the means to write a record."""
+    create_table(session.client("dynamodb"), STACK.results_table)
+
+    def run(*arguments: Any, review: str | None = None, **changes: Any) -> None:
+        more = {"review": review} if review else {}
+        event = decided(*arguments, **changes)
+        put_record(session.client("dynamodb"), STACK.results_table, event, **more)
+
+    return run
+
+
+@pytest.fixture
+def capture(session: Any) -> Callable[..., None]:
+    """Give the means to write a file of captured data."""
+    session.client("s3").create_bucket(Bucket=STACK.data_bucket)
+
+    def run(*lines: str, minute: int = 0) -> None:
+        at = START + timedelta(minutes=minute)
+        key = f"captures/scones/AllTraffic/{at:%Y/%m/%d/%H/%M-%S}-000-id.jsonl"
+        session.client("s3").put_object(
+            Bucket=STACK.data_bucket, Key=key, Body="\n".join(lines).encode()
+        )
+
+    return run
+
+
+def review(**changes: Any) -> str:
+    values = {"id": "1", "outcome": "labelled", "label": "motorcycle", "by": "anna", "at": START}
+    return Review.model_validate(values | changes).model_dump_json()
+
+
+def ignore() -> None:
+    pass
+
+
+def test_photos_of_a_range_the_earliest_first(session: Any, put: Callable[..., None]) -> None:
+    put("late.png", minutes=24 * 60)
+    put("b.png", "needs_review", minutes=2, review=review())
+    put("a.png", minutes=1)
+    put("c.png", "rejected", minutes=3)
+    truth = Truth({"version-of-a.png": "motorcycle"}, {})
+    read: list[None] = []
+    a, b, c = read_photos(session, STACK, DAY, truth, lambda: read.append(None))
+    assert (a.key, a.status, a.label, a.confidence) == (
+        "incoming/a.png",
+        "classified",
+        "bicycle",
+        0.99,
+    )
+    assert (a.said, a.truth, a.threshold) == (None, "motorcycle", 0.93)
+    assert a.steps == (400, 150, 50, 1000, 2000)
+    assert (b.said, b.truth) == ("motorcycle", None)
+    assert (c.reason, c.message, c.label) == ("corrupt", "c.png is damaged", None)
+    assert len(read) == 3
+
+
+def test_what_people_take_back_does_not_hold(session: Any, put: Callable[..., None]) -> None:
+    put("a.png", "needs_review", review=review(outcome="not_a_vehicle", label=None))
+    withdrawal = Withdrawal(by="anna", at=START)
+    put("b.png", "needs_review", minutes=1, review=review(withdrawal=withdrawal))
+    a, b = read_photos(session, STACK, DAY, NOTHING_KNOWN, ignore)
+    assert (a.said, b.said) == (NOT_A_VEHICLE, None)
+
+
+def test_pictures_that_the_model_was_least_sure_of(
+    session: Any, capture: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pictures, "SHOWN", 3)
+    sure = (0.9, 0.55, 0.99, 0.75, 0.6)
+    capture(
+        *(line(n, START, f"[{value}, {round(1 - value, 2)}]") for n, value in enumerate(sure)),
+        "damaged",
+        line(9, START, "busy"),
+        line(8, START, endpointInput={"data": "1,2", "encoding": "CSV"}),
+    )
+    found = read_pictures(session, STACK, DAY)
+    assert [one.confidence for one in found.shown] == [0.55, 0.6, 0.75]
+    assert {one.label for one in found.shown} == {"bicycle"}
+    assert (found.read, found.damaged, found.all_read) == (7, 1, True)
+    assert found.shown[0].uri.startswith("data:image/png;base64,iVBORw0KGgog")
+
+
+def test_no_more_pictures_than_a_page_can_take(
+    session: Any, capture: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    capture(*(line(number, START) for number in range(4)))
+    whole = read_pictures(session, STACK, DAY)
+    assert len(whole.shown) == 4
+    monkeypatch.setattr(pictures, "LARGEST", 2 * len(whole.shown[0].uri) + len(PICTURE))
+    assert len(read_pictures(session, STACK, DAY).shown) == 2
+    monkeypatch.setattr(pictures, "READ", 3)
+    few = read_pictures(session, STACK, DAY)
+    assert (few.read, few.all_read) == (3, False)
+
+
+def test_a_report_of_what_is_there(
+    session: Any,
+    put: Callable[..., None],
+    capture: Callable[..., None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(page, "get_plotlyjs", lambda: "var Plotly;")
+    session.register("Approved", accuracy="0.9")
+    arn = session.register("Approved", accuracy="0.95")
+    session.register("Approved")
+    session.put_into_production(ModelPackageName=arn)
+    put("a.png")
+    capture(line(1, START))
+    found = gather(session, STACK, DAY)
+    assert (found.endpoint, found.region, found.class_names) == (
+        "scones",
+        "us-east-1",
+        ("bicycle", "motorcycle"),
+    )
+    assert found.version is not None
+    assert (found.version.number, found.version.metadata["accuracy"]) == (2, "0.95")
+    assert (len(found.photos), len(found.pictures.shown)) == (1, 1)
+    write(found, tmp_path / "new" / "report.html")
+    assert "<h1>What became of 1 photo</h1>" in (tmp_path / "new" / "report.html").read_text()
+
+
+def test_a_report_of_nothing(
+    session: Any, put: Callable[..., None], capture: Callable[..., None]
+) -> None:
+    found = gather(session, STACK, DAY)
+    assert (found.photos, found.pictures.shown, found.production) == ([], (), None)
+
+
+def test_a_report_of_a_saved_model(
+    session: Any, put: Callable[..., None], capture: Callable[..., None]
+) -> None:
+    session.put_into_production(Image="image", ModelDataUrl="s3://data/mine.tar.gz")
+    found = gather(session, STACK, DAY)
+    assert found.version is None
+    assert found.production is not None
+    assert found.production.artifacts == "s3://data/mine.tar.gz"

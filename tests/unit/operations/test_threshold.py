@@ -1,0 +1,112 @@
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from samcli.yamlhelper import yaml_parse
+
+from operations.faults import Refused
+from operations.threshold import (
+    Curve,
+    Effect,
+    read_curve,
+    read_threshold,
+    write_threshold,
+    written,
+)
+from scones.evaluation.metrics import Point
+from tests.unit.operations.deployed import STACK
+
+TEMPLATE = yaml_parse((Path(__file__).parents[3] / "template.yaml").read_text())
+PARAMETER = TEMPLATE["Resources"]["ThresholdParameter"]["Properties"]
+POINTS = [Point(0.99, 0.4, 0.0), Point(0.9, 0.8, 0.02), Point(0.6, 1.0, 0.1)]
+CURVE = Curve(version=3, run="scones-1", photos=50, points=POINTS)
+
+
+@given(threshold=st.floats(0, 1))
+def test_whatever_is_written_is_taken_by_the_parameter(threshold: float) -> None:
+    text = written(threshold)
+    assert re.fullmatch(PARAMETER["AllowedPattern"], text)
+    assert float(text) == pytest.approx(threshold, abs=1e-6)
+
+
+def test_a_confidence_is_written_as_it_is() -> None:
+    # Were it written higher, the photo that it is the confidence of would not be decided.
+    assert [written(value) for value in (0.967041, 0.5, 0, 1)] == ["0.967041", "0.5", "0", "1"]
+
+
+@pytest.mark.parametrize(
+    ("threshold", "coverage", "risk"),
+    [(0, 1, 0.1), (0.6, 1, 0.1), (0.61, 0.8, 0.02), (0.99, 0.4, 0), (0.991, 0, None)],
+)
+def test_what_a_threshold_does(threshold: float, coverage: float, risk: float | None) -> None:
+    assert CURVE.at(threshold) == Effect(threshold, coverage, risk)
+
+
+def test_the_lowest_threshold_of_a_precision() -> None:
+    assert CURVE.reaching(0.98) == Effect(0.9, 0.8, 0.02)
+    assert CURVE.reaching(0.981).threshold == 0.99
+
+
+def test_a_precision_that_is_never_reached() -> None:
+    curve = Curve(3, "scones-1", 50, POINTS[1:])
+    said = (
+        "no threshold reaches a precision of 0.99 on the 50 validation photos of version 3: "
+        "the best is 0.9800, at 0.9, which decides 80.0% of the photos"
+    )
+    with pytest.raises(Refused, match=re.escape(said)):
+        curve.reaching(0.99)
+
+
+def test_the_parameter(session: Any) -> None:
+    client = session.client("ssm")
+    client.put_parameter(Name=STACK.threshold_parameter, Value="0.93", Type="String")
+    assert read_threshold(session, STACK) == 0.93
+    assert write_threshold(session, STACK, 0.00001) == "0.00001"
+    assert read_threshold(session, STACK) == 0.00001
+    client.put_parameter(
+        Name=STACK.threshold_parameter, Value="high", Type="String", Overwrite=True
+    )
+    assert read_threshold(session, STACK) is None
+
+
+def evaluate(session: Any, run: str) -> None:
+    """Write the evaluation of a run."""
+    points = [vars(point) for point in POINTS]
+    judgement = {"photos": 50, "at_threshold": vars(Point(0.8, 0.9, 0.05)), "risk_coverage": points}
+    session.client("s3").put_object(
+        Bucket=STACK.data_bucket,
+        Key=f"retraining/{run}/evaluation/evaluation.json",
+        Body=json.dumps({"candidate": judgement, "champion": None}).encode(),
+    )
+
+
+def test_the_curve_of_the_model_in_production(session: Any) -> None:
+    session.client("s3").create_bucket(Bucket=STACK.data_bucket)
+    arn = session.register("Approved", run="scones-old")
+    session.register("Approved", run="scones-new")
+    session.put_into_production(ModelPackageName=arn)
+    with pytest.raises(Refused, match=r"version 1 has no evaluation: .*scones-old/evaluation"):
+        read_curve(session, STACK)
+    evaluate(session, "scones-old")
+    curve = read_curve(session, STACK)
+    assert (curve.version, curve.run, curve.photos) == (1, "scones-old", 50)
+    assert curve.at(0.7) == Effect(0.7, 0.9, 0.05)
+    assert curve.at(0.95).coverage == 0.4
+
+
+def test_without_a_model_that_was_evaluated_there_is_no_curve(session: Any) -> None:
+    with pytest.raises(Refused, match="there is no endpoint scones"):
+        read_curve(session, STACK)
+    session.put_into_production(Image="image", ModelDataUrl="s3://data/mine.tar.gz")
+    with pytest.raises(Refused, match=r"is s3://data/mine.tar.gz, which is no registered version"):
+        read_curve(session, STACK)
+
+
+def test_a_version_that_came_of_no_retraining(session: Any) -> None:
+    session.put_into_production(ModelPackageName=session.register("Approved"))
+    with pytest.raises(Refused, match="version 1 does not tell which retraining"):
+        read_curve(session, STACK)
