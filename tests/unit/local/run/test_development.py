@@ -65,7 +65,7 @@ def test_what_up_leaves_for_its_user(
     assert f"  . '{state / 'environment'}'\n" in said
     assert f"invoke SerializeFunction '{state / 'serialize.json'}'\n" in said
     assert json.loads((state / "serialize.json").read_text("utf-8")) == {
-        **{"bucket": "bucket", "key": "incoming/my van.png"},
+        **{"bucket": "photos", "key": "incoming/my van.png"},
         **{"version_id": "v1", "etag": "e1", "size": 5},
     }
     assert {path.stat().st_mode & 0o777 for path in state.iterdir()} == {0o600}
