@@ -68,6 +68,7 @@ def test_five_classes_of_a_shape_that_is_no_square(tmp_path: Path) -> None:
     assert all(row["truth"] == row["name"].split("/")[0] for row in rows)
     assert all(row["announced"] for row in rows)
     assert f"Passed over 11 files that are no photos in {tmp_path / 'to learn'}" in run.stdout
+    assert "What became of 21 photos" in (tmp_path / "report" / "report.html").read_text("utf-8")
     decided = [row for row in rows if row["status"] == "classified"]
     assert list(decided[0]["probabilities"]) == list(CLASSES)
     assert not (tmp_path / "work" / "run" / "cloud.json").exists()

@@ -159,8 +159,9 @@ def test_more_photos_than_the_table_gives_at_once(
     application: Application, photos: list[Sample], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(simulation, "BATCH", 4)
-    done = run(application, photos, rate=100)
+    done = run(application, photos, rate=10_000)
     assert {one.status for one in done.sent} == {"classified"}
+    assert len({one.seen_at for one in done.sent}) == 1
 
 
 def test_a_photo_that_nobody_decides_is_not_waited_for_for_ever(

@@ -67,7 +67,7 @@ def test_an_endpoint_that_captured_nothing(session: Any, bucket: Any) -> None:
 def test_hours_are_those_of_utc(session: Any, bucket: Any) -> None:
     put(bucket, NINE)
     put(bucket, NINE + 3 * HOUR)
-    local = datetime.fromisoformat("2026-11-20T13:30:00+01:00")
+    local = datetime.fromisoformat("2026-11-20T17:30:00+05:00")
     found = find_files(session, STACK, Span(local, local + timedelta(minutes=1)))
     assert hours(found) == ["2026/11/20/12"]
 
@@ -93,7 +93,7 @@ def test_many_files_are_read_in_their_order(session: Any, bucket: Any) -> None:
 
 def test_the_latest_of_the_latest_files(session: Any, bucket: Any) -> None:
     put(bucket, NINE, line(0, NINE), "damaged")
-    put(bucket, NINE + HOUR, *(line(n, NINE + HOUR + timedelta(minutes=n)) for n in (3, 1, 2)))
+    put(bucket, NINE + HOUR, *(line(n, NINE + HOUR + timedelta(minutes=n)) for n in (3, 2, 1)))
     put(bucket, NINE + 2 * HOUR, line(9, NINE + 2 * HOUR))
     span = Span(NINE, NINE + 3 * HOUR)
     files = find_files(session, STACK, span)

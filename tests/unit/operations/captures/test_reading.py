@@ -161,7 +161,8 @@ def test_what_is_no_record_is_told(tmp_path: Path, text: str, said: str) -> None
         ('{"error": "busy"}', None),
         ("busy", None),
         ("[]", None),
-        ("[2, -1]", None),
+        ("[2, 0]", None),
+        ("[1, -1]", None),
         ("[NaN, 1]", None),
         ('["0.9"]', None),
         ("", None),
@@ -216,6 +217,29 @@ def test_whole_records_are_read_whatever_lies_between_and_however_little_is_read
     damaged, damage = read(tmp_path, between.join([*texts[:place], noise, *texts[place:]]))
     assert damaged == clean
     assert bool(damage) == bool(noise.strip())
+
+
+@pytest.mark.parametrize("chunk", range(1, 24))
+def test_words_and_escapes_that_are_read_in_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    monkeypatch.setattr(reading, "_CHUNK", chunk)
+    words = '"more":[true,false,null,-1.5e30,"\\u00e9\\n"],' * 12
+    text = "".join(
+        line(number).replace('"eventVersion"', f'{words}"eventVersion"') for number in (1, 2)
+    )
+    captured, damage = read(tmp_path, text)
+    assert (ids(captured), damage) == (["event-1", "event-2"], [])
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 64])
+def test_records_behind_a_stretch_of_nonsense(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    monkeypatch.setattr(reading, "_CHUNK", chunk)
+    for length in range(1, 140):
+        captured, damage = read(tmp_path, "x" * length + line(1))
+        assert (ids(captured), len(damage)) == (["event-1"], 1)
 
 
 def test_no_more_than_some_records_of_a_large_file_are_held(tmp_path: Path) -> None:
