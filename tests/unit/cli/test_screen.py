@@ -77,3 +77,19 @@ def test_long_lines_stay_on_one_line_of_a_terminal() -> None:
 )
 def test_durations(seconds: float, said: str) -> None:
     assert duration(timedelta(seconds=seconds)) == said
+
+
+@pytest.mark.parametrize(
+    ("as_json", "terminal", "shown"),
+    [(False, True, True), (True, True, False), (False, False, False)],
+)
+def test_how_many_are_done_is_shown_on_a_terminal_and_not_to_programs(
+    as_json: bool, terminal: bool, shown: bool
+) -> None:
+    err = Console(file=io.StringIO(), width=80, force_terminal=terminal)
+    screen = Screen(Console(file=io.StringIO()), err, as_json=as_json)
+    with screen.counting("Reading", 2) as advance:
+        advance("1 [bold]classified")
+    text = err.file.getvalue()  # type: ignore[attr-defined]
+    assert ("Reading" in text) is shown
+    assert ("1/2" in text and "1 [bold]classified" in text) is shown
