@@ -66,10 +66,9 @@ def _decide(desk: Desk, found: list[Photo]) -> None:
         line.pad_right(max(0, 14 - len(line)))
         line += Text(f"{said:<28}  ")
         line += Text(outcomes.photo_shown(fate.upload.photo.key), style="dim")
-        result = outcomes.result_record(fate.record) if fate.record else {"status": None}
+        result = outcomes.result_record(fate.record) if fate.record else None
         desk.screen.item(
-            {**_uploaded(fate.upload), **result, "latency_ms": fate.latency_ms},
-            line,
+            {**_uploaded(fate.upload), "result": result, "latency_ms": fate.latency_ms}, line
         )
 
     with desk.screen.counting("Deciding", len(found)) as advance:

@@ -3,7 +3,8 @@
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from local.cloud import Cloud
@@ -23,6 +24,15 @@ class Application:
     @property
     def session(self) -> Any:
         return self.cloud.session()
+
+    @cached_property
+    def operator(self) -> Cloud:
+        """The same cloud for a person who may do what OperatorPolicy allows, and nothing else."""
+        iam, name = self.client("iam"), "operator"
+        iam.create_user(UserName=name)
+        iam.attach_user_policy(UserName=name, PolicyArn=self.resource("OperatorPolicy"))
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+        return replace(self.cloud, access_key=key["AccessKeyId"], secret_key=key["SecretAccessKey"])
 
     def client(self, service: str) -> Any:
         return self.session.client(service)

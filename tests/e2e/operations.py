@@ -5,19 +5,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from operations import promotion, registry
+from operations import promotion, registry, review
 from operations.executions import Outcome, start
 from operations.promotion import Question
 from operations.retraining import follow_retraining, start_retraining
+from operations.threshold import read_threshold, write_threshold
 from tests.e2e.harness import Application, eventually
 
 
 class Operator:
-    """Retrains, approves, promotes; as `scones` does it."""
+    """Retrains, reviews, approves, promotes; as `scones` does it, and with its permissions."""
 
     def __init__(self, application: Application) -> None:
         self._application = application
-        self._session, self._stack = application.session, application.stack
+        self._session, self._stack = application.operator.session(), application.stack
 
     def retrain(self, *, force: bool = False) -> Outcome:
         execution = start_retraining(self._session, self._stack, "tests", force=force)
@@ -25,6 +26,28 @@ class Operator:
 
     def follow_retraining(self, execution: str) -> Outcome:
         return follow_retraining(self._session, execution, lambda _: None, a_moment)
+
+    def label(self, photo: tuple[str, str], name: str) -> str:
+        """Say what a photo shows that waits for a person; gives where in the dataset it is."""
+        record = review.find_waiting(self._session, self._stack, *photo)
+        said = review.label(self._session, self._stack, record, name, "tests").review
+        assert said is not None
+        assert said.dataset_key is not None
+        return said.dataset_key
+
+    @contextmanager
+    def unsure_of_everything(self) -> Iterator[None]:
+        """A threshold for a while that no photo reaches."""
+        before = read_threshold(self._session, self._stack)
+        assert before is not None
+        self._decide_by(1)
+        yield
+        self._decide_by(before)
+
+    def _decide_by(self, threshold: float) -> None:
+        write_threshold(self._session, self._stack, threshold)
+        # It keeps what it has read for a minute.
+        self._application.restart("ThresholdFunction")
 
     def register(self) -> int:
         """Retrain, though nothing is new, to a registered version."""

@@ -17,6 +17,7 @@ from botocore.validate import ParamValidator
 from local import samples
 from operations.executions import ExecutionFailed
 from operations.retraining import start_retraining
+from scones import lst
 from tests.e2e.harness import Application, Inbox, eventually
 from tests.e2e.operations import Operator, message_about
 
@@ -54,14 +55,18 @@ def ended(published: Inbox, kind: str) -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def second(operator: Operator, application: Application, drawn: samples.Samples) -> int:
-    """A second version, made because a photo was added, by the schedule itself."""
+def labelled(operator: Operator, application: Application, drawn: samples.Samples) -> str:
+    """Where the photo is of which a person said that it is a motorcycle."""
     photo = sorted((drawn.photos / "motorcycle").iterdir())[0]
-    application.client("s3").put_object(
-        Bucket=application.stack.data_bucket,
-        Key=f"dataset/train/motorcycle/new one (1){photo.suffix}",
-        Body=photo.read_bytes(),
-    )
+    with operator.unsure_of_everything():
+        uploaded = application.upload(f"new one (1){photo.suffix}", photo.read_bytes())
+        application.decided(uploaded, status="needs_review")
+    return operator.label(uploaded, "motorcycle")
+
+
+@pytest.fixture(scope="module")
+def second(operator: Operator, application: Application, labelled: str) -> int:
+    """A second version, made because a photo was labelled, by the schedule itself."""
     with scheduled(application, "rate(1 minute)"):
         execution = eventually(lambda: started_by(application, "schedule"), patience=100)
     outcome = operator.follow_retraining(execution)
@@ -158,6 +163,22 @@ def test_version_tells_where_it_comes_from(
         ModelName=version.metadata["saved_model"]
     )
     assert saved["PrimaryContainer"]["ModelDataUrl"] == version.metadata["artifacts"]
+
+
+def test_a_labelled_photo_is_in_the_lists_of_the_next_retraining(
+    application: Application, operator: Operator, second: int, labelled: str
+) -> None:
+    _, side, name, folder, _ = labelled.split("/")
+    assert (name, folder) == ("motorcycle", "reviewed")
+
+    def class_indices(version: int) -> list[int]:
+        key = f"retraining/{operator.version(version).metadata['run']}/lists/{side}.lst"
+        found = application.client("s3").get_object(Bucket=application.stack.data_bucket, Key=key)
+        entries = lst.read(found["Body"].read().decode().splitlines())
+        return [entry.class_index for entry in entries if labelled.endswith(f"/{entry.path}")]
+
+    assert class_indices(1) == []
+    assert class_indices(second) == [application.stack.class_names.index("motorcycle")]
 
 
 def test_pictures_of_the_evaluation(application: Application, operator: Operator) -> None:

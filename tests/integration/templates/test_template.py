@@ -47,10 +47,13 @@ def of_type(resources: Any, kind: str) -> dict[str, Any]:
 
 
 def statements(resources: Any) -> list[tuple[str, Any]]:
+    """Statements of all roles' own policies, and of the policies for people."""
+    roles = of_type(resources, "AWS::IAM::Role")
+    policies = [(name, policy) for name, role in roles.items() for policy in role["Policies"]]
+    policies += of_type(resources, "AWS::IAM::ManagedPolicy").items()
     return [
         (name, statement)
-        for name, role in of_type(resources, "AWS::IAM::Role").items()
-        for policy in role.get("Policies", [])
+        for name, policy in policies
         for statement in policy["PolicyDocument"]["Statement"]
     ]
 
@@ -215,6 +218,8 @@ WITHOUT_RESOURCES = {
     "LogInToRegistries",
     "FindEndpoints",
     "WatchAlarms",
+    "AnswerQuestions",
+    "ListVersions",
 }
 """Statements on actions that AWS gives no resource-level permissions for."""
 

@@ -118,9 +118,11 @@ def test_upload_that_waits(terminal: Terminal, machine: dict[str, str], gate: Pa
 def test_upload_that_waits_as_json(terminal: Terminal, machine: dict[str, str], gate: Path) -> None:
     result = terminal.type("upload", str(gate / "1.png"), "--wait", "--json")
     (row,) = map(json.loads, result.stdout.splitlines())
-    assert (row["status"], row["label"], row["key"]) == ("classified", "bicycle", "incoming/1.png")
+    result = row["result"]
+    assert (result["status"], result["label"]) == ("classified", "bicycle")
+    assert result["announced_at"] == "2026-11-20T09:00:00+00:00"
+    assert (row["key"], row["version"]) == ("incoming/1.png", result["photo"]["version_id"])
     assert row["latency_ms"] > 0
-    assert row["announced_at"] == "2026-11-20T09:00:00+00:00"
 
 
 def test_upload_of_a_photo_that_fails(

@@ -1,0 +1,233 @@
+"""A day at the operator's desk: the commands, with no permission but OperatorPolicy's."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from local import samples
+from tests.e2e.harness import Application, Inbox
+from tests.e2e.operations import Operator
+
+pytestmark = pytest.mark.e2e
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command said."""
+
+    out: str
+    err: str
+
+    @property
+    def answer(self) -> Any:
+        return json.loads(self.out)
+
+    @property
+    def lines(self) -> list[Any]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+Scones = Callable[..., Said]
+
+
+@pytest.fixture(scope="module")
+def scones(application: Application, tmp_path_factory: pytest.TempPathFactory) -> Scones:
+    """The command, as an operator has it."""
+    folder = tmp_path_factory.mktemp("desk")
+    # AWS has `sync-states...`, where a loopback address has nothing to put a prefix before.
+    environ = application.operator.environ() | {"AWS_DISABLE_HOST_PREFIX_INJECTION": "true"}
+
+    def run(*words: str, code: int = 0) -> Said:
+        done = subprocess.run(
+            [sys.executable, "-m", "cli", "--json", *words],
+            cwd=folder,
+            env=environ,
+            capture_output=True,
+            text=True,
+            timeout=200,
+            check=False,
+        )
+        assert done.returncode == code, done.stderr + done.stdout
+        return Said(done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def unsure(
+    application: Application,
+    scones: Scones,
+    drawn: samples.Samples,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> str:
+    """Key of a motorcycle that waits for a person."""
+    photo = sorted((drawn.photos / "motorcycle").iterdir())[1]
+    file = tmp_path_factory.mktemp("unsure") / f"what is this (1){photo.suffix}"
+    file.write_bytes(photo.read_bytes())
+    with Operator(application).unsure_of_everything():
+        (one,) = scones("upload", str(file), "--wait").lines
+    assert one["result"]["status"] == "needs_review"
+    return str(one["key"])
+
+
+def test_uploaded_photos_are_followed_to_their_decision_and_listed(
+    scones: Scones, drawn: samples.Samples
+) -> None:
+    photos = sorted((drawn.dataset / "train" / "bicycle").iterdir())[:3]
+
+    decided = scones("upload", *map(str, photos), "--prefix", "desk", "--wait").lines
+
+    assert [one["result"]["status"] for one in decided] == ["classified"] * 3
+    keys = {one["key"] for one in decided}
+    assert keys == {f"incoming/desk/{photo.name}" for photo in photos}
+    listed = scones("results", "--limit", "3", "--label", "bicycle").answer["results"]
+    assert {one["photo"]["key"] for one in listed} == keys
+    shown = scones("show", decided[0]["key"]).answer
+    assert shown["version"] == decided[0]["version"]
+    assert shown["result"]["status"] == "classified"
+    assert {"classify", "threshold"} <= {step["step"].lower() for step in shown["steps"]}
+
+
+def test_what_a_person_says_is_filed_and_published_and_can_be_taken_back(
+    application: Application, scones: Scones, unsure: str, published: Inbox
+) -> None:
+    def filed() -> list[str]:
+        listed = application.client("s3").list_objects_v2(
+            Bucket=application.stack.data_bucket, Prefix="dataset/"
+        )
+        return [item["Key"] for item in listed["Contents"] if "/reviewed/" in item["Key"]]
+
+    uri = f"s3://{application.stack.photos_bucket}/{unsure}"
+    assert uri in [one["photo"] for one in scones("review").answer["waiting"]]
+    before = filed()
+
+    said = scones("label", unsure, "motorcycle").answer["review"]
+    (key,) = set(filed()) - set(before)
+    twice = scones("label", unsure, "bicycle", code=1)
+    scones("label", unsure, "--undo")
+    taken_back = filed()
+    scones("label", unsure, "motorcycle")
+
+    assert (said["label"], said["by"], said["dataset_key"]) == ("motorcycle", "operator", key)
+    assert key.split("/")[2] == "motorcycle"
+    assert "operator said motorcycle" in twice.err
+    assert taken_back == before
+    assert len(filed()) == len(before) + 1
+    told = [
+        event["detail"]
+        for event in published.bodies()
+        if event["detail-type"] == "Photo Reviewed" and event["detail"]["photo"]["key"] == unsure
+    ]
+    assert [one["outcome"] for one in told] == ["labelled", "withdrawn", "labelled"]
+    assert told[-1]["loading_bay"] == application.stack.loading_bays["motorcycle"]
+
+
+def test_failed_photos_are_decided_after_all(
+    application: Application, scones: Scones, bicycle: bytes
+) -> None:
+    with Operator(application).configured("ClassifyFunction", ENDPOINT_NAME="scones-staging"):
+        photo = application.upload("desk/failed.png", bicycle)
+        assert application.decided(photo).status == "failed"
+
+    became = scones("redrive", "--failed").lines
+
+    assert [one["end"] for one in became if "desk/failed.png" in one["what"]] == ["classified"]
+    assert application.decided(photo).status == "classified"
+
+
+def test_the_threshold_is_shown_with_what_it_comes_to_and_set(
+    scones: Scones, application: Application
+) -> None:
+    before = scones("threshold").answer
+    client, name = application.client("ssm"), application.stack.threshold_parameter
+    try:
+        scones("threshold", "0.9")
+        assert client.get_parameter(Name=name)["Parameter"]["Value"] == "0.9"
+    finally:
+        scones("threshold", str(before["threshold"]))
+
+    assert before["curve"]["photos"] > 0
+    assert 0 < before["effect"]["coverage"] <= 1
+
+
+@pytest.mark.parametrize("machine", ["classify", "retrain", "promote"])
+def test_executions_of_a_machine_are_listed(machine: str, scones: Scones) -> None:
+    found = scones("executions", machine, "--limit", "2").answer["executions"]
+
+    assert {one["machine"] for one in found} == {machine}
+
+
+def test_a_simulation_is_captured_and_reported(scones: Scones, tmp_path: Path) -> None:
+    figures = scones("simulate", "--count", "4", "--rate", "2", "--seed", "1").answer
+
+    assert (figures["photos"], figures["statuses"].get("failed", 0)) == (4, 0)
+    assert len(figures["records"]) == 4
+    captured = scones("captures", "--limit", "3", "--to", str(tmp_path / "kept")).answer
+    assert len(captured["records"]) == 3
+    assert len(list((tmp_path / "kept").rglob("captures.jsonl"))) == 1
+    page = tmp_path / "report.html"
+    scones("report", "--truth", figures["results"], "--to", str(page))
+    assert "bicycle" in page.read_text("utf-8")
+
+
+def test_a_dataset_is_staged_and_only_what_is_missing_is_uploaded(
+    scones: Scones, drawn: samples.Samples, tmp_path: Path
+) -> None:
+    for label in ("bicycle", "motorcycle"):
+        folder = tmp_path / "mine" / label
+        folder.mkdir(parents=True)
+        for photo in sorted((drawn.dataset / "train" / label).iterdir())[:20]:
+            (folder / photo.name).write_bytes(photo.read_bytes())
+
+    staged = scones("data", "folder", str(tmp_path / "mine"), str(tmp_path / "staged"), "--upload")
+    again = scones("data", "upload", str(tmp_path / "staged"))
+
+    first, second = staged.answer["upload"], again.answer["upload"]
+    assert first["sent"] > 0
+    assert first["sent"] + first["there_already"] == 40
+    assert (second["sent"], second["there_already"]) == (0, 40)
+
+
+def test_drift_is_checked(scones: Scones) -> None:
+    assert scones("drift", code=1).answer["outcome"] in {"too_few", "shifted"}
+
+
+def test_the_policy_lets_an_operator_do_nothing_else(application: Application) -> None:
+    operator, stack = application.operator.session(), application.stack
+    photos, data = stack.photos_bucket, stack.data_bucket
+    forbidden: list[tuple[str, str, dict[str, Any]]] = [
+        ("s3", "delete_object", {"Bucket": photos, "Key": "incoming/desk/failed.png"}),
+        (
+            "s3",
+            "delete_object",
+            {"Bucket": data, "Key": "dataset/train/bicycle/1.png"},
+        ),
+        ("s3", "put_object", {"Bucket": data, "Key": "models/model.tar.gz"}),
+        ("dynamodb", "scan", {"TableName": stack.results_table}),
+        ("sagemaker", "delete_endpoint", {"EndpointName": stack.endpoint}),
+        ("iam", "list_users", {}),
+    ]
+    for service, call, parameters in forbidden:
+        with pytest.raises(ClientError, match=r"not authorized|Access ?Denied"):
+            getattr(operator.client(service), call)(**parameters)
+
+
+def test_the_policy_fits_where_names_are_longer(application: Application) -> None:
+    iam, arn = application.client("iam"), application.resource("OperatorPolicy")
+    version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+    document = iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
+
+    # IAM takes 6,144 characters of a managed policy, white space not counted.
+    assert len(json.dumps(document, separators=(",", ":"))) < 5_000
+
+
+def test_what_is_asked_wrongly_is_said(scones: Scones) -> None:
+    assert "no photo" in scones("show", "no/such/photo.png", code=1).err.lower()
+    assert "--undo" in scones("label", "1.png", code=2).err
