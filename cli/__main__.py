@@ -41,13 +41,20 @@ data_app = typer.Typer(
     rich_markup_mode=None,
     help="Stage photos to train on: train/CLASS/ and validation/CLASS/.",
 )
-app.add_typer(data_app, name="data")
 
 
 def _add(command: Callable[..., None], example: str, group: typer.Typer = app) -> None:
     group.command(epilog=f"Example: {example}", no_args_is_help=False)(at_desk(command))
 
 
+# Help lists them in this order: photos, people, the model, watching it, data.
+_add(uploading.upload, "scones upload photos/north-gate --wait")
+_add(results.results, "scones results --status needs_review --since 2h")
+_add(showing.show, "scones show north-gate/7.jpg")
+_add(redriving.redrive, "scones redrive --failed --dry-run")
+_add(reviewing.review, "scones review --limit 50")
+_add(reviewing.label, "scones label north-gate/7.jpg motorcycle")
+_add(reviewing.console, "scones console --port 8765 --no-open")
 _add(retraining.retrain, "scones retrain --wait")
 _add(models.models, "scones models --limit 5")
 _add(models.approve, 'scones approve 3 --comment "looks good" --wait')
@@ -55,24 +62,19 @@ _add(models.reject, 'scones reject 3 --comment "confuses vans with cars"')
 _add(promoting.promote, "scones promote --approve 3 --wait")
 _add(promoting.rollback, "scones rollback 2 --wait")
 _add(promoting.host, "scones host s3://DATA_BUCKET/models/model.tar.gz --wait")
+_add(threshold.threshold, "scones threshold --precision 0.99")
+_add(executions.executions, "scones executions retrain --limit 5")
 _add(captures.captures, "scones captures --since 2h --to captured")
 _add(simulating.simulate, "scones simulate --count 100 --rate 5")
 _add(reporting.report, "scones report --since 7d --truth labels.csv --open")
-_add(uploading.upload, "scones upload photos/north-gate --wait")
-_add(results.results, "scones results --status needs_review --since 2h")
-_add(showing.show, "scones show north-gate/7.jpg")
-_add(executions.executions, "scones executions retrain --limit 5")
-_add(redriving.redrive, "scones redrive --failed --dry-run")
-_add(threshold.threshold, "scones threshold --precision 0.99")
 _add(drift.drift, "scones drift --json")
 _add(profiles.profiles, "scones profiles vehicles")
+
+app.add_typer(data_app, name="data")
 _add(data.cifar100, "scones data cifar100 --class bus --class pickup_truck", data_app)
 _add(data.ham10000, "scones data ham10000 dataverse_files.zip --upload", data_app)
 _add(data.folder, "scones data folder scans --like mammography-views --mirror", data_app)
 _add(data.upload, "scones data upload data/cifar100", data_app)
-_add(reviewing.review, "scones review --limit 50")
-_add(reviewing.label, "scones label north-gate/7.jpg motorcycle")
-_add(reviewing.console, "scones console --port 8765 --no-open")
 
 
 def main() -> None:

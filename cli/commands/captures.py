@@ -42,7 +42,10 @@ def captures(
         int | None, typer.Option(min=1, help="Read so many records, the latest; all by default.")
     ] = None,
 ) -> None:
-    """Download what production captured of its requests and answers, and read it."""
+    """Download and read what production captured.
+
+    That is of its requests and answers as much as the template's CapturePercent says.
+    """
     span = Span(since, until or datetime.now(UTC))
     require_range(span.since, span.until)
     files = find_files(desk.session, desk.stack, span)

@@ -50,7 +50,9 @@ def cifar100(
     ] = None,
     upload: UploadOption = False,
 ) -> None:
-    """Stage photos of CIFAR-100, of 32 x 32 pixels; its test photos to validate on.
+    """Stage photos of CIFAR-100.
+
+    They are of 32 x 32 pixels; its test photos are to validate on.
 
     The archive (169 MB) is downloaded once, to ~/.cache/scones. A download that breaks off goes on
     where it stopped.
@@ -81,7 +83,9 @@ def ham10000(
     share: ShareOption = VALIDATION_SHARE,
     upload: UploadOption = False,
 ) -> None:
-    """Stage the skin lesions of HAM10000, all photos of a lesion on one side.
+    """Stage the skin lesions of HAM10000.
+
+    All photos of a lesion come to one side.
 
     Get the archive from https://doi.org/10.7910/DVN/DBW86T, whose terms of use apply.
     """
@@ -138,7 +142,10 @@ def upload(
         Path, typer.Argument(metavar="DIR", help="A staged folder: train/ and validation/.")
     ],
 ) -> None:
-    """Upload a staged folder to the stack's data bucket, but for photos that are there."""
+    """Upload a staged folder to the stack's data bucket.
+
+    Photos that are there are skipped.
+    """
     record, shown, code = _upload(desk, source)
     desk.screen.answer(record, *shown)
     raise typer.Exit(code)

@@ -16,7 +16,10 @@ COLUMNS = ("evaluation", "production", "")
 
 
 def drift(desk: Desk) -> None:
-    """Compare what production decides with the model's own evaluation, now."""
+    """Compare what production decides with the evaluation.
+
+    That is the evaluation of the model that production runs. The exit code is 1 unless they agree.
+    """
     checked = check_drift(desk.session, desk.stack, desk.user)
     record = checked.model_dump(mode="json")
     desk.screen.answer(record, _headline(checked), *_compared(checked))

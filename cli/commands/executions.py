@@ -46,7 +46,10 @@ def executions(
         ),
     ] = None,
 ) -> None:
-    """List executions of the state machines: when, how long, and what they came to."""
+    """List executions of the state machines.
+
+    When they were, how long they took, and what they came to.
+    """
     found = [
         execution
         for name in ([machine] if machine else MACHINES)

@@ -25,7 +25,7 @@ def models(
     desk: Desk,
     limit: Annotated[int, typer.Option(min=1, help="Show so many, the latest.")] = 20,
 ) -> None:
-    """List the versions of the model, and which one is in production."""
+    """List the versions, and which one is in production."""
     found = registry.versions(desk.session, desk.stack, limit)
     production = registry.find_production(desk.session, desk.stack)
     record = {
@@ -45,7 +45,10 @@ def approve(
         bool, typer.Option("--wait", help="Follow the promotion until it asks you, or ends.")
     ] = False,
 ) -> None:
-    """Approve a version, which starts its promotion: staging, smoke test, and a question to you."""
+    """Approve a version, which starts its promotion.
+
+    That is staging, a smoke test, and a question to you.
+    """
     approval = approve_version(desk.session, desk.stack, version, desk.user, comment)
     before = approval.version.status
     if before == APPROVED:
@@ -65,7 +68,7 @@ def approve(
 
 
 def reject(desk: Desk, version: NumberArgument, comment: CommentOption = "") -> None:
-    """Reject a version, so that it is not promoted, nor rolled back to."""
+    """Reject a version: no promotion, and no rollback to it."""
     found = registry.reject(desk.session, desk.stack, version, comment)
     production = registry.find_production(desk.session, desk.stack)
     stays = bool(production and production.runs(found))

@@ -37,7 +37,10 @@ def promote(
     comment: CommentOption = "",
     wait: WaitOption = False,
 ) -> None:
-    """Answer the promotion that waits for you; without an answer, show what is under way."""
+    """Answer the promotion that waits for you.
+
+    Without an answer, show what is under way.
+    """
     if approve and reject:
         raise typer.BadParameter("give --approve or --reject, not both")
     found = promotion.find_promotions(desk.session, desk.stack)
@@ -64,7 +67,10 @@ def rollback(
     version: Annotated[int, typer.Argument(min=1, help="An approved version.")],
     wait: WaitOption = False,
 ) -> None:
-    """Bring an earlier approved version back to production, at once and behind the alarms."""
+    """Bring an earlier approved version back to production.
+
+    It goes there at once, behind the same alarms.
+    """
     execution = promotion.start_rollback(desk.session, desk.stack, version, desk.user)
     _started(desk, execution, f"Version {version} goes back to production", wait=wait)
 

@@ -33,7 +33,9 @@ def redrive(
         bool, typer.Option("--dry-run", help="Show what would be redriven, and do nothing.")
     ] = False,
 ) -> None:
-    """Give failed photos and undelivered events to their machines once more.
+    """Try failed photos and undelivered events once more.
+
+    They are given to their machines again.
 
     The exit code is 1 where something stays failed or undelivered.
     """

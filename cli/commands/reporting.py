@@ -33,7 +33,10 @@ def report(
     ] = FILE,
     open_it: Annotated[bool, typer.Option("--open", help="Show it in your browser.")] = False,
 ) -> None:
-    """Write a page about what was decided: one HTML file, which opens offline."""
+    """Write a page about what was decided.
+
+    It is one HTML file, which opens offline.
+    """
     # They bring Plotly and Jinja, which takes longer than showing a command's help.
     from operations.report.truth import NOTHING_KNOWN, read_truth  # noqa: PLC0415
     from operations.report.writing import gather, write  # noqa: PLC0415

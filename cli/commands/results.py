@@ -48,7 +48,10 @@ def results(
         bool, typer.Option("--follow", "-f", help="Show new ones as they come, until Ctrl-C.")
     ] = False,
 ) -> None:
-    """Show what was decided of photos, the latest first; with --follow the latest last."""
+    """Show what was decided of photos.
+
+    The latest come first; with --follow they come last.
+    """
     statuses: Sequence[Status] = [end.value for end in status] if status else STATUSES
     wanted = Wanted(statuses, label, since)
     if follow:

@@ -19,7 +19,10 @@ def retrain(
         bool, typer.Option("--wait", help="Show the steps, and what it came to.")
     ] = False,
 ) -> None:
-    """Start a retraining: lists, training, evaluation, and a new version if it is good enough."""
+    """Retrain on what is new in the dataset.
+
+    That is lists, training, evaluation, and a new version if it is good enough.
+    """
     execution = start_retraining(desk.session, desk.stack, desk.user, force=force)
     if not wait:
         desk.screen.answer(

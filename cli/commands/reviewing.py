@@ -26,7 +26,10 @@ def review(
     desk: Desk,
     limit: Annotated[int, typer.Option(min=1, help="Show so many, the longest waiting.")] = 20,
 ) -> None:
-    """List the photos that wait for a person, and finish what was labelled but not yet filed."""
+    """List the photos that wait for a person.
+
+    It also finishes what was labelled, but not filed yet.
+    """
     # It brings Pillow and more, which other commands do without.
     from operations.review import finish, waiting  # noqa: PLC0415
 
@@ -100,7 +103,10 @@ def console(
         bool, typer.Option("--no-open", help="Only print the link, open no browser.")
     ] = False,
 ) -> None:
-    """Open the page for reviews, results and models, on this machine only, until Ctrl-C."""
+    """Open the page for reviews, results and models.
+
+    It can be seen on this machine only, until Ctrl-C.
+    """
     import webbrowser  # noqa: PLC0415
 
     from console.serving import Page  # noqa: PLC0415

@@ -34,7 +34,10 @@ def show(
         str | None, typer.Option(help="Which version of the key; the latest by default.")
     ] = None,
 ) -> None:
-    """Show one photo: each step from its upload to what a person said, and where it failed."""
+    """Show each step of one photo.
+
+    From its upload to what a person said, with times, and where it failed.
+    """
     key = find_key(desk.session, desk.stack, photo)
     history = read_history(desk.session, desk.stack, key, version)
     uri = f"s3://{desk.stack.photos_bucket}/{history.key}"

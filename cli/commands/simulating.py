@@ -50,7 +50,9 @@ def simulate(
         typer.Option(min=0, help="Seconds to wait for captured data; AWS takes some minutes."),
     ] = 15.0,
 ) -> None:
-    """Send random test photos at a steady rate, and show what becomes of them.
+    """Send test photos at a rate, and show what they become.
+
+    They are picked at random; what is captured meanwhile is shown too.
 
     The exit code is 1 where a photo failed or was not decided in time.
     """

@@ -24,7 +24,9 @@ def upload(
         bool, typer.Option("--wait", help="Follow each until it is announced what became of it.")
     ] = False,
 ) -> None:
-    """Upload photos as drivers do; with --wait, show what each is decided to be.
+    """Upload photos as drivers do.
+
+    With --wait, show what each is decided to be.
 
     The exit code is 1 where a photo failed, or nothing was announced of it in time.
     """
