@@ -27,6 +27,9 @@ REVIEW_QUEUE = "review"
 FILING_QUEUE, WITHDRAWING_QUEUE = "filing", "withdrawing"
 """What it holds from then until all is done that follows, and while what was said is undone."""
 
+SIMULATED = "incoming/simulated/"
+"""What the keys of test photos begin with: decided as any other, but no person is asked."""
+
 
 class Withdrawal(BaseModel):
     """Who takes back what was said of a photo, and when (UTC)."""
@@ -104,6 +107,17 @@ class Record:
     def key(self) -> dict[str, dict[str, str]]:
         """The item's key, as DynamoDB takes it."""
         return {"photo": {"S": self.photo}, "version": {"S": self.version}}
+
+
+def is_simulated(key: str) -> bool:
+    """Tell whether a photo was sent to try the application, and is in the dataset already.
+
+    Parameters
+    ----------
+    key
+        Its key in the photos bucket.
+    """
+    return key.startswith(SIMULATED)
 
 
 def read_record(client: "DynamoDBClient", table: str, photo: str, version: str) -> Record | None:
