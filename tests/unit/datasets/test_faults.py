@@ -115,3 +115,12 @@ def test_a_class_that_cannot_be_listed_ends_it(filled: DataBucket, intercept: In
 def test_a_missing_bucket_is_named(bucket: DataBucket) -> None:
     with pytest.raises(StorageRefused, match=r"s3://elsewhere/dataset/.*NoSuchBucket"):
         generate_lists(bucket.client, RUN, settings(DATA_BUCKET="elsewhere"))
+
+
+def test_a_refusal_tells_functions_and_people_alike_what_to_look_at(
+    filled: DataBucket, intercept: Intercept
+) -> None:
+    intercept("ListObjectsV2", refusal(403, "AccessDenied"))
+
+    with pytest.raises(StorageRefused, match="a function's role, or your own credentials"):
+        filled.generate()

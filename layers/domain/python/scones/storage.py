@@ -95,6 +95,7 @@ def _fault(action: str, error: ClientError) -> StorageBusy | StorageRefused:
     if code in _THROTTLED or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return StorageBusy(f"S3 can't {action} now: {error}")
     return StorageRefused(
-        f"S3 does not let the function {action}; check that the bucket exists, and the permissions "
-        f"of the function's role and of the key the bucket is encrypted with: {error}"
+        f"S3 refuses to {action}; check that the bucket exists, and that who asks for it (a "
+        "function's role, or your own credentials) may do that, and may use the key the bucket is "
+        f"encrypted with: {error}"
     )
