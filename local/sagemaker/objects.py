@@ -3,13 +3,13 @@
 import contextlib
 import json
 import shutil
-import tarfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from backports import tarfile
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local.sagemaker.platform import Platform
