@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from operations.photos import ANNOUNCEMENT_SECONDS, INCOMING, PATIENCE_SECONDS
+from operations.photos import ANNOUNCEMENT_SECONDS, PATIENCE_SECONDS
 from operations.sampling import Sample
 from operations.stack import Stack
 
@@ -137,12 +137,15 @@ def simulate(
     clock
         The time; the machine's own by default.
     """
+    # It brings Pydantic and the photos' decoders, which takes long beside showing help.
+    from scones.records import SIMULATED  # noqa: PLC0415
+
     begun = datetime.now(UTC)
     name = f"{begun:%Y%m%d-%H%M%S}-{random.randrange(16**4):04x}"  # noqa: S311
     clock = clock or Clock()
     drivers = _Drivers(session, stack, show, clock)
     sent = [
-        Sent(photo, f"{INCOMING}simulated/{name}/{number:05d}-{photo.path.name}")
+        Sent(photo, f"{SIMULATED}{name}/{number:05d}-{photo.path.name}")
         for number, photo in enumerate(photos)
     ]
     pool = ThreadPoolExecutor(UPLOADS)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from scones.events import PhotoDecided
+from scones.records import is_simulated
 from tests.integration.cloud.tiny_app import TinyApp, allow
 
 ROOT = Path(__file__).parents[3]
@@ -53,8 +55,8 @@ class Classify:
     notified: str
     undelivered: str
 
-    def run(self) -> Any:
-        return self.app.run(self.machine, EVENT)
+    def run(self, event: Any = EVENT) -> Any:
+        return self.app.run(self.machine, event)
 
     def records(self) -> list[Any]:
         return list(self.app.client("dynamodb").scan(TableName=self.table)["Items"])
@@ -202,6 +204,31 @@ def test_needs_review(deploy: Callable[..., Classify]) -> None:
     assert EVENT["detail"]["object"]["key"] in message
     assert "Threshold: 0.93" in message
     assert "motorcycle: 0.5" in message
+
+
+@pytest.mark.parametrize(
+    ("key", "asks"),
+    [
+        ("incoming/simulated/20261121/00001.png", False),
+        ("incoming/gate/simulated/1.png", True),
+        ("incoming/simulated.png", True),
+    ],
+)
+def test_nobody_is_asked_about_photos_sent_to_try_the_application(
+    deploy: Callable[..., Classify], key: str, asks: bool
+) -> None:
+    below = step(faults=("ConfidenceBelowThreshold",), message=json.dumps(UNSURE))
+    machine = deploy(threshold=below)
+    event = deepcopy(EVENT)
+    event["detail"]["object"]["key"] = key
+
+    machine.run(event)
+
+    (record,) = machine.records()
+    assert record["status"] == {"S": "needs_review"}
+    assert ("queue" in record) is asks
+    assert is_simulated(key) is not asks
+    assert bool(machine.notifications(seconds=5 if asks else 0.5)) is asks
 
 
 PASSING = ["EndpointBusy", "EndpointUnreachable", "ModelFailed", "ModelTimedOut"]
