@@ -1,6 +1,8 @@
 """What keeps a command from being done, and how that is said in one line."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from botocore import exceptions
 from botocore.exceptions import BotoCoreError, ClientError
@@ -82,6 +84,24 @@ def explain(error: BotoCoreError | ClientError) -> str:
     said = " ".join(str(error).split())
     advised = (advice for kind, advice in _ADVICE if isinstance(error, kind))
     return next(advised, "{said}").format(said=said)
+
+
+@contextmanager
+def storage_faults() -> Iterator[None]:
+    """Make a `Fault` of what S3 refuses, or can't do now, to the domain's functions.
+
+    Raises
+    ------
+    Fault
+        Where they raise `scones.storage.StorageBusy` or `StorageRefused`.
+    """
+    # It brings boto3, which takes longer than showing a command's help.
+    from scones.storage import StorageBusy, StorageRefused  # noqa: PLC0415
+
+    try:
+        yield
+    except (StorageBusy, StorageRefused) as error:
+        raise Fault(str(error)) from error
 
 
 def is_locked_out(error: BotoCoreError | ClientError) -> bool:

@@ -1,12 +1,11 @@
 """The confidence below which a person decides: what it is, what it does, and another one."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from operations import registry
-from operations.faults import Refused
+from operations.faults import Refused, storage_faults
 from operations.stack import Stack
 
 if TYPE_CHECKING:
@@ -138,7 +137,10 @@ def read_curve(session: "boto3.Session", stack: Stack) -> Curve:
     Raises
     ------
     Refused
-        If nothing is in production, or it is no version of the registry, or its evaluation is gone.
+        If nothing is in production, or it is no version of the registry, or its evaluation is gone
+        or can't be read.
+    Fault
+        If S3 can't be read.
     """
     version = _version_in_production(session, stack)
     run = version.metadata.get("run")
@@ -161,16 +163,17 @@ def _version_in_production(session: "boto3.Session", stack: Stack) -> registry.V
 
 
 def _read_evaluation(session: "boto3.Session", stack: Stack, version: int, run: str) -> Curve:
-    from scones.evaluation.metrics import Point  # noqa: PLC0415
-    from scones.evaluation.report import FILE  # noqa: PLC0415
-    from scones.runs import Run, RunIncomplete, read_file  # noqa: PLC0415
+    from scones.evaluation.reading import EvaluationUnreadable, read_evaluation  # noqa: PLC0415
+    from scones.runs import Run, RunIncomplete  # noqa: PLC0415
 
     try:
-        data = read_file(session.client("s3"), Run(stack.data_bucket, run), FILE)
+        with storage_faults():
+            evaluation = read_evaluation(session.client("s3"), Run(stack.data_bucket, run))
     except RunIncomplete as error:
         raise Refused(f"version {version} has no evaluation: {error}") from None
-    judgement = json.loads(data)["candidate"]
+    except EvaluationUnreadable as error:
+        raise Refused(f"version {version} has no evaluation that can be read: {error}") from None
+    judgement = evaluation.candidate
     # The curve is thinned out, and this point is one that matters.
-    chosen = [judgement["at_threshold"]] if judgement.get("at_threshold") else []
-    points = [Point(**point) for point in [*judgement["risk_coverage"], *chosen]]
-    return Curve(version, run, judgement["photos"], points)
+    chosen = [judgement.at_threshold] if judgement.at_threshold else []
+    return Curve(version, run, judgement.photos, [*judgement.risk_coverage, *chosen])

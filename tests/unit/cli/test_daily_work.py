@@ -399,10 +399,12 @@ def parameter(session: Any) -> Callable[[], str]:
     shares = [(0.99, 0.4, 0.0), (0.9, 0.8, 0.02), (0.6, 1.0, 0.1)]
     points = [dict(zip(("threshold", "coverage", "risk"), point, strict=True)) for point in shares]
     judgement = {"photos": 50, "at_threshold": None, "risk_coverage": points}
+    judgement["confusion_matrix"] = [[25, 0], [5, 20]]
+    document = {"version": "1", "class_names": ["bicycle", "motorcycle"], "candidate": judgement}
     session.client("s3").put_object(
         Bucket=STACK.data_bucket,
         Key="retraining/scones-1/evaluation/evaluation.json",
-        Body=json.dumps({"candidate": judgement}).encode(),
+        Body=json.dumps(document).encode(),
     )
     arn = session.register("Approved", run="scones-1")
     session.put_into_production(ModelPackageName=arn)

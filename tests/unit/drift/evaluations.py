@@ -4,9 +4,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from scones.drift.distributions import Evaluation
 from scones.evaluation.judging import NotJudged, judge
 from scones.evaluation.metrics import Answer
+from scones.evaluation.reading import Evaluation
 from scones.evaluation.report import Report
 from scones.evaluation.verdict import Limits, Verdict
 

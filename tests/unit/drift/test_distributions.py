@@ -8,10 +8,10 @@ from scones.drift.distributions import (
     LEAST_IN_BIN,
     LEAST_OF_CLASS,
     MOST_BINS,
-    Evaluation,
     confidence_bins,
     label_bins,
 )
+from scones.evaluation.reading import Evaluation
 from tests.unit.drift.evaluations import evaluation
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from samcli.yamlhelper import yaml_parse
 
-from operations.faults import Refused
+from operations.faults import Fault, Refused
 from operations.threshold import (
     Curve,
     Effect,
@@ -73,14 +73,24 @@ def test_the_parameter(session: Any) -> None:
     assert read_threshold(session, STACK) is None
 
 
-def evaluate(session: Any, run: str) -> None:
+def evaluate(session: Any, run: str, **changes: Any) -> None:
     """Write the evaluation of a run."""
     points = [vars(point) for point in POINTS]
-    judgement = {"photos": 50, "at_threshold": vars(Point(0.8, 0.9, 0.05)), "risk_coverage": points}
+    judgement = {
+        "photos": 50,
+        "confusion_matrix": [[30, 0], [5, 15]],
+        "at_threshold": vars(Point(0.8, 0.9, 0.05)),
+        "risk_coverage": points,
+    }
+    document = {"version": "1", "class_names": ["bicycle", "motorcycle"], "candidate": judgement}
+    store(session, run, json.dumps(document | changes))
+
+
+def store(session: Any, run: str, text: str) -> None:
     session.client("s3").put_object(
         Bucket=STACK.data_bucket,
         Key=f"retraining/{run}/evaluation/evaluation.json",
-        Body=json.dumps({"candidate": judgement, "champion": None}).encode(),
+        Body=text.encode(),
     )
 
 
@@ -96,6 +106,39 @@ def test_the_curve_of_the_model_in_production(session: Any) -> None:
     assert (curve.version, curve.run, curve.photos) == (1, "scones-old", 50)
     assert curve.at(0.7) == Effect(0.7, 0.9, 0.05)
     assert curve.at(0.95).coverage == 0.4
+
+
+def evaluated_version(session: Any) -> None:
+    session.client("s3").create_bucket(Bucket=STACK.data_bucket)
+    session.put_into_production(ModelPackageName=session.register("Approved", run="scones-1"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"version": "2", "models": []}', "evaluation.json: version: Input should be '1'"),
+        ('{"version": "1"', "evaluation.json: it: Invalid JSON"),
+        ('{"version": "1"}', "evaluation.json: class_names: Field required"),
+    ],
+)
+def test_an_evaluation_of_another_format_is_told(session: Any, text: str, said: str) -> None:
+    evaluated_version(session)
+    store(session, "scones-1", text)
+    with pytest.raises(Refused, match=f"version 1 has no evaluation that can be read: .*{said}"):
+        read_curve(session, STACK)
+
+
+def test_fields_that_were_added_do_no_harm(session: Any) -> None:
+    evaluated_version(session)
+    evaluate(session, "scones-1", later="something")
+    assert read_curve(session, STACK).photos == 50
+
+
+def test_an_evaluation_that_s3_does_not_give_is_a_fault(session: Any) -> None:
+    evaluated_version(session)
+    session.client("s3").delete_bucket(Bucket=STACK.data_bucket)
+    with pytest.raises(Fault, match=r"S3 refuses to read s3://data/.*NoSuchBucket"):
+        read_curve(session, STACK)
 
 
 def test_without_a_model_that_was_evaluated_there_is_no_curve(session: Any) -> None:

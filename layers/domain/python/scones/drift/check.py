@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 from scones.decisions import DECIMALS
-from scones.drift.distributions import Bins, Evaluation, confidence_bins, label_bins
-from scones.drift.production import Unknown, find_hosted, read_evaluation
+from scones.drift.distributions import Bins, confidence_bins, label_bins
+from scones.drift.production import Unknown, find_evaluation, find_hosted
 from scones.drift.stability import noise, stability_index
+from scones.evaluation.reading import Evaluation
 from scones.evaluation.report import FILE
 from scones.events import Drift, DriftChecked, PhotoDecided, Share
 from scones.records import read_decided
@@ -78,7 +79,7 @@ def check_drift(
         }
     )
     run = Run(settings.data_bucket, hosted.run)
-    evaluation = read_evaluation(clients.s3, run, settings.class_names)
+    evaluation = find_evaluation(clients.s3, run, settings.class_names)
     if isinstance(evaluation, Unknown):
         return of_version.model_copy(update=asdict(evaluation))
     since = max(hosted.since, now - timedelta(days=settings.days))

@@ -4,11 +4,10 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Self
-
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Self
 
 from scones.decisions import DECIMALS
+from scones.evaluation.reading import Evaluation, Judgement
 
 MOST_BINS = 10
 """Of confidences: each holds a tenth of the evaluation's photos, as is usual for this index."""
@@ -25,33 +24,6 @@ _ROUNDED = 10.0**-DECIMALS
 OTHERS = "others"
 MOST_NAMES = 5
 """Classes that a bin names."""
-
-
-class _Read(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class CurvePoint(_Read):
-    """A point of the risk-coverage curve: which share of the photos has this confidence or more."""
-
-    threshold: float
-    coverage: float
-
-
-class Judgement(_Read):
-    """What is read of a model in evaluation.json."""
-
-    photos: int = Field(gt=0)
-    confusion_matrix: list[list[int]]
-    risk_coverage: list[CurvePoint] = Field(min_length=1)
-
-
-class Evaluation(_Read):
-    """What is read of evaluation.json, version 1; docs/evaluation.md tells the rest."""
-
-    version: Literal["1"]
-    class_names: tuple[str, ...]
-    candidate: Judgement
 
 
 @dataclass(frozen=True)

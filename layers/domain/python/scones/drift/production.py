@@ -6,12 +6,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
-from pydantic import ValidationError
 
-from scones.drift.distributions import Evaluation
+from scones.evaluation.reading import Evaluation, EvaluationUnreadable, read_evaluation
 from scones.evaluation.report import FILE
 from scones.events import DriftOutcome
-from scones.runs import Run, RunIncomplete, read_file
+from scones.runs import Run, RunIncomplete
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -86,10 +85,10 @@ def find_hosted(client: "SageMakerClient", endpoint: str) -> Hosted | Unknown:
     return Hosted(package["ModelPackageArn"], run, found["LastModifiedTime"])
 
 
-def read_evaluation(
+def find_evaluation(
     client: "S3Client", run: Run, class_names: Sequence[str]
 ) -> Evaluation | Unknown:
-    """Read the evaluation that a model was registered with.
+    """Find the evaluation that a model was registered with.
 
     Parameters
     ----------
@@ -106,17 +105,15 @@ def read_evaluation(
         As `scones.storage.named_faults`.
     """
     try:
-        evaluation = Evaluation.model_validate_json(read_file(client, run, FILE))
+        evaluation = read_evaluation(client, run)
     except RunIncomplete:
         return Unknown(
             "no_evaluation",
             f"{run.uri(FILE)} is not there any more: there is nothing to compare with until the "
             "next model is promoted",
         )
-    except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(map(str, problem["loc"])) or "it"
-        return Unknown("no_evaluation", f"{run.uri(FILE)}: {where}: {problem['msg']}")
+    except EvaluationUnreadable as error:
+        return Unknown("no_evaluation", str(error))
     if evaluation.class_names != tuple(class_names):
         return Unknown(
             "no_evaluation",

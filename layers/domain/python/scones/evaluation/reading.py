@@ -1,0 +1,63 @@
+"""What is read back of a model's `evaluation.json`, once it is in production."""
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from scones.evaluation.metrics import Point
+from scones.evaluation.report import FILE
+from scones.runs import Run, read_file
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+class EvaluationUnreadable(Exception):
+    """The file is not as version 1 has it; the message says which file, and where."""
+
+
+class _Read(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Judgement(_Read):
+    """What is read of a model."""
+
+    photos: int = Field(gt=0)
+    confusion_matrix: list[list[int]]
+    at_threshold: Point | None
+    risk_coverage: list[Point] = Field(min_length=1)
+
+
+class Evaluation(_Read):
+    """What is read of evaluation.json, version 1; docs/evaluation.md tells the rest."""
+
+    version: Literal["1"]
+    class_names: tuple[str, ...]
+    candidate: Judgement
+
+
+def read_evaluation(client: "S3Client", run: Run) -> Evaluation:
+    """Read the evaluation of a run's model.
+
+    Parameters
+    ----------
+    client
+        An S3 client.
+    run
+        The run.
+
+    Raises
+    ------
+    EvaluationUnreadable
+        If it is of another version, or damaged.
+    RunIncomplete, StorageBusy, StorageRefused
+        As `scones.runs.read_file`.
+    """
+    data = read_file(client, run, FILE)
+    try:
+        return Evaluation.model_validate_json(data)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(map(str, problem["loc"])) or "it"
+        raise EvaluationUnreadable(f"{run.uri(FILE)}: {where}: {problem['msg']}") from error
