@@ -6,7 +6,6 @@ the same browser shows can neither send the cookie (SameSite=Strict) nor what ch
 """
 
 import secrets
-from http.cookies import SimpleCookie
 from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -88,24 +87,25 @@ class Guard:
         given = parse_qs(request.url.query).get("token")
         if given and request.method == "GET" and request.url.path == "/":
             return self._let_in(given[0])
-        if not self._same(SimpleCookie(headers.get("cookie", "")).get(self._cookie)):
+        # Starlette's reader takes what it can: one bad cookie of another program does not spoil all.
+        if not _same(request.cookies.get(self._cookie, ""), self._token):
             return _refused("Open the link that `scones console` printed when it was started.")
         if request.method not in ("GET", "HEAD"):
             return _foreign(headers)
         return None
 
-    def _same(self, morsel: "object | None") -> bool:
-        value = str(getattr(morsel, "value", ""))
-        return secrets.compare_digest(value.encode(), self._token.encode())
-
     def _let_in(self, given: str) -> Response:
-        if not secrets.compare_digest(given.encode(), self._token.encode()):
+        if not _same(given, self._token):
             return _refused(
                 "This link is of an earlier start: open the one that `scones console` printed last."
             )
         answer = RedirectResponse("/", status_code=303)
         answer.set_cookie(self._cookie, self._token, httponly=True, samesite="strict", path="/")
         return answer
+
+
+def _same(given: str, secret: str) -> bool:
+    return secrets.compare_digest(given.encode(), secret.encode())
 
 
 def _foreign(headers: Headers) -> Response | None:

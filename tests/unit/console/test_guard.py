@@ -65,6 +65,17 @@ def test_localhost_is_a_name_of_this_machine(browser: TestClient) -> None:
     assert answer.status_code == 200
 
 
+# Cookies know no ports: those of all other programs on this machine are sent here too.
+@pytest.mark.parametrize("other", ['x={"a":1}', "foo=a b", "a@b=1", "=1", "x", 'x="', "x=é"])
+def test_cookies_of_other_programs_on_this_machine_do_no_harm(
+    browser: TestClient, other: str
+) -> None:
+    ours = f"scones-8765={browser.cookies['scones-8765']}"
+    for cookies in (f"{other}; {ours}", f"{ours}; {other}"):
+        assert browser.get("/", headers={"Cookie": cookies.encode()}).status_code == 200
+    assert browser.get("/", headers={"Cookie": other.encode()}).status_code == 403
+
+
 @pytest.mark.parametrize(
     ("headers", "why"),
     [
