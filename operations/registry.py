@@ -6,10 +6,9 @@ from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
-from botocore.exceptions import ClientError
-
 from operations.faults import Refused
 from operations.stack import Stack
+from scones.hosting import find_endpoint
 
 if TYPE_CHECKING:
     import boto3
@@ -69,12 +68,16 @@ class Production:
         The version that it runs, None where that is not one of a registry.
     artifacts
         S3 URI of the model.tar.gz, where it is not one of a registry.
+    forgotten
+        Name of the endpoint's configuration where that was deleted, or its model: the endpoint
+        goes on, and nobody can tell which model it runs. None where it is known.
     """
 
     endpoint: str
     status: str
     model_package_arn: str | None = None
     artifacts: str | None = None
+    forgotten: str | None = None
 
     def runs(self, version: Version) -> bool:
         """Tell whether it runs that version."""
@@ -157,25 +160,34 @@ def reject(session: "boto3.Session", stack: Stack, number: int, comment: str) ->
 
 def find_production(session: "boto3.Session", stack: Stack) -> Production | None:
     """Find out what the production endpoint runs; None where there is no such endpoint."""
+    found = find_endpoint(session.client("sagemaker"), stack.endpoint)
+    if found is None:
+        return None
+    if found.model is None:
+        return Production(stack.endpoint, found.status, forgotten=found.config)
+    model = found.model
+    return Production(stack.endpoint, found.status, model.model_package_arn, model.artifacts)
+
+
+def find_version_in_production(
+    session: "boto3.Session", stack: Stack, production: Production | None
+) -> Version | None:
+    """Read the version that production runs; None where it runs none that the registry knows.
+
+    Parameters
+    ----------
+    session, stack
+        Where.
+    production
+        As `find_production` found it.
+    """
+    if production is None or production.model_package_arn is None:
+        return None
     client = session.client("sagemaker")
-    try:
-        endpoint = client.describe_endpoint(EndpointName=stack.endpoint)
-    except ClientError as error:
-        if "Could not find" in str(error):
-            return None
-        raise
-    config = endpoint.get("EndpointConfigName")
-    if not config:  # it never came into service
-        return Production(stack.endpoint, endpoint["EndpointStatus"])
-    variants = client.describe_endpoint_config(EndpointConfigName=config)["ProductionVariants"]
-    model = client.describe_model(ModelName=variants[0]["ModelName"])
-    container = model.get("PrimaryContainer") or model["Containers"][0]
-    return Production(
-        stack.endpoint,
-        endpoint["EndpointStatus"],
-        container.get("ModelPackageName"),
-        container.get("ModelDataUrl"),
-    )
+    for item in _listed(client, stack):
+        if item["ModelPackageArn"] == production.model_package_arn:
+            return _described(client, item)
+    return None
 
 
 def _listed(client: Any, stack: Stack) -> Iterator[Any]:

@@ -153,13 +153,20 @@ def _version_in_production(session: "boto3.Session", stack: Stack) -> registry.V
     production = registry.find_production(session, stack)
     if production is None:
         raise Refused(f"nothing is in production: there is no endpoint {stack.endpoint}")
-    if production.model_package_arn is None:
+    if production.forgotten:
         raise Refused(
-            f"in production is {production.artifacts or 'no model'}, which is no registered "
-            "version, so that there is no evaluation of it"
+            f"it is not known which model is in production: {production.forgotten}, the "
+            f"configuration of endpoint {stack.endpoint}, or its model was deleted. `scones "
+            "rollback VERSION` brings an approved version there"
         )
-    number = int(production.model_package_arn.rpartition("/")[2])
-    return registry.find_version(session, stack, number)
+    version = registry.find_version_in_production(session, stack, production)
+    if version is None:
+        model = production.model_package_arn or production.artifacts or "no model"
+        raise Refused(
+            f"in production is {model}, which is no registered version, so that there is no "
+            "evaluation of it"
+        )
+    return version
 
 
 def _read_evaluation(session: "boto3.Session", stack: Stack, version: int, run: str) -> Curve:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
+from typing import Any
 
 import boto3
 import pytest
@@ -321,8 +322,15 @@ def test_an_evaluation_of_other_classes_is_not_compared(stack: Stack) -> None:
     )
 
 
-def test_a_deleted_model_is_told(stack: Stack) -> None:
-    stack.clients.sagemaker.delete_model(ModelName="m")
+@pytest.mark.parametrize(
+    "delete",
+    [
+        lambda client: client.delete_model(ModelName="m"),
+        lambda client: client.delete_endpoint_config(EndpointConfigName="c"),
+    ],
+)
+def test_a_deleted_model_is_told(stack: Stack, delete: Callable[[Any], None]) -> None:
+    delete(stack.clients.sagemaker)
 
     assert "the configuration c, or its model, was deleted" in stack.check().message
 

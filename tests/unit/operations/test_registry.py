@@ -1,6 +1,9 @@
+from collections.abc import Callable
 from typing import Any
+from unittest.mock import Mock, patch
 
 import pytest
+from botocore.exceptions import ClientError
 
 from operations import registry
 from operations.faults import Refused
@@ -60,6 +63,60 @@ def test_production_runs_what_is_in_no_registry(session: Any) -> None:
     assert production.model_package_arn is None
     assert production.artifacts == "s3://data/mine.tar.gz"
     assert not production.runs(registry.find_version(session, STACK, 1))
+
+
+@pytest.mark.parametrize(
+    "delete",
+    [
+        lambda client: client.delete_model(ModelName="m"),
+        lambda client: client.delete_endpoint_config(EndpointConfigName="c"),
+    ],
+)
+def test_production_goes_on_though_its_model_is_not_known_any_more(
+    session: Any, delete: Callable[[Any], None]
+) -> None:
+    session.put_into_production(ModelPackageName=session.register("Approved"))
+    delete(session.client("sagemaker"))
+    production = registry.find_production(session, STACK)
+    assert production == registry.Production("scones", "InService", forgotten="c")
+    assert not production.runs(registry.find_version(session, STACK, 1))
+    assert registry.find_version_in_production(session, STACK, production) is None
+
+
+def test_the_version_in_production_is_read_alone(session: Any) -> None:
+    session.register(accuracy="0.9")
+    session.put_into_production(ModelPackageName=session.register(accuracy="0.95"))
+    session.register()
+    production = registry.find_production(session, STACK)
+    described = Mock(wraps=session.client("sagemaker").describe_model_package)
+    with patch.object(session.client("sagemaker"), "describe_model_package", described):
+        found = registry.find_version_in_production(session, STACK, production)
+    assert found is not None
+    assert (found.number, found.metadata["accuracy"]) == (2, "0.95")
+    assert described.call_count == 1
+
+
+def test_a_version_in_production_that_left_the_registry(session: Any) -> None:
+    arn = session.register().removesuffix("1") + "7"
+    session.put_into_production(ModelPackageName=arn)
+    production = registry.find_production(session, STACK)
+    assert production is not None
+    assert production.model_package_arn == arn
+    assert registry.find_version_in_production(session, STACK, production) is None
+
+
+def test_what_may_not_be_described_is_no_missing_model(
+    session: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.put_into_production(ModelPackageName=session.register())
+
+    def denied(**_: str) -> None:
+        error = {"Code": "AccessDeniedException", "Message": "no"}
+        raise ClientError({"Error": error}, "DescribeModel")  # type: ignore[typeddict-item]
+
+    monkeypatch.setattr(session.client("sagemaker"), "describe_model", denied)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        registry.find_production(session, STACK)
 
 
 def test_nothing_is_in_production(session: Any) -> None:

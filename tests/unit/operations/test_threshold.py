@@ -149,6 +149,20 @@ def test_without_a_model_that_was_evaluated_there_is_no_curve(session: Any) -> N
         read_curve(session, STACK)
 
 
+def test_where_it_is_not_known_what_is_in_production_there_is_no_curve(session: Any) -> None:
+    session.put_into_production(ModelPackageName=session.register("Approved", run="scones-1"))
+    session.client("sagemaker").delete_model(ModelName="m")
+    with pytest.raises(Refused, match=r"not known which model .*: c, the .* `scones rollback"):
+        read_curve(session, STACK)
+
+
+def test_a_version_that_left_the_registry(session: Any) -> None:
+    arn = session.register("Approved", run="scones-1").removesuffix("1") + "7"
+    session.put_into_production(ModelPackageName=arn)
+    with pytest.raises(Refused, match=f"is {arn}, which is no registered version"):
+        read_curve(session, STACK)
+
+
 def test_a_version_that_came_of_no_retraining(session: Any) -> None:
     session.put_into_production(ModelPackageName=session.register("Approved"))
     with pytest.raises(Refused, match="version 1 does not tell which retraining"):

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
 from scones.evaluation.reading import Evaluation, EvaluationUnreadable, read_evaluation
 from scones.evaluation.report import FILE
 from scones.events import DriftOutcome
+from scones.hosting import Endpoint, find, find_endpoint
 from scones.runs import Run, RunIncomplete
 
 if TYPE_CHECKING:
@@ -64,15 +63,16 @@ def find_hosted(client: "SageMakerClient", endpoint: str) -> Hosted | Unknown:
     botocore.exceptions.ClientError
         If SageMaker refuses to tell.
     """
-    found = _found(client.describe_endpoint, EndpointName=endpoint)
+    found = find_endpoint(client, endpoint)
     if found is None:
         return Unknown("no_model", f"there is no endpoint {endpoint}: promote a version first")
-    status = found["EndpointStatus"]
-    if status == "Failed":
+    if found.status == "Failed":
         return Unknown("no_model", f"endpoint {endpoint} failed: promote a version")
-    if status != "InService":
-        return Unknown("changing", f"endpoint {endpoint} is {status}: the next check will tell")
-    package = _package(client, found["EndpointConfigName"])
+    if found.status != "InService":
+        return Unknown(
+            "changing", f"endpoint {endpoint} is {found.status}: the next check will tell"
+        )
+    package = _package(client, found)
     if isinstance(package, Unknown):
         return package
     run = package.get("CustomerMetadataProperties", {}).get("run")
@@ -82,7 +82,7 @@ def find_hosted(client: "SageMakerClient", endpoint: str) -> Hosted | Unknown:
             f"{package['ModelPackageArn']} was not registered by a retraining: it has no "
             "evaluation to compare with",
         )
-    return Hosted(package["ModelPackageArn"], run, found["LastModifiedTime"])
+    return Hosted(package["ModelPackageArn"], run, found.changed_at)
 
 
 def find_evaluation(
@@ -123,34 +123,20 @@ def find_evaluation(
     return evaluation
 
 
-def _package(client: "SageMakerClient", config: str) -> Any:
-    """Describe the model package behind an endpoint's configuration."""
-    described = _found(client.describe_endpoint_config, EndpointConfigName=config)
-    name = described and described["ProductionVariants"][0]["ModelName"]
-    model = name and _found(client.describe_model, ModelName=name)
-    if not model:
-        return Unknown(
-            "no_evaluation", f"the configuration {config}, or its model, was deleted: promote again"
-        )
-    container = model.get("PrimaryContainer") or model["Containers"][0]
-    arn = container.get("ModelPackageName")
-    package = arn and _found(client.describe_model_package, ModelPackageName=arn)
-    if not package:
-        hosted = arn or container.get("ModelDataUrl")
+def _package(client: "SageMakerClient", endpoint: Endpoint) -> Any:
+    """Describe the model package that an endpoint runs."""
+    model = endpoint.model
+    if model is None:
         return Unknown(
             "no_evaluation",
-            f"{hosted} is in production, which is no registered version: it has no evaluation to "
-            "compare with",
+            f"the configuration {endpoint.config}, or its model, was deleted: promote again",
+        )
+    arn = model.model_package_arn
+    package = arn and find(client.describe_model_package, ModelPackageName=arn)
+    if not package:
+        return Unknown(
+            "no_evaluation",
+            f"{arn or model.artifacts} is in production, which is no registered version: it has "
+            "no evaluation to compare with",
         )
     return package
-
-
-def _found(describe: Any, **which: str) -> Any:
-    """Describe something, None where it does not exist, which SageMaker tells in words only."""
-    try:
-        return describe(**which)
-    except ClientError as error:
-        said = str(error).lower()
-        if "could not find" in said or "does not exist" in said:
-            return None
-        raise

@@ -1,0 +1,110 @@
+"""What a SageMaker endpoint runs, as far as SageMaker still knows."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker import SageMakerClient
+
+
+@dataclass(frozen=True)
+class Model:
+    """What an endpoint runs.
+
+    Attributes
+    ----------
+    model_package_arn
+        The registered version; None where the model was not made of one.
+    artifacts
+        S3 URI of the model.tar.gz, where it was not.
+    """
+
+    model_package_arn: str | None
+    artifacts: str | None
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An endpoint, and what it runs.
+
+    Attributes
+    ----------
+    status
+        SageMaker's word for its state.
+    changed_at
+        When it was changed for the last time.
+    config
+        Name of its configuration; None where it never came into service.
+    model
+        What it runs; None where its configuration or its model was deleted behind it, which
+        SageMaker lets one do, and does without.
+    """
+
+    status: str
+    changed_at: datetime
+    config: str | None
+    model: Model | None
+
+
+def find_endpoint(client: "SageMakerClient", name: str) -> Endpoint | None:
+    """Find out what an endpoint runs; None where there is no such endpoint.
+
+    Parameters
+    ----------
+    client
+        A SageMaker client.
+    name
+        The endpoint's.
+
+    Raises
+    ------
+    botocore.exceptions.ClientError
+        If SageMaker refuses to tell.
+    """
+    endpoint = find(client.describe_endpoint, EndpointName=name)
+    if endpoint is None:
+        return None
+    config = endpoint.get("EndpointConfigName")
+    return Endpoint(
+        status=endpoint["EndpointStatus"],
+        changed_at=endpoint["LastModifiedTime"],
+        config=config,
+        model=_model(client, config) if config else None,
+    )
+
+
+def find(describe: Any, **which: str) -> Any:
+    """Describe something, None where it does not exist, which SageMaker tells in words only.
+
+    Parameters
+    ----------
+    describe
+        A describing method of a SageMaker client.
+    **which
+        What it takes.
+
+    Raises
+    ------
+    botocore.exceptions.ClientError
+        If SageMaker refuses to tell.
+    """
+    try:
+        return describe(**which)
+    except ClientError as error:
+        said = str(error).lower()
+        if "could not find" in said or "does not exist" in said:
+            return None
+        raise
+
+
+def _model(client: "SageMakerClient", config: str) -> Model | None:
+    described = find(client.describe_endpoint_config, EndpointConfigName=config)
+    name = described and described["ProductionVariants"][0]["ModelName"]
+    model = name and find(client.describe_model, ModelName=name)
+    if not model:
+        return None
+    container = model.get("PrimaryContainer") or model["Containers"][0]
+    return Model(container.get("ModelPackageName"), container.get("ModelDataUrl"))
