@@ -235,6 +235,19 @@ def test_what_other_models_decided_does_not_count(stack: Stack, random: Random) 
     assert checked.since == stack.promoted
 
 
+def test_photos_that_were_sent_to_try_the_application_hide_no_shift(
+    stack: Stack, random: Random
+) -> None:
+    stack.decide(60, unsure, random)
+    for number in range(300):
+        at = stack.promoted + timedelta(minutes=5, seconds=number)
+        stack.put(f"simulated/20261121/{number}.png", at, sure(random), "bicycle")
+
+    checked = stack.check()
+
+    assert (checked.outcome, checked.photos) == ("shifted", 60)
+
+
 def test_only_the_last_days_count(stack: Stack, random: Random) -> None:
     stack.decide(60, unsure, random)
     late = stack.promoted + timedelta(days=7, seconds=41)

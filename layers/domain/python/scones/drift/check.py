@@ -15,7 +15,7 @@ from scones.drift.stability import noise, stability_index
 from scones.evaluation.reading import Evaluation
 from scones.evaluation.report import FILE
 from scones.events import Drift, DriftChecked, PhotoDecided, Share
-from scones.records import read_decided
+from scones.records import is_simulated, read_decided
 from scones.runs import Run
 from scones.settings import CheckDriftSettings
 
@@ -158,14 +158,20 @@ def _compared(
 def _decided(
     client: "DynamoDBClient", settings: CheckDriftSettings, since: datetime, until: datetime
 ) -> list[PhotoDecided]:
-    """Read the latest photos that the production endpoint had an answer to."""
+    """Read the latest photos that the production endpoint had an answer to.
+
+    Without those that were sent to try the application: they are the photos that the evaluation is
+    of, which look like it whatever production has become.
+    """
     answered = read_decided(
         client, settings.results_table, ("classified", "needs_review"), since, until
     )
     ours = (
         record.decided
         for record in answered
-        if record.decided.model and record.decided.model.endpoint == settings.endpoint_name
+        if record.decided.model
+        and record.decided.model.endpoint == settings.endpoint_name
+        and not is_simulated(record.decided.photo.key)
     )
     return list(islice(ours, MOST_PHOTOS))
 
