@@ -1,8 +1,12 @@
 """Who may talk to the page: a browser on this machine that was given the link.
 
-As in Jupyter, the link holds a random token, which becomes a cookie. A page of another site that
-the same browser shows can neither send the cookie (SameSite=Strict) nor what changes anything
-(`Origin`, and a header of our own), nor have its name resolve to this machine (`Host`).
+As in Jupyter, the link holds a random token, and who brings it gets a cookie. The link stays good
+until the server ends: the same person may open it in a second browser. The cookie holds another
+secret: programs at other ports of this machine are sent it too, and do not learn the link from it.
+
+A page of another site that the same browser shows can neither send the cookie (SameSite=Strict) nor
+what changes anything (`Origin`, and a header of our own), nor have its name resolve to this machine
+(`Host`).
 """
 
 import secrets
@@ -10,7 +14,7 @@ from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 NAMES = ("127.0.0.1", "localhost")
@@ -32,6 +36,17 @@ _POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
+# Not a redirect: to the page's own request that would make the site the sender from which the link
+# was followed, or the file that `console.opening` writes, and the cookie would not be sent.
+_WELCOME = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta http-equiv="refresh" content="0; url=/">
+<title>Scones</title>
+<link rel="icon" href="data:,">
+<a href="/">To the page</a>
+</html>
+"""
 _HEADERS = {
     "Content-Security-Policy": _POLICY,
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -57,6 +72,7 @@ class Guard:
     def __init__(self, app: ASGIApp, token: str, port: int) -> None:
         self._app = app
         self._token = token
+        self._session = secrets.token_urlsafe(32)
         self._cookie = f"scones-{port}"
         self._hosts = {f"{name}:{port}" for name in NAMES}
 
@@ -87,8 +103,8 @@ class Guard:
         given = parse_qs(request.url.query).get("token")
         if given and request.method == "GET" and request.url.path == "/":
             return self._let_in(given[0])
-        # Starlette's reader takes what it can: one bad cookie of another program does not spoil all.
-        if not _same(request.cookies.get(self._cookie, ""), self._token):
+        # Starlette takes what it can read: others on this machine set cookies for us, good and bad.
+        if not _same(request.cookies.get(self._cookie, ""), self._session):
             return _refused("Open the link that `scones console` printed when it was started.")
         if request.method not in ("GET", "HEAD"):
             return _foreign(headers)
@@ -99,8 +115,8 @@ class Guard:
             return _refused(
                 "This link is of an earlier start: open the one that `scones console` printed last."
             )
-        answer = RedirectResponse("/", status_code=303)
-        answer.set_cookie(self._cookie, self._token, httponly=True, samesite="strict", path="/")
+        answer = HTMLResponse(_WELCOME)
+        answer.set_cookie(self._cookie, self._session, httponly=True, samesite="strict", path="/")
         return answer
 
 

@@ -107,19 +107,23 @@ def console(
 
     It can be seen on this machine only, until Ctrl-C.
     """
-    import webbrowser  # noqa: PLC0415
+    from contextlib import ExitStack  # noqa: PLC0415
 
+    from console.opening import browser_opened  # noqa: PLC0415
     from console.serving import Page  # noqa: PLC0415
 
     page = Page(desk.connect, desk.stack, desk.user, port)
+    with ExitStack() as until_the_end:
 
-    def opened() -> None:
-        desk.screen.answer({"url": page.url}, page.url)
-        desk.screen.say("Ctrl-C ends it. The link lets in whoever has it: keep it to yourself.")
-        if not no_open:
-            webbrowser.open(page.url)
+        def opened() -> None:
+            desk.screen.answer({"url": page.url}, page.url)
+            desk.screen.say("Ctrl-C ends it. The link lets in whoever has it: keep it to yourself.")
+            if not no_open:
+                # Some browsers may not read files: those of snap packages, of Windows beside Linux.
+                desk.screen.say("If your browser does not show the page, open the link in it.")
+                until_the_end.enter_context(browser_opened(page.url))
 
-    page.serve(opened)
+        page.serve(opened)
     desk.screen.say("Ended.")
 
 

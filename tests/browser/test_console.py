@@ -2,8 +2,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from playwright.sync_api import Page as Tab
 
 from console import app
+from console.opening import browser_opened
 from operations import review
 from tests.browser.conftest import Visit, Visitor
 from tests.browser.scenes import classified, pass_a_day, photo, wait
@@ -53,6 +55,23 @@ def test_a_photo_is_labelled_with_a_key_and_that_is_undone_with_another(
     anna.sees("Nothing waits for you")
     anna.said("north gate 1.jpg: bicycle")
     anna.keep("review-empty")
+
+
+def test_the_file_that_is_opened_leads_to_the_page(
+    office: Office, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_to = Tab.goto
+
+    def go_by_the_file(tab: Tab, link: str) -> None:
+        monkeypatch.setattr("webbrowser.open", lambda file: go_to(tab, file))
+        with browser_opened(link):
+            tab.wait_for_url(link.split("?", maxsplit=1)[0])
+
+    monkeypatch.setattr(Tab, "goto", go_by_the_file)
+    wait(office, 1)
+    anna = visit("anna")
+    anna.photo("north gate 1.jpg")
+    assert anna.tab.evaluate("history.length") <= 2  # the link is not gone back to
 
 
 def test_all_can_be_reached_with_the_tab_key_and_the_focus_is_seen(

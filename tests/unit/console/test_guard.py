@@ -34,7 +34,8 @@ def test_the_link_becomes_a_cookie_that_scripts_and_other_sites_do_not_get(
     stranger: TestClient,
 ) -> None:
     answer = stranger.get("/", params={"token": TOKEN})
-    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    assert (answer.status_code, TOKEN in answer.text) == (200, False)
+    assert 'http-equiv="refresh" content="0; url=/"' in answer.text
     cookie = answer.headers["set-cookie"].lower()
     assert "httponly" in cookie
     assert "samesite=strict" in cookie
@@ -43,6 +44,22 @@ def test_the_link_becomes_a_cookie_that_scripts_and_other_sites_do_not_get(
     assert page.status_code == 200
     assert "bicycle" in page.text
     assert TOKEN not in page.text
+
+
+def test_the_cookie_does_not_tell_the_link_nor_the_link_the_cookie(browser: TestClient) -> None:
+    cookie = browser.cookies["scones-8765"]
+    assert TOKEN not in cookie
+    browser.cookies.clear()
+    assert browser.get("/", headers={"Cookie": f"scones-8765={TOKEN}"}).status_code == 403
+    assert browser.get("/", params={"token": cookie}).status_code == 403
+
+
+def test_the_link_may_be_opened_in_a_second_browser(browser: TestClient) -> None:
+    first = browser.cookies["scones-8765"]
+    browser.cookies.clear()
+    follow_the_link(browser)
+    assert browser.get("/").status_code == 200
+    assert browser.get("/", headers={"Cookie": f"scones-8765={first}"}).status_code == 200
 
 
 def test_a_wrong_token_is_refused(stranger: TestClient) -> None:

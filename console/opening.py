@@ -1,0 +1,37 @@
+"""The user's browser is shown the way to the page, and nobody else is."""
+
+import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager
+from html import escape
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+_WAY = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="referrer" content="no-referrer">
+<meta http-equiv="refresh" content="0; url={url}">
+<title>Scones</title>
+<a href="{url}">To the page</a>
+</html>
+"""
+
+
+@contextmanager
+def browser_opened(url: str) -> Iterator[None]:
+    """Open a link in the user's browser by way of a file, which is deleted in the end.
+
+    All users of a machine see the arguments that programs are started with; the file can be read by
+    its owner only.
+
+    Parameters
+    ----------
+    url
+        The link, with what lets in.
+    """
+    with NamedTemporaryFile("w", encoding="utf-8", prefix="scones-", suffix=".html") as file:
+        file.write(_WAY.format(url=escape(url)))
+        file.flush()
+        webbrowser.open(Path(file.name).as_uri())
+        yield
