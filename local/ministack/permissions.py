@@ -6,6 +6,7 @@ the process, where nothing asks: here is the question.
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -58,8 +59,45 @@ def needed_to_hear_of(rule: str) -> Iterator[Permission]:
 
 
 def install() -> None:
-    """Let MiniStack's own refusals name the resource, as AWS's do."""
+    """Let MiniStack's own refusals name the resource, and requests have more condition keys."""
     wrap(iam_actions, "access_denied_response", _naming_resource)
+    wrap(iam_actions, "request_tag_context", _with_more_condition_keys)
+
+
+def _with_more_condition_keys(read: Callable[..., Any]) -> Callable[..., Any]:
+    def run(service: str, action: str, body: bytes, parameters: Any) -> Any:
+        context = read(service, action, body, parameters)
+        if action == "dynamodb:UpdateItem":
+            context["dynamodb:Attributes"] = _attributes(json.loads(body))
+        if action == "events:PutEvents":
+            entries = json.loads(body)["Entries"]
+            context["events:source"] = [entry.get("Source") for entry in entries]
+            context["events:detail-type"] = [entry.get("DetailType") for entry in entries]
+        return context
+
+    return run
+
+
+# Neither parts of a path after its first, nor functions.
+_WORDS = re.compile(r"(?<![.#:\w])[#:]?[A-Za-z_]\w*(?!\w*\s*[(])")
+_KEYWORDS = {"SET", "REMOVE", "ADD", "DELETE", "AND", "OR", "NOT", "BETWEEN", "IN"}
+
+
+def _attributes(request: Any) -> list[str]:
+    """Return the attributes that an UpdateItem names: of the key, the update and its condition.
+
+    See https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html.
+    """
+    names = request.get("ExpressionAttributeNames", {})
+    expressions = [request.get(name, "") for name in ("UpdateExpression", "ConditionExpression")]
+    words = {
+        word
+        for expression in expressions
+        for word in _WORDS.findall(expression)
+        if not word.startswith(":") and word.upper() not in _KEYWORDS
+    }
+    legacy = {*request.get("AttributeUpdates", {}), *request.get("Expected", {})}
+    return sorted({*request["Key"], *legacy, *(names.get(word, word) for word in words)})
 
 
 def _naming_resource(respond: Callable[..., Any]) -> Callable[..., Any]:

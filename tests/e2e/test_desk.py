@@ -202,6 +202,18 @@ def test_drift_is_checked(scones: Scones) -> None:
 def test_the_policy_lets_an_operator_do_nothing_else(application: Application) -> None:
     operator, stack = application.operator.session(), application.stack
     photos, data = stack.photos_bucket, stack.data_bucket
+    rewrite = {
+        "TableName": stack.results_table,
+        "Key": {"photo": {"S": "s3://photos/incoming/1.png"}, "version": {"S": "1"}},
+        "ExpressionAttributeNames": {"#a": "announced_at"},
+        "ExpressionAttributeValues": {":text": {"S": "{}"}},
+    }
+    forged = {
+        "Source": "scones",
+        "DetailType": "Photo Decided",
+        "Detail": "{}",
+        "EventBusName": stack.event_bus,
+    }
     forbidden: list[tuple[str, str, dict[str, Any]]] = [
         ("s3", "delete_object", {"Bucket": photos, "Key": "incoming/desk/failed.png"}),
         (
@@ -211,6 +223,14 @@ def test_the_policy_lets_an_operator_do_nothing_else(application: Application) -
         ),
         ("s3", "put_object", {"Bucket": data, "Key": "models/model.tar.gz"}),
         ("dynamodb", "scan", {"TableName": stack.results_table}),
+        ("dynamodb", "update_item", rewrite | {"UpdateExpression": "SET event = :text"}),
+        (
+            "dynamodb",
+            "update_item",
+            rewrite | {"UpdateExpression": "SET review = :text, #a = :text"},
+        ),
+        ("events", "put_events", {"Entries": [forged]}),
+        ("events", "put_events", {"Entries": [forged | {"Source": "aws.s3"}]}),
         ("sagemaker", "delete_endpoint", {"EndpointName": stack.endpoint}),
         ("iam", "list_users", {}),
     ]
