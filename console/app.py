@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from itertools import islice
 from pathlib import Path
@@ -21,9 +21,9 @@ from fastapi.templating import Jinja2Templates
 from pydantic import BaseModel, Field
 
 from console.access import Access
-from console.live import News, Watch, utc_now
+from console.live import News, Watch
 from console.pictures import Pictures
-from console.rows import Row, as_row
+from console.rows import RESULTS_SHOWN, Row, as_row
 from operations import promotion, registry, review
 from operations.faults import Fault, Refused, explain, is_locked_out
 from operations.promotion import Promotion
@@ -39,9 +39,6 @@ PLOTLY = Path(str(files("plotly"))) / "package_data" / "plotly.min.js"
 
 LOOK_SECONDS = 2.0
 """Between two looks at what is new."""
-
-RESULTS_SHOWN = 5000
-"""The most results that the page is told of; of more, the latest."""
 
 NOTHING = News(rows=[], queue=None)
 VERSIONS_SHOWN = 10
@@ -151,7 +148,7 @@ def _add_results(app: FastAPI, room: Room) -> None:
     @app.get("/api/results")
     def results(hours: Annotated[float, Query(gt=0, le=24 * 366)] = 24) -> Results:
         client = room.access.client("dynamodb")
-        since = utc_now() - timedelta(hours=hours)
+        since = datetime.now(UTC) - timedelta(hours=hours)
         found = read_decided(client, room.stack.results_table, since=since)
         rows = [room.row(record) for record in islice(found, RESULTS_SHOWN + 1)]
         return Results(rows=rows[:RESULTS_SHOWN], more=len(rows) > RESULTS_SHOWN)

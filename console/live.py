@@ -1,14 +1,14 @@
 """What is new since the page last heard: results, and the queue of what waits for a person."""
 
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from itertools import chain, islice, takewhile
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
-from console.rows import Row, as_row
+from console.rows import RESULTS_SHOWN, Row, as_row
 from operations.review import waiting
 from operations.stack import Stack
 from scones.records import Record, read_decided, read_record
@@ -20,7 +20,9 @@ QUEUE_SHOWN = 100
 """So many of those that wait are shown, the longest waiting; more follow as these are done."""
 
 OVERLAP = timedelta(minutes=2)
-"""Looked back so far each time: a record can be read some time after its photo was decided."""
+"""Looked back so far from the newest: a record can be read some time after it was decided."""
+
+EVER = datetime.min.replace(tzinfo=UTC)
 
 Key = tuple[str, str]
 
@@ -39,65 +41,80 @@ class News(BaseModel):
     queue: Queue | None
 
 
-def utc_now() -> datetime:
-    """Return the present moment."""
-    return datetime.now(UTC)
-
-
 @dataclass
 class Watch:
     """Looks again and again, for one page.
+
+    From where it looks follows from the newest record that it has seen, however long ago that was:
+    this machine may have slept, or not have reached AWS, and its clock may be wrong.
 
     Attributes
     ----------
     session, stack
         Where.
-    now
-        Tells the time.
     """
 
     session: "boto3.Session"
     stack: Stack
-    now: Callable[[], datetime] = utc_now
+    _since: datetime | None = None
     _told: dict[Key, Row] = field(default_factory=dict)
     _queue: Queue | None = None
 
     def look(self) -> News | None:
-        """Find what is new since the last look; None if nothing is. The first look finds all."""
-        changed = self._changed()
-        queue = self._read_queue()
-        left: list[Row] = []
-        if queue == self._queue:
-            queue_news = None
-        else:
-            left = self._left(queue)
-            queue_news = self._queue = queue
-        rows = [*changed, *left]
-        return News(rows=rows, queue=queue_news) if rows or queue_news else None
+        """Find what is new since the last look that did not fail; None if nothing is.
 
-    def _changed(self) -> list[Row]:
+        The first look finds the queue and what was decided lately; a page reads the rest by itself.
+        """
+        decided = self._read_decided()
+        queue = self._read_queue()
+        changed = {key: row for key, row in decided.items() if self._told.get(key) != row}
+        news = News(
+            rows=list((changed | self._moved(queue)).values()),
+            queue=queue if queue != self._queue else None,
+        )
+        # Only now: had anything failed, the next look would have to find all of it again.
+        newest = max((row.at - OVERLAP for row in decided.values()), default=EVER)
+        self._since = max(newest, self._since or EVER)
+        self._told, self._queue = decided, queue
+        return news if news.rows or news.queue else None
+
+    def _read_decided(self) -> dict[Key, Row]:
         client = self.session.client("dynamodb")
-        records = read_decided(client, self.stack.results_table, since=self.now() - OVERLAP)
-        found = {(row.photo, row.version): row for row in map(self._row, records)}
-        changed = [row for key, row in found.items() if self._told.get(key) != row]
-        self._told = found
-        return changed
+        records = read_decided(client, self.stack.results_table, since=self._since)
+        rows = map(self._row, records)
+        first = _latest(rows) if self._since is None else rows
+        return _by_key(islice(first, RESULTS_SHOWN))
 
     def _read_queue(self) -> Queue:
         first = list(islice(waiting(self.session, self.stack), QUEUE_SHOWN + 1))
         rows = [self._row(record) for record in first[:QUEUE_SHOWN]]
         return Queue(rows=rows, more=len(first) > QUEUE_SHOWN)
 
-    def _left(self, queue: Queue) -> list[Row]:
-        """Read what became of those that wait no more."""
-        waits = {(row.photo, row.version) for row in queue.rows}
-        before = self._queue.rows if self._queue else []
-        gone = [row for row in before if (row.photo, row.version) not in waits]
+    def _moved(self, queue: Queue) -> dict[Key, Row]:
+        """Read what became of those that wait no more; with those that wait now, or again."""
+        if self._queue is None:
+            return {}
+        before, now = _by_key(self._queue.rows), _by_key(queue.rows)
         client = self.session.client("dynamodb")
-        found = (
-            read_record(client, self.stack.results_table, row.photo, row.version) for row in gone
+        left = (
+            read_record(client, self.stack.results_table, *key) for key in before if key not in now
         )
-        return [self._row(record) for record in found if record]
+        entered = (row for key, row in now.items() if key not in before)
+        return _by_key(chain((self._row(record) for record in left if record), entered))
 
     def _row(self, record: Record) -> Row:
         return as_row(record, self.stack.loading_bays)
+
+
+def _by_key(rows: Iterable[Row]) -> dict[Key, Row]:
+    return {(row.photo, row.version): row for row in rows}
+
+
+def _latest(rows: Iterator[Row]) -> Iterator[Row]:
+    """Yield the newest, and those that were decided little before it."""
+    newest = next(rows, None)
+    if newest is None:
+        return
+    horizon = newest.at - OVERLAP
+    yield newest
+    yield from takewhile(lambda row: row.at >= horizon, rows)

@@ -9,6 +9,9 @@ from scones.events import Status
 from scones.records import Record, Review
 from scones.serialize import Reason
 
+RESULTS_SHOWN = 5000
+"""The most results that a page is told of at once; of more, the latest."""
+
 
 class Row(BaseModel):
     """What the page knows of one version of a photo; moments are UTC.

@@ -1,19 +1,30 @@
-from datetime import timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from console import live
 from console.live import Watch
 from operations import review
 from tests.unit.operations.reviewed import Office
-from tests.unit.results_table import START, decided, put_record
+from tests.unit.results_table import decided, put_record
 
 
 @pytest.fixture
 def watch(office: Office) -> Watch:
     session: Any = office
-    return Watch(session, office.stack, now=lambda: START + timedelta(minutes=1))
+    return Watch(session, office.stack)
+
+
+def decide(office: Office, name: str, minutes: float) -> None:
+    """Let a photo be decided, so many minutes after an hour that is long past."""
+    put_record(office.table, office.stack.results_table, decided(name, "classified", minutes))
+
+
+def told(watch: Watch) -> list[str]:
+    """Look, and return the names of what is new."""
+    news = watch.look()
+    return [row.key.removeprefix("incoming/") for row in news.rows] if news else []
 
 
 def test_the_first_look_tells_of_the_queue_and_later_ones_of_changes(
@@ -26,7 +37,7 @@ def test_the_first_look_tells_of_the_queue_and_later_ones_of_changes(
     assert [row.key for row in news.queue.rows] == ["incoming/a.png"]
     assert [row.key for row in news.rows] == ["incoming/a.png"]
     assert watch.look() is None
-    put_record(office.table, office.stack.results_table, decided("b.png", "classified", 0.5))
+    decide(office, "b.png", 0.5)
     news = watch.look()
     assert news is not None
     assert (news.queue, [row.key for row in news.rows]) == (None, ["incoming/b.png"])
@@ -41,12 +52,81 @@ def test_the_first_look_tells_of_the_queue_and_later_ones_of_changes(
 
 def test_what_becomes_of_photos_that_waited_long_is_told_too(office: Office, watch: Watch) -> None:
     record = office.arrive("old.png", -60)
+    decide(office, "new.png", 0)
     watch.look()
     session: Any = office
     review.say_not_a_vehicle(session, office.stack, record, "ben")
+    assert told(watch) == ["old.png"]
+
+
+def test_photos_that_wait_again_are_told_as_they_are_now(office: Office, watch: Watch) -> None:
+    session: Any = office
+    record = review.label(session, office.stack, office.arrive("old.png", -60), "bicycle", "ben")
+    decide(office, "new.png", 0)
+    assert told(watch) == ["new.png"]
+    review.undo(session, office.stack, record, "anna")
     news = watch.look()
     assert news is not None
-    assert [row.key for row in news.rows] == ["incoming/old.png"]
+    assert news.queue is not None
+    assert [(row.key, row.review) for row in news.rows] == [("incoming/old.png", None)]
+    assert [row.key for row in news.queue.rows] == ["incoming/old.png"]
+    assert watch.look() is None
+
+
+def test_all_that_was_decided_since_the_last_look_is_told_however_long_ago_that_was(
+    office: Office, watch: Watch
+) -> None:
+    decide(office, "a.png", 0)
+    assert told(watch) == ["a.png"]
+    decide(office, "b.png", 10)
+    decide(office, "c.png", 600)
+    assert told(watch) == ["c.png", "b.png"]
+    decide(office, "late.png", 599)
+    assert told(watch) == ["late.png"]
+    assert told(watch) == []
+
+
+def test_the_first_photos_of_a_new_stack_are_all_told(office: Office, watch: Watch) -> None:
+    assert told(watch) == []
+    decide(office, "a.png", 0)
+    decide(office, "b.png", 60)
+    assert told(watch) == ["b.png", "a.png"]
+
+
+def test_what_was_long_ago_is_not_told_to_a_page_that_opens(office: Office, watch: Watch) -> None:
+    for minutes in (-60, -3, -1, 0):
+        decide(office, f"{minutes}.png", minutes)
+    assert told(watch) == ["0.png", "-1.png"]
+
+
+# Each status is asked for, then the queue, then what left it.
+@pytest.mark.parametrize(
+    ("operation", "nth"), [("get_paginator", 1), ("get_paginator", 5), ("get_item", 1)]
+)
+def test_what_a_look_found_that_failed_is_told_by_the_next(
+    office: Office, watch: Watch, operation: str, nth: int
+) -> None:
+    record = office.arrive("waits.png", -60)
+    watch.look()
+    decide(office, "new.png", 0)
+    session: Any = office
+    review.say_not_a_vehicle(session, office.stack, record, "ben")
+    office.lose_request("dynamodb", operation, nth)
+    with pytest.raises(EndpointConnectionError):
+        watch.look()
+    assert told(watch) == ["new.png", "waits.png"]
+
+
+def test_of_a_long_gap_the_latest_are_told(
+    office: Office, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "RESULTS_SHOWN", 2)
+    decide(office, "first.png", 0)
+    watch.look()
+    for minutes in (10, 20, 30):
+        decide(office, f"{minutes}.png", minutes)
+    assert told(watch) == ["30.png", "20.png"]
+    assert told(watch) == []
 
 
 def test_of_a_long_queue_the_longest_waiting_are_told(
