@@ -84,10 +84,10 @@ def make_picture(client: "S3Client", record: Record) -> EncodedImage:
         raise Refused(f"{record.photo} can't be filed: {error}") from None
 
 
-def file_picture(
+def find_place(
     client: "S3Client", stack: Stack, record: Record, review: Review, picture: EncodedImage
 ) -> str:
-    """Put a photo into the dataset; gives its key. Doing so twice changes nothing.
+    """Return the key that a photo is to be filed under: another one for each review of it.
 
     Parameters
     ----------
@@ -104,36 +104,47 @@ def file_picture(
     ------
     Fault
         If the dataset is laid out so that there is no place for it.
+    StorageBusy, StorageRefused
+        As `scones.storage.named_faults`.
     """
-    key = _place(client, stack, record, review) + _SUFFIXES[picture.content_type]
+    stem = PurePosixPath(record.decided.photo.key).stem
+    name = re.sub(r"[^A-Za-z0-9]+", "-", stem).strip("-")[:60] or "photo"
+    source = "\n".join((record.photo, record.version, review.id))
+    unique = hashlib.sha256(source.encode()).hexdigest()[:12]
+    suffix = _SUFFIXES[picture.content_type]
+    return f"{_root(client, stack, record)}{review.label}/{FOLDER}/{name}-{unique}{suffix}"
+
+
+def file_picture(
+    client: "S3Client", stack: Stack, record: Record, review: Review, picture: EncodedImage
+) -> None:
+    """Put a photo into the dataset, where its review says. Doing so twice changes nothing.
+
+    Parameters
+    ----------
+    client
+        An S3 client.
+    stack
+        Whose data bucket.
+    record, review
+        The photo, and what was said of it, with the key that `find_place` gave.
+    picture
+        Of `make_picture`.
+    """
+    assert review.dataset_key is not None  # noqa: S101
     client.put_object(
         Bucket=stack.data_bucket,
-        Key=key,
+        Key=review.dataset_key,
         Body=picture.data,
         ContentType=picture.content_type,
         Metadata=_metadata(record, review),
     )
-    return key
 
 
-def remove_picture(client: "S3Client", stack: Stack, record: Record, review: Review) -> None:
-    """Take out of the dataset what was filed for a review, whether that was noted or not."""
-    place = _place(client, stack, record, review)
-    noted = {review.dataset_key} if review.dataset_key else set()
-    for key in sorted(noted | {place + suffix for suffix in _SUFFIXES.values()}):
-        if _exists(client, stack.data_bucket, key):
-            client.delete_object(Bucket=stack.data_bucket, Key=key)
-
-
-def _place(client: "S3Client", stack: Stack, record: Record, review: Review) -> str:
-    """Return the key without its suffix: the same for the same review, another for the next."""
-    root = _root(client, stack, record)
-    stem = PurePosixPath(record.decided.photo.key).stem
-    name = re.sub(r"[^A-Za-z0-9]+", "-", stem).strip("-")[:60] or "photo"
-    source = "\n".join((record.photo, record.version, review.id))
-    return (
-        f"{root}{review.label}/{FOLDER}/{name}-{hashlib.sha256(source.encode()).hexdigest()[:12]}"
-    )
+def remove_picture(client: "S3Client", stack: Stack, review: Review) -> None:
+    """Take out of the dataset what was filed for a review, if anything was."""
+    if review.dataset_key and _exists(client, stack.data_bucket, review.dataset_key):
+        client.delete_object(Bucket=stack.data_bucket, Key=review.dataset_key)
 
 
 def _root(client: "S3Client", stack: Stack, record: Record) -> str:

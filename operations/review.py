@@ -1,9 +1,9 @@
 """What people say of photos that the model was not sure of: said once, filed, published, undone.
 
-A photo is claimed first, by a conditional write that only one reviewer can win. What follows (it
-is filed into the dataset, that is noted, the event is published) may be done twice and by anybody:
-until all of it is done the record waits in the queue `FILING_QUEUE`, where `finish` finds it.
-Undoing goes the same way back through `WITHDRAWING_QUEUE`.
+A photo is claimed first, by a conditional write that only one reviewer can win. What follows (its
+place in the dataset is noted, it is filed there, the event is published) may be done twice and by
+anybody: until all of it is done the record waits in the queue `FILING_QUEUE`, where `finish` finds
+it. Undoing goes the same way back through `WITHDRAWING_QUEUE`.
 """
 
 import uuid
@@ -42,6 +42,7 @@ SOURCE, DETAIL_TYPE = "scones", "Photo Reviewed"
 
 _SAME_REVIEW = "contains(review, :id)"
 _NOT_UNDONE = f"{_SAME_REVIEW} AND (attribute_not_exists(queue) OR queue = :filing)"
+_SAME_PLACE = "contains(review, :place)"
 
 
 class AlreadyReviewed(Refused):
@@ -205,11 +206,7 @@ def undo(session: "boto3.Session", stack: Stack, record: Record, by: str) -> Rec
     if record.review is None:
         raise Refused(f"nobody has said what {record.photo} shows: there is nothing to undo")
     desk = _Desk(session, stack)
-    withdrawn = record.review.model_copy(update={"withdrawal": Withdrawal(by=by, at=_now())})
-    if not desk.write(record, withdrawn, WITHDRAWING_QUEUE):
-        now = desk.read(record)
-        if now.review != withdrawn:  # else the answer to the first attempt was lost
-            raise Refused(_why_not_undone(record.review, now.review))
+    withdrawn = _withdraw(desk, record, record.review, Withdrawal(by=by, at=_now()))
     return _take_back(desk, record, withdrawn)
 
 
@@ -266,16 +263,29 @@ class _Desk:
             needs_review="needs_review",
         )
 
-    def write(self, record: Record, review: Review, queue: str) -> bool:
-        """Write a review over itself, as its id says, unless it was or is being undone."""
+    def note(self, record: Record, review: Review, key: str) -> bool:
+        """Write where a photo is to be filed, unless that was done, or the review undone."""
         return self._update(
             record,
-            "SET review = :review, queue = :queue",
-            _NOT_UNDONE,
-            review=review.model_dump_json(),
-            queue=queue,
+            "SET review = :review",
+            f"{_NOT_UNDONE} AND {_SAME_PLACE}",
+            review=review.model_copy(update={"dataset_key": key}).model_dump_json(),
             filing=FILING_QUEUE,
             id=review.id,
+            place=_place_in(review),
+        )
+
+    def withdraw(self, record: Record, review: Review) -> bool:
+        """Write that a review is being undone, unless it was, or its place was noted meanwhile."""
+        return self._update(
+            record,
+            "SET review = :review, queue = :withdrawing",
+            f"{_NOT_UNDONE} AND {_SAME_PLACE}",
+            review=review.model_dump_json(),
+            withdrawing=WITHDRAWING_QUEUE,
+            filing=FILING_QUEUE,
+            id=review.id,
+            place=_place_in(review),
         )
 
     def close(self, record: Record, review: Review) -> bool:
@@ -376,19 +386,52 @@ def _follow_up(
 
 def _file(desk: _Desk, record: Record, review: Review, picture: EncodedImage | None) -> Review:
     picture = picture or filing.make_picture(desk.s3, record)
-    key = filing.file_picture(desk.s3, desk.stack, record, review, picture)
-    filed = review.model_copy(update={"dataset_key": key})
-    if not desk.write(record, filed, FILING_QUEUE):
-        filing.remove_picture(desk.s3, desk.stack, record, filed)
+    if review.dataset_key is None:
+        review = _place(desk, record, review, picture)
+    filing.file_picture(desk.s3, desk.stack, record, review, picture)
+    try:
+        return _standing(desk, record, review)
+    except Refused:
+        # Whoever has undone it may have done so before the photo was there.
+        filing.remove_picture(desk.s3, desk.stack, review)
+        raise
+
+
+def _place(desk: _Desk, record: Record, review: Review, picture: EncodedImage) -> Review:
+    """Note where a photo is to be filed, before it is: undoing must know what to remove."""
+    key = filing.find_place(desk.s3, desk.stack, record, review, picture)
+    if desk.note(record, review, key):
+        return review.model_copy(update={"dataset_key": key})
+    # Whoever else finishes it was faster, or the answer to the first attempt was lost.
+    return _standing(desk, record, review)
+
+
+def _standing(desk: _Desk, record: Record, review: Review) -> Review:
+    """Read a review as it is now; refuse where it was or is being undone."""
+    now = desk.read(record).review
+    if now is None or now.id != review.id or now.withdrawal:
         raise Refused(f"what was said of {record.photo} was undone meanwhile")
-    return filed
+    return now
+
+
+def _withdraw(desk: _Desk, record: Record, review: Review, withdrawal: Withdrawal) -> Review:
+    withdrawn = review.model_copy(update={"withdrawal": withdrawal})
+    if desk.withdraw(record, withdrawn):
+        return withdrawn
+    now = desk.read(record).review
+    if now == withdrawn:  # the answer to the first attempt was lost
+        return withdrawn
+    if now and now.id == review.id and not now.withdrawal and not review.dataset_key:
+        # Its place was noted after it was read, which is done once.
+        return _withdraw(desk, record, now, withdrawal)
+    raise Refused(_why_not_undone(review, now))
 
 
 def _take_back(desk: _Desk, record: Record, review: Review) -> Record:
     """Do what undoing takes; each step may have been done before."""
     try:
         if review.outcome == "labelled":
-            filing.remove_picture(desk.s3, desk.stack, record, review)
+            filing.remove_picture(desk.s3, desk.stack, review)
         desk.publish(_event(desk.stack, record, review))
         desk.reopen(record, review)
     except _PASSING as error:
@@ -407,6 +450,11 @@ _PASSING = (Fault, ClientError, BotoCoreError, StorageBusy, StorageRefused)
 
 def _spoken(error: Exception) -> str:
     return explain(error) if isinstance(error, ClientError | BotoCoreError) else str(error)
+
+
+def _place_in(review: Review) -> str:
+    """Return the part of a review's JSON that says where the photo is filed."""
+    return review.model_dump_json(include={"dataset_key"})[1:-1]
 
 
 def _event(stack: Stack, record: Record, review: Review) -> PhotoReviewed:

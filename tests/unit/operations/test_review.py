@@ -203,6 +203,24 @@ def test_only_what_was_seen_is_undone(office: Office) -> None:
     assert office.bus.outcomes() == ["labelled", "withdrawn", "labelled"]
 
 
+def test_what_was_filed_is_removed_whatever_has_become_of_the_dataset(office: Office) -> None:
+    record = office.arrive()
+    spoken = say(office, record)
+    office.fill_dataset("train/bicycle/1.jpg", "stray/1.jpg")
+    undo(office, spoken)
+    assert office.dataset() == ["dataset/stray/1.jpg", "dataset/train/bicycle/1.jpg"]
+    assert waiting(office) == [record.photo]
+
+
+def test_a_label_that_the_dataset_has_no_place_for_can_be_undone(office: Office) -> None:
+    office.fill_dataset("train/bicycle/1.jpg", "stray/1.jpg")
+    record = office.arrive()
+    with pytest.raises(Unfinished):
+        say(office, record)
+    undo(office, office.again(record))
+    assert waiting(office) == [record.photo]
+
+
 def test_there_is_nothing_to_undo_where_nobody_has_spoken(office: Office) -> None:
     with pytest.raises(Refused, match="nothing to undo"):
         undo(office, office.arrive())
@@ -226,8 +244,9 @@ def test_a_label_that_is_undone_before_it_is_filed_leaves_nothing(office: Office
 # ---- interrupted, and finished by anybody
 
 STEPS_OF_A_LABEL = [
-    ("s3", "put_object", 1),
     ("dynamodb", "update_item", 2),  # after the claim: noting where it is filed
+    ("s3", "put_object", 1),
+    ("dynamodb", "get_item", 1),  # looking whether it was undone meanwhile
     ("events", "put_events", 1),
     ("dynamodb", "update_item", 3),  # leaving the queue
 ]
@@ -284,15 +303,103 @@ def test_undoing_that_was_interrupted_is_finished_later(
     assert {event.by for event in withdrawn} == {"ben"}
 
 
-def test_undoing_removes_what_was_filed_but_not_noted(office: Office) -> None:
+def test_undoing_removes_what_was_filed_though_nobody_was_told_so(office: Office) -> None:
+    record = office.arrive()
+    office.lose_answer("s3", "put_object")
+    with pytest.raises(Unfinished) as raised:
+        say(office, record)
+    office.mend()
+    assert len(office.dataset()) == 1
+    # Whoever undoes it may have read it before its place was noted.
+    assert raised.value.record.review is not None
+    assert raised.value.record.review.dataset_key is None
+    undo(office, raised.value.record)
+    assert office.dataset() == []
+    assert waiting(office) == [record.photo]
+
+
+def test_a_place_that_was_noted_and_the_answer_lost_is_ones_own(office: Office) -> None:
+    record = office.arrive()
+    updates = 0
+
+    def refuse_the_second() -> None:
+        # botocore sends a request again whose answer it did not get.
+        nonlocal updates
+        updates += 1
+        if updates == 2:
+            raise office.table.exceptions.ConditionalCheckFailedException(
+                {"Error": {"Code": "ConditionalCheckFailedException", "Message": "no"}},
+                "UpdateItem",
+            )
+
+    office.after["dynamodb", "update_item"] = refuse_the_second
+    spoken = say(office, record)
+    assert spoken.review is not None
+    assert office.dataset() == [spoken.review.dataset_key]
+    assert office.queue_of(record) is None
+
+
+def test_a_place_that_was_noted_stays_though_the_dataset_is_laid_out_anew(
+    office: Office, later: Callable[[float], None]
+) -> None:
+    record = office.arrive()
+    office.lose_answer("s3", "put_object")
+    with pytest.raises(Unfinished):
+        say(office, record)
+    office.mend()
+    (first,) = office.dataset()
+    office.fill_dataset("train/motorcycle/1.jpg", "test/motorcycle/2.jpg")
+    later(2)
+    assert [item.trouble for item in finish(office)] == [None]
+    kept = office.again(record).review
+    assert kept is not None
+    assert kept.dataset_key == first
+    assert [key for key in office.dataset() if "reviewed" in key] == [first]
+
+
+def test_of_two_who_finish_the_same_the_first_says_where_it_is_filed(
+    office: Office, later: Callable[[float], None]
+) -> None:
     record = office.arrive()
     office.lose_request("dynamodb", "update_item", 2)
     with pytest.raises(Unfinished):
         say(office, record)
     office.mend()
-    assert len(office.dataset()) == 1
-    undo(office, office.again(record))
+    later(2)
+
+    def finish_meanwhile() -> None:
+        office.mend()
+        office.fill_dataset("train/motorcycle/1.jpg", "test/motorcycle/2.jpg")
+        assert [item.trouble for item in finish(office)] == [None]
+
+    office.before["dynamodb", "update_item"] = finish_meanwhile
+    assert [item.trouble for item in finish(office)] == [None]
+    kept = office.again(record).review
+    assert kept is not None
+    assert [key for key in office.dataset() if "reviewed" in key] == [kept.dataset_key]
+    assert office.queue_of(record) is None
+
+
+def test_undoing_while_the_place_is_noted_removes_what_is_filed(
+    office: Office, later: Callable[[float], None]
+) -> None:
+    record = office.arrive()
+    office.lose_request("dynamodb", "update_item", 2)
+    with pytest.raises(Unfinished):
+        say(office, record)
+    office.mend()
+    seen = office.again(record)
+    later(2)
+
+    def finish_meanwhile() -> None:
+        office.mend()
+        assert [item.trouble for item in finish(office)] == [None]
+
+    office.before["dynamodb", "update_item"] = finish_meanwhile
+    undo(office, seen)
     assert office.dataset() == []
+    assert waiting(office) == [record.photo]
+    assert office.bus.outcomes() == ["labelled", "withdrawn"]
 
 
 def test_an_event_that_the_bus_does_not_take_is_published_later(
