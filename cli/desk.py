@@ -115,6 +115,10 @@ def at_desk(command: Callable[..., None]) -> Callable[..., None]:
             _complain(error, FAULT)
         except (BotoCoreError, ClientError) as error:
             _complain(explain(error), FAULT)
+        except BrokenPipeError:
+            raise  # whoever reads has read enough
+        except OSError as error:
+            _complain(_of_file(error), OTHERWISE)
 
     context = inspect.Parameter(
         "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
@@ -154,6 +158,11 @@ def _parameters(*, keep_environment: bool) -> dict[str, inspect.Parameter]:
             annotation=Annotated[kind, option],
         )
     return found
+
+
+def _of_file(error: OSError) -> str:
+    reason = error.strerror or str(error)
+    return f"{error.filename}: {reason}" if error.filename else reason
 
 
 def _complain(error: object, code: int) -> None:

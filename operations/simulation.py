@@ -250,7 +250,7 @@ def summarize(simulation: Simulation, seed: int, captured: int) -> dict[str, Any
     seed
         What its photos were picked with.
     captured
-        How many records of it were found in what was captured meanwhile.
+        How many records were captured meanwhile, of whatever photos.
 
     Returns
     -------

@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from cli.commands import words
-from cli.desk import Desk
+from cli.desk import OTHERWISE, Desk
 from cli.moments import SinceOption, UntilOption, parse_moment, require_range, shown
 from operations.captures.fetching import Span, find_files, read_files
 from operations.captures.keeping import as_row, write_lines, write_picture
@@ -44,7 +44,8 @@ def captures(
 ) -> None:
     """Download and read what production captured.
 
-    That is of its requests and answers as much as the template's CapturePercent says.
+    That is of its requests and answers as much as the template's CapturePercent says. The exit code
+    is 1 where something of it can't be read.
     """
     span = Span(since, until or datetime.now(UTC))
     require_range(span.since, span.until)
@@ -72,6 +73,8 @@ def captures(
     table = [captured_table(rows[::-1][: limit or ROWS])] if rows else []
     notes = _notes(desk, span, rows, damage, limit)
     desk.screen.answer(record, *table, *notes, *([f"Written: {written}"] if written else []))
+    if damage:
+        raise typer.Exit(OTHERWISE)
 
 
 def captured_table(rows: Sequence[Row]) -> Table:

@@ -44,7 +44,8 @@ def report(
     span = Span(since, until or datetime.now(UTC))
     require_range(span.since, span.until)
     known = read_truth(truth) if truth else NOTHING_KNOWN
-    found = gather(desk.session, desk.stack, span, known)
+    with desk.screen.measuring() as tell:
+        found = gather(desk.session, desk.stack, span, known, tell)
     write(found, to)
     if open_it:
         webbrowser.open(to.resolve().as_uri())

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.commands import words
-from cli.desk import Desk
+from cli.desk import OTHERWISE, Desk
 from cli.moments import shown
 from operations.photo_history import find_key
 from operations.photos import INCOMING
@@ -28,7 +28,7 @@ def review(
 ) -> None:
     """List the photos that wait for a person.
 
-    It also finishes what was labelled, but not filed yet.
+    It also finishes what was labelled, but not filed yet. The exit code is 1 where it can't.
     """
     # It brings Pillow and more, which other commands do without.
     from operations.review import finish, waiting  # noqa: PLC0415
@@ -36,20 +36,16 @@ def review(
     finished = finish(desk.session, desk.stack)
     found = list(islice(waiting(desk.session, desk.stack), limit + 1))
     first = found[:limit]
-    record = {
+    record: dict[str, Any] = {
         "waiting": [_record(item) for item in first],
         "more": len(found) > limit,
         "finished": [{"photo": item.record.photo, "trouble": item.trouble} for item in finished],
     }
     for line in _finished_shown(finished):
         desk.screen.say(line)
-    if not first:
-        desk.screen.answer(record, "No photo waits for a person.")
-        return
-    more = [f"More wait than these {limit}: --limit shows more."] if len(found) > limit else []
-    example = shlex.join(["scones", "label", _name(first[0]), desk.stack.class_names[0]])
-    hint = f"{example}, or scones console"
-    desk.screen.answer(record, _table(first), *more, hint)
+    desk.screen.answer(record, *_waiting_shown(desk, first, more=record["more"]))
+    if any(item.trouble for item in finished):
+        raise typer.Exit(OTHERWISE)
 
 
 def label(
@@ -125,6 +121,14 @@ def console(
 
         page.serve(opened)
     desk.screen.say("Ended.")
+
+
+def _waiting_shown(desk: Desk, found: "Sequence[Record]", *, more: bool) -> list[Any]:
+    if not found:
+        return ["No photo waits for a person."]
+    example = shlex.join(["scones", "label", _name(found[0]), desk.stack.class_names[0]])
+    others = [f"More wait than these {len(found)}: --limit shows more."] if more else []
+    return [_table(found), *others, f"{example}, or scones console"]
 
 
 def _labelled(desk: Desk, record: "Record") -> list[str]:

@@ -15,7 +15,7 @@ from cli.commands import words
 from cli.commands.captures import captured_table
 from cli.desk import OTHERWISE, Desk
 from operations import simulation
-from operations.captures.fetching import Span, find_files, read_files
+from operations.captures.fetching import CaptureFile, Span, find_files, read_files
 from operations.captures.keeping import as_row
 from operations.captures.records import Captured
 from operations.sampling import Sample, pick_from_dataset, pick_from_folder
@@ -91,26 +91,23 @@ def _send(desk: Desk, picked: list[Sample], rate: float) -> Simulation:
 
 
 def _captured(desk: Desk, done: Simulation, patience: float) -> list[dict[str, Any]]:
-    """Wait for what was captured meanwhile, and read it."""
+    """Wait for what production captured meanwhile, of whatever photos, and read it."""
     # Captured data tells seconds.
     span = Span(done.begun.replace(microsecond=0), datetime.now(UTC) + timedelta(seconds=1))
     until = time.monotonic() + patience
+    read: set[CaptureFile] = set()
+    rows: list[dict[str, Any]] = []
     with desk.screen.counting("Waiting for captured data", done.answered) as advance:
-        known = 0
         while True:
-            records = _read(desk, span)
-            for _ in range(len(records) - known):
-                advance("")
-            known = len(records)
-            if known >= done.answered or time.monotonic() >= until:
-                return [as_row(one, desk.stack.class_names) for one in records]
+            files = [one for one in find_files(desk.session, desk.stack, span) if one not in read]
+            read.update(files)
+            for one in read_files(desk.session, files, span, lambda _: None):
+                if isinstance(one, Captured):
+                    rows.append(as_row(one, desk.stack.class_names))
+                    advance("")
+            if len(rows) >= done.answered or time.monotonic() >= until:
+                return sorted(rows, key=lambda row: str(row["at"]))
             time.sleep(LOOK_SECONDS)
-
-
-def _read(desk: Desk, span: Span) -> list[Captured]:
-    files = find_files(desk.session, desk.stack, span)
-    found = read_files(desk.session, files, span, lambda _: None)
-    return sorted((one for one in found if isinstance(one, Captured)), key=lambda one: one.at)
 
 
 def _shown(summary: dict[str, Any], captured: list[dict[str, Any]]) -> list[RenderableType]:

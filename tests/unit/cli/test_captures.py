@@ -87,7 +87,7 @@ def test_more_than_a_screen_takes(terminal: Terminal, capture: Callable[..., Non
 def test_damage_is_told(terminal: Terminal, capture: Callable[..., None]) -> None:
     capture(1, end='\n{"captureData":')
     result = terminal.type("captures")
-    assert result.exit_code == 0
+    assert result.exit_code == 1
     assert "1 record " in result.stdout
     assert "Not readable: s3://data/captures/scones" in words(result.stdout)
     assert "line 2: the record is half-written" in words(result.stdout)

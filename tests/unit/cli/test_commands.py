@@ -1,5 +1,6 @@
 """The commands from the outside: what they do, what they show, and their exit codes."""
 
+import errno
 import json
 from types import SimpleNamespace
 from typing import Any
@@ -402,6 +403,26 @@ def test_faults_of_aws_are_one_line(
     assert result.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied", "/etc/x.html"), "/etc/x.html: Perm"),
+        (OSError("no room left"), "no room left"),
+    ],
+)
+def test_what_the_disk_refuses_is_one_line(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, error: OSError, said: str
+) -> None:
+    def fail(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(desk.Stack, "read", fail)
+    result = terminal.type("models")
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"error: {said}")
+    assert result.stderr.count("\n") == 1
+
+
 def test_faults_of_ours_show_where(
     terminal: Terminal,
     monkeypatch: pytest.MonkeyPatch,
@@ -419,11 +440,17 @@ def test_faults_of_ours_show_where(
 
 
 def test_each_command_has_help_with_an_example() -> None:
-    names = [command.callback.__name__ for command in scones.app.registered_commands]  # type: ignore[union-attr]
-    assert "retrain" in names
+    groups = {"": scones.app, "data": scones.data_app}
+    names = [
+        [*filter(None, [group]), command.callback.__name__]  # type: ignore[union-attr]
+        for group, app in groups.items()
+        for command in app.registered_commands
+    ]
+    assert ["retrain"] in names
+    assert ["data", "folder"] in names
     for name in names:
-        result = CliRunner().invoke(scones.app, [name, "--help"])
-        assert f"Example: scones {name}" in words(result.stdout)
+        result = CliRunner().invoke(scones.app, [*name, "--help"])
+        assert f"Example: scones {' '.join(name)}" in words(result.stdout)
         assert "--json" in result.stdout
 
 

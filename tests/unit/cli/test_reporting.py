@@ -2,12 +2,16 @@
 
 import json
 import webbrowser
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cli.screen import Screen
+from operations.data.amounts import Amount
 from operations.report import page
 from tests.unit.cli.terminal import Terminal, words
 from tests.unit.operations.deployed import STACK
@@ -42,6 +46,20 @@ def test_a_report_with_the_truth(terminal: Terminal, tmp_path: Path) -> None:
     answer = json.loads(result.stdout)
     assert (answer["report"], answer["photos"], answer["pictures"]) == ("new/page.html", 1, 0)
     assert "of 1 known photo" in (tmp_path / "new" / "page.html").read_text("utf-8")
+
+
+def test_how_much_was_read_is_shown_meanwhile(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+
+    @contextmanager
+    def measuring(_: Screen) -> Iterator[Callable[[Amount], None]]:
+        yield lambda amount: told.append(f"{amount.title} {amount}")
+
+    monkeypatch.setattr(Screen, "measuring", measuring)
+    assert terminal.type("report").exit_code == 0
+    assert told == ["Results 1", "Results 1 of 1", "Captured data 0"]
 
 
 def test_a_report_of_nothing(terminal: Terminal, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 import json
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -43,6 +44,21 @@ def test_the_queue_as_json(office: Office, terminal: Terminal) -> None:
 def test_an_empty_queue(office: Office, terminal: Terminal) -> None:
     result = terminal.type("review")
     assert (result.exit_code, result.stdout) == (0, "No photo waits for a person.\n")
+
+
+def test_what_can_not_be_finished_is_told_and_another_exit_code(
+    office: Office, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.arrive()
+    office.lose_request("s3", "put_object")
+    terminal.type("label", "a.png", "motorcycle")
+    office.lose_request("s3", "put_object")
+    monkeypatch.setattr("operations.review.LEFT_ALONE", timedelta(minutes=-1))
+
+    result = terminal.type("review")
+
+    assert result.exit_code == 1
+    assert "not all is done that follows" in words(result.stderr)
 
 
 def test_what_somebody_left_unfinished_is_finished_and_told(
@@ -115,13 +131,16 @@ def test_the_console_prints_its_link_and_opens_it(
     office: Office, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     visited: list[str] = []
-    monkeypatch.setattr("webbrowser.open", visited.append)
+    monkeypatch.setattr(
+        "webbrowser.open", lambda url: visited.append(Path(url.removeprefix("file://")).read_text())
+    )
     monkeypatch.setattr(serving.Page, "serve", lambda page, opened: opened())
     result = terminal.type("console", "--port", "0")
     assert result.exit_code == 0
     link = result.stdout.strip()
     assert link.startswith("http://127.0.0.1:")
-    assert visited == [link]
+    (page,) = visited
+    assert link in page
     terminal.type("console", "--port", "0", "--no-open")
     assert len(visited) == 1
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from cli.commands import simulating
+from operations.captures import fetching
 from operations.sampling import Sample
 from operations.simulation import Sent, Simulation
 from scones.records import Record
@@ -53,8 +54,8 @@ class Street:
             self.capture(now, len(sent))
         return Simulation("s", sent, now, now, rate)
 
-    def capture(self, at: datetime, count: int) -> None:
-        key = f"captures/scones/AllTraffic/{at:%Y/%m/%d/%H/%M-%S}-000-id.jsonl"
+    def capture(self, at: datetime, count: int, name: str = "id") -> None:
+        key = f"captures/scones/AllTraffic/{at:%Y/%m/%d/%H/%M-%S}-000-{name}.jsonl"
         body = "\n".join(line(number, at) for number in range(count))
         self.session.client("s3").put_object(Bucket=STACK.data_bucket, Key=key, Body=body)
 
@@ -122,6 +123,29 @@ def test_captured_data_is_not_waited_for_for_ever(terminal: Terminal, street: St
     assert result.exit_code == 0
     assert "nothing yet: scones captures" in result.stdout
     assert street.waited == 3
+
+
+def test_each_file_of_captured_data_is_read_once(
+    terminal: Terminal, street: Street, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    street.captured = False
+    read: list[str] = []
+
+    def read_files(session: Any, files: Any, *others: Any) -> Any:
+        read.extend(file.key for file in files)
+        return fetching.read_files(session, files, *others)
+
+    clock = SimpleNamespace(
+        monotonic=lambda: 0.0,
+        sleep=lambda _: street.capture(datetime.now(UTC), 1, str(len(read))),
+    )
+    monkeypatch.setattr(simulating, "read_files", read_files)
+    monkeypatch.setattr(simulating, "time", clock)
+    options = ("--json", "--count", "3", "--photos", "photos", "--patience", "60")
+    records = json.loads(terminal.type("simulate", *options).stdout)["records"]
+
+    assert len(records) == 3
+    assert len(read) == len(set(read)) == 3
 
 
 def test_photos_of_the_dataset(

@@ -208,7 +208,7 @@ class PhotoReviewed(_Detail):
     guess, confidence
         The class that the model thought most likely, and its probability.
     by, at
-        Who said it, and when (UTC).
+        Who said it, and when (UTC): the name of the IAM user, or of an assumed role's session.
     """
 
     version: Literal["1"]
