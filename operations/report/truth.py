@@ -1,6 +1,7 @@
 """What photos really show, from a file that somebody has."""
 
 import csv
+import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -99,7 +100,8 @@ _Row = tuple[str, str | None, str | None]
 
 
 def _json_rows(file: Path, text: str) -> Iterator[_Row]:
-    for number, line in enumerate(text.splitlines(), 1):
+    # Not str.splitlines: it knows more ends of lines, which a JSON text may hold.
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         try:
@@ -130,12 +132,15 @@ def _label(row: Mapping[str, Any]) -> str | None:
 
 
 def _table_rows(file: Path, text: str) -> Iterator[_Row]:
-    table = csv.DictReader(text.splitlines())
-    columns = table.fieldnames or ()
-    photo = _column(file, columns, PHOTO_COLUMNS, "photos")
-    label = _column(file, columns, LABEL_COLUMNS, "classes")
-    for row in table:
-        yield (row[photo] or "").strip(), None, (row[label] or "").strip()
+    table = csv.DictReader(io.StringIO(text, newline=""))
+    try:
+        columns = table.fieldnames or ()
+        photo = _column(file, columns, PHOTO_COLUMNS, "photos")
+        label = _column(file, columns, LABEL_COLUMNS, "classes")
+        for row in table:
+            yield (row[photo] or "").strip(), None, (row[label] or "").strip()
+    except csv.Error as error:
+        raise Refused(f"{file}, line {table.line_num}: no table: {error}") from None
 
 
 def _column(file: Path, columns: Iterable[str], names: Iterable[str], what: str) -> str:

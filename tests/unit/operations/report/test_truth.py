@@ -55,9 +55,29 @@ def test_the_longer_name_counts(tmp_path: Path) -> None:
     assert truth.of("photos", "incoming/c/7.png", None) == "van"
 
 
+ODD = ("\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1e")
+"""What Python takes for the end of a line, and JSON and tables do not."""
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_names_with_odd_characters(tmp_path: Path, odd: str) -> None:
+    for text in (
+        json.dumps({"photo": f"a{odd}b.png", "label": "van"}, ensure_ascii=False) + "\r\n",
+        f"photo,label\r\na{odd}b.png,van\r\n",
+    ):
+        assert read(tmp_path, text).of("photos", f"incoming/a{odd}b.png", None) == "van"
+
+
+def test_a_cell_of_several_lines(tmp_path: Path) -> None:
+    truth = read(tmp_path, 'photo,note,label\n"a\nb.png","first\n\nlast",van\n8.png,,bicycle\n')
+    assert truth.of("photos", "incoming/a\nb.png", None) == "van"
+    assert truth.of("photos", "incoming/8.png", None) == "bicycle"
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        ('photo,label\n7.png,van\n"8.png,van\n' + "9.png,van\n" * 20_000, "line .*: no table"),
         ("", "has no column of photos: call it photo or key"),
         ("photo;label\na;b", "has no column of photos"),
         ("photo,colour\na,b", "has no column of classes: call it truth or label"),
