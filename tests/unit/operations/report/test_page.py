@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from operations.captures.fetching import Span
+from operations.registry import Production
 from operations.report import page
 from operations.report.photos import NOT_A_VEHICLE
 from operations.report.pictures import Picture, Pictures
@@ -70,9 +72,23 @@ def test_figures_at_a_glance() -> None:
     assert "classified 2 50 % of all" in document.words
     assert "needed review 1 1 photo still waiting" in document.words
     assert "accuracy 100 % of 1 known photo" in document.words
-    assert "In production at the end: version 4." in document.words
+    assert "In production when this page was made: version 4." in document.words
     assert "accuracy 0.9512" in document.words
     assert "from 2026-11-20 00:00:00 to 2026-11-21 00:00:00 (UTC)" in document.words
+
+
+def test_what_is_in_production_is_so_when_the_page_is_made() -> None:
+    long_ago = Span(NINE - timedelta(days=30), NINE - timedelta(days=29))
+    document = render(photo(), span=long_ago)
+    assert "In production when this page was made: version 4." in document.words
+    assert "Model in production When this page was made, 2026-11-21 00:00:00." in document.words
+
+
+def test_a_model_that_is_not_known_any_more() -> None:
+    production = Production("scones", "InService", forgotten="scones-v4-x")
+    document = render(photo(), production=production, version=None)
+    assert "page was made: a model that is not known any more." in document.words
+    assert "the endpoint's configuration scones-v4-x, or its model, was deleted" in document.words
 
 
 def test_moments_are_those_of_the_readers_zone() -> None:
@@ -151,7 +167,7 @@ def test_a_time_in_which_nothing_happened() -> None:
     assert "What became of 0 photos" in document.words
     assert "No photo was decided in this time" in document.words
     assert "Nothing that was captured in this time is there" in document.words
-    assert "No model is in production" in document.words
+    assert "No model was in production when this page was made" in document.words
     assert document.charts == {}
 
 
