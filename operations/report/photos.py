@@ -9,6 +9,7 @@ from operations.captures.fetching import Span
 from operations.report.truth import Truth
 from operations.stack import Stack
 from scones.events import Status
+from scones.measures import upload_to_decision
 from scones.records import Record, read_decided
 
 if TYPE_CHECKING:
@@ -85,8 +86,6 @@ def read_photos(
 def _photo(record: Record, truth: Truth) -> Photo:
     decided, review = record.decided, record.review
     photo, timings = decided.photo, decided.timings
-    # The upload's time is S3's and rounded to seconds, the decision's is the state machine's.
-    whole_ms = max(0.0, (timings.decided_at - timings.uploaded_at).total_seconds() * 1000)
     taken = (timings.serialize_ms, timings.classify_ms, timings.threshold_ms, timings.total_ms)
     holds = review is not None and review.withdrawal is None
     return Photo(
@@ -98,7 +97,7 @@ def _photo(record: Record, truth: Truth) -> Photo:
         threshold=decided.threshold,
         reason=decided.reason.code if decided.reason else None,
         message=decided.reason.message if decided.reason else None,
-        steps=(*taken, whole_ms),
+        steps=(*taken, upload_to_decision(timings)),
         said=(review.label or NOT_A_VEHICLE) if review and holds else None,
         truth=truth.of(photo.bucket, photo.key, photo.version_id),
     )

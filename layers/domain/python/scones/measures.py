@@ -15,6 +15,7 @@ from scones.events import (
     PhotoReviewed,
     PromotionEnded,
     RetrainingEnded,
+    Timings,
 )
 
 NAMESPACE = "Scones"
@@ -129,10 +130,16 @@ def dimension_value(name: str) -> str:
     return f"{value[: LONGEST_VALUE - len(digest) - 1]}~{digest}"
 
 
+def upload_to_decision(timings: Timings) -> float:
+    """Return how long a photo's uploader waited for the decision, in milliseconds."""
+    waited = (timings.decided_at - timings.uploaded_at).total_seconds() * 1000
+    # S3 tells the second of an upload, the machine the millisecond of a decision.
+    return max(waited, 0.0)
+
+
 def _of_decision(detail: Mapping[str, Any]) -> Iterator[Measures]:
     decided = PhotoDecided.model_validate(detail)
     timings = decided.timings
-    waited = (timings.decided_at - timings.uploaded_at).total_seconds() * 1000
     values = {
         "Photos": 1,
         "Failed": decided.status == "failed",
@@ -140,8 +147,7 @@ def _of_decision(detail: Mapping[str, Any]) -> Iterator[Measures]:
         "ClassifyLatency": timings.classify_ms,
         "ThresholdLatency": timings.threshold_ms,
         "TotalLatency": timings.total_ms,
-        # S3 tells the second of an upload, the machine the millisecond of a decision.
-        "UploadToDecision": max(waited, 0.0),
+        "UploadToDecision": upload_to_decision(timings),
     }
     answer: dict[str, float | None] = {}
     if decided.label is not None:
