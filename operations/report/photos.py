@@ -1,11 +1,12 @@
 """What a report needs of each photo, and no more: there may be a hundred thousand."""
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from operations.captures.fetching import Span
+from operations.data.amounts import Tell, silence
+from operations.report.telling import told
 from operations.report.truth import Truth
 from operations.stack import Stack
 from scones.events import Status
@@ -57,7 +58,7 @@ class Photo:
 
 
 def read_photos(
-    session: "boto3.Session", stack: Stack, span: Span, truth: Truth, show: Callable[[], None]
+    session: "boto3.Session", stack: Stack, span: Span, truth: Truth, tell: Tell = silence
 ) -> list[Photo]:
     """Read what was decided in a range of time, the earliest first.
 
@@ -69,18 +70,13 @@ def read_photos(
         The range.
     truth
         The classes that are known.
-    show
-        Called with each photo that was read.
+    tell
+        Told of each result that was read.
     """
     client = session.client("dynamodb")
     found = read_decided(client, stack.results_table, since=span.since, until=span.until)
-
-    def read() -> Iterator[Photo]:
-        for record in found:
-            show()
-            yield _photo(record, truth)
-
-    return sorted(read(), key=lambda photo: photo.at)
+    photos = (_photo(record, truth) for record in told(found, "Results", tell))
+    return sorted(photos, key=lambda photo: photo.at)
 
 
 def _photo(record: Record, truth: Truth) -> Photo:

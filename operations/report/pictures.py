@@ -2,7 +2,6 @@
 
 import base64
 import heapq
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -11,6 +10,8 @@ from operations.captures.fetching import Span, find_files, read_files
 from operations.captures.keeping import guess
 from operations.captures.reading import Damage
 from operations.captures.records import Captured
+from operations.data.amounts import Tell, silence
+from operations.report.telling import told
 from operations.stack import Stack
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class Pictures:
 
 
 def read_pictures(
-    session: "boto3.Session", stack: Stack, span: Span, show: Callable[[], None] = lambda: None
+    session: "boto3.Session", stack: Stack, span: Span, tell: Tell = silence
 ) -> Pictures:
     """Read the captured pictures that the model was least sure of.
 
@@ -77,18 +78,18 @@ def read_pictures(
         Where.
     span
         The range; of one with more than `READ` records the latest are looked at.
-    show
-        Called with each record that was read.
+    tell
+        Told of each record that was read.
     """
     files = find_files(session, stack, span)
     read = damaged = 0
     least: list[tuple[float, int, Captured, str]] = []  # a heap with the surest on top
-    for found in read_files(session, files, span, lambda _: None, READ):
+    records = read_files(session, files, span, lambda _: None, READ)
+    for found in told(records, "Captured data", tell):
         if isinstance(found, Damage):
             damaged += 1
             continue
         read += 1
-        show()
         guessed = guess(found, stack.class_names)
         if guessed and found.picture and found.content_type in _TYPES:
             label, confidence = guessed

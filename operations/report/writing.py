@@ -1,12 +1,12 @@
 """Gathers what a report is about, and writes its page."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from operations.captures.fetching import Span
-from operations.registry import Production, Version, find_production, versions
+from operations.data.amounts import Tell, silence
+from operations.registry import find_production, find_version_in_production
 from operations.report.page import Report, render
 from operations.report.photos import read_photos
 from operations.report.pictures import read_pictures
@@ -22,7 +22,7 @@ def gather(
     stack: Stack,
     span: Span,
     truth: Truth = NOTHING_KNOWN,
-    show: Callable[[], None] = lambda: None,
+    tell: Tell = silence,
 ) -> Report:
     """Gather what a report is about.
 
@@ -34,8 +34,8 @@ def gather(
         About which time.
     truth
         What is known of what photos show.
-    show
-        Called with each record that was read.
+    tell
+        Told of what was read, while it is.
     """
     production = find_production(session, stack)
     return Report(
@@ -44,10 +44,10 @@ def gather(
         span=span,
         made_at=datetime.now(UTC),
         class_names=stack.class_names,
-        photos=read_photos(session, stack, span, truth, show),
-        pictures=read_pictures(session, stack, span, show),
+        photos=read_photos(session, stack, span, truth, tell),
+        pictures=read_pictures(session, stack, span, tell),
         production=production,
-        version=_version(session, stack, production),
+        version=find_version_in_production(session, stack, production),
     )
 
 
@@ -55,11 +55,3 @@ def write(report: Report, file: Path) -> None:
     """Write a report's page to a file, in a folder that is made where it is not there yet."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(render(report), encoding="utf-8")
-
-
-def _version(
-    session: "boto3.Session", stack: Stack, production: Production | None
-) -> Version | None:
-    if production is None or not production.model_package_arn:
-        return None
-    return next((one for one in versions(session, stack) if production.runs(one)), None)

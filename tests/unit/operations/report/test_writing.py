@@ -2,10 +2,12 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock, patch
 
 import pytest
 
 from operations.captures.fetching import Span
+from operations.data.amounts import Amount
 from operations.report import page, pictures
 from operations.report.photos import NOT_A_VEHICLE, read_photos
 from operations.report.pictures import read_pictures
@@ -52,18 +54,13 @@ def review(**changes: Any) -> str:
     return Review.model_validate(values | changes).model_dump_json()
 
 
-def ignore() -> None:
-    pass
-
-
 def test_photos_of_a_range_the_earliest_first(session: Any, put: Callable[..., None]) -> None:
     put("late.png", minutes=24 * 60)
     put("b.png", "needs_review", minutes=2, review=review())
     put("a.png", minutes=1)
     put("c.png", "rejected", minutes=3)
     truth = Truth({"version-of-a.png": "motorcycle"}, {})
-    read: list[None] = []
-    a, b, c = read_photos(session, STACK, DAY, truth, lambda: read.append(None))
+    a, b, c = read_photos(session, STACK, DAY, truth)
     assert (a.key, a.status, a.label, a.confidence) == (
         "incoming/a.png",
         "classified",
@@ -74,14 +71,13 @@ def test_photos_of_a_range_the_earliest_first(session: Any, put: Callable[..., N
     assert a.steps == (400, 150, 50, 1000, 2000)
     assert (b.said, b.truth) == ("motorcycle", None)
     assert (c.reason, c.message, c.label) == ("corrupt", "c.png is damaged", None)
-    assert len(read) == 3
 
 
 def test_what_people_take_back_does_not_hold(session: Any, put: Callable[..., None]) -> None:
     put("a.png", "needs_review", review=review(outcome="not_a_vehicle", label=None))
     withdrawal = Withdrawal(by="anna", at=START)
     put("b.png", "needs_review", minutes=1, review=review(withdrawal=withdrawal))
-    a, b = read_photos(session, STACK, DAY, NOTHING_KNOWN, ignore)
+    a, b = read_photos(session, STACK, DAY, NOTHING_KNOWN)
     assert (a.said, b.said) == (NOT_A_VEHICLE, None)
 
 
@@ -129,8 +125,9 @@ def test_a_report_of_what_is_there(
     session.register("Approved")
     session.put_into_production(ModelPackageName=arn)
     put("a.png")
-    capture(line(1, START))
-    found = gather(session, STACK, DAY)
+    capture(line(1, START), "damaged")
+    told: list[Amount] = []
+    found = gather(session, STACK, DAY, tell=told.append)
     assert (found.endpoint, found.region, found.class_names) == (
         "scones",
         "us-east-1",
@@ -139,8 +136,27 @@ def test_a_report_of_what_is_there(
     assert found.version is not None
     assert (found.version.number, found.version.metadata["accuracy"]) == (2, "0.95")
     assert (len(found.photos), len(found.pictures.shown)) == (1, 1)
+    assert told == [
+        *(Amount("Results", 1, None), Amount("Results", 1, 1)),
+        *(Amount("Captured data", done, None) for done in (1, 2)),
+        Amount("Captured data", 2, 2),
+    ]
     write(found, tmp_path / "new" / "report.html")
     assert "<h1>What became of 1 photo</h1>" in (tmp_path / "new" / "report.html").read_text()
+
+
+def test_versions_that_are_not_in_production_are_not_read(
+    session: Any, put: Callable[..., None], capture: Callable[..., None]
+) -> None:
+    session.register()
+    session.put_into_production(ModelPackageName=session.register())
+    session.register()
+    described = Mock(wraps=session.client("sagemaker").describe_model_package)
+    with patch.object(session.client("sagemaker"), "describe_model_package", described):
+        found = gather(session, STACK, DAY)
+    assert found.version is not None
+    assert found.version.number == 2
+    assert described.call_count == 1
 
 
 def test_a_report_of_nothing(
