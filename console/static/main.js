@@ -39,6 +39,7 @@ function connection(state, text) {
 
 function listen() {
   const stream = new EventSource("/api/news");
+  let troubled = false;
   stream.addEventListener("open", () => {
     mended("lost");
     loadResults(results);
@@ -49,8 +50,11 @@ function listen() {
     connection("live", "Live");
     if (news.queue) queue.set(news.queue.rows, news.queue.more);
     results.add(news.rows);
+    if (troubled) loadResults(results); // the news tell of what is new, not of all that changed meanwhile
+    troubled = false;
   });
   stream.addEventListener("trouble", (event) => {
+    troubled = true;
     notice("aws", `No news: ${JSON.parse(/** @type {MessageEvent} */ (event).data)}. It is tried again by itself.`);
     connection("trouble", "No news");
   });

@@ -15,9 +15,14 @@ const LATEST_SHOWN = 30;
 /** @type {Row|null} The row that the dialog shows. */
 let opened = null;
 
+let reads = 0;
+
 /** @param {Results} results @param {Queue} queue @param {string[]} classes */
 export function startResults(results, queue, classes) {
-  const refresh = () => showResults(results, classes);
+  const refresh = () => {
+    showResults(results, classes);
+    refreshPhoto(results);
+  };
   results.addEventListener("change", refresh);
   byId("period").addEventListener("change", () => loadResults(results));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", refresh);
@@ -29,8 +34,11 @@ export function startResults(results, queue, classes) {
 /** Read the results of the chosen period. @param {Results} results */
 export async function loadResults(results) {
   const hours = /** @type {HTMLSelectElement} */ (byId("period")).value;
+  const read = ++reads;
+  results.expect();
   try {
     const found = await get("/api/results", { hours });
+    if (read !== reads) return; // they are being read once more
     results.set(found.rows, found.more);
     mended("results");
   } catch (trouble) {
@@ -110,6 +118,19 @@ function keepingFocus(change) {
 
 /** @param {Row} row */
 function openPhoto(row) {
+  showFacts(row);
+  /** @type {HTMLDialogElement} */ (byId("photo-dialog")).showModal();
+  showPicture(/** @type {HTMLImageElement} */ (byId("photo-image")), byId("photo-text"), row);
+}
+
+/** What the dialog shows may have been labelled, or that undone, elsewhere. @param {Results} results */
+function refreshPhoto(results) {
+  const now = opened && results.find(opened);
+  if (now && now !== opened) showFacts(now);
+}
+
+/** @param {Row} row */
+function showFacts(row) {
   opened = row;
   byId("photo-title").textContent = fileName(row);
   const facts = [
@@ -123,8 +144,6 @@ function openPhoto(row) {
   ];
   byId("photo-facts").replaceChildren(...facts.flatMap(([name, text]) => [make("dt", {}, name), make("dd", {}, text)]));
   show("photo-undo", row.review !== null);
-  /** @type {HTMLDialogElement} */ (byId("photo-dialog")).showModal();
-  showPicture(/** @type {HTMLImageElement} */ (byId("photo-image")), byId("photo-text"), row);
 }
 
 /** @param {Results} results @param {Queue} queue */

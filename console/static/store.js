@@ -96,6 +96,7 @@ export class Queue extends EventTarget {
 /** Results of the chosen period. */
 export class Results extends EventTarget {
   /** @type {Map<string, Row>} */ #rows = new Map();
+  /** @type {Map<string, Row>} What came since results are being read anew. */ #fresh = new Map();
   /** @type {boolean} */ more = false;
 
   /** The latest first. @returns {Row[]} */
@@ -103,9 +104,19 @@ export class Results extends EventTarget {
     return [...this.#rows.values()].sort((one, other) => Date.parse(other.at) - Date.parse(one.at));
   }
 
-  /** @param {Row[]} rows @param {boolean} more */
+  /** The same photo as it is known now. @param {Row} row @returns {Row|undefined} */
+  find(row) {
+    return this.#rows.get(idOf(row));
+  }
+
+  /** All are being read anew; `set` follows. */
+  expect() {
+    this.#fresh.clear();
+  }
+
+  /** Take what was read; what came meanwhile may be missing there. @param {Row[]} rows @param {boolean} more */
   set(rows, more) {
-    this.#rows = new Map(rows.map((row) => [idOf(row), row]));
+    this.#rows = new Map([...rows.map((row) => /** @type {const} */ ([idOf(row), row])), ...this.#fresh]);
     this.more = more;
     this.dispatchEvent(new Event("change"));
   }
@@ -113,7 +124,10 @@ export class Results extends EventTarget {
   /** Take what is new. @param {Row[]} rows */
   add(rows) {
     if (!rows.length) return;
-    for (const row of rows) this.#rows.set(idOf(row), row);
+    for (const row of rows) {
+      this.#rows.set(idOf(row), row);
+      this.#fresh.set(idOf(row), row);
+    }
     this.dispatchEvent(new Event("change"));
   }
 }

@@ -68,8 +68,8 @@ def _decide(office: Office, rng: random.Random, number: int, ago: float) -> None
     put_record(office.table, office.stack.results_table, event, **said)
 
 
-def classified(office: Office, name: str) -> PhotoDecided:
-    """Let a photo be classified just now."""
-    event = decided(name, "classified", minutes_from_start(0))
+def classified(office: Office, name: str, ago: float = 0) -> PhotoDecided:
+    """Let a photo have been classified, so many minutes ago."""
+    event = decided(name, "classified", minutes_from_start(ago))
     put_record(office.table, office.stack.results_table, event)
     return event

@@ -2,6 +2,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from playwright.sync_api import APIResponse, Route
 from playwright.sync_api import Page as Tab
 
 from console import app
@@ -112,6 +113,63 @@ def test_results_come_in_by_themselves(office: Office, visit: Visit) -> None:
     anna.tab.get_by_role("button", name="north gate 1.jpg").click()
     anna.tab.locator("#photo-image").wait_for(state="visible")
     anna.keep("photo")
+
+
+def test_results_are_read_anew_once_aws_is_reached_again(office: Office, visit: Visit) -> None:
+    classified(office, "before.jpg")
+    anna = visit("anna")
+    anna.tab.get_by_role("link", name="Results").click()
+    anna.sees("before.jpg")
+
+    def fail() -> None:
+        raise refusal("ThrottlingException", "Query")
+
+    office.before["dynamodb", "get_paginator"] = fail
+    anna.sees("No news: AWS asks to go slower")
+    classified(office, "meanwhile.jpg", ago=60)
+    office.mend()
+    anna.sees("meanwhile.jpg")
+    anna.tab.locator(".notice").wait_for(state="detached")
+
+
+def test_what_comes_while_results_are_read_is_not_lost(office: Office, visit: Visit) -> None:
+    for name, hours in (("this week.jpg", 48), ("this morning.jpg", 5), ("this noon.jpg", 2)):
+        classified(office, name, ago=60 * hours)
+    anna = visit("anna")
+    anna.tab.get_by_role("link", name="Results").click()
+    anna.sees("this morning.jpg")
+    read: list[tuple[Route, APIResponse]] = []
+    anna.tab.route("**/api/results?*", lambda route: read.append((route, route.fetch())))
+    with anna.tab.expect_request("**/api/results?*"):
+        anna.tab.get_by_label("Decided in").select_option("168")
+    while not read:
+        anna.tab.wait_for_timeout(10)
+    classified(office, "just now.jpg")
+    anna.sees("just now.jpg")
+    ((route, answer),) = read
+    route.fulfill(response=answer)
+    anna.sees("this week.jpg")
+    anna.sees("just now.jpg")
+
+
+def test_what_another_says_and_undoes_is_shown_in_results_and_their_dialog(
+    office: Office, visit: Visit
+) -> None:
+    wait(office, 1)
+    classified(office, "just now.jpg")
+    anna, ben = visit("anna"), visit("ben")
+    anna.tab.get_by_role("link", name="Results").click()
+    ben.photo("north gate 1.jpg")
+    ben.press("2")
+    line = anna.tab.locator("#latest tr", has_text="north gate 1.jpg")
+    line.get_by_text("motorcycle (ben)").wait_for()
+    line.get_by_role("button").click()
+    anna.sees("ben said motorcycle")
+    ben.press("u")
+    anna.tab.get_by_text("ben said motorcycle").wait_for(state="detached")
+    anna.tab.locator("#photo-undo").wait_for(state="hidden")
+    anna.press("Escape")
+    line.get_by_text("bicycle", exact=True).wait_for()
 
 
 def test_a_photo_that_another_reviewer_labels_leaves_the_queue(
