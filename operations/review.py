@@ -26,6 +26,7 @@ from scones.records import (
     Record,
     Review,
     Withdrawal,
+    is_simulated,
     read_queue,
     read_record,
     read_versions,
@@ -256,11 +257,10 @@ class _Desk:
         return self._update(
             record,
             "SET review = :review, queue = :filing",
-            "#status = :needs_review AND attribute_not_exists(review)",
-            names={"#status": "status"},
+            "queue = :waiting AND attribute_not_exists(review)",
             review=review.model_dump_json(),
             filing=FILING_QUEUE,
-            needs_review="needs_review",
+            waiting=REVIEW_QUEUE,
         )
 
     def note(self, record: Record, review: Review, key: str) -> bool:
@@ -338,11 +338,9 @@ class _Desk:
         record: Record,
         update: str,
         condition: str,
-        names: dict[str, str] | None = None,
         **values: str,
     ) -> bool:
         used = {f":{name}": {"S": text} for name, text in values.items()}
-        named = {"ExpressionAttributeNames": names} if names else {}
         try:
             self.table.update_item(
                 TableName=self.stack.results_table,
@@ -350,7 +348,6 @@ class _Desk:
                 UpdateExpression=update,
                 ConditionExpression=condition,
                 ExpressionAttributeValues=used,
-                **named,  # type: ignore[arg-type]
             )
         except self.table.exceptions.ConditionalCheckFailedException:
             return False
@@ -490,7 +487,8 @@ def _versions(
 
 
 def _waits(record: Record) -> bool:
-    return record.decided.status == "needs_review" and record.review is None
+    asked = record.decided.status == "needs_review" and not is_simulated(record.decided.photo.key)
+    return asked and record.review is None
 
 
 def _refuse(record: Record) -> None:
@@ -498,6 +496,11 @@ def _refuse(record: Record) -> None:
     if record.review:
         raise AlreadyReviewed(
             f"{said(record.review)}, of {record.photo}: undo that first if it is wrong"
+        )
+    if is_simulated(record.decided.photo.key):
+        raise Refused(
+            f"{record.photo} does not wait for a person: it was sent to try the application, and "
+            "is in the dataset already"
         )
     raise Refused(
         f"{record.photo} does not wait for a person: it is {record.decided.status}"

@@ -8,6 +8,7 @@ from typing import Any
 from samcli.yamlhelper import yaml_parse
 
 from scones.events import PhotoDecided
+from scones.records import is_simulated
 
 ROOT = Path(__file__).parents[2]
 START = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
@@ -81,7 +82,7 @@ def put_record(client: Any, table: str, event: PhotoDecided, **more: str) -> Non
         "event": event.model_dump_json(),
         "run": "run",
         "announced_at": _written(event.timings.decided_at),
-        **({"queue": "review"} if event.status == "needs_review" else {}),
+        **({"queue": "review"} if _asks(event) else {}),
         **({"label": event.label} if event.label else {}),
         **more,
     }
@@ -89,6 +90,10 @@ def put_record(client: Any, table: str, event: PhotoDecided, **more: str) -> Non
     if event.confidence is not None:
         written["confidence"] = {"N": str(event.confidence)}
     client.put_item(TableName=table, Item=written)
+
+
+def _asks(event: PhotoDecided) -> bool:
+    return event.status == "needs_review" and not is_simulated(event.photo.key)
 
 
 def _written(moment: datetime) -> str:

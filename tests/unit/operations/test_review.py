@@ -113,6 +113,17 @@ def test_only_what_waits_for_a_person_is_labelled(office: Office, status: str) -
     assert (office.dataset(), office.bus.taken) == ([], [])
 
 
+def test_photos_sent_to_try_the_application_are_not_labelled(office: Office) -> None:
+    record = office.arrive("simulated/20261121/00001.png")
+    for attempt in (
+        lambda: say(office, record),
+        lambda: find_waiting(office, office.stack, record.photo),
+    ):
+        with pytest.raises(Refused, match="sent to try the application"):
+            attempt()
+    assert waiting(office) == office.dataset() == office.bus.taken == []
+
+
 def test_a_photo_that_is_gone_can_only_leave_the_queue(office: Office) -> None:
     record = office.arrive()
     photo = record.decided.photo
