@@ -21,6 +21,7 @@ from fastapi.templating import Jinja2Templates
 from pydantic import BaseModel, Field
 
 from console.access import Access
+from console.finishing import Finishing
 from console.live import News, Watch
 from console.pictures import Pictures
 from console.rows import RESULTS_SHOWN, Row, as_row
@@ -75,6 +76,11 @@ class Room:
     def row(self, record: Record) -> Row:
         """Put a record as the page shows it."""
         return as_row(record, self.stack.loading_bays)
+
+    def finish(self) -> list[str]:
+        """Finish reviews that were left unfinished; return what can't be."""
+        found = review.finish(self.session, self.stack)
+        return [item.trouble for item in found if item.trouble]
 
 
 class Photo(BaseModel):
@@ -144,6 +150,7 @@ def create_app(room: Room) -> FastAPI:
 
 def _add_results(app: FastAPI, room: Room) -> None:
     pictures = Pictures(room.session, room.stack)
+    finishing = Finishing(room.finish)
 
     @app.get("/api/results")
     def results(hours: Annotated[float, Query(gt=0, le=24 * 366)] = 24) -> Results:
@@ -161,6 +168,7 @@ def _add_results(app: FastAPI, room: Room) -> None:
     async def news() -> AsyncIterable[ServerSentEvent]:
         watch = Watch(room.session, room.stack)
         troubled = True  # so that the first look is told of, though nothing may be new
+        unfinished: list[str] = []
         while not room.stopping.is_set():
             try:
                 found = await _in_thread(watch.look)
@@ -171,6 +179,9 @@ def _add_results(app: FastAPI, room: Room) -> None:
                 if found or troubled:
                     yield ServerSentEvent(event="news", data=found or NOTHING)
                 troubled = False
+                before, unfinished = unfinished, finishing.go_on()
+                if unfinished != before:
+                    yield ServerSentEvent(event="unfinished", data=unfinished)
             with suppress(TimeoutError):
                 await asyncio.wait_for(room.stopping.wait(), LOOK_SECONDS)
 
@@ -194,11 +205,6 @@ def _add_review(app: FastAPI, room: Room) -> None:
         if record.review and record.review.id != which.review:
             raise Refused(f"that was undone already, and {review.said(record.review)} since")
         return room.row(review.undo(session, stack, record, room.user))
-
-    @app.post("/api/finish")
-    def finish() -> dict[str, list[str]]:
-        found = review.finish(session, stack)
-        return {"troubles": [item.trouble for item in found if item.trouble]}
 
 
 def _add_models(app: FastAPI, room: Room) -> None:

@@ -1,6 +1,5 @@
 // The page: its sections, and the stream of news from the console.
 
-import { post } from "./api.js";
 import { byId } from "./dom.js";
 import { loadModels, startModels } from "./models.js";
 import { mended, notice } from "./notices.js";
@@ -42,6 +41,7 @@ function listen() {
   let troubled = false;
   stream.addEventListener("open", () => {
     mended("lost");
+    mended("finish"); // it is told anew
     loadResults(results);
   });
   stream.addEventListener("news", (event) => {
@@ -58,22 +58,17 @@ function listen() {
     notice("aws", `No news: ${JSON.parse(/** @type {MessageEvent} */ (event).data)}. It is tried again by itself.`);
     connection("trouble", "No news");
   });
+  stream.addEventListener("unfinished", (event) => {
+    const troubles = JSON.parse(/** @type {MessageEvent} */ (event).data);
+    if (troubles.length) notice("finish", `Not all that was labelled is filed yet: ${troubles.join("; ")}`);
+    else mended("finish");
+  });
   stream.addEventListener("error", () => {
     connection("lost", "Connection lost");
     notice("lost", "The console does not answer: is `scones console` still running? What you see is as it was.");
     // The browser tries again by itself, unless the console refused it.
     if (stream.readyState === EventSource.CLOSED) setTimeout(listen, 5000);
   });
-}
-
-/** Finish what somebody began and could not finish. */
-async function finish() {
-  try {
-    const { troubles } = await post("/api/finish", {});
-    if (troubles.length) notice("finish", `Not all that was labelled is filed yet: ${troubles.join("; ")}`);
-  } catch {
-    // What keeps it from being done is told by the stream of news.
-  }
 }
 
 startReview(queue, results);
@@ -83,4 +78,3 @@ window.addEventListener("hashchange", () => route());
 route(false);
 listen();
 loadModels();
-finish();

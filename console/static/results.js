@@ -42,7 +42,7 @@ export async function loadResults(results) {
     results.set(found.rows, found.more);
     mended("results");
   } catch (trouble) {
-    notice("results", `The results can't be read: ${trouble.message}`);
+    if (read === reads) notice("results", `The results can't be read: ${trouble.message}`);
   }
 }
 

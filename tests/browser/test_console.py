@@ -1,11 +1,12 @@
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from playwright.sync_api import APIResponse, Route
 from playwright.sync_api import Page as Tab
 
-from console import app
+from console import app, finishing
 from console.opening import browser_opened
 from operations import review
 from tests.browser.conftest import Visit, Visitor
@@ -242,6 +243,24 @@ def test_what_is_kept_but_not_filed_yet_can_be_undone(office: Office, visit: Vis
     anna.press("u")
     anna.photo("north gate 1.jpg")
     assert office.again(record).review is None
+    refused_by_the_console(anna, 502)
+
+
+def test_what_was_left_is_filed_without_a_reload(
+    office: Office, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(review, "LEFT_ALONE", timedelta(seconds=-1))
+    monkeypatch.setattr(finishing, "EVERY_SECONDS", 0.1)
+    (record,) = wait(office, 1)
+    anna = visit("anna")
+    anna.photo("north gate 1.jpg")
+    office.bus.refusing = True
+    anna.press("2")
+    anna.sees("Not all that was labelled is filed yet: .*north gate 1.jpg is labelled")
+    office.mend()
+    anna.tab.locator("[data-name='finish']").wait_for(state="detached")
+    assert office.queue_of(record) is None
+    assert len(office.dataset()) == 1
     refused_by_the_console(anna, 502)
 
 

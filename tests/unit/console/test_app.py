@@ -171,7 +171,3 @@ def test_a_comment_that_is_too_long_is_refused(browser: TestClient) -> None:
     answer = browser.post("/api/models/1/reject", json={"comment": "x" * 1025})
     assert answer.status_code == 422
     assert "comment: String should have at most 1024 characters" in answer.json()["message"]
-
-
-def test_what_was_left_unfinished_is_told(office: Office, browser: TestClient) -> None:
-    assert browser.post("/api/finish", json={}).json() == {"troubles": []}
