@@ -5,20 +5,20 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from operations.stack import Stack
 
 if TYPE_CHECKING:
     import boto3
 
+    from scones.events import Status
     from scones.records import Record
 
-Status = Literal["classified", "needs_review", "rejected", "failed"]
-
-STATUSES: tuple[Status, ...] = ("classified", "needs_review", "rejected", "failed")
-
 POLL_SECONDS = 2.0
+
+PAGE = 100
+"""How many of each status are read at once: the newest are wanted, seldom more than these."""
 
 LATENESS = timedelta(seconds=90)
 """How much older than the newest a record may be that only shows now: between the moment that it
@@ -32,14 +32,14 @@ class Wanted:
     Attributes
     ----------
     statuses
-        How the photos ended.
+        How the photos ended; None for all.
     label
         Their class, by the model or, where a person has said it, by that person; None for all.
     since
         Decided at or after; None for all. An aware datetime.
     """
 
-    statuses: Sequence[Status] = STATUSES
+    statuses: "Sequence[Status] | None" = None
     label: str | None = None
     since: datetime | None = None
 
@@ -64,10 +64,12 @@ def read_results(session: "boto3.Session", stack: Stack, wanted: Wanted) -> Iter
         Which.
     """
     # It brings Pydantic and the photos' decoders, which takes long beside showing help.
-    from scones.records import read_decided  # noqa: PLC0415
+    from scones.records import STATUSES, read_decided  # noqa: PLC0415
 
     client = session.client("dynamodb")
-    found = read_decided(client, stack.results_table, wanted.statuses, wanted.since)
+    found = read_decided(
+        client, stack.results_table, wanted.statuses or STATUSES, wanted.since, page_size=PAGE
+    )
     return filter(wanted.takes, found)
 
 

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 LEFT_ALONE = timedelta(minutes=1)
 """So long a review may take whoever began it; after that anybody finishes it."""
 
+PAGE = 100
+"""How many of those that wait are read at once: people see the first of them."""
+
 SOURCE, DETAIL_TYPE = "scones", "Photo Reviewed"
 
 _SAME_REVIEW = "contains(review, :id)"
@@ -82,7 +85,7 @@ class Finished:
 
 def waiting(session: "boto3.Session", stack: Stack) -> Iterator[Record]:
     """Read what waits for a person, the longest waiting first."""
-    return read_queue(session.client("dynamodb"), stack.results_table)
+    return read_queue(session.client("dynamodb"), stack.results_table, page_size=PAGE)
 
 
 def find_waiting(

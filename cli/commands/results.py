@@ -13,9 +13,10 @@ from cli.commands import words
 from cli.desk import Desk
 from cli.moments import HOW, parse_moment, shown
 from operations import results as operations
-from operations.results import STATUSES, Status, Wanted
+from operations.results import Wanted
 
 if TYPE_CHECKING:
+    from scones.events import Status
     from scones.records import Record
 
 
@@ -52,7 +53,7 @@ def results(
 
     The latest come first; with --follow they come last.
     """
-    statuses: Sequence[Status] = [end.value for end in status] if status else STATUSES
+    statuses: Sequence[Status] | None = [end.value for end in status] if status else None
     wanted = Wanted(statuses, label, since)
     if follow:
         _follow(desk, wanted, limit)

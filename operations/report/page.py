@@ -18,7 +18,7 @@ from operations.registry import Production, Version
 from operations.report import charts, figures
 from operations.report.photos import Photo
 from operations.report.pictures import Pictures
-from operations.results import STATUSES
+from scones.records import STATUSES
 
 ABOUT_MODEL = ("accuracy", "calibration_error", "threshold", "photos", "image_shape", "run")
 """What is shown of what a retraining wrote to its version."""

@@ -76,3 +76,23 @@ def test_versions_of_a_photo_newest_first(table: Any) -> None:
         put_record(table, TABLE, event.model_copy(update={"photo": photo}))
     found = read_versions(table, TABLE, "s3://photos/incoming/g.png")
     assert [record.version for record in found] == ["12", "11", "10"]
+
+
+@pytest.mark.parametrize("read", [read_decided, read_queue])
+def test_pages_are_as_small_as_asked_for_and_read_when_needed(table: Any, read: Any) -> None:
+    asked: list[Any] = []
+    table.meta.events.register(
+        "before-parameter-build.dynamodb.Query",
+        lambda params, **_: asked.append(params.get("Limit")),
+        unique_id="asked",
+    )
+    everything = names(read(table, TABLE))
+    asked.clear()
+
+    found = read(table, TABLE, page_size=1)
+    first = next(found)
+
+    assert set(asked) == {1}
+    assert names([first]) == everything[0]
+    assert names(found) == everything[1:]
+    table.meta.events.unregister("before-parameter-build.dynamodb.Query", unique_id="asked")

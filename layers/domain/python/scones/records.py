@@ -146,6 +146,7 @@ def read_versions(client: "DynamoDBClient", table: str, photo: str) -> list[Reco
     """
     found = _query(
         client,
+        None,
         TableName=table,
         KeyConditionExpression="photo = :photo",
         ExpressionAttributeValues={":photo": {"S": photo}},
@@ -160,6 +161,7 @@ def read_decided(
     statuses: Iterable[Status] = STATUSES,
     since: datetime | None = None,
     until: datetime | None = None,
+    page_size: int | None = None,
 ) -> Iterator[Record]:
     """Read records, the latest decision first, a page at a time.
 
@@ -173,12 +175,19 @@ def read_decided(
         Which.
     since, until
         Decided at or after, and before; None leaves that side open. Aware datetimes.
+    page_size
+        How many at once, where few are needed; by default what DynamoDB takes 1 MB for.
     """
-    each = (_read_status(client, table, status, since, until) for status in statuses)
+    each = (_read_status(client, table, status, since, until, page_size) for status in statuses)
     return heapq.merge(*each, key=_decided_at, reverse=True)
 
 
-def read_queue(client: "DynamoDBClient", table: str, queue: str = REVIEW_QUEUE) -> Iterator[Record]:
+def read_queue(
+    client: "DynamoDBClient",
+    table: str,
+    queue: str = REVIEW_QUEUE,
+    page_size: int | None = None,
+) -> Iterator[Record]:
     """Read the records that wait for a person, the longest waiting first, a page at a time.
 
     Parameters
@@ -189,9 +198,12 @@ def read_queue(client: "DynamoDBClient", table: str, queue: str = REVIEW_QUEUE) 
         The results table.
     queue
         Another queue: `FILING_QUEUE` or `WITHDRAWING_QUEUE`.
+    page_size
+        As for `read_decided`.
     """
     return _query(
         client,
+        page_size,
         TableName=table,
         IndexName=BY_QUEUE,
         KeyConditionExpression="queue = :queue",
@@ -215,12 +227,14 @@ def _read_status(
     status: str,
     since: datetime | None,
     until: datetime | None,
+    page_size: int | None,
 ) -> Iterator[Record]:
     # Both ends of BETWEEN belong to it, and moments are written with milliseconds.
     first = _written(since) if since else "0"
     last = _written(until) if until else "9"
     found = _query(
         client,
+        page_size,
         TableName=table,
         IndexName=BY_STATUS,
         KeyConditionExpression="#status = :status AND decided_at BETWEEN :first AND :last",
@@ -235,8 +249,11 @@ def _read_status(
     return (record for record in found if until is None or _decided_at(record) < until)
 
 
-def _query(client: "DynamoDBClient", **query: Any) -> Iterator[Record]:
-    for page in client.get_paginator("query").paginate(**query):
+def _query(client: "DynamoDBClient", page_size: int | None, **query: Any) -> Iterator[Record]:
+    pages = client.get_paginator("query").paginate(
+        **query, PaginationConfig={"PageSize": page_size} if page_size else {}
+    )
+    for page in pages:
         yield from map(as_record, page["Items"])
 
 
