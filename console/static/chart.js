@@ -1,7 +1,7 @@
 // Confidence over time, with the threshold that held when each photo was decided.
 
 import { byId, show } from "./dom.js";
-import { fileName, percent } from "./words.js";
+import { fileName, percent, plain } from "./words.js";
 
 /** @typedef {import("./store.js").Row} Row */
 
@@ -96,13 +96,13 @@ function classTraces(rows, name, colour) {
 /** @param {Row[]} rows @param {string} name @param {string} colour @param {string} symbol */
 function points(rows, name, colour, symbol) {
   return {
-    name,
+    name: plain(name),
     legendgroup: name,
     showlegend: symbol === "circle",
     // One that is nowhere: a trace of none has no place in the legend.
     x: [...rows.map((row) => row.at), null],
     y: [...rows.map((row) => row.confidence), null],
-    text: rows.map((row) => `${fileName(row)}: ${name}, ${percent(row.confidence)}`),
+    text: rows.map((row) => plain(`${fileName(row)}: ${name}, ${percent(row.confidence)}`)),
     mode: "markers",
     marker: { color: colour, size: 8, symbol, line: { color: colour, width: 1.5 } },
     hovertemplate: "%{text}<extra></extra>",

@@ -38,6 +38,16 @@ export function fileName(row) {
   return row.key.slice(row.key.lastIndexOf("/") + 1);
 }
 
+/** Where the photo is among those that came: its key, as all begin alike. @param {Row} row */
+export function path(row) {
+  return row.key.replace(/^incoming\//, "");
+}
+
+/** Write a text so that Plotly shows it as it is: it takes tags and entities. @param {string} text */
+export function plain(text) {
+  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+}
+
 /** What a person said. @param {{label: string|null}} review */
 export function verdict(review) {
   return review.label ?? "not a vehicle";

@@ -116,6 +116,20 @@ def test_results_come_in_by_themselves(office: Office, visit: Visit) -> None:
     anna.keep("photo")
 
 
+@pytest.mark.parametrize("name", ["<b>x", "a<br>b.jpg", "&lt;i&gt;.jpg", "%{x}<extra>.jpg"])
+def test_names_of_photos_are_shown_as_they_are(office: Office, visit: Visit, name: str) -> None:
+    classified(office, name)
+    anna = visit("anna")
+    anna.tab.get_by_role("link", name="Results").click()
+    anna.tab.get_by_role("button", name=name, exact=True).wait_for()
+    anna.tab.locator("#chart .points path").first.wait_for(state="attached")
+    # The traces are the class's sure and unsure ones, and so on.
+    anna.tab.evaluate("Plotly.Fx.hover('chart', [{curveNumber: 0, pointNumber: 0}])")
+    shown = anna.tab.locator("#chart .hoverlayer .hovertext text").first
+    assert shown.text_content() == f"{name}: bicycle, 99.0 %"
+    assert shown.locator(".line").count() == 0
+
+
 def test_results_are_read_anew_once_aws_is_reached_again(office: Office, visit: Visit) -> None:
     classified(office, "before.jpg")
     anna = visit("anna")
