@@ -4,7 +4,7 @@ import { get, post, showPicture } from "./api.js";
 import { draw } from "./chart.js";
 import { byId, make, show, tableRow } from "./dom.js";
 import { announce, mended, notice } from "./notices.js";
-import { STATUSES, fileName, moment, percent, shows, verdict } from "./words.js";
+import { STATUSES, fileName, moment, path, percent, shows, verdict } from "./words.js";
 
 /** @typedef {import("./store.js").Row} Row */
 /** @typedef {import("./store.js").Results} Results */
@@ -89,7 +89,7 @@ function showClasses(rows, classes) {
 function showLatest(rows) {
   const lines = rows.map((row) => {
     const said = row.review ? ` (${row.review.by})` : "";
-    const open = make("button", { type: "button", class: "link" }, fileName(row));
+    const open = make("button", { type: "button", class: "link", title: path(row) }, ...named(row));
     open.addEventListener("click", () => openPhoto(row));
     const line = tableRow([
       ["decided", moment(row.at)],
@@ -106,6 +106,12 @@ function showLatest(rows) {
   keepingFocus(() => /** @type {HTMLElement} */ (byId("latest").querySelector("tbody")).replaceChildren(...lines));
   show("latest", rows.length > 0);
   show("latest-empty", rows.length === 0);
+}
+
+/** The photo's path; there is no room for its folder on narrow screens. @param {Row} row */
+function named(row) {
+  const folder = path(row).slice(0, path(row).length - fileName(row).length);
+  return [...(folder ? [make("span", { class: "folder" }, folder)] : []), fileName(row)];
 }
 
 /** Who is at a row by keyboard stays at it when rows are added. @param {() => void} change */
@@ -134,6 +140,7 @@ function showFacts(row) {
   opened = row;
   byId("photo-title").textContent = fileName(row);
   const facts = [
+    ...(path(row) === fileName(row) ? [] : [["photo", path(row)]]),
     ["status", STATUSES[row.status]],
     ["decided", `${new Date(row.at).toLocaleString()}, in ${(row.total_ms / 1000).toFixed(2)} s`],
     ...(row.reason ? [["reason", `${row.reason.code}: ${row.reason.message}`]] : []),

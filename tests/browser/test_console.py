@@ -130,6 +130,21 @@ def test_names_of_photos_are_shown_as_they_are(office: Office, visit: Visit, nam
     assert shown.locator(".line").count() == 0
 
 
+def test_simulated_photos_are_told_from_others(office: Office, visit: Visit) -> None:
+    classified(office, "simulated/2026-11-20/00012-x.png")
+    key = "simulated/2026-11-20/00012-x.png"
+    anna, phone = visit("anna"), visit("anna", **PHONE)
+    for visitor, shown in ((anna, key), (phone, "00012-x.png")):
+        visitor.tab.get_by_role("link", name="Results").click()
+        photo = visitor.tab.locator("#latest tbody button")
+        photo.wait_for()
+        assert (photo.inner_text(), photo.get_attribute("title")) == (shown, key)
+        photo.click()
+        visitor.tab.locator("#photo-facts").get_by_text(key, exact=True).wait_for()
+    refused_by_the_console(anna, 409)  # there is no such object to be shown
+    refused_by_the_console(phone, 409)
+
+
 def test_results_are_read_anew_once_aws_is_reached_again(office: Office, visit: Visit) -> None:
     classified(office, "before.jpg")
     anna = visit("anna")
