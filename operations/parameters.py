@@ -1,9 +1,12 @@
 """What template.yaml takes as its parameters, for choices that are checked before a deployment."""
 
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from operations.faults import Refused
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -20,6 +23,27 @@ def rule(parameter: str) -> str:
     rules = _parameters()[parameter]
     longest = f", {rules['MaxLength']} characters at most" if "MaxLength" in rules else ""
     return f"{rules['ConstraintDescription']}{longest}"
+
+
+def overrides(parameters: Mapping[str, str]) -> list[str]:
+    """Return parameters as arguments of SAM CLI.
+
+    It takes the quotes off a value and the backslash from quotes and spaces inside, and knows no
+    way to write a backslash that shall stay.
+
+    Raises
+    ------
+    Refused
+        If a value holds a backslash.
+    """
+    for name, value in parameters.items():
+        if "\\" in value:
+            raise Refused(f"{name} is {value!r}: SAM CLI can't pass a backslash on; use none")
+    quoted = {name: value.replace('"', '\\"') for name, value in parameters.items()}
+    return [
+        "--parameter-overrides",
+        *(f'ParameterKey={name},ParameterValue="{value}"' for name, value in quoted.items()),
+    ]
 
 
 @cache

@@ -364,7 +364,8 @@ def start_hosting(session: "boto3.Session", stack: Stack, artifacts: str, by: st
         raise Refused(
             f"SageMaker's role reads {' and '.join(READ_BY_SAGEMAKER)} of the bucket "
             f"{stack.data_bucket} only: copy the model there, "
-            f"`aws s3 cp {artifacts} s3://{stack.data_bucket}/models/{key.rpartition('/')[2]}`"
+            f"`aws s3 cp {artifacts} s3://{stack.data_bucket}/models/{key.rpartition('/')[2]}` "
+            "(OperatorPolicy does not allow that: it takes somebody who may)"
         )
     try:
         session.client("s3").head_object(Bucket=bucket, Key=key)

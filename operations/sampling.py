@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from operations.faults import Fault, Refused
+from operations.faults import Refused, storage_faults
 from operations.photos import find_photos
 from operations.stack import Stack
 
@@ -78,7 +78,8 @@ def pick_from_dataset(
         If S3 can't be read.
     """
     client = session.client("s3")
-    picked = _pick(sorted(_validation_photos(client, stack)), count, seed)
+    with storage_faults():
+        picked = _pick(sorted(_validation_photos(client, stack)), count, seed)
 
     def download(key: str) -> tuple[str, Path]:
         path = into / str(numbers[key]) / key.rpartition("/")[2]
@@ -99,7 +100,7 @@ def _validation_photos(client: "S3Client", stack: Stack) -> Iterator[tuple[str, 
     from scones.datasets.layout import discover  # noqa: PLC0415
     from scones.datasets.leaving_out import why_left_out  # noqa: PLC0415
     from scones.datasets.sides import digest, is_held_back  # noqa: PLC0415
-    from scones.storage import StorageBusy, StorageRefused, pages  # noqa: PLC0415
+    from scones.storage import pages  # noqa: PLC0415
 
     share = float(stack.parameters["ValidationShare"])
     try:
@@ -114,8 +115,6 @@ def _validation_photos(client: "S3Client", stack: Stack) -> Iterator[tuple[str, 
                         yield entry["Key"], stack.class_names[folder.class_index]
     except DatasetError as error:
         raise Refused(f"{error}; or give photos of your own with --photos") from None
-    except (StorageBusy, StorageRefused) as error:
-        raise Fault(str(error)) from None
 
 
 def _pick(found: Iterable[T], count: int, seed: int) -> list[T]:

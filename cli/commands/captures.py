@@ -79,7 +79,7 @@ def captures(
 
 def captured_table(rows: Sequence[Row]) -> Table:
     """Lay out records, as `as_row` gives them."""
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    table = words.table()
     table.add_column("asked at", no_wrap=True)
     table.add_column("most likely")
     table.add_column("confidence", justify="right")

@@ -8,6 +8,7 @@ import typer
 from rich.console import RenderableType
 from rich.table import Table
 
+from cli.commands import words
 from cli.desk import DONE, FAULT, Desk
 from operations.data import cifar100 as cifar
 from operations.data import download
@@ -219,7 +220,7 @@ def _upload_record(uploaded: "Uploaded") -> dict[str, Any]:
 
 
 def _table(staged: Staged) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    table = words.table()
     table.add_column("class", overflow="fold")
     for name in ("train", "validation"):
         table.add_column(name, justify="right", no_wrap=True)

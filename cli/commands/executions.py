@@ -17,7 +17,6 @@ from operations.past_executions import (
     PastExecution,
     read_executions,
 )
-from operations.photos import INCOMING
 
 STYLES = {"running": "cyan", "succeeded": "green"}
 BAD = "red"
@@ -87,7 +86,7 @@ def _cells(execution: PastExecution) -> list[str | Text]:
     status = execution.status
     # An execution that ends in a photo's failure has failed too.
     outcome = (execution.outcome or status).replace("_", " ")
-    photo = (execution.photo or "").removeprefix(INCOMING)
+    photo = words.photo_shown(execution.photo or "")
     more = "  ".join(filter(None, (photo, execution.message)))
     return [
         execution.machine,

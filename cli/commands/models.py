@@ -103,11 +103,12 @@ def _production_record(production: Production | None) -> dict[str, Any] | None:
         "status": production.status,
         "model_package_arn": production.model_package_arn,
         "artifacts": production.artifacts,
+        "forgotten": production.forgotten,
     }
 
 
 def _table(found: list[Version], production: Production | None) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    table = words.table()
     for name in ("version", "registered", "status", "accuracy", "threshold"):
         justify = "right" if name in ("accuracy", "threshold") else "left"
         table.add_column(name, no_wrap=True, justify=justify)  # type: ignore[arg-type]
@@ -137,6 +138,12 @@ def _notes(desk: Desk, found: list[Version], production: Production | None) -> l
     elif production.model_package_arn:
         number = production.model_package_arn.rpartition("/")[2]
         notes.append(f"● {number} is in production ({production.endpoint}: {production.status}).")
+    elif production.forgotten:
+        notes.append(
+            f"Nobody can tell what is in production ({production.endpoint}: {production.status}): "
+            f"its configuration {production.forgotten} or the model of that was deleted. A "
+            "promotion or a rollback mends it."
+        )
     else:
         model = production.artifacts or "no model"
         notes.append(

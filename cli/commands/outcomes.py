@@ -6,7 +6,6 @@ from typing import Any
 from rich.text import Text
 
 from cli.moments import shown
-from operations.photos import INCOMING
 from scones.records import Record
 
 STYLES = {"classified": "green", "needs_review": "yellow", "rejected": "magenta", "failed": "red"}
@@ -24,11 +23,6 @@ def result_record(record: Record) -> dict[str, Any]:
         "announced_at": record.announced_at,
         "review": record.review.model_dump(mode="json") if record.review else None,
     }
-
-
-def photo_shown(key: str) -> str:
-    """Write a photo's key for a person; every one begins alike."""
-    return key.removeprefix(INCOMING)
 
 
 def note_shown(record: Record) -> str:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from cli.commands import words
 from cli.desk import Desk
-from local.run.deploy import overrides
+from operations.parameters import overrides
 
 if TYPE_CHECKING:
     from operations.profiles import Profile
@@ -70,7 +71,7 @@ def _show(desk: Desk, profile: "Profile", name: str) -> None:
 
 
 def _table(*columns: str) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    table = words.table()
     for column in columns:
         table.add_column(column, overflow="fold")
     return table

@@ -80,7 +80,7 @@ def _follow(desk: Desk, wanted: Wanted, first: int) -> None:
 
 
 def _cells(record: "Record") -> tuple[str, Text, str, str, str, str, str]:
-    from cli.commands.outcomes import note_shown, photo_shown, status_shown  # noqa: PLC0415
+    from cli.commands.outcomes import note_shown, status_shown  # noqa: PLC0415
 
     detail = record.decided
     return (
@@ -90,7 +90,7 @@ def _cells(record: "Record") -> tuple[str, Text, str, str, str, str, str]:
         "-" if detail.confidence is None else f"{detail.confidence:.2f}",
         detail.loading_bay or "-",
         note_shown(record),
-        photo_shown(detail.photo.key),
+        words.photo_shown(detail.photo.key),
     )
 
 

@@ -13,7 +13,6 @@ from cli.commands import words
 from cli.desk import OTHERWISE, Desk
 from cli.moments import shown
 from operations.photo_history import find_key
-from operations.photos import INCOMING
 
 if TYPE_CHECKING:
     from operations.review import Finished
@@ -166,7 +165,7 @@ def _record(record: "Record") -> dict[str, Any]:
 
 
 def _table(found: "Sequence[Record]") -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    table = words.table()
     table.add_column("waits since", no_wrap=True)
     table.add_column("photo", overflow="fold")
     table.add_column("guess", no_wrap=True)
@@ -183,5 +182,4 @@ def _table(found: "Sequence[Record]") -> Table:
 
 
 def _name(record: "Record") -> str:
-    """Write a photo's key for a person; every one begins alike."""
-    return record.decided.photo.key.removeprefix(INCOMING)
+    return words.photo_shown(record.decided.photo.key)

@@ -134,7 +134,7 @@ def _no_result_shown(history: History) -> list[RenderableType]:
 def _steps_shown(steps: Iterable[Step]) -> Table:
     from cli.commands.outcomes import time_shown  # noqa: PLC0415
 
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    table = words.table()
     table.add_column("step", overflow="fold")
     table.add_column("at", no_wrap=True)
     table.add_column("lasted", no_wrap=True, justify="right")
@@ -161,7 +161,7 @@ def _failures(failures: Sequence[str]) -> Text:
 def _others(history: History) -> list[RenderableType]:
     if not history.others:
         return []
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    table = words.table()
     table.add_column("other versions", overflow="fold")
     for name in ("uploaded", "status"):
         table.add_column(name, no_wrap=True)

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from cli.commands import words
 from cli.desk import OTHERWISE, Desk
 from operations import photos
 from operations.faults import Refused
@@ -67,7 +68,7 @@ def _decide(desk: Desk, found: list[Photo]) -> None:
         line = outcomes.status_shown(status)
         line.pad_right(max(0, 14 - len(line)))
         line += Text(f"{said:<28}  ")
-        line += Text(outcomes.photo_shown(fate.upload.photo.key), style="dim")
+        line += Text(words.photo_shown(fate.upload.photo.key), style="dim")
         result = outcomes.result_record(fate.record) if fate.record else None
         desk.screen.item(
             {**_uploaded(fate.upload), "result": result, "latency_ms": fate.latency_ms}, line

@@ -5,9 +5,11 @@ from typing import Any
 
 from rich.cells import cell_len
 from rich.console import RenderableType
+from rich.table import Table
 from rich.text import Text
 
 from operations.executions import Outcome
+from operations.photos import INCOMING
 from operations.promotion import Question
 
 GOOD = {"registered", "promoted", "already_in_production"}
@@ -29,6 +31,22 @@ def fields(rows: Mapping[str, object]) -> list[str]:
     given = {name: value for name, value in rows.items() if value not in (None, "")}
     width = max(map(len, given), default=0)
     return [f"{name:<{width}}  {value}" for name, value in given.items()]
+
+
+def table() -> Table:
+    """Make a table without lines."""
+    return Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+
+
+def photo_shown(key: str) -> str:
+    """Write a photo's key for a person; every one begins alike.
+
+    Examples
+    --------
+    >>> photo_shown("incoming/north-gate/7.jpg")
+    'north-gate/7.jpg'
+    """
+    return key.removeprefix(INCOMING)
 
 
 def columns(header: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> list[Text]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from operations.parameters import overrides
 from operations.stack import STACK
 
 ROOT = Path(__file__).parents[2]
@@ -122,24 +123,3 @@ def _sam(arguments: Sequence[str], folder: Path, environ: Mapping[str, str]) -> 
         said = log.read_text("utf-8", "replace")
         reason = said[said.rfind("Error:") :] if "Error:" in said else said
         raise DeployError(f"sam {arguments[0]} failed. {reason.strip()}\n(all of it: {log})")
-
-
-def overrides(parameters: Mapping[str, str]) -> list[str]:
-    """Return a template's parameters as arguments of SAM CLI.
-
-    It takes the quotes off a value and the backslash from quotes and spaces inside, and knows no
-    way to write a backslash that shall stay.
-
-    Raises
-    ------
-    DeployError
-        If a value holds a backslash.
-    """
-    for name, value in parameters.items():
-        if "\\" in value:
-            raise DeployError(f"{name} is {value!r}: SAM CLI can't pass a backslash on; use none")
-    quoted = {name: value.replace('"', '\\"') for name, value in parameters.items()}
-    return [
-        "--parameter-overrides",
-        *(f'ParameterKey={name},ParameterValue="{value}"' for name, value in quoted.items()),
-    ]

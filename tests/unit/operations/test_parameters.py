@@ -1,6 +1,12 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from samcli.cli.types import CfnParameterOverridesType
 
-from operations.parameters import allows, rule
+from operations.faults import Refused
+from operations.parameters import allows, overrides, rule
+
+TEXTS = st.text(st.characters(exclude_characters="\\", exclude_categories=("C", "Z")), min_size=1)
 
 
 @pytest.mark.parametrize(
@@ -24,3 +30,26 @@ def test_values_that_the_template_takes(parameter: str, value: str, allowed: boo
 def test_rules_in_words() -> None:
     assert "from 16 to 512" in rule("ImageShape")
     assert "separated by commas" in rule("ClassNames")
+
+
+def as_sam_reads(parameters: dict[str, str]) -> object:
+    name, *values = overrides(parameters)
+    assert name == "--parameter-overrides"
+    return CfnParameterOverridesType().convert(tuple(values), None, None)
+
+
+@given(st.dictionaries(st.from_regex("[A-Z][a-z]+", fullmatch=True), TEXTS, min_size=1))
+def test_sam_reads_what_was_written(parameters: dict[str, str]) -> None:
+    assert as_sam_reads(parameters) == parameters
+
+
+@pytest.mark.parametrize(
+    "value", ['12" wheel,"x"', '"a","b"', "it's,b", "two  words,b", "a=b,c", "yes,no", "", "🛵,自"]
+)
+def test_values_that_careless_quoting_trips_over(value: str) -> None:
+    assert as_sam_reads({"ClassNames": value}) == {"ClassNames": value}
+
+
+def test_backslash_is_refused() -> None:
+    with pytest.raises(Refused, match="can't pass a backslash on"):
+        overrides({"ClassNames": "a\\ b,c"})

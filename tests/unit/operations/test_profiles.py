@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from samcli.cli.types import CfnParameterOverridesType
 
-from local.run.deploy import overrides
 from operations import parameters, profiles
 from operations.data.ham10000 import LESIONS
 from operations.faults import Refused
+from operations.parameters import overrides
 from operations.profiles import Profile
 from scones.datasets.hyperparameters import parse_hyperparameters
 from scones.labels import parse_loading_bays
