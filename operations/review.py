@@ -379,7 +379,7 @@ def _follow_up(
         raise Unfinished(
             replace(record, review=review),
             f"{record.photo} is labelled, but not all is done that follows ({_spoken(error)}). "
-            "It is tried again when the queue is next opened, or by `scones review`",
+            "It is tried again while `scones console` is open, or by `scones review`",
         ) from error
     return replace(record, review=review)
 
@@ -438,7 +438,7 @@ def _take_back(desk: _Desk, record: Record, review: Review) -> Record:
         raise Unfinished(
             replace(record, review=review),
             f"what was said of {record.photo} is being undone, but not all is done "
-            f"({_spoken(error)}). It is tried again when the queue is next opened, or by "
+            f"({_spoken(error)}). It is tried again while `scones console` is open, or by "
             "`scones review`",
         ) from error
     return replace(record, review=None)
