@@ -16,19 +16,18 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from operations import filing
 from operations.faults import Fault, Refused, explain
+from operations.review_records import ReviewedRecords
 from operations.stack import Stack
 from scones.events import PhotoReviewed
 from scones.photos import EncodedImage
 from scones.records import (
     FILING_QUEUE,
-    REVIEW_QUEUE,
     WITHDRAWING_QUEUE,
     Record,
     Review,
     Withdrawal,
     is_simulated,
     read_queue,
-    read_record,
     read_versions,
 )
 from scones.storage import StorageBusy, StorageRefused
@@ -43,10 +42,6 @@ PAGE = 100
 """How many of those that wait are read at once: people see the first of them."""
 
 SOURCE, DETAIL_TYPE = "scones", "Photo Reviewed"
-
-_SAME_REVIEW = "contains(review, :id)"
-_NOT_UNDONE = f"{_SAME_REVIEW} AND (attribute_not_exists(queue) OR queue = :filing)"
-_SAME_PLACE = "contains(review, :place)"
 
 
 class AlreadyReviewed(Refused):
@@ -226,7 +221,7 @@ def finish(session: "boto3.Session", stack: Stack) -> list[Finished]:
     before = _now() - LEFT_ALONE
     found = []
     for queue, go_on in ((FILING_QUEUE, _follow_up), (WITHDRAWING_QUEUE, _take_back)):
-        for record in read_queue(desk.table, stack.results_table, queue):
+        for record in desk.records.left_in(queue):
             review = record.review
             if review is None or (review.withdrawal or review).at > before:
                 continue
@@ -247,78 +242,13 @@ def said(review: Review) -> str:
 
 
 class _Desk:
-    """Clients, and the conditional write that each step of a review is."""
+    """What a review is written to, filed in and told through."""
 
     def __init__(self, session: "boto3.Session", stack: Stack) -> None:
-        self.table = session.client("dynamodb")
+        self.records = ReviewedRecords(session.client("dynamodb"), stack.results_table)
         self.s3 = session.client("s3")
         self.bus = session.client("events")
         self.stack = stack
-
-    def claim(self, record: Record, review: Review) -> bool:
-        """Write what was said, if the photo waits for that; tell whether it did."""
-        return self._update(
-            record,
-            "SET review = :review, queue = :filing",
-            "queue = :waiting AND attribute_not_exists(review)",
-            review=review.model_dump_json(),
-            filing=FILING_QUEUE,
-            waiting=REVIEW_QUEUE,
-        )
-
-    def note(self, record: Record, review: Review, key: str) -> bool:
-        """Write where a photo is to be filed, unless that was done, or the review undone."""
-        return self._update(
-            record,
-            "SET review = :review",
-            f"{_NOT_UNDONE} AND {_SAME_PLACE}",
-            review=review.model_copy(update={"dataset_key": key}).model_dump_json(),
-            filing=FILING_QUEUE,
-            id=review.id,
-            place=_place_in(review),
-        )
-
-    def withdraw(self, record: Record, review: Review) -> bool:
-        """Write that a review is being undone, unless it was, or its place was noted meanwhile."""
-        return self._update(
-            record,
-            "SET review = :review, queue = :withdrawing",
-            f"{_NOT_UNDONE} AND {_SAME_PLACE}",
-            review=review.model_dump_json(),
-            withdrawing=WITHDRAWING_QUEUE,
-            filing=FILING_QUEUE,
-            id=review.id,
-            place=_place_in(review),
-        )
-
-    def close(self, record: Record, review: Review) -> bool:
-        """Take a review that all was done for out of its queue."""
-        return self._update(
-            record,
-            "SET review = :review REMOVE queue",
-            _NOT_UNDONE,
-            review=review.model_dump_json(),
-            filing=FILING_QUEUE,
-            id=review.id,
-        )
-
-    def reopen(self, record: Record, review: Review) -> bool:
-        """Let the photo of a review that is undone wait for a person again."""
-        return self._update(
-            record,
-            "SET queue = :waiting REMOVE review",
-            f"{_SAME_REVIEW} AND queue = :withdrawing",
-            waiting=REVIEW_QUEUE,
-            withdrawing=WITHDRAWING_QUEUE,
-            id=review.id,
-        )
-
-    def read(self, record: Record) -> Record:
-        """Read a record as it is now."""
-        found = read_record(self.table, self.stack.results_table, record.photo, record.version)
-        if found is None:
-            raise Refused(f"there is no record of {record.photo} any more")
-        return found
 
     def publish(self, event: PhotoReviewed) -> None:
         """Put an event on the stack's bus; PutEvents answers 200 also where it takes none."""
@@ -336,30 +266,10 @@ class _Desk:
                 f"{refused.get('ErrorCode')}: {refused.get('ErrorMessage')}"
             )
 
-    def _update(
-        self,
-        record: Record,
-        update: str,
-        condition: str,
-        **values: str,
-    ) -> bool:
-        used = {f":{name}": {"S": text} for name, text in values.items()}
-        try:
-            self.table.update_item(
-                TableName=self.stack.results_table,
-                Key=record.key,
-                UpdateExpression=update,
-                ConditionExpression=condition,
-                ExpressionAttributeValues=used,
-            )
-        except self.table.exceptions.ConditionalCheckFailedException:
-            return False
-        return True
-
 
 def _say(desk: _Desk, record: Record, review: Review, picture: EncodedImage | None) -> Record:
-    if not desk.claim(record, review):
-        now = desk.read(record)
+    if not desk.records.claim(record, review):
+        now = desk.records.read(record)
         if now.review is None or now.review.id != review.id:
             _refuse(now)
         # Else the answer to the first attempt was lost.
@@ -374,7 +284,7 @@ def _follow_up(
         if review.outcome == "labelled":
             review = _file(desk, record, review, picture)
         desk.publish(_event(desk.stack, record, review))
-        desk.close(record, review)
+        desk.records.close(record, review)
     except _PASSING as error:
         raise Unfinished(
             replace(record, review=review),
@@ -400,7 +310,7 @@ def _file(desk: _Desk, record: Record, review: Review, picture: EncodedImage | N
 def _place(desk: _Desk, record: Record, review: Review, picture: EncodedImage) -> Review:
     """Note where a photo is to be filed, before it is: undoing must know what to remove."""
     key = filing.find_place(desk.s3, desk.stack, record, review, picture)
-    if desk.note(record, review, key):
+    if desk.records.note(record, review, key):
         return review.model_copy(update={"dataset_key": key})
     # Whoever else finishes it was faster, or the answer to the first attempt was lost.
     return _standing(desk, record, review)
@@ -408,7 +318,7 @@ def _place(desk: _Desk, record: Record, review: Review, picture: EncodedImage) -
 
 def _standing(desk: _Desk, record: Record, review: Review) -> Review:
     """Read a review as it is now; refuse where it was or is being undone."""
-    now = desk.read(record).review
+    now = desk.records.read(record).review
     if now is None or now.id != review.id or now.withdrawal:
         raise Refused(f"what was said of {record.photo} was undone meanwhile")
     return now
@@ -416,9 +326,9 @@ def _standing(desk: _Desk, record: Record, review: Review) -> Review:
 
 def _withdraw(desk: _Desk, record: Record, review: Review, withdrawal: Withdrawal) -> Review:
     withdrawn = review.model_copy(update={"withdrawal": withdrawal})
-    if desk.withdraw(record, withdrawn):
+    if desk.records.withdraw(record, withdrawn):
         return withdrawn
-    now = desk.read(record).review
+    now = desk.records.read(record).review
     if now == withdrawn:  # the answer to the first attempt was lost
         return withdrawn
     if now and now.id == review.id and not now.withdrawal and not review.dataset_key:
@@ -433,7 +343,7 @@ def _take_back(desk: _Desk, record: Record, review: Review) -> Record:
         if review.outcome == "labelled":
             filing.remove_picture(desk.s3, desk.stack, review)
         desk.publish(_event(desk.stack, record, review))
-        desk.reopen(record, review)
+        desk.records.reopen(record, review)
     except _PASSING as error:
         raise Unfinished(
             replace(record, review=review),
@@ -450,11 +360,6 @@ _PASSING = (Fault, ClientError, BotoCoreError, StorageBusy, StorageRefused)
 
 def _spoken(error: Exception) -> str:
     return explain(error) if isinstance(error, ClientError | BotoCoreError) else str(error)
-
-
-def _place_in(review: Review) -> str:
-    """Return the part of a review's JSON that says where the photo is filed."""
-    return review.model_dump_json(include={"dataset_key"})[1:-1]
 
 
 def _event(stack: Stack, record: Record, review: Review) -> PhotoReviewed:

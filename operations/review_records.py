@@ -1,0 +1,132 @@
+"""The conditional writes to a photo's record that a review is made of."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from operations.faults import Refused
+from scones.records import (
+    FILING_QUEUE,
+    REVIEW_QUEUE,
+    WITHDRAWING_QUEUE,
+    Record,
+    Review,
+    read_queue,
+    read_record,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_SAME_REVIEW = "contains(review, :id)"
+_NOT_UNDONE = f"{_SAME_REVIEW} AND (attribute_not_exists(queue) OR queue = :filing)"
+_SAME_PLACE = "contains(review, :place)"
+
+
+class ReviewedRecords:
+    """Writes each step of a review, if the record is as that step must find it.
+
+    Parameters
+    ----------
+    client
+        A DynamoDB client.
+    table
+        The results table.
+    """
+
+    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def claim(self, record: Record, review: Review) -> bool:
+        """Write what was said, if the photo waits for that; tell whether it did."""
+        return self._update(
+            record,
+            "SET review = :review, queue = :filing",
+            "queue = :waiting AND attribute_not_exists(review)",
+            review=review.model_dump_json(),
+            filing=FILING_QUEUE,
+            waiting=REVIEW_QUEUE,
+        )
+
+    def note(self, record: Record, review: Review, key: str) -> bool:
+        """Write where a photo is to be filed, unless that was done, or the review undone."""
+        return self._update(
+            record,
+            "SET review = :review",
+            f"{_NOT_UNDONE} AND {_SAME_PLACE}",
+            review=review.model_copy(update={"dataset_key": key}).model_dump_json(),
+            filing=FILING_QUEUE,
+            id=review.id,
+            place=_place_in(review),
+        )
+
+    def withdraw(self, record: Record, review: Review) -> bool:
+        """Write that a review is being undone, unless it was, or its place was noted meanwhile."""
+        return self._update(
+            record,
+            "SET review = :review, queue = :withdrawing",
+            f"{_NOT_UNDONE} AND {_SAME_PLACE}",
+            review=review.model_dump_json(),
+            withdrawing=WITHDRAWING_QUEUE,
+            filing=FILING_QUEUE,
+            id=review.id,
+            place=_place_in(review),
+        )
+
+    def close(self, record: Record, review: Review) -> bool:
+        """Take a review that all was done for out of its queue."""
+        return self._update(
+            record,
+            "SET review = :review REMOVE queue",
+            _NOT_UNDONE,
+            review=review.model_dump_json(),
+            filing=FILING_QUEUE,
+            id=review.id,
+        )
+
+    def reopen(self, record: Record, review: Review) -> bool:
+        """Let the photo of a review that is undone wait for a person again."""
+        return self._update(
+            record,
+            "SET queue = :waiting REMOVE review",
+            f"{_SAME_REVIEW} AND queue = :withdrawing",
+            waiting=REVIEW_QUEUE,
+            withdrawing=WITHDRAWING_QUEUE,
+            id=review.id,
+        )
+
+    def left_in(self, queue: str) -> Iterator[Record]:
+        """Read what waits in a queue, the longest waiting first."""
+        return read_queue(self._client, self._table, queue)
+
+    def read(self, record: Record) -> Record:
+        """Read a record as it is now."""
+        found = read_record(self._client, self._table, record.photo, record.version)
+        if found is None:
+            raise Refused(f"there is no record of {record.photo} any more")
+        return found
+
+    def _update(
+        self,
+        record: Record,
+        update: str,
+        condition: str,
+        **values: str,
+    ) -> bool:
+        used = {f":{name}": {"S": text} for name, text in values.items()}
+        try:
+            self._client.update_item(
+                TableName=self._table,
+                Key=record.key,
+                UpdateExpression=update,
+                ConditionExpression=condition,
+                ExpressionAttributeValues=used,
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+
+def _place_in(review: Review) -> str:
+    """Return the part of a review's JSON that says where the photo is filed."""
+    return review.model_dump_json(include={"dataset_key"})[1:-1]
