@@ -12,6 +12,7 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
+from cli.hints import copyable
 from cli.screen import Screen
 from operations.connection import caller, connect, connect_embedded
 from operations.faults import Fault, Refused, explain
@@ -64,7 +65,10 @@ class Desk:
     def __init__(self, options: Options) -> None:
         self._options = options
         out, err = Console(), Console(stderr=True)
-        self.screen = Screen(out, err, as_json=options.json)
+        self.written = copyable(
+            {name: getattr(options, name) for name in ("stack", "profile", "region", "local")}
+        )
+        self.screen = Screen(out, err, as_json=options.json, written=self.written)
 
     @cached_property
     def session(self) -> "boto3.Session":
@@ -110,9 +114,9 @@ def at_desk(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(desk, **given)
         except Refused as error:
-            _complain(error, OTHERWISE)
+            _complain(desk.written(str(error)), OTHERWISE)
         except Fault as error:
-            _complain(error, FAULT)
+            _complain(desk.written(str(error)), FAULT)
         except (BotoCoreError, ClientError) as error:
             _complain(explain(error), FAULT)
         except BrokenPipeError:
@@ -165,6 +169,6 @@ def _of_file(error: OSError) -> str:
     return f"{error.filename}: {reason}" if error.filename else reason
 
 
-def _complain(error: object, code: int) -> None:
+def _complain(error: str, code: int) -> None:
     typer.echo(f"error: {error}", err=True)
     raise typer.Exit(code)

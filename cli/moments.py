@@ -9,7 +9,7 @@ import typer
 _AGO = re.compile(r"(?P<count>\d+)(?P<unit>[smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
-HOW = "such as 24h, 7d, 2026-11-20 or 2026-11-20T09:30"
+HOW = "such as 24h, 7d, 2026-11-20 or 2026-11-20T09:30 (your time; with Z, UTC)"
 
 
 def parse_moment(text: str, now: datetime | None = None) -> datetime:

@@ -27,9 +27,19 @@ class Screen:
         Standard output and standard error.
     as_json
         Whether the answer is JSON.
+    written
+        How a line for people is written, such as with its commands as they can be copied.
     """
 
-    def __init__(self, out: Console, err: Console, *, as_json: bool = False) -> None:
+    def __init__(
+        self,
+        out: Console,
+        err: Console,
+        *,
+        as_json: bool = False,
+        written: Callable[[str], str] = str,
+    ) -> None:
+        self._written = written
         self._out = out
         self._err = err
         self._as_json = as_json
@@ -52,7 +62,8 @@ class Screen:
         for item in shown:
             # The terminal breaks plain lines, so that what is copied from them stays whole.
             whole = isinstance(item, str) or (isinstance(item, Text) and item.no_wrap is True)
-            self._out.print(item, markup=False, highlight=False, soft_wrap=whole)
+            shown_ = self._written(item) if isinstance(item, str) else item
+            self._out.print(shown_, markup=False, highlight=False, soft_wrap=whole)
 
     def item(self, record: Mapping[str, Any], shown: Text) -> None:
         """Give a part of an answer that comes bit by bit, as one line.
@@ -73,6 +84,7 @@ class Screen:
 
     def say(self, text: str) -> None:
         """Tell something by the way."""
+        text = self._written(text)
         self._err.print(text, markup=False, highlight=False, soft_wrap=not self._err.is_terminal)
 
     @contextmanager

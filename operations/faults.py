@@ -30,7 +30,8 @@ _NOT_LOGGED_IN = (
 _ADVICE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
     (
         exceptions.NoRegionError,
-        "it is not known which region to talk to: give --region, or set AWS_REGION",
+        "it is not known which region to talk to: give --region, set AWS_REGION, or give --local "
+        "for the embedded cloud",
     ),
     (
         _NO_CREDENTIALS,
@@ -76,8 +77,8 @@ def explain(error: BotoCoreError | ClientError) -> str:
 
     Examples
     --------
-    >>> explain(exceptions.NoRegionError())
-    'it is not known which region to talk to: give --region, or set AWS_REGION'
+    >>> explain(exceptions.NoRegionError()).partition(":")[0]
+    'it is not known which region to talk to'
     """
     if isinstance(error, ClientError):
         return _explain_answer(error)

@@ -38,7 +38,9 @@ def cifar100(
     to: ToArgument = FOLDER / "cifar100",
     archive: Annotated[
         Path | None,
-        typer.Option(help="cifar-100-python.tar.gz that you have; else it is downloaded."),
+        typer.Option(
+            exists=True, help="cifar-100-python.tar.gz that you have; else it is downloaded."
+        ),
     ] = None,
     labels: Annotated[
         list[str] | None,
@@ -77,7 +79,9 @@ def ham10000(
     archive: Annotated[
         Path,
         typer.Argument(
-            metavar="ARCHIVE", help="The zip of Dataverse, or a folder with the files in it."
+            exists=True,
+            metavar="ARCHIVE",
+            help="The zip of Dataverse, or a folder with the files in it.",
         ),
     ],
     to: ToArgument = FOLDER / "ham10000",
@@ -98,7 +102,10 @@ def folder(  # noqa: PLR0913, PLR0917  (its options)
     source: Annotated[
         Path,
         typer.Argument(
-            metavar="DIR", help="One folder a class, or train/ and validation/ which have them."
+            exists=True,
+            file_okay=False,
+            metavar="DIR",
+            help="One folder a class, or train/ and validation/ which have them.",
         ),
     ],
     to: Annotated[
@@ -140,14 +147,24 @@ def folder(  # noqa: PLR0913, PLR0917  (its options)
 def upload(
     desk: Desk,
     source: Annotated[
-        Path, typer.Argument(metavar="DIR", help="A staged folder: train/ and validation/.")
+        Path,
+        typer.Argument(
+            exists=True,
+            file_okay=False,
+            metavar="DIR",
+            help="A staged folder: train/ and validation/.",
+        ),
     ],
+    force: Annotated[
+        bool, typer.Option("--force", help="Upload classes, too, that the stack does not know yet.")
+    ] = False,
 ) -> None:
     """Upload a staged folder to the stack's data bucket.
 
-    Photos that are there are skipped.
+    Photos that are there are skipped. Classes that the stack does not know are refused: retrain
+    would refuse the whole dataset.
     """
-    record, shown, code = _upload(desk, source)
+    record, shown, code = _upload(desk, source, force=force)
     desk.screen.answer(record, *shown)
     raise typer.Exit(code)
 
@@ -185,16 +202,34 @@ def _stage(desk: Desk, stage: Callable[[Tell], Staged], *, upload: bool) -> None
     raise typer.Exit(code)
 
 
-def _upload(desk: Desk, folder: Path) -> tuple[dict[str, Any], list[str], int]:
+def _upload(
+    desk: Desk, folder: Path, *, force: bool = False
+) -> tuple[dict[str, Any], list[str], int]:
     """Upload a staged folder; gives the answer for programs and people, and the exit code."""
     from operations.data import transfer  # noqa: PLC0415
 
     photos = transfer.staged_photos(folder)
+    if not force:
+        _require_known(desk, photos)
     bucket = desk.stack.data_bucket
     with desk.screen.measuring() as tell:
         uploaded = transfer.upload(desk.session, bucket, photos.files, tell)
     told = _told_upload(desk, uploaded, photos)
     return {"upload": _upload_record(uploaded)}, told, FAULT if uploaded.failed else DONE
+
+
+def _require_known(desk: Desk, photos: "Photos") -> None:
+    if unknown := _unknown(desk, photos):
+        raise Refused(
+            f"the stack knows no class {', '.join(unknown)}, only "
+            f"{', '.join(desk.stack.class_names)}: deploy it with ClassNames that have them "
+            "(`scones profiles` helps), or rename the folders. Nothing was uploaded; --force of "
+            "`scones data upload` does it all the same"
+        )
+
+
+def _unknown(desk: Desk, photos: "Photos") -> list[str]:
+    return sorted(set(photos.labels) - set(desk.stack.class_names))
 
 
 def _staged_record(staged: Staged) -> dict[str, Any]:
@@ -266,11 +301,8 @@ def _told_upload(desk: Desk, uploaded: "Uploaded", photos: "Photos") -> list[str
         told.append(f"Not tried after so many failures: {uploaded.not_tried:,} photos")
     if failures:
         told.append("Once that is mended, run it again: it goes on with what is missing.")
-    elif unknown := sorted(set(photos.labels) - set(desk.stack.class_names)):
-        told.append(
-            f"The stack knows no class {', '.join(unknown)}: deploy it with ClassNames that have "
-            "them (`scones profiles` helps), or retrain will refuse the dataset."
-        )
+    elif unknown := _unknown(desk, photos):
+        told.append(f"Before you retrain, deploy the stack with the classes {', '.join(unknown)}.")
     else:
         told.append("To train on them: scones retrain --wait")
     return told

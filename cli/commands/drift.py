@@ -40,7 +40,7 @@ def _compared(checked: DriftChecked) -> list[RenderableType]:
             shown += ["", *words.columns((*COLUMNS[:2], title), _rows(found))]
     if checked.since:
         since, until = (moment.astimezone() for moment in (checked.since, checked.until))
-        period = f"{since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M}"
+        period = f"{since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M %Z}"
         shown += ["", *words.fields({"decided": period, "evaluation": checked.evaluation})]
     if checked.retraining_requested:
         shown.append("A retraining was asked for: scones executions retrain")

@@ -22,7 +22,7 @@ STYLES = {"running": "cyan", "succeeded": "green"}
 BAD = "red"
 COLUMNS = ("machine", "started", "lasted", "outcome", "more")
 LONGEST = 120
-"""Characters of what a line says of an execution; --json has all of it."""
+"""Characters of what a line says of an execution that ended well; --json has all of it."""
 
 DAYS = LOOK_BACK.days
 
@@ -93,5 +93,5 @@ def _cells(execution: PastExecution) -> list[str | Text]:
         shown(execution.started_at),
         lasted,
         Text(outcome, style=STYLES.get(status, BAD)),
-        more if len(more) <= LONGEST else f"{more[: LONGEST - 1]}…",
+        f"{more[: LONGEST - 1]}…" if status == "succeeded" and len(more) > LONGEST else more,
     ]

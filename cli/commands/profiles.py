@@ -66,7 +66,7 @@ def _show(desk: Desk, profile: "Profile", name: str) -> None:
         "To deploy a stack for it:",
         f"  {command}",
         "To try it here:",
-        f"  make run PROFILE={shlex.quote(name)} DATASET=…",
+        f"  make run PROFILE={shlex.quote(name)} DATASET=DIR",
     )
 
 

@@ -28,7 +28,8 @@ WaitOption = Annotated[bool, typer.Option("--wait", help="Follow it to its end."
 def promote(
     desk: Desk,
     version: Annotated[
-        int | None, typer.Argument(min=1, help="To be sure that it is this one.")
+        int | None,
+        typer.Argument(metavar="[VERSION]", min=1, help="To be sure that it is this one."),
     ] = None,
     approve: Annotated[
         bool, typer.Option("--approve", help="Let the version in staging into production.")
@@ -64,7 +65,7 @@ def promote(
 
 def rollback(
     desk: Desk,
-    version: Annotated[int, typer.Argument(min=1, help="An approved version.")],
+    version: Annotated[int, typer.Argument(metavar="VERSION", min=1, help="An approved version.")],
     wait: WaitOption = False,
 ) -> None:
     """Bring an earlier approved version back to production.

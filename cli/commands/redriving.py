@@ -37,7 +37,8 @@ def redrive(
 
     They are given to their machines again.
 
-    The exit code is 1 where something stays failed or undelivered.
+    The exit code is 1 where something stays failed or undelivered. With --json it is one object a
+    line, none where there is nothing to redrive.
     """
     both = failed == queue
     with _queued(desk, wanted=both or queue) as jobs:

@@ -51,10 +51,13 @@ def results(
 ) -> None:
     """Show what was decided of photos.
 
-    The latest come first; with --follow they come last.
+    The latest come first; with --follow they come last. With --follow --json it is one object a
+    line.
     """
     statuses: Sequence[Status] | None = [end.value for end in status] if status else None
     wanted = Wanted(statuses, label, since)
+    if not (follow or limit):
+        raise typer.BadParameter("--limit 0 shows nothing without --follow")
     if follow:
         _follow(desk, wanted, limit)
         return

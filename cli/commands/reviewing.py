@@ -125,9 +125,10 @@ def console(
 def _waiting_shown(desk: Desk, found: "Sequence[Record]", *, more: bool) -> list[Any]:
     if not found:
         return ["No photo waits for a person."]
-    example = shlex.join(["scones", "label", _name(found[0]), desk.stack.class_names[0]])
+    say = f"scones label {shlex.quote(_name(found[0]))} CLASS"
+    classes = ", ".join(desk.stack.class_names)
     others = [f"More wait than these {len(found)}: --limit shows more."] if more else []
-    return [_table(found), *others, f"{example}, or scones console"]
+    return [_table(found), *others, f"{say} (CLASS: {classes}), or scones console"]
 
 
 def _labelled(desk: Desk, record: "Record") -> list[str]:

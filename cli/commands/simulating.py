@@ -122,7 +122,9 @@ def _shown(summary: dict[str, Any], captured: list[dict[str, Any]]) -> list[Rend
         "captured": f"{len(captured)} records" if captured else "nothing yet: scones captures",
         "seed": summary["seed"],
     }
-    table = [captured_table(captured[::-1][:ROWS])] if captured else []
+    table: list[RenderableType] = [captured_table(captured[::-1][:ROWS])] if captured else []
+    if len(captured) > ROWS:
+        table.append(f"The latest {ROWS} of {len(captured)} captured records are shown.")
     return [*table, *words.fields(rows)]
 
 

@@ -103,6 +103,8 @@ def _headline(before: float | None, wanted: float | None, *, dry_run: bool) -> l
         return [f"A person decides below a confidence of {now}."]
     if dry_run:
         return [f"The threshold is {now}, and would be {written(wanted)}. Nothing is changed."]
+    if before == wanted:
+        return [f"The threshold is {now} already."]
     return [
         f"The threshold was {now} and is {written(wanted)} now. "
         "It takes effect within a minute, for photos that are decided from then on."

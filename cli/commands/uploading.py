@@ -29,7 +29,8 @@ def upload(
 
     With --wait, show what each is decided to be.
 
-    The exit code is 1 where a photo failed, or nothing was announced of it in time.
+    The exit code is 1 where a photo failed, or nothing was announced of it in time. With --json it
+    is one object a line.
     """
     try:
         found = photos.find_photos(paths, prefix)

@@ -15,6 +15,7 @@ from operations.data.amounts import Amount
 from operations.data.download import Source
 from tests.unit.cli.terminal import Terminal
 from tests.unit.operations.data.archives import batch, meta, pixels, write_cifar
+from tests.unit.operations.deployed import STACK
 
 
 @pytest.fixture
@@ -119,22 +120,27 @@ def test_classes_that_the_stack_does_not_know(
         (tmp_path / place).mkdir(parents=True)
         (tmp_path / place / "1.png").write_bytes(place.encode())
     result = terminal.type("data", "upload", str(tmp_path))
+    assert result.exit_code == 1
+    assert "the stack knows no class tank, only bicycle, motorcycle" in result.stderr
+    assert "Contents" not in bucket.list_objects_v2(Bucket=STACK.data_bucket)
+    result = terminal.type("data", "upload", str(tmp_path), "--force")
     assert result.exit_code == 0
-    assert "The stack knows no class tank: deploy it with ClassNames" in result.stdout
+    assert "Before you retrain, deploy the stack with the classes tank." in result.stdout
+    assert bucket.list_objects_v2(Bucket=STACK.data_bucket)["KeyCount"] == 3
 
 
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
         (["cifar100", "--class", "bicycle", "--class", "motorbike"], 1, "did you mean motorcycle"),
-        (["cifar100", "--archive", "nowhere.tar.gz"], 1, "there is no file nowhere.tar.gz"),
-        (["ham10000", "nowhere.zip"], 1, "there is no file nowhere.zip"),
-        (["ham10000", "x.zip", "--share", "0.9"], 2, "less than or equal to 0.5"),
-        (["folder", "nowhere"], 1, "there is no folder nowhere"),
-        (["folder", "nowhere", "--mirror"], 2, "--mirror needs --like"),
-        (["folder", "nowhere", "--like", "vehicles", "--mirror"], 1, "no table [mirrored]"),
-        (["folder", "nowhere", "--like", "vans"], 1, "there is no profile vans"),
-        (["upload", "nowhere"], 1, "there is no folder nowhere"),
+        (["cifar100", "--archive", "nowhere.tar.gz"], 2, "'nowhere.tar.gz' does not exist"),
+        (["ham10000", "nowhere.zip"], 2, "'nowhere.zip' does not exist"),
+        (["ham10000", ".", "--share", "0.9"], 2, "less than or equal to 0.5"),
+        (["folder", "nowhere"], 2, "'nowhere' does not exist"),
+        (["folder", ".", "--mirror"], 2, "--mirror needs --like"),
+        (["folder", ".", "--like", "vehicles", "--mirror"], 1, "no table [mirrored]"),
+        (["folder", ".", "--like", "vans"], 1, "there is no profile vans"),
+        (["upload", "nowhere"], 2, "'nowhere' does not exist"),
     ],
 )
 def test_what_is_asked_wrongly(terminal: Terminal, words: list[str], code: int, said: str) -> None:

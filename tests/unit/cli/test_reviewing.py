@@ -28,7 +28,10 @@ def test_the_queue_is_listed_the_longest_waiting_first(office: Office, terminal:
     first, second = result.stdout.splitlines()[1:3]
     assert first.split()[-3:] == ["old.png", "bicycle", "0.610"]
     assert "new.png" in second
-    assert "scones label old.png bicycle, or scones console" in result.stdout
+    assert (
+        "scones label old.png CLASS (CLASS: bicycle, motorcycle), or scones console"
+        in result.stdout
+    )
 
 
 def test_the_queue_as_json(office: Office, terminal: Terminal) -> None:
