@@ -42,6 +42,37 @@ class Clock:
     wait: Callable[[float], None] = time.sleep
 
 
+def _new_name() -> str:
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{random.randrange(16**4):04x}"  # noqa: S311
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be sent.
+
+    Attributes
+    ----------
+    photos
+        Which, at least one.
+    rate
+        How many a second.
+    name
+        Of the simulation, and of the folder of its own that they are sent to.
+    """
+
+    photos: Sequence[Sample]
+    rate: float
+    name: str = field(default_factory=_new_name)
+
+    @property
+    def folder(self) -> str:
+        """What the photos' keys begin with."""
+        # It brings Pydantic and the photos' decoders, which takes long beside showing help.
+        from scones.records import SIMULATED  # noqa: PLC0415
+
+        return f"{SIMULATED}{self.name}/"
+
+
 @dataclass
 class Sent:
     """A photo that was sent, and what is known of it.
@@ -115,8 +146,7 @@ class Simulation:
 def simulate(
     session: "boto3.Session",
     stack: Stack,
-    photos: Sequence[Sample],
-    rate: float,
+    plan: Plan,
     show: Callable[[Sent], None],
     clock: Clock | None = None,
 ) -> Simulation:
@@ -128,36 +158,30 @@ def simulate(
     ----------
     session, stack
         Where to.
-    photos
-        What to send, at least one.
-    rate
-        Photos a second.
+    plan
+        What to send.
     show
         Called with each photo when it is decided.
     clock
         The time; the machine's own by default.
     """
-    # It brings Pydantic and the photos' decoders, which takes long beside showing help.
-    from scones.records import SIMULATED  # noqa: PLC0415
-
     begun = datetime.now(UTC)
-    name = f"{begun:%Y%m%d-%H%M%S}-{random.randrange(16**4):04x}"  # noqa: S311
     clock = clock or Clock()
     drivers = _Drivers(session, stack, show, clock)
     sent = [
-        Sent(photo, f"{SIMULATED}{name}/{number:05d}-{photo.path.name}")
-        for number, photo in enumerate(photos)
+        Sent(photo, f"{plan.folder}{number:05d}-{photo.path.name}")
+        for number, photo in enumerate(plan.photos)
     ]
     pool = ThreadPoolExecutor(UPLOADS)
     try:
         start = clock.now()
         for number, one in enumerate(sent):
-            drivers.collect_until(start + number / rate)
+            drivers.collect_until(start + number / plan.rate)
             drivers.started.append(pool.submit(drivers.upload, one))
         drivers.collect_all()
     finally:
         pool.shutdown(cancel_futures=True)
-    return Simulation(name, sent, begun, datetime.now(UTC), rate)
+    return Simulation(plan.name, sent, begun, datetime.now(UTC), plan.rate)
 
 
 @dataclass

@@ -19,7 +19,7 @@ from operations.captures.fetching import CaptureFile, Span, find_files, read_fil
 from operations.captures.keeping import as_row
 from operations.captures.records import Captured
 from operations.sampling import Sample, pick_from_dataset, pick_from_folder
-from operations.simulation import Sent, Simulation
+from operations.simulation import Plan, Sent, Simulation
 
 LOOK_SECONDS = 1.0
 """Between two looks at what was captured."""
@@ -86,8 +86,17 @@ def _send(desk: Desk, picked: list[Sample], rate: float) -> Simulation:
         ended[(one.status or "no record").replace("_", " ")] += 1
         advance(", ".join(f"{number} {status}" for status, number in ended.most_common()))
 
-    with desk.screen.counting(f"Sending {rate:g} photos a second", len(picked)) as advance:
-        return simulation.simulate(desk.session, desk.stack, picked, rate, show)
+    plan = Plan(picked, rate)
+    try:
+        with desk.screen.counting(f"Sending {rate:g} photos a second", len(picked)) as advance:
+            return simulation.simulate(desk.session, desk.stack, plan, show)
+    except KeyboardInterrupt:
+        desk.screen.say(
+            f"Interrupted. What was sent is below {plan.folder} in "
+            f"{desk.stack.photos_bucket}; {ended.total()} of it were decided by now: "
+            "scones results --since 1h"
+        )
+        raise
 
 
 def _captured(desk: Desk, done: Simulation, patience: float) -> list[dict[str, Any]]:

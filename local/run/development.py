@@ -57,11 +57,12 @@ def up(dataset: Dataset, settings: Settings, screen: Screen, work: Path) -> None
         with naming_the_log(running):
             stack, _ = install(running, work, dataset, settings, screen)
             _write_environment(running)
-            event = _upload(running, stack, dataset.validation[0].path)
+            photo = dataset.validation[0].path
+            event = _upload(running, stack, photo)
     except BaseException:
         running.stop()
         raise
-    screen.say(_guide(running, stack, event))
+    screen.say(_guide(running, stack, photo, event))
 
 
 def invoke(work: Path, function: str, event: Path, options: Sequence[str]) -> int:
@@ -138,31 +139,30 @@ def _upload(running: cloud.Cloud, stack: Stack, photo: Path) -> Path:
     return file
 
 
-def _guide(running: cloud.Cloud, stack: Stack, event: Path) -> str:
+def _guide(running: cloud.Cloud, stack: Stack, photo: Path, event: Path) -> str:
     python = _shown(Path(sys.executable))
-    table = stack.results_table
+    scones = f"{_shown(Path(sys.executable).with_name('scones'))} --local"
     return f"""
 Running until `make down`, at {running.endpoint}
 
   photos bucket   {stack.photos_bucket}
   data bucket     {stack.data_bucket}
-  results table   {table}
+  results table   {stack.results_table}
   event bus       {stack.event_bus}
   endpoint        {stack.endpoint}
 
-To talk to it with the AWS CLI or anything else that speaks AWS:
+Upload a photo, see what was decided; open the page; retrain, and look at the versions:
+
+  {scones} upload {_shown(photo)} --wait
+  {scones} results
+  {scones} console
+  {scones} retrain --wait
+  {scones} models
+
+To talk to it with the AWS CLI, which you may have, or anything else that speaks AWS:
 
   . {_shown(_environment(running))}
-
-Upload a photo, see what was decided, follow the log of the state machine:
-
-  aws s3 cp PHOTO.jpg s3://{stack.photos_bucket}/incoming/
-  aws dynamodb scan --table-name {table} --query 'Items[].[photo.S, status.S]'
   aws logs tail {stack.classify_log_group} --follow
-
-Retrain, look at the versions, approve one and promote it:
-
-  {_shown(Path(sys.executable).with_name("scones"))} --local models
 
 Run a function with `sam local invoke`, in Docker on Linux, on a photo that was
 uploaded already (other functions take the events in events/):

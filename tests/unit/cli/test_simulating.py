@@ -13,7 +13,7 @@ import pytest
 from cli.commands import simulating
 from operations.captures import fetching
 from operations.sampling import Sample
-from operations.simulation import Sent, Simulation
+from operations.simulation import Plan, Sent, Simulation
 from scones.records import Record
 from tests.unit.cli.terminal import Terminal, words
 from tests.unit.operations.captures.files import line
@@ -30,21 +30,21 @@ class Street:
         self.statuses: list[str | None] = []
         self.captured = True
         self.waited = 0
+        self.interrupted = False
 
     def simulate(
-        self,
-        _session: Any,
-        _stack: Any,
-        samples: list[Sample],
-        rate: float,
-        show: Callable[[Sent], None],
+        self, _session: Any, _stack: Any, plan: Plan, show: Callable[[Sent], None]
     ) -> Simulation:
-        self.samples = samples
+        self.samples = list(plan.photos)
+        if self.interrupted:
+            raise KeyboardInterrupt
         now = datetime.now(UTC)
         sent = []
-        for number, sample in enumerate(samples):
+        for number, sample in enumerate(self.samples):
             status = self.statuses[number] if self.statuses else "classified"
-            one = Sent(sample, f"incoming/simulated/s/{number}.png", number / rate, f"v{number}")
+            one = Sent(
+                sample, f"incoming/simulated/s/{number}.png", number / plan.rate, f"v{number}"
+            )
             if status:
                 one.record = Record(decided(f"{number}.png", status), now)
                 one.seen_at = one.started_at + 0.5
@@ -52,7 +52,7 @@ class Street:
             sent.append(one)
         if self.captured:
             self.capture(now, len(sent))
-        return Simulation("s", sent, now, now, rate)
+        return Simulation("s", sent, now, now, plan.rate)
 
     def capture(self, at: datetime, count: int, name: str = "id") -> None:
         key = f"captures/scones/AllTraffic/{at:%Y/%m/%d/%H/%M-%S}-000-{name}.jsonl"
@@ -115,6 +115,15 @@ def test_a_photo_that_came_to_nothing(
     result = terminal.type("simulate", "--count", "2", "--photos", "photos")
     assert result.exit_code == 1
     assert f"1 classified, 1 {status or 'no record'}" in result.stdout
+
+
+def test_one_that_is_interrupted_says_where_its_photos_are(
+    terminal: Terminal, street: Street
+) -> None:
+    street.interrupted = True
+    result = terminal.type("simulate", "--count", "2", "--photos", "photos")
+    assert result.exit_code == 130
+    assert "below incoming/simulated/2" in words(result.stderr)
 
 
 def test_captured_data_is_not_waited_for_for_ever(terminal: Terminal, street: Street) -> None:

@@ -11,7 +11,7 @@ from operations import simulation
 from operations.photos import ANNOUNCEMENT_SECONDS, PATIENCE_SECONDS
 from operations.report.truth import read_truth
 from operations.sampling import Sample
-from operations.simulation import Clock, Sent, simulate, summarize, write_results
+from operations.simulation import Clock, Plan, Sent, simulate, summarize, write_results
 from tests.unit.operations.deployed import STACK
 from tests.unit.results_table import create_table, decided, put_record
 
@@ -103,7 +103,8 @@ def run(
     rate: float = 4,
     show: Callable[[Sent], None] = lambda _: None,
 ) -> simulation.Simulation:
-    return simulate(application.session, STACK, photos, rate, show, application.clock)
+    plan = Plan(photos, rate)
+    return simulate(application.session, STACK, plan, show, application.clock)
 
 
 def test_photos_are_sent_at_a_steady_rate(application: Application, photos: list[Sample]) -> None:
