@@ -26,7 +26,7 @@ _UNSURE = {
     "color": ORANGE,
     "pattern": {"shape": "/", "size": 6, "solidity": 0.25, "bgcolor": ORANGE, "fgcolor": "#5c3200"},
 }
-_TICKS = 6
+_TICKS = 5
 _MARKS = {"ticks": "outside", "ticklen": 6, "tickcolor": _GREY}
 
 Chart = dict[str, Any]
@@ -58,10 +58,10 @@ def confidence_of_each(photos: Sequence[Photo], clock: Clock) -> Chart:
         y=[photo.threshold for photo in photos for _ in range(2)],
         **_threshold_line(),
     )
-    ticks = sorted({round(step * (len(photos) - 1) / (_TICKS - 1)) for step in range(_TICKS)})
+    ticks = _ticks([clock(photo.at) for photo in photos])
     figure.update_xaxes(
-        tickvals=ticks,
-        ticktext=[clock(photos[place].at).strftime("%H:%M:%S") for place in ticks],
+        tickvals=list(ticks.values()),
+        ticktext=list(ticks),
         range=[-0.6, max(len(photos), 12) - 0.4],
     )
     figure.update_layout(barmode="overlay")
@@ -153,6 +153,24 @@ def latency(latencies: Sequence[Latency]) -> Chart:
     figure.update_xaxes(tickangle=0)
     figure.update_yaxes(range=None, rangemode="tozero", tickformat=",d")
     return _as_json(figure)
+
+
+def _ticks(moments: Sequence[datetime]) -> dict[str, int]:
+    """Tell what is written below the bars of some moments, at which places; each text but once."""
+    last = len(moments) - 1
+    places = sorted({round(step * last / (_TICKS - 1)) for step in range(_TICKS)})
+    day = "" if moments[0].date() == moments[last].date() else "<br>%Y-%m-%d"
+    ticks: dict[str, int] = {}
+    # Seconds, tenths or milliseconds: photos of a burst are decided within a second.
+    for end in (8, 10, 12):
+        ticks = {}
+        for place in places:
+            moment = moments[place]
+            text = f"{moment:%H:%M:%S.%f}"[:end] + moment.strftime(day)
+            ticks.setdefault(text, place)
+        if len(ticks) == len(places):
+            break
+    return ticks
 
 
 def _layout(upwards: str) -> dict[str, Any]:

@@ -96,7 +96,8 @@ def _figures(report: Report) -> dict[str, Any]:
         "by_truth": figures.judged_by_truth(photos, names),
         "by_people": figures.judged_by_people(photos, names),
         "about_model": ABOUT_MODEL,
-        "waiting": sum(photo.status == "needs_review" and not photo.said for photo in photos),
+        "waiting": sum(photo.waiting for photo in photos),
+        "simulated": sum(photo.status == "needs_review" and photo.simulated for photo in photos),
     }
 
 
@@ -142,6 +143,7 @@ def _template() -> Any:
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["share"] = _share
+    environment.filters["breakable"] = _breakable
     environment.filters["moment"] = lambda moment: f"{moment:%Y-%m-%d %H:%M:%S}"
     return environment.from_string(_part("page.html.j2"))
 
@@ -156,6 +158,17 @@ def _zone(moment: datetime) -> str:
     """
     offset = moment.strftime("%z")
     return "UTC" if offset == "+0000" else f"UTC{offset[:3]}:{offset[3:5]}"
+
+
+def _breakable(code: str) -> Markup:
+    """Write a code of ours so that it breaks between its words only.
+
+    Examples
+    --------
+    >>> _breakable("too_narrow")
+    Markup('too_<wbr>narrow')
+    """
+    return Markup("_<wbr>").join(code.split("_"))
 
 
 def _share(value: float | None) -> str:

@@ -11,7 +11,7 @@ from operations.report.truth import Truth
 from operations.stack import Stack
 from scones.events import Status
 from scones.measures import upload_to_decision
-from scones.records import Record, read_decided
+from scones.records import Record, is_simulated, read_decided
 
 if TYPE_CHECKING:
     import boto3
@@ -55,6 +55,16 @@ class Photo:
     steps: tuple[float | None, ...]
     said: str | None
     truth: str | None
+
+    @property
+    def simulated(self) -> bool:
+        """Whether it was sent to try the application: no person is asked about it."""
+        return is_simulated(self.key)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a person is yet to say what it shows."""
+        return self.status == "needs_review" and not self.said and not self.simulated
 
 
 def read_photos(

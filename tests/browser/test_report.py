@@ -19,8 +19,41 @@ PHOTOS = [
     *(photo("bicycle", 0.97 - (n % 7) / 60, minutes=n, truth="bicycle") for n in range(20)),
     *(photo("motorcycle", 0.99 - (n % 5) / 20, minutes=n, said="motorcycle") for n in range(9)),
     photo("motorcycle", 0.7, minutes=30, said="bicycle", truth="bicycle"),
+    photo("bicycle", 0.6, minutes=30, key="incoming/simulated/20261120-9f/0007.png"),
     photo(None, minutes=31, key="incoming/" + "long name " * 20 + ".png"),
+    photo(
+        None,
+        minutes=32,
+        key="incoming/simulated/20261120-0900-7f3a9c/heic-photo-of-a-van-0042.heic",
+        reason="unsupported_format",
+        message="this is a HEIC file: upload JPEG, PNG, WebP, BMP, GIF or TIFF instead",
+    ),
+    photo(
+        None,
+        minutes=33,
+        reason="too_many_pixels",
+        message="the photo has 20000 x 20000 pixels, more than the 50 million that are taken",
+    ),
 ]
+
+WORDS = """
+(element) => {
+  // Words that are on more than one line: their range has more than one box.
+  const broken = [];
+  const texts = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const text = texts.currentNode;
+    for (const found of text.data.matchAll(/[^\\s-]+/g)) {
+      const range = document.createRange();
+      range.setStart(text, found.index);
+      range.setEnd(text, found.index + found[0].length);
+      const tops = new Set([...range.getClientRects()].map((box) => Math.round(box.top)));
+      if (tops.size > 1) broken.push(found[0]);
+    }
+  }
+  return broken;
+}
+"""
 
 
 class Reader:
@@ -80,7 +113,7 @@ def test_charts_are_drawn_in_the_colours_of_the_page(
     read: Callable[..., Reader], scheme: str, paper: str, ink: str
 ) -> None:
     reader = read(render(report(*PHOTOS), UTC), color_scheme=scheme)
-    assert reader.tab.locator(".plot .main-svg .bars .point").count() == 30 + 4 + 10
+    assert reader.tab.locator(".plot .main-svg .bars .point").count() == 31 + 4 + 10
     assert reader.colour("body", "backgroundColor") == paper
     assert reader.colour(".plot .xtick text", "fill") == ink
     assert reader.colour(".plot .scatterlayer .js-line", "stroke") == ink
@@ -100,6 +133,28 @@ def test_a_phone(read: Callable[..., Reader]) -> None:
         assert box is not None
         assert box["width"] <= 390
     reader.keep("report-phone")
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_only_keys_are_broken_within_a_word(read: Callable[..., Reader], width: int) -> None:
+    reader = read(render(report(*PHOTOS), UTC), viewport={"width": width, "height": 844})
+    reasons = reader.tab.locator(".reasons")
+    for cell in reasons.locator("th, .faint").all():
+        assert cell.evaluate(WORDS) == []
+    reason, message = (
+        reasons.locator(f"tbody {tag}").first.bounding_box() for tag in ("th", "td.long")
+    )
+    assert reason is not None
+    assert message is not None
+    assert message["width"] > (1.5 if width == 390 else 3) * reason["width"]
+
+
+def test_ticks_of_a_burst_are_all_read(read: Callable[..., Reader]) -> None:
+    photos = [photo("bicycle", 0.97 - n / 90, minutes=n / 600) for n in range(25)]
+    reader = read(render(report(*photos), UTC), viewport={"width": 390, "height": 844})
+    ticks = reader.tab.locator(".plot").first.locator(".xtick text").all_text_contents()
+    assert len(ticks) == len(set(ticks)) == 5
+    reader.keep("report-burst")
 
 
 def test_paper(read: Callable[..., Reader]) -> None:

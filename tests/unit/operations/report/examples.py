@@ -49,7 +49,7 @@ def report(*photos: Photo, **changes: Any) -> Report:
         "span": Span(NINE - timedelta(hours=9), NINE + timedelta(hours=15)),
         "made_at": NINE + timedelta(hours=15),
         "class_names": CLASSES,
-        "photos": list(photos),
+        "photos": sorted(photos, key=lambda photo: photo.at),
         "pictures": Pictures((Picture(DOT, "bicycle", 0.55, NINE),), read=1),
         "production": Production("scones", "InService", ARN),
         "version": Version(4, ARN, NINE, "Approved", "fine", {"accuracy": "0.9512"}),

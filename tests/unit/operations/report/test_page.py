@@ -33,7 +33,7 @@ class Document(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self._within = (tag, dict(attrs))
         self.elements.append(self._within)
-        self.text += "" if tag == "b" else " "
+        self.text += "" if tag in ("b", "wbr") else " "
 
     def handle_endtag(self, tag: str) -> None:
         self._within = ("", {})
@@ -70,11 +70,37 @@ def test_figures_at_a_glance() -> None:
     document = render(photo(truth="bicycle"), photo(), photo("motorcycle", 0.6), photo(None))
     assert "What became of 4 photos" in document.words
     assert "classified 2 50 % of all" in document.words
-    assert "needed review 1 1 photo still waiting" in document.words
+    assert "needed review 1 1 still waiting" in document.words
     assert "accuracy 100 % of 1 known photo" in document.words
     assert "In production when this page was made: version 4." in document.words
     assert "accuracy 0.9512" in document.words
-    assert "from 2026-11-20 00:00:00 to 2026-11-21 00:00:00 (UTC)" in document.words
+    assert "time of all steps 1,000 ms median; 95 % within 1,000 ms" in document.words
+
+
+def test_the_time_asked_for_and_when_the_first_and_the_last_were_decided() -> None:
+    first, last = photo(minutes=1), photo(minutes=30.5)
+    asked = "asked for: 2026-11-20 00:00:00 to 2026-11-21 00:00:00 (UTC)"
+    words = render(first, photo(None, minutes=2), last).words
+    assert f"{asked}. First decided 2026-11-20 09:01:00 , last 2026-11-20 09:30:30 ." in words
+    assert f"{asked}. Decided 2026-11-20 09:01:00 ." in render(first).words
+    nothing = render(pictures=Pictures()).words
+    assert f"{asked}." in nothing
+    assert "irst decided" not in nothing
+
+
+def test_photos_that_were_simulated_wait_for_nobody() -> None:
+    unsure = [photo("bicycle", 0.6, key=f"incoming/simulated/a/{n}.png") for n in range(3)]
+    sure = photo(key="incoming/simulated/a/9.png")
+    words = render(sure, *unsure).words
+    assert "needed review 3 3 of these simulated 0 still waiting" in words
+    assert "3 photos needed review. 3 of these were simulated: nobody is asked about them." in words
+    assert "nobody has said" not in words
+    words = render(sure, *unsure, photo("bicycle", 0.6)).words
+    assert "needed review 4 3 of these simulated 1 still waiting" in words
+    assert "4 photos needed review; 1 waits, nobody has said anything yet. 3 of these" in words
+    words = render(*unsure[:1], photo("bicycle", 0.6, said="bicycle")).words
+    assert "People have looked at 1 photo that the model was not sure of; 0 more wait." in words
+    assert "2 photos needed review. 1 of these was simulated: nobody is asked about it." in words
 
 
 def test_what_is_in_production_is_so_when_the_page_is_made() -> None:
@@ -93,7 +119,7 @@ def test_a_model_that_is_not_known_any_more() -> None:
 
 def test_moments_are_those_of_the_readers_zone() -> None:
     text = page.render(report(photo()), timezone(timedelta(hours=5, minutes=30)))
-    assert "from 2026-11-20 05:30:00" in Document(text).words
+    assert "asked for: 2026-11-20 05:30:00" in Document(text).words
     assert "(UTC+05:30)" in Document(text).words
     assert "14:30:00" in text
 
@@ -106,6 +132,23 @@ def test_a_bar_for_each_of_a_few_photos() -> None:
     assert unsure["marker"]["pattern"]["shape"] == "/"
     assert set(threshold["y"]) == {0.93}
     assert threshold["x"] == [-0.5, 0.5, 0.5, 1.5]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "labels"),
+    [
+        ((0, 1, 2), ["09:00:00", "09:00:01", "09:00:02"]),
+        ((0.12, 0.25, 1), ["09:00:00.1", "09:00:00.2", "09:00:01.0"]),
+        ((0.121, 0.122, 1), ["09:00:00.121", "09:00:00.122", "09:00:01.000"]),
+        ((0.121, 0.121, 1), ["09:00:00.121", "09:00:01.000"]),
+        ((0, 86400), ["09:00:00<br>2026-11-20", "09:00:00<br>2026-11-21"]),
+    ],
+)
+def test_no_two_ticks_say_the_same(seconds: tuple[float, ...], labels: list[str]) -> None:
+    document = render(*(photo(at=NINE + timedelta(seconds=one)) for one in seconds))
+    axis = document.charts["chart-confidence"]["layout"]["xaxis"]
+    assert axis["ticktext"] == labels
+    assert len(axis["tickvals"]) == len(labels)
 
 
 def test_many_photos_are_put_together() -> None:
@@ -125,6 +168,8 @@ def test_predictions_and_latency_are_drawn() -> None:
     assert unsure["y"] == [0, 1]
     p50, p95 = document.charts["chart-latency"]["data"]
     assert p50["y"] == p95["y"] == [400, 150, 50, 1000, 2000]
+    assert "All steps: from the start of the state machine to the decision." in document.words
+    assert "a client" in document.words
 
 
 def test_charts_have_elements_that_they_are_drawn_into_and_names_for_those_who_see_none() -> None:
@@ -160,6 +205,11 @@ def test_pictures_have_a_label_and_a_text_for_those_who_see_none() -> None:
 def test_reasons_of_what_was_rejected() -> None:
     words = render(photo(None, key="incoming/9.png")).words
     assert "corrupt rejected 1 incoming/9.png it is damaged" in words
+
+
+def test_reasons_break_between_words_only() -> None:
+    text = page.render(report(photo(None, reason="too_many_<i>")), UTC)
+    assert "too_<wbr>many_<wbr>&lt;i&gt;<br>" in text
 
 
 def test_a_time_in_which_nothing_happened() -> None:
