@@ -61,6 +61,10 @@ class Operator:
         execution = promotion.await_promotion(self._session, self._stack, approval, a_moment)
         return self.follow(execution)
 
+    def reject(self, version: int) -> str:
+        """Reject a version; gives its ARN."""
+        return registry.reject(self._session, self._stack, version, "").arn
+
     def ask(self, version: int) -> Question:
         asked = self.approve(version)
         assert isinstance(asked, Question), asked

@@ -15,7 +15,7 @@ import pytest
 from botocore.validate import ParamValidator
 
 from local import samples
-from operations.executions import ExecutionFailed
+from operations.executions import ExecutionFailed, Outcome
 from operations.retraining import start_retraining
 from scones import lst
 from tests.e2e.harness import Application, Inbox, eventually
@@ -428,6 +428,30 @@ def test_a_model_saved_in_s3_is_hosted_again(
     assert operator.version_in_production() is None
     assert application.decided(application.upload("hosted.png", bicycle)).label == "bicycle"
     assert operator.roll_back(second).outcome == "promoted"
+
+
+def test_a_model_in_production_that_was_rejected_is_not_compared_with(
+    application: Application, operator: Operator, second: int, told: Inbox
+) -> None:
+    assert operator.version_in_production() == second
+    arn = operator.reject(second)
+    version = operator.version(operator.register())
+    back = operator.approve(second)
+
+    assert isinstance(back, Outcome)
+    assert back.outcome == "already_in_production"
+    run, bucket = version.metadata["run"], application.stack.data_bucket
+    body = application.client("s3").get_object(
+        Bucket=bucket, Key=f"retraining/{run}/evaluation/evaluation.json"
+    )["Body"]
+    evaluation = json.loads(body.read())
+    assert evaluation["champion"] is None
+    assert evaluation["champion_message"] == (
+        "the model in production was not judged: its batch transform could not be run: "
+        f"Model package {arn} is rejected: it can't be deployed"
+    )
+    message = message_about(told.bodies(), f"scones approve {version.number}")
+    assert evaluation["champion_message"] in message
 
 
 MACHINES = {"RetrainStateMachine": "retrain", "PromoteStateMachine": "promote"}

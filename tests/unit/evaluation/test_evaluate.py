@@ -3,6 +3,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scones.evaluation.faults import LONGEST_REASON, Fault
 
 from scones.decisions import ConfidenceBelowThreshold, decide, most_likely
 from scones.endpoint import UnusablePrediction
@@ -20,8 +21,11 @@ LIMITS = Limits(minimum_accuracy=0.6, accuracy_margin=0.01, wanted_precision=0.9
 A, B = [0.9, 0.1], [0.2, 0.8]
 
 
-def evaluated(stored: StoredRun, champion: bool = True) -> Report:
-    request = Request(run=NAME, champion=champion)
+REJECTED = "Model package arn:x:model-package/scones/1 is rejected: it can't be deployed."
+
+
+def evaluated(stored: StoredRun, champion: bool = True, fault: Fault | None = None) -> Report:
+    request = Request(run=NAME, champion=champion, champion_fault=fault)
     return evaluate(stored.client, BUCKET, request, ("a", "b"), LIMITS)
 
 
@@ -113,6 +117,84 @@ def test_a_champion_with_predictions_missing_is_not_judged(predicted: StoredRun)
         "the model in production was not judged: it has no prediction for 1 of the 4 photos, see "
         f"the log of the transform job {NAME}-champion"
     )
+
+
+def without_champion(stored: StoredRun, count: int) -> None:
+    for index in range(count):
+        key = f"retraining/{NAME}/predictions/champion/{index}.png.out"
+        stored.client.delete_object(Bucket=BUCKET, Key=key)
+
+
+def job_ended(**described: str) -> Fault:
+    """Give the fault that Step Functions makes of a job that did not complete."""
+    job = {"TransformJobName": f"{NAME}-champion", "CreationTime": 1793589300000, **described}
+    return Fault(error="States.TaskFailed", cause=json.dumps(job))
+
+
+def test_a_champion_that_no_job_could_be_started_for_is_not_judged(predicted: StoredRun) -> None:
+    without_champion(predicted, 4)
+    fault = Fault(error="SageMaker.AmazonSageMakerException", cause=REJECTED)
+
+    report = evaluated(predicted, fault=fault)
+
+    said = (
+        f"the model in production was not judged: its batch transform could not be run: {REJECTED}"
+    )
+    assert report.champion_message == said.removesuffix(".")
+    assert report.document()["champion_message"] == report.champion_message
+    assert report.champion_message in report.verdict.message
+    assert report.verdict.verdict == "good"
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (
+            job_ended(
+                TransformJobStatus="Failed",
+                FailureReason="AlgorithmError: See job logs for more information",
+            ),
+            "failed (AlgorithmError: See job logs for more information)",
+        ),
+        (job_ended(TransformJobStatus="Stopped"), "was stopped"),
+        (Fault(error="States.TaskFailed", cause='{"TransformJobStatus": "Sto'), "failed"),
+        (Fault(error="States.TaskFailed", cause="[]"), "failed"),
+        (Fault(error="States.TaskFailed"), "failed"),
+    ],
+)
+def test_a_champion_whose_job_did_not_complete_is_not_judged(
+    predicted: StoredRun, fault: Fault, said: str
+) -> None:
+    without_champion(predicted, 3)
+
+    report = evaluated(predicted, fault=fault)
+
+    assert report.champion_message == (
+        "the model in production was not judged: it has no prediction for 3 of the 4 photos: "
+        f"the transform job {NAME}-champion {said}, see its log"
+    )
+
+
+def test_a_champion_with_all_predictions_is_judged_whatever_became_of_its_job(
+    predicted: StoredRun,
+) -> None:
+    report = evaluated(predicted, fault=job_ended(TransformJobStatus="Stopped"))
+
+    assert isinstance(report.champion, Judgement)
+
+
+@pytest.mark.parametrize(
+    ("cause", "reason"),
+    [
+        ("x" * 10_000, "x" * (LONGEST_REASON - 1) + "\N{HORIZONTAL ELLIPSIS}"),
+        ("x" * LONGEST_REASON, "x" * LONGEST_REASON),
+        (" denied:\n  as told. ", "denied: as told"),
+        ("", "SageMaker.ResourceInUse"),
+        ("\n", "SageMaker.ResourceInUse"),
+    ],
+)
+def test_the_reason_of_a_fault_is_a_part_of_a_sentence(cause: str, reason: str) -> None:
+    assert Fault(error="SageMaker.ResourceInUse", cause=cause).reason == reason
 
 
 def test_the_champion_may_have_more_predictions(predicted: StoredRun) -> None:

@@ -69,6 +69,35 @@ def test_evaluate(load: Load, event: Event, context: Any, stored: StoredRun) -> 
     json.dumps(answer, allow_nan=False)
 
 
+def test_evaluate_takes_what_executions_from_before_an_update_give_it(
+    load: Load, event: Event, context: Any, stored: StoredRun
+) -> None:
+    stored.put_lists([0, 1])
+    stored.predict("candidate", 0, [0.9, 0.1])
+    function = load("evaluate", **MODEL, ACCURACY_MARGIN="0.01", WANTED_PRECISION="0.99")
+    given = event("evaluate")
+    del given["champion_fault"]
+
+    answer = function.handler(given, context)
+
+    assert f"see the log of the transform job {NAME}-champion" in answer["champion_message"]
+
+
+def test_evaluate_says_why_the_model_in_production_has_no_predictions(
+    load: Load, event: Event, context: Any, stored: StoredRun
+) -> None:
+    stored.put_lists([0, 1])
+    stored.predict("candidate", 0, [0.9, 0.1])
+    function = load("evaluate", **MODEL, ACCURACY_MARGIN="0.01", WANTED_PRECISION="0.99")
+    fault = {"error": "SageMaker.AmazonSageMakerException", "cause": "it is rejected"}
+
+    answer = function.handler({**event("evaluate"), "champion_fault": fault}, context)
+
+    assert answer["champion_message"].endswith("could not be run: it is rejected")
+    written = json.loads(stored.get("evaluation/evaluation.json")["Body"].read())
+    assert written["champion_message"] == answer["champion_message"]
+
+
 def test_smoke_test(load: Load, event: Event, context: Any, stored: StoredRun) -> None:
     stored.put_lists([0, 1])
     stored.put_picture(0)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 from scones.endpoint import UnusablePrediction
+from scones.evaluation.faults import Fault
 from scones.evaluation.judging import NotJudged, judge
 from scones.evaluation.metrics import Answer
 from scones.evaluation.predictions import read_answers
@@ -29,12 +30,23 @@ class NoPredictions(Exception):
 
 
 class Request(BaseModel):
-    """What to evaluate: a run, and whether there is a model in production to compare with."""
+    """What to evaluate.
+
+    Attributes
+    ----------
+    run
+        Name of the run.
+    champion
+        Whether there is a model in production to compare with.
+    champion_fault
+        What went wrong with its batch transform, None where nothing did.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     run: RunName
     champion: bool
+    champion_fault: Fault | None = None
 
 
 def evaluate(
@@ -75,7 +87,7 @@ def evaluate(
     if not answers:
         raise NoPredictions(_nothing(run, validation))
     others = (
-        _champion_answers(client, run, validation, answers, len(class_names))
+        _champion_answers(client, run, validation, answers, class_names, request.champion_fault)
         if request.champion
         else NotJudged("there is no model in production of the same classes and picture shape")
     )
@@ -103,20 +115,28 @@ def _champion_answers(
     run: Run,
     validation: ValidationSet,
     candidate: Mapping[int, Answer],
-    class_count: int,
+    class_names: Sequence[str],
+    fault: Fault | None,
 ) -> list[Answer] | NotJudged:
     """Return the answers of the model in production to the photos that the new one answered."""
     try:
-        answers = read_answers(client, run, "champion", validation, class_count)
+        answers = read_answers(client, run, "champion", validation, len(class_names))
     except UnusablePrediction as error:
-        return NotJudged(f"the model in production was not judged: {error}")
+        return _not_judged(str(error))
     missing = sum(index not in answers for index in candidate)
-    if missing:
-        return NotJudged(
-            f"the model in production was not judged: it has no prediction for {missing:,} of the "
-            f"{len(candidate):,} photos, see the log of the transform job {run.name}-champion"
-        )
-    return [answers[index] for index in candidate]
+    if not missing:
+        return [answers[index] for index in candidate]
+    if fault and not fault.has_job:
+        return _not_judged(f"its batch transform could not be run: {fault.reason}")
+    lacks = f"it has no prediction for {missing:,} of the {len(candidate):,} photos"
+    job = f"the transform job {run.name}-champion"
+    if fault:
+        return _not_judged(f"{lacks}: {job} {fault.end}, see its log")
+    return _not_judged(f"{lacks}, see the log of {job}")
+
+
+def _not_judged(why: str) -> NotJudged:
+    return NotJudged(f"the model in production was not judged: {why}")
 
 
 def _nothing(run: Run, validation: ValidationSet) -> str:
