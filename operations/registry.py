@@ -146,6 +146,9 @@ def set_approval(
 def reject(session: "boto3.Session", stack: Stack, number: int, comment: str) -> Version:
     """Reject a version, so that it is not promoted, nor rolled back to; gives it as it was.
 
+    Where it is in production it stays there until another one is promoted or rolled back to. A
+    rejected version can't be asked for predictions, so no retraining compares with it.
+
     Raises
     ------
     Refused

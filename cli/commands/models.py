@@ -72,7 +72,10 @@ def reject(desk: Desk, version: NumberArgument, comment: CommentOption = "") -> 
     found = registry.reject(desk.session, desk.stack, version, comment)
     production = registry.find_production(desk.session, desk.stack)
     stays = bool(production and production.runs(found))
-    note = ["It stays in production until another one is promoted or rolled back to."]
+    note = [
+        "It stays in production until another one is promoted or rolled back to.",
+        "The next retraining can't compare with it: the minimum accuracy alone decides.",
+    ]
     desk.screen.answer(
         {"version": version, "status": REJECTED, "before": found.status, "in_production": stays},
         f"Version {version} is rejected.",

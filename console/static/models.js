@@ -98,7 +98,8 @@ function actionsOf(version) {
   const reject = () => decide({
     title: `Reject version ${number}?`,
     text: version.in_production
-      ? "It stays in production until another one is promoted or rolled back to."
+      ? "It stays in production until another one is promoted or rolled back to. "
+        + "The next retraining can't compare with it: the minimum accuracy alone decides."
       : "It is not promoted, nor rolled back to.",
     yes: "Reject",
     path: `/api/models/${number}/reject`,

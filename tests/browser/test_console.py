@@ -372,3 +372,23 @@ def test_versions_are_approved_and_questions_answered(office: Office, visit: Vis
     anna.tab.locator("#decide-yes").click()
     anna.sees("Version 2 goes to production now")
     assert session.machines.answers == [("token", {"approved": True, "by": "anna"})]
+
+
+def test_rejecting_the_version_in_production_says_what_follows(
+    office: Office, visit: Visit
+) -> None:
+    session: Any = office._session
+    arn = session.register("Approved", accuracy="0.91")
+    session.put_into_production(ModelPackageName=arn)
+    session.register(accuracy="0.95")
+    anna = visit("anna")
+    anna.tab.get_by_role("link", name="Models").click()
+    anna.tab.get_by_role("button", name="Reject version 2").click()
+    anna.sees("It is not promoted, nor rolled back to.")
+    anna.press("Escape")
+    anna.tab.get_by_role("button", name="Reject version 1").click()
+    anna.sees("It stays in production until another one is promoted or rolled back to.")
+    anna.sees("The next retraining can't compare with it: the minimum accuracy alone decides.")
+    anna.tab.locator("#decide-yes").click()
+    anna.sees("Version 1 is rejected.")
+    assert session.status(arn) == "Rejected"

@@ -196,10 +196,18 @@ def test_reject(terminal: Terminal, session: Any) -> None:
     result = terminal.type("reject", "1", "--comment", "confuses vans")
     assert result.exit_code == 0
     assert session.status(arn) == "Rejected"
-    assert "It stays in production" in result.stdout
+    said = words(result.stdout)
+    assert "It stays in production until another one is promoted or rolled back to." in said
+    assert "The next retraining can't compare with it: the minimum accuracy alone decides." in said
     again = terminal.type("reject", "1")
     assert again.exit_code == 1
     assert "version 1 is rejected already" in again.stderr
+
+
+def test_reject_of_a_version_that_is_not_in_production(terminal: Terminal, session: Any) -> None:
+    session.put_into_production(ModelPackageName=session.register("Approved"))
+    session.register("Approved")
+    assert terminal.type("reject", "2").stdout == "Version 2 is rejected.\n"
 
 
 # ---- promote, rollback, host
