@@ -93,7 +93,7 @@ def _send(desk: Desk, picked: list[Sample], rate: float) -> Simulation:
     except KeyboardInterrupt:
         desk.screen.say(
             f"Interrupted. What was sent is below {plan.folder} in "
-            f"{desk.stack.photos_bucket}; {ended.total()} of it were decided by now: "
+            f"{desk.stack.photos_bucket}; {ended.total()} photos of it were decided by now: "
             "scones results --since 1h"
         )
         raise
