@@ -1,7 +1,8 @@
 """The operator's commands, against AWS and against the embedded cloud (--local) alike.
 
 Exit codes: 0 done as asked; 1 it came out otherwise, such as not promoted, or can't be done as
-things are; 2 wrong usage; 3 a fault, such as a missing permission or a failed training.
+things are; 2 wrong usage; 3 a fault, such as a missing permission or a failed training; 130
+interrupted with Ctrl-C.
 """
 
 import sys
