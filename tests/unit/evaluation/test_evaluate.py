@@ -3,12 +3,12 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scones.evaluation.faults import LONGEST_REASON, Fault
 
 from scones.decisions import ConfidenceBelowThreshold, decide, most_likely
 from scones.endpoint import UnusablePrediction
 from scones.evaluation import evaluate, publish
 from scones.evaluation.evaluate import NoPredictions, Request
+from scones.evaluation.faults import LONGEST_REASON, Fault
 from scones.evaluation.judging import Judgement, NotJudged
 from scones.evaluation.report import Report
 from scones.evaluation.verdict import Limits
