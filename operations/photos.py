@@ -1,5 +1,6 @@
 """Photos uploaded as drivers do, and followed until it is announced what became of each."""
 
+import json
 import mimetypes
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import boto3
     from mypy_boto3_s3 import S3Client
 
+    from scones.events import PhotoDecided
     from scones.records import Record
 
 INCOMING = "incoming/"
@@ -134,7 +136,7 @@ def upload_photos(
     client = session.client("s3")
 
     def upload(photo: Photo) -> Upload:
-        done = _upload(client, stack, photo)
+        done = upload_photo(client, stack, photo)
         show(done)
         return done
 
@@ -170,6 +172,39 @@ def decide_photos(
             leaving.set()
 
 
+def result_line(
+    name: str,
+    truth: str | None,
+    latency_ms: float | None,
+    decided: "PhotoDecided | None",
+    *,
+    announced: bool,
+) -> str:
+    """Write what became of a photo as one line of ``results.jsonl``, without the newline.
+
+    Parameters
+    ----------
+    name
+        What the photo is called there.
+    truth
+        Its class, None where that is not known.
+    latency_ms
+        From the start of its upload until its record was seen; None where none came in time.
+    decided
+        What was decided, None where no record came in time.
+    announced
+        Whether that was published in time.
+    """
+    row = {
+        "name": name,
+        "truth": truth,
+        "latency_ms": latency_ms,
+        "announced": announced,
+        **(decided.model_dump(mode="json") if decided else {"status": None}),
+    }
+    return json.dumps(row, ensure_ascii=False)
+
+
 @contextmanager
 def _pool() -> Iterator[ThreadPoolExecutor]:
     """Work on a few at a time; what has not begun when somebody leaves is not begun any more."""
@@ -192,7 +227,7 @@ class _Driver:
     def decide(self, photo: Photo) -> Fate:
         """Upload a photo and wait until its decision is recorded and announced."""
         started = time.monotonic()
-        upload = _upload(self._s3, self._stack, photo)
+        upload = upload_photo(self._s3, self._stack, photo)
         record = self._wait_for(upload, PATIENCE_SECONDS, lambda record: True)
         if record is None:
             return Fate(upload, None, None)
@@ -219,7 +254,8 @@ class _Driver:
         return None
 
 
-def _upload(client: "S3Client", stack: Stack, photo: Photo) -> Upload:
+def upload_photo(client: "S3Client", stack: Stack, photo: Photo) -> Upload:
+    """Upload a photo."""
     with photo.path.open("rb") as body:
         answer = client.put_object(
             Bucket=stack.photos_bucket,

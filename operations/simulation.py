@@ -1,7 +1,6 @@
 """Drivers who upload test photos at a steady rate, and what becomes of each photo."""
 
 import json
-import mimetypes
 import random
 import time
 from collections import Counter
@@ -12,7 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from operations.photos import ANNOUNCEMENT_SECONDS, PATIENCE_SECONDS
+from operations.photos import (
+    ANNOUNCEMENT_SECONDS,
+    PATIENCE_SECONDS,
+    Photo,
+    result_line,
+    upload_photo,
+)
 from operations.sampling import Sample
 from operations.stack import Stack
 
@@ -202,13 +207,7 @@ class _Drivers:
     def upload(self, one: Sent) -> Sent:
         """Upload a photo."""
         one.started_at = self.clock.now()
-        answer = self._s3.put_object(
-            Bucket=self.stack.photos_bucket,
-            Key=one.key,
-            Body=one.photo.path.read_bytes(),
-            ContentType=mimetypes.guess_type(one.photo.path.name)[0] or "application/octet-stream",
-        )
-        one.version = answer["VersionId"]
+        one.version = upload_photo(self._s3, self.stack, Photo(one.photo.path, one.key)).version
         return one
 
     def collect_until(self, moment: float) -> None:
@@ -326,15 +325,14 @@ def write_results(simulation: Simulation, summary: Mapping[str, Any], folder: Pa
 
 
 def _row(one: Sent) -> str:
-    decided = one.record.decided.model_dump(mode="json") if one.record else {"status": None}
-    row = {
-        "name": one.key,
-        "truth": one.photo.label,
-        "latency_ms": one.latency_ms,
-        "announced": one.record is not None and one.record.announced,
-        **decided,
-    }
-    return json.dumps(row, ensure_ascii=False)
+    record = one.record
+    return result_line(
+        one.key,
+        one.photo.label,
+        one.latency_ms,
+        record.decided if record else None,
+        announced=record is not None and record.announced,
+    )
 
 
 def _accuracy(sent: Iterable[Sent], statuses: Sequence[str]) -> float | None:

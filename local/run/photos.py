@@ -1,6 +1,5 @@
 """Has photos decided and says of each, by its name, what became of it."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -90,12 +89,6 @@ def _result(fate: Fate, photo: LabelledPhoto, photos: Photos) -> Result:
 
 def as_row(result: Result) -> str:
     """Return a result as one line of ``results.jsonl``."""
-    decided = result.decided.model_dump(mode="json") if result.decided else {"status": None}
-    row = {
-        "name": result.name,
-        "truth": result.truth,
-        "latency_ms": result.latency_ms,
-        "announced": result.announced,
-        **decided,
-    }
-    return json.dumps(row, ensure_ascii=False)
+    return operations.result_line(
+        result.name, result.truth, result.latency_ms, result.decided, announced=result.announced
+    )

@@ -1,7 +1,6 @@
 import base64
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +10,7 @@ from hypothesis import strategies as st
 from local.sagemaker import capture
 from local.sagemaker.objects import relative_name
 from tests.integration.sagemaker.embedded_cloud import BUCKET, Cloud, refusal, until
-
-REAL = Path(__file__).parents[4] / "shared" / "data" / "captures"
+from tests.unit.operations.captures.files import REAL
 
 
 def capturing(**changes: Any) -> dict[str, Any]:
