@@ -27,7 +27,7 @@ from scones.endpoint import (
     Prediction,
     UnusablePrediction,
     predict,
-    read_probabilities,
+    read_prediction,
 )
 
 
@@ -55,7 +55,10 @@ def ask(client: Any) -> Prediction:
 def test_prediction(client: Any, sagemaker: Stubber) -> None:
     sagemaker.add_response(
         "invoke_endpoint",
-        {"Body": io.BytesIO(b"[0.75, 0.25]"), "InvokedProductionVariant": "blue"},
+        {
+            "Body": io.BytesIO(b'{"prediction": [0.75, 0.25], "familiarity": 0.41}'),
+            "InvokedProductionVariant": "blue",
+        },
         {
             "EndpointName": "scones",
             "Body": b"picture",
@@ -67,6 +70,7 @@ def test_prediction(client: Any, sagemaker: Stubber) -> None:
     prediction = ask(client)
 
     assert prediction.probabilities == (0.75, 0.25)
+    assert prediction.familiarity == 0.41
     assert (prediction.endpoint, prediction.variant) == ("scones", "blue")
 
 
@@ -145,10 +149,17 @@ def distributions(draw: st.DrawFn) -> list[float]:
 
 
 @given(distributions(), st.booleans())
-def test_both_forms_of_reply(probabilities: list[float], as_object: bool) -> None:
+def test_replies_without_familiarity(probabilities: list[float], as_object: bool) -> None:
     text = json.dumps({"prediction": probabilities} if as_object else probabilities)
 
-    assert read_probabilities(text, len(probabilities)) == tuple(probabilities)
+    assert read_prediction(text, len(probabilities)) == (tuple(probabilities), None)
+
+
+@given(distributions(), st.floats(0, 1) | st.sampled_from([0, 1, None]))
+def test_replies_with_familiarity(probabilities: list[float], familiarity: float | None) -> None:
+    text = json.dumps({"prediction": probabilities, "familiarity": familiarity})
+
+    assert read_prediction(text, len(probabilities)) == (tuple(probabilities), familiarity)
 
 
 @pytest.mark.parametrize(
@@ -166,17 +177,25 @@ def test_both_forms_of_reply(probabilities: list[float], as_object: bool) -> Non
         (b"[[0.5, 0.5]]", "no probabilities"),
         (b"[0.5, 0.1]", "do not add up to 1"),
         (b"[1.0]", "gives 1 probabilities"),
+        (b'{"familiarity": 0.5}', "no probabilities"),
+        (b'{"prediction": [0.5, 0.5], "familiarity": true}', "familiarity is true, not a number"),
+        (b'{"prediction": [0.5, 0.5], "familiarity": NaN}', "familiarity is NaN, not a number"),
+        (b'{"prediction": [0.5, 0.5], "familiarity": Infinity}', "familiarity is Infinity"),
+        (b'{"prediction": [0.5, 0.5], "familiarity": 1.01}', "familiarity is 1.01, not"),
+        (b'{"prediction": [0.5, 0.5], "familiarity": -0.1}', "familiarity is -0.1, not"),
+        (b'{"prediction": [0.5, 0.5], "familiarity": "0.5"}', 'familiarity is "0.5", not'),
+        (b'{"prediction": [0.5, 0.5], "familiarity": [0.5]}', r"familiarity is \[0.5\], not"),
     ],
 )
 def test_replies_that_are_no_prediction(reply: bytes, complaint: str) -> None:
     with pytest.raises(UnusablePrediction, match=complaint):
-        read_probabilities(reply, 2)
+        read_prediction(reply, 2)
 
 
 @given(st.binary())
 def test_no_reply_breaks_the_reader(reply: bytes) -> None:
     try:
-        probabilities = read_probabilities(reply, 2)
+        prediction = read_prediction(reply, 2)
     except UnusablePrediction:
         return
-    assert len(probabilities) == 2
+    assert len(prediction.probabilities) == 2

@@ -57,7 +57,12 @@ def test_classify(load: Load, event: Event, context: Any) -> None:
         )
         answer = function.handler(event("classify"), context)
 
-    assert answer == {"probabilities": [0.98, 0.02], "endpoint": "scones", "variant": "main"}
+    assert answer == {
+        "probabilities": [0.98, 0.02],
+        "familiarity": None,
+        "endpoint": "scones",
+        "variant": "main",
+    }
 
 
 def test_classify_does_not_retry_by_itself(load: Load) -> None:

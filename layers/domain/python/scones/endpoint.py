@@ -1,9 +1,9 @@
-"""Asking a SageMaker endpoint for the class probabilities of one photo."""
+"""Request a prediction for one photo from a SageMaker endpoint."""
 
 import json
 import math
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError
 from pydantic import BaseModel, ConfigDict
@@ -55,16 +55,32 @@ class EndpointRefused(Exception):
 
 
 class UnusablePrediction(Exception):
-    """The model's reply is not one probability for each class."""
+    """The model's reply is not one probability per class, with or without a familiarity."""
 
 
-class Prediction(BaseModel):
-    """Class probabilities and what they came from.
+class ModelReply(NamedTuple):
+    """Content of a model's reply to one photo.
 
     Attributes
     ----------
     probabilities
         One per class, 0 to 1, in the order of the class indices.
+    familiarity
+        Share of held-out photos of the learned classes that are at least as unlike the training
+        photos as this one, 0 to 1, or None if the model gives none.
+    """
+
+    probabilities: tuple[float, ...]
+    familiarity: float | None
+
+
+class Prediction(BaseModel):
+    """Class probabilities and familiarity of a photo, and what they came from.
+
+    Attributes
+    ----------
+    probabilities, familiarity
+        As in `ModelReply`.
     endpoint, variant
         The endpoint and the production variant that answered.
     """
@@ -72,6 +88,7 @@ class Prediction(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     probabilities: tuple[float, ...]
+    familiarity: float | None
     endpoint: str
     variant: str
 
@@ -121,8 +138,10 @@ def predict(
         raise EndpointUnreachable(f"endpoint {endpoint} could not be reached: {error}") from error
     except ClientError as error:
         raise _fault(error, endpoint) from error
+    answer = read_prediction(text, class_count)
     return Prediction(
-        probabilities=read_probabilities(text, class_count),
+        probabilities=answer.probabilities,
+        familiarity=answer.familiarity,
         endpoint=endpoint,
         variant=reply.get("InvokedProductionVariant", ""),
     )
@@ -164,32 +183,34 @@ def _model_fault(response: Any, endpoint: str, message: str) -> Exception:
     return ModelFailed(f"the model behind {endpoint} failed (HTTP {status}): {message}")
 
 
-def read_probabilities(text: bytes | str, class_count: int) -> tuple[float, ...]:
-    """Read a reply of SageMaker's image-classification algorithm.
+def read_prediction(text: bytes | str, class_count: int) -> ModelReply:
+    """Read the reply of an image-classification model, SageMaker's built-in one or ours.
 
     Parameters
     ----------
     text
-        A bare JSON list of numbers, or an object ``{"prediction": [...]}``.
+        A JSON list of probabilities (the built-in algorithm on an endpoint), or an object
+        ``{"prediction": [...]}`` (the built-in algorithm in a batch transform), which may have a
+        ``"familiarity"`` from 0 to 1 or null (ours).
     class_count
-        How many numbers there must be.
+        Expected number of probabilities.
 
     Returns
     -------
-    tuple of float
-        The probabilities, 0 to 1.
+    ModelReply
 
     Raises
     ------
     UnusablePrediction
-        If it is anything else.
+        If `text` is anything else.
     """
     try:
         reply = json.loads(text)
     except ValueError as error:
         raise UnusablePrediction(f"the model's reply is not JSON: {_excerpt(text)}") from error
-    values = reply.get("prediction") if isinstance(reply, dict) else reply
-    if not isinstance(values, list) or not all(_is_probability(value) for value in values):
+    fields = reply if isinstance(reply, dict) else {"prediction": reply}
+    values, familiarity = fields.get("prediction"), fields.get("familiarity")
+    if not isinstance(values, list) or not all(_is_share(value) for value in values):
         raise UnusablePrediction(f"the model's reply holds no probabilities: {_excerpt(text)}")
     if len(values) != class_count:
         raise UnusablePrediction(
@@ -198,10 +219,18 @@ def read_probabilities(text: bytes | str, class_count: int) -> tuple[float, ...]
         )
     if abs(math.fsum(values) - 1.0) > SUM_TOLERANCE:
         raise UnusablePrediction(f"the model's probabilities do not add up to 1: {_excerpt(text)}")
-    return tuple(float(value) for value in values)
+    if familiarity is not None and not _is_share(familiarity):
+        raise UnusablePrediction(
+            f"the model's familiarity is {json.dumps(familiarity)[:200]}, not a number from 0 "
+            "to 1 or null: promote another model version"
+        )
+    return ModelReply(
+        tuple(float(value) for value in values),
+        None if familiarity is None else float(familiarity),
+    )
 
 
-def _is_probability(value: object) -> bool:
+def _is_share(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0.0 <= value <= 1.0
 
 

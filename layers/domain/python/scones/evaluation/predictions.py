@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Literal
 
 from scones.decisions import most_likely
-from scones.endpoint import UnusablePrediction, read_probabilities
+from scones.endpoint import UnusablePrediction, read_prediction
 from scones.evaluation.metrics import Answer
 from scones.runs import Run, ValidationSet
 from scones.storage import named_faults, pages
@@ -83,6 +83,6 @@ def _read_guess(client: "S3Client", bucket: str, key: str, class_count: int) -> 
     with named_faults(f"read {uri}"):
         text = client.get_object(Bucket=bucket, Key=key)["Body"].read()
     try:
-        return most_likely(read_probabilities(text, class_count))
+        return most_likely(read_prediction(text, class_count).probabilities)
     except UnusablePrediction as error:
         raise UnusablePrediction(f"{error} ({uri})") from error
