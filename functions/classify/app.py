@@ -1,4 +1,4 @@
-"""Step 2 of `classify`: the endpoint's class probabilities for the picture."""
+"""Step 2 of `classify`: the endpoint's class probabilities and familiarity for the picture."""
 
 import os
 from typing import Any

@@ -8,10 +8,11 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.parameters import SSMProvider
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from scones.decisions import decide, parse_threshold
+from scones.decisions import decide, parse_familiarity_limit, parse_threshold
 from scones.settings import ThresholdSettings
 
-THRESHOLD_MAX_AGE_SECONDS = 60
+MAX_AGE_SECONDS = 60
+"""Maximum age of a cached limit."""
 
 logger = Logger()
 settings = ThresholdSettings.read(os.environ)
@@ -20,11 +21,23 @@ parameters = SSMProvider()
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Decide on the probabilities in the event; see `scones.decisions.decide`."""
-    text = parameters.get(settings.threshold_parameter, max_age=THRESHOLD_MAX_AGE_SECONDS)
-    threshold = parse_threshold(str(text))
+    """Decide on the prediction in the event; see `scones.decisions.decide`."""
+    threshold = parse_threshold(_read(settings.threshold_parameter))
+    # Executions that started before familiarity was introduced send none.
+    familiarity, limit = event.get("familiarity"), None
+    if familiarity is not None:
+        limit = parse_familiarity_limit(_read(settings.familiarity_limit_parameter))
     decision = decide(
-        event["probabilities"], settings.class_names, settings.loading_bays, threshold
+        event["probabilities"],
+        settings.class_names,
+        settings.loading_bays,
+        threshold,
+        familiarity,
+        limit,
     )
     logger.info("decided", extra={"decision": asdict(decision)})
     return asdict(decision)
+
+
+def _read(parameter: str) -> str:
+    return str(parameters.get(parameter, max_age=MAX_AGE_SECONDS))

@@ -220,7 +220,7 @@ def test_missing_endpoint_fails_the_photo_which_can_be_sent_again(
     [
         ("SerializeFunctionRole", "ReadPhotos", "is not authorized to perform: s3:GetObject"),
         ("ClassifyFunctionRole", "AskTheEndpoint", "sagemaker:InvokeEndpoint"),
-        ("ThresholdFunctionRole", "ReadThreshold", "ssm:GetParameter"),
+        ("ThresholdFunctionRole", "ReadLimits", "ssm:GetParameter"),
         ("ClassifyStateMachineRole", "CallSteps", "lambda:InvokeFunction"),
     ],
 )

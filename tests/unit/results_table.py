@@ -55,6 +55,8 @@ def decided(
         else None,
         "threshold": 0.93 if answered else None,
         "loading_bay": "A" if status == "classified" else None,
+        "familiarity": None,
+        "familiarity_limit": None,
         "reason": None if answered else {"code": "corrupt", "message": f"{name} is damaged"},
         "model": {"endpoint": "scones", "variant": "AllTraffic"} if answered else None,
         "timings": {

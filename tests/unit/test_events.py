@@ -59,9 +59,27 @@ def test_a_field_that_a_later_minor_change_adds_is_no_error(detail: Any) -> None
     assert PhotoDecided.model_validate(detail | {"extra": 1}).status == "classified"
 
 
-@pytest.mark.parametrize("field", list(PhotoDecided.model_fields))
+ADDED = ("familiarity", "familiarity_limit")
+
+
+@pytest.mark.parametrize("field", sorted(set(PhotoDecided.model_fields) - set(ADDED)))
 def test_every_field_is_always_there(detail: Any, field: str) -> None:
     del detail[field]
 
     with pytest.raises(ValidationError, match=field):
         PhotoDecided.model_validate(detail)
+
+
+def test_stored_events_without_the_fields_added_later_are_valid(detail: Any) -> None:
+    for field in ADDED:
+        del detail[field]
+
+    Draft202012Validator(json.loads(SCHEMA.read_text("utf-8"))).validate(detail)
+    assert PhotoDecided.model_validate(detail).familiarity is None
+
+
+@pytest.mark.parametrize("field", ADDED)
+@pytest.mark.parametrize("value", [-0.01, 1.01, "high"])
+def test_familiarity_is_a_share(detail: Any, field: str, value: object) -> None:
+    with pytest.raises(ValidationError, match=field):
+        PhotoDecided.model_validate(detail | {field: value})

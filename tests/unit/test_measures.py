@@ -73,13 +73,30 @@ def test_an_unsure_photo_is_below_the_threshold() -> None:
     assert found[(("Label", "bicycle"),)]["Confidence"] == UNSURE
 
 
+@pytest.mark.parametrize(("familiarity", "unfamiliar"), [(0.049999, 1), (0.05, 0), (0.41, 0)])
+def test_familiarity_is_measured_and_held_against_its_limit(
+    familiarity: float, unfamiliar: float
+) -> None:
+    found = of_photo("classified", familiarity=familiarity, familiarity_limit=0.05)[()]
+
+    assert (found["Familiarity"], found["Unfamiliar"]) == (familiarity, unfamiliar)
+
+
+def test_an_unfamiliar_photo_is_not_below_the_threshold_if_the_model_is_sure() -> None:
+    found = of_photo("needs_review", confidence=SURE, familiarity=0.01, familiarity_limit=0.05)
+
+    assert found[()]["BelowThreshold"] == 0
+    assert found[(("Label", "bicycle"),)]["BelowThreshold"] == 0
+
+
 @pytest.mark.parametrize(("status", "failed"), [("rejected", 0), ("failed", 1)])
 def test_what_has_no_answer_counts_neither_as_sure_nor_as_unsure(status: str, failed: int) -> None:
     found = of_photo(status)
 
     assert set(found) == {(), (("Status", status),)}
     assert found[()]["Failed"] == failed
-    assert not {"Confidence", "BelowThreshold", "Threshold", "ClassifyLatency"} & set(found[()])
+    answers = {"Confidence", "BelowThreshold", "Threshold", "Familiarity", "Unfamiliar"}
+    assert not {*answers, "ClassifyLatency"} & set(found[()])
 
 
 def test_a_clock_that_is_late_makes_no_negative_time() -> None:
@@ -125,8 +142,19 @@ def test_runs_are_counted_by_outcome(kind: str, name: str, metric: str) -> None:
 def test_a_drift_check_has_its_figures() -> None:
     assert measured("Drift Checked", documented("drift-checked.v1")) == {
         (("Outcome", "shifted"),): {"DriftChecks": 1},
-        (): {"Shifted": 1, "ConfidenceDrift": 0.500656, "LabelDrift": 0.012048},
+        (): {
+            "Shifted": 1,
+            "ConfidenceDrift": 0.500656,
+            "LabelDrift": 0.012048,
+            "FamiliarityDrift": 0.013905,
+        },
     }
+
+
+def test_a_drift_check_without_familiarity_has_no_figure_of_it() -> None:
+    detail = documented("drift-checked.v1") | {"familiarity": None}
+
+    assert "FamiliarityDrift" not in measured("Drift Checked", detail)[()]
 
 
 def test_a_steady_check_has_not_shifted() -> None:

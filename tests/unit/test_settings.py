@@ -27,7 +27,12 @@ def test_classify_ignores_the_rest_of_the_environment() -> None:
 
 def test_threshold() -> None:
     settings = ThresholdSettings.read(
-        {"CLASS_NAMES": "a,b", "LOADING_BAYS": "a=1", "THRESHOLD_PARAMETER": "/s/threshold"}
+        {
+            "CLASS_NAMES": "a,b",
+            "LOADING_BAYS": "a=1",
+            "THRESHOLD_PARAMETER": "/s/threshold",
+            "FAMILIARITY_LIMIT_PARAMETER": "/s/familiarity-limit",
+        }
     )
 
     assert settings.loading_bays == {"a": "1"}

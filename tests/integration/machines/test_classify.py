@@ -33,13 +33,26 @@ def handler(event, context):
 
 SERIALIZED = {"outcome": "serialized", "picture": {"content_type": "image/png", "data": "AA=="}}
 REJECTED = {"outcome": "rejected", "reason": {"code": "corrupt", "message": "it is broken"}}
-PREDICTION = {"probabilities": [0.98, 0.02], "endpoint": "scones", "variant": "main"}
+PREDICTION = {
+    "probabilities": [0.98, 0.02],
+    "familiarity": 0.41,
+    "endpoint": "scones",
+    "variant": "main",
+}
+WITHOUT_FAMILIARITY = {name: PREDICTION[name] for name in ("probabilities", "endpoint", "variant")}
 DECISION = {
     "label": "bicycle",
     "confidence": 0.98,
     "probabilities": {"bicycle": 0.98, "motorcycle": 0.02},
     "threshold": 0.93,
     "loading_bay": None,
+    "familiarity": 0.41,
+    "familiarity_limit": 0.05,
+    "reason": None,
+}
+UNFAMILIAR = DECISION | {
+    "familiarity": 0.012346,
+    "reason": {"code": "unfamiliar", "message": "the photo does not resemble the training photos"},
 }
 UNSURE = DECISION | {"confidence": 0.5, "probabilities": {"bicycle": 0.5, "motorcycle": 0.5}}
 
@@ -167,6 +180,8 @@ def test_classified(deploy: Callable[..., Classify]) -> None:
     assert set(event) == set(PhotoDecided.model_fields)
     assert decided.status == "classified"
     assert decided.label == "bicycle"
+    assert (decided.familiarity, decided.familiarity_limit) == (0.41, 0.05)
+    assert decided.reason is None
     assert decided.photo.key == EVENT["detail"]["object"]["key"]
     assert decided.photo.version_id == EVENT["detail"]["object"]["version-id"]
     assert result["output"] == event == json.loads(record["event"]["S"])
@@ -202,8 +217,64 @@ def test_needs_review(deploy: Callable[..., Classify]) -> None:
     assert decided.threshold == 0.93
     (message,) = machine.notifications()
     assert EVENT["detail"]["object"]["key"] in message
+    assert message.startswith("The model is not sure enough of this photo.")
     assert "Threshold: 0.93" in message
+    assert "Familiarity: 0.41, limit 0.05" in message
     assert "motorcycle: 0.5" in message
+
+
+def test_unfamiliar_photo_needs_review_though_the_model_is_sure(
+    deploy: Callable[..., Classify],
+) -> None:
+    machine = deploy(threshold=step(faults=("UnfamiliarPhoto",), message=json.dumps(UNFAMILIAR)))
+
+    assert machine.run()["status"] == "SUCCEEDED"
+
+    (record,) = machine.records()
+    assert record["queue"] == {"S": "review"}
+    (event,) = machine.events()
+    decided = PhotoDecided.model_validate(event)
+    assert (decided.status, decided.label, decided.confidence) == ("needs_review", "bicycle", 0.98)
+    assert (decided.familiarity, decided.familiarity_limit) == (0.012346, 0.05)
+    assert decided.reason is not None
+    assert decided.reason.code == "unfamiliar"
+    (message,) = machine.notifications()
+    assert message.startswith("This photo does not resemble the training photos.")
+    assert "Familiarity: 0.012346, limit 0.05" in message
+    assert "Most likely: bicycle (0.98)" in message
+
+
+ECHO = """
+def handler(event, context):
+    raise type("ConfidenceBelowThreshold", (Exception,), {})(__import__("json").dumps({
+        "label": "bicycle", "confidence": 0.5, "threshold": 0.93, "loading_bay": None,
+        "probabilities": {"bicycle": 0.5, "motorcycle": 0.5}, "reason": None,
+        "familiarity": event["familiarity"], "familiarity_limit": None,
+    }))
+"""
+
+
+@pytest.mark.parametrize("prediction", [WITHOUT_FAMILIARITY, PREDICTION | {"familiarity": None}])
+def test_model_without_familiarity(
+    deploy: Callable[..., Classify], prediction: dict[str, Any]
+) -> None:
+    """The threshold function gets null, also from a function of before familiarity was added."""
+    machine = deploy(classify=step(prediction), threshold=ECHO)
+
+    assert machine.run()["status"] == "SUCCEEDED"
+
+    (event,) = machine.events()
+    assert set(event) == set(PhotoDecided.model_fields)
+    assert (event["familiarity"], event["familiarity_limit"]) == (None, None)
+    (message,) = machine.notifications()
+    assert message.startswith("The model is not sure enough of this photo.")
+    assert "Familiarity" not in message
+
+
+def test_threshold_gets_the_familiarity(deploy: Callable[..., Classify]) -> None:
+    machine = deploy(threshold=ECHO)
+
+    assert machine.run()["output"]["familiarity"] == 0.41
 
 
 @pytest.mark.parametrize(
@@ -310,6 +381,30 @@ def test_record_of_a_dead_execution_is_announced_later_by_one_other(
     (event,) = working.events()
     assert event["status"] == "classified"
     assert "announced_at" in working.records()[0]
+
+
+@pytest.mark.parametrize("decision", [UNSURE, UNFAMILIAR])
+def test_record_of_before_familiarity_was_added_is_announced(
+    deploy: Callable[..., Classify], decision: dict[str, Any]
+) -> None:
+    fault = "UnfamiliarPhoto" if decision is UNFAMILIAR else "ConfidenceBelowThreshold"
+    dying = deploy(
+        threshold=step(faults=(fault,), message=json.dumps(decision)), without="events:PutEvents"
+    )
+    dying.run()
+    (record,) = dying.records()
+    if decision is UNSURE:
+        event = json.loads(record["event"]["S"])
+        del event["familiarity"], event["familiarity_limit"]
+        record["event"]["S"] = json.dumps(event)
+    working = deploy()
+    _put_aged(working, record, timedelta(minutes=6))
+
+    assert working.run()["status"] == "SUCCEEDED"
+
+    (message,) = working.notifications()
+    assert ("Familiarity" in message) is (decision is UNFAMILIAR)
+    assert "Threshold: 0.93" in message
 
 
 def _put_aged(machine: Classify, record: Any, age: timedelta) -> None:

@@ -95,7 +95,9 @@ def published() -> Iterator[Event]:
         )
     }
     withdrawn = examples["Photo Reviewed"] | {"outcome": "withdrawn", "label": None}
+    familiar = {"familiarity": 0.41, "familiarity_limit": 0.05}
     photos = [decided(status=status).model_dump(mode="json") for status in STATUSES]
+    photos.append(photos[0] | familiar)
     for kind, detail in (
         *examples.items(),
         ("Photo Reviewed", withdrawn),

@@ -33,6 +33,7 @@ SETTINGS = {
     "RETRAIN_ON_DRIFT": "false",
 }
 Draw = Callable[[Random], float]
+DrawOrNone = Callable[[Random], float | None]
 
 
 def sure(random: Random) -> float:
@@ -88,16 +89,31 @@ class Stack:
     def store(self, content: object) -> None:
         self.clients.s3.put_object(Bucket="data", Key=EVALUATION, Body=json.dumps(content))
 
-    def decide(self, photos: int, draw: Draw, random: Random, bicycles: float = 0.5) -> None:
+    def decide(
+        self,
+        photos: int,
+        draw: Draw,
+        random: Random,
+        bicycles: float = 0.5,
+        familiarity: DrawOrNone | None = None,
+    ) -> None:
         """Let production decide photos, a second apart, from the promotion on."""
         start = self.promoted + timedelta(seconds=1)
         for second in range(photos):
             confidence = draw(random)
             label = CLASSES[random.random() >= bicycles]
-            self.put(f"{second}.png", start + timedelta(seconds=second), confidence, label)
+            at = start + timedelta(seconds=second)
+            familiar = familiarity(random) if familiarity else None
+            self.put(f"{second}.png", at, confidence, label, familiarity=familiar)
 
     def put(
-        self, name: str, at: datetime, confidence: float, label: str, endpoint: str = "scones"
+        self,
+        name: str,
+        at: datetime,
+        confidence: float,
+        label: str,
+        endpoint: str = "scones",
+        familiarity: float | None = None,
     ) -> None:
         status = "classified" if confidence >= 0.93 else "needs_review"
         base = decided(name, status)
@@ -108,6 +124,7 @@ class Stack:
                 update={
                     "confidence": confidence,
                     "label": label,
+                    "familiarity": familiarity,
                     "model": base.model and base.model.model_copy(update={"endpoint": endpoint}),
                     "timings": base.timings.model_copy(update={"decided_at": at}),
                 }
@@ -200,6 +217,58 @@ def test_another_mix_of_classes_is_shifted(stack: Stack, random: Random) -> None
     assert checked.labels.shifted
     assert [share.name for share in checked.labels.shares] == list(CLASSES)
     assert checked.retraining_requested
+
+
+def uniform(random: Random) -> float:
+    return round(random.random(), 6)
+
+
+def strange(random: Random) -> float:
+    return round(random.betavariate(1, 8), 6)
+
+
+def test_photos_as_familiar_as_held_out_ones_are_steady(stack: Stack, random: Random) -> None:
+    stack.decide(60, sure, random, familiarity=uniform)
+
+    checked = stack.check()
+
+    assert checked.outcome == "steady", checked.message
+    assert checked.familiarity is not None
+    assert {share.expected for share in checked.familiarity.shares} == {0.1}
+    assert [share.name for share in checked.familiarity.shares][:2] == ["below 0.1", "0.1 to 0.2"]
+    assert sum(share.observed for share in checked.familiarity.shares) == pytest.approx(1, abs=1e-5)
+    assert checked.familiarity.limit == 0.25
+    assert "; familiarities, against a uniform distribution, steady, index " in checked.message
+
+
+def test_unfamiliar_photos_are_shifted_though_the_model_is_sure(
+    stack: Stack, random: Random
+) -> None:
+    stack.decide(60, sure, random, familiarity=strange)
+
+    checked = stack.check(RETRAIN_ON_DRIFT="true")
+
+    assert checked.outcome == "shifted"
+    assert checked.confidence is not None
+    assert not checked.confidence.shifted
+    assert checked.familiarity is not None
+    assert checked.familiarity.shifted
+    assert "familiarities, against a uniform distribution, shifted" in checked.message
+    assert checked.retraining_requested
+
+
+@pytest.mark.parametrize("familiar", [0, 1, 39])
+def test_with_too_few_familiarities_they_are_not_compared(
+    stack: Stack, random: Random, familiar: int
+) -> None:
+    draws = iter([0.0] * familiar)
+    # The others were decided before the state machine passed familiarities on.
+    stack.decide(60, sure, random, familiarity=lambda _: next(draws, None))
+
+    checked = stack.check()
+
+    assert (checked.outcome, checked.familiarity) == ("steady", None)
+    assert "familiarities" not in checked.message
 
 
 def test_a_higher_limit_is_kept(stack: Stack, random: Random) -> None:

@@ -9,6 +9,7 @@ from scones.drift.distributions import (
     LEAST_OF_CLASS,
     MOST_BINS,
     confidence_bins,
+    familiarity_bins,
     label_bins,
 )
 from scones.evaluation.reading import Evaluation
@@ -105,3 +106,24 @@ def test_all_photos_are_in_a_bin_of_enough(predicted: list[int], found: list[int
     known = all(index < len(predicted) for index in found)
     if known and len(bins.names) > 1:
         assert min(bins.expected) >= LEAST_OF_CLASS
+
+
+@given(st.integers(1, 100_000), st.lists(st.floats(0, 1), max_size=50))
+def test_familiarities_are_expected_in_equal_parts(photos: int, found: list[float]) -> None:
+    judgement = evaluation([0.9]).candidate.model_copy(update={"photos": photos})
+
+    bins = familiarity_bins(judgement, found)
+
+    assert len(bins.names) == len(set(bins.names)) == 10
+    assert len(set(bins.expected)) == 1
+    assert bins.expected[0] >= 1
+    assert sum(bins.observed) == len(found)
+
+
+def test_a_familiarity_at_an_edge_is_in_the_upper_bin() -> None:
+    bins = familiarity_bins(evaluation([0.9] * 20).candidate, [0.0, 0.099999, 0.1, 0.3, 0.9, 1.0])
+
+    assert bins.names[0] == "below 0.1"
+    assert bins.names[-1] == "0.9 and above"
+    assert bins.observed == (2, 1, 0, 1, 0, 0, 0, 0, 0, 2)
+    assert bins.expected == (2,) * 10

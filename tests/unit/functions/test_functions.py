@@ -78,13 +78,14 @@ def threshold(load: Load) -> ModuleType:
         CLASS_NAMES="bicycle,motorcycle",
         LOADING_BAYS="bicycle=A",
         THRESHOLD_PARAMETER="/scones/threshold",
+        FAMILIARITY_LIMIT_PARAMETER="/scones/familiarity-limit",
     )
 
 
-def set_threshold(value: str) -> None:
-    boto3.client("ssm").put_parameter(
-        Name="/scones/threshold", Value=value, Type="String", Overwrite=True
-    )
+def set_threshold(value: str, familiarity_limit: str = "0.05") -> None:
+    values = {"/scones/threshold": value, "/scones/familiarity-limit": familiarity_limit}
+    for name, text in values.items():
+        boto3.client("ssm").put_parameter(Name=name, Value=text, Type="String", Overwrite=True)
 
 
 def test_threshold(threshold: ModuleType, event: Event, context: Any) -> None:
@@ -95,6 +96,42 @@ def test_threshold(threshold: ModuleType, event: Event, context: Any) -> None:
     assert answer["label"] == "bicycle"
     assert answer["threshold"] == 0.93
     assert answer["loading_bay"] == "A"
+    assert (answer["familiarity"], answer["familiarity_limit"]) == (0.41, 0.05)
+    assert answer["reason"] is None
+
+
+@pytest.mark.parametrize("old", [{}, {"familiarity": None}])
+def test_threshold_without_familiarity_reads_no_limit(
+    threshold: ModuleType, context: Any, old: dict[str, None]
+) -> None:
+    set_threshold("0.93", familiarity_limit="low")
+
+    answer = threshold.handler({"probabilities": [0.98, 0.02], **old}, context)
+
+    assert answer["label"] == "bicycle"
+    assert (answer["familiarity"], answer["familiarity_limit"]) == (None, None)
+
+
+def test_threshold_fails_by_name_for_an_unfamiliar_photo(
+    threshold: ModuleType, context: Any
+) -> None:
+    set_threshold("0.93", familiarity_limit="0.42")
+
+    with pytest.raises(Exception, match="unfamiliar") as caught:
+        threshold.handler({"probabilities": [0.98, 0.02], "familiarity": 0.41}, context)
+
+    assert type(caught.value).__name__ == "UnfamiliarPhoto"
+
+
+def test_familiarity_limit_that_is_not_a_number_is_named(
+    threshold: ModuleType, event: Event, context: Any
+) -> None:
+    set_threshold("0.93", familiarity_limit="low")
+
+    with pytest.raises(ValueError, match="the familiarity limit 'low' is not a number") as caught:
+        threshold.handler(event("threshold"), context)
+
+    assert type(caught.value).__name__ == "InvalidFamiliarityLimit"
 
 
 def test_threshold_fails_by_name_below_it(threshold: ModuleType, context: Any) -> None:

@@ -1,4 +1,4 @@
-"""From the probabilities of one photo to a decision, or to a person."""
+"""Decide from the probabilities and familiarity of one photo, or leave it to a reviewer."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,6 +7,9 @@ from dataclasses import asdict, dataclass
 DECIMALS = 6
 """Decimals of a probability: more than a model knows, and few enough that JSONata, which writes
 numbers with 15 digits, does not change them."""
+
+UNFAMILIAR = "unfamiliar"
+"""Code of the reason for which an unfamiliar photo needs review."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,13 @@ class Decision:
         The confidence from which on a decision is taken without a person, 0 to 1.
     loading_bay
         Where vehicles of this class go, or None where the deployment names none.
+    familiarity
+        Share of held-out photos of the learned classes that are at least as unlike the training
+        photos as this one, 0 to 1, or None if the model gives none.
+    familiarity_limit
+        Familiarity below which a photo needs review, 0 to 1, or None if the model gives none.
+    reason
+        Code and message of an unfamiliar photo, or None if the photo is familiar enough.
     """
 
     label: str
@@ -32,13 +42,16 @@ class Decision:
     probabilities: Mapping[str, float]
     threshold: float
     loading_bay: str | None
+    familiarity: float | None
+    familiarity_limit: float | None
+    reason: Mapping[str, str] | None
 
 
-class ConfidenceBelowThreshold(Exception):
-    """The model is not sure enough of a photo: a person should look.
+class NeedsReview(Exception):
+    """A photo that needs review.
 
-    The state machine catches it by this name. Its text is the decision as a JSON object, which
-    is how it gets past the error to the record and to the reviewer.
+    The state machine catches the subclasses by their names. The text is the decision as a JSON
+    object, which is how it gets past the error to the record and to the reviewer.
     """
 
     def __init__(self, decision: Decision) -> None:
@@ -46,8 +59,20 @@ class ConfidenceBelowThreshold(Exception):
         self.decision = decision
 
 
+class ConfidenceBelowThreshold(NeedsReview):
+    """The model is not sure enough of a photo: a person should look."""
+
+
+class UnfamiliarPhoto(NeedsReview):
+    """The photo does not resemble the training photos, whatever the model's confidence."""
+
+
 class InvalidThreshold(ValueError):
     """The configured threshold is no number from 0 to 1."""
+
+
+class InvalidFamiliarityLimit(ValueError):
+    """The configured familiarity limit is not a number from 0 to 1."""
 
 
 def parse_threshold(text: str) -> float:
@@ -58,16 +83,39 @@ def parse_threshold(text: str) -> float:
     InvalidThreshold
         If it is no number from 0 to 1.
     """
-    try:
-        threshold = float(text)
-    except ValueError:
-        threshold = -1.0
-    if not 0.0 <= threshold <= 1.0:
+    threshold = _parse_share(text)
+    if threshold is None:
         raise InvalidThreshold(
             f"the confidence threshold {text!r} is not a number from 0 to 1: set the stack's SSM "
             "parameter to one"
         )
     return threshold
+
+
+def parse_familiarity_limit(text: str) -> float:
+    """Read a familiarity limit.
+
+    Raises
+    ------
+    InvalidFamiliarityLimit
+        If `text` is not a number from 0 to 1.
+    """
+    limit = _parse_share(text)
+    if limit is None:
+        raise InvalidFamiliarityLimit(
+            f"the familiarity limit {text!r} is not a number from 0 to 1: set it with `scones "
+            "threshold --familiarity-limit 0.05`"
+        )
+    return limit
+
+
+def _parse_share(text: str) -> float | None:
+    """Return a number from 0 to 1, or None if `text` is anything else."""
+    try:
+        share = float(text)
+    except ValueError:
+        return None
+    return share if 0.0 <= share <= 1.0 else None
 
 
 def most_likely(probabilities: Sequence[float]) -> tuple[int, float]:
@@ -96,10 +144,12 @@ def decide(
     class_names: Sequence[str],
     loading_bays: Mapping[str, str],
     threshold: float,
+    familiarity: float | None = None,
+    familiarity_limit: float | None = None,
 ) -> Decision:
-    """Take the most likely class, if it is likely enough.
+    """Take the most likely class, if it is likely enough and the photo is familiar enough.
 
-    Which one that is, `most_likely` says.
+    Which one that is, `most_likely` says. The familiarity is rounded as probabilities are.
 
     Parameters
     ----------
@@ -111,6 +161,10 @@ def decide(
         Bay by class name.
     threshold
         The lowest confidence to decide on, 0 to 1, inclusive.
+    familiarity
+        Familiarity of the photo, 0 to 1, or None if the model gives none.
+    familiarity_limit
+        The lowest familiarity to decide on, 0 to 1, inclusive, or None if the model gives none.
 
     Returns
     -------
@@ -118,6 +172,8 @@ def decide(
 
     Raises
     ------
+    UnfamiliarPhoto
+        If the familiarity is below its limit, whatever the confidence.
     ConfidenceBelowThreshold
         If the most likely class is less likely than `threshold`.
     ValueError
@@ -127,7 +183,31 @@ def decide(
     by_name = dict(zip(class_names, rounded, strict=True))
     index, confidence = most_likely(probabilities)
     label = class_names[index]
-    decision = Decision(label, confidence, by_name, threshold, loading_bays.get(label))
+    if familiarity is not None:
+        familiarity = round(familiarity, DECIMALS)
+    decision = Decision(
+        label=label,
+        confidence=confidence,
+        probabilities=by_name,
+        threshold=threshold,
+        loading_bay=loading_bays.get(label),
+        familiarity=familiarity,
+        familiarity_limit=familiarity_limit,
+        reason=_unfamiliar(familiarity, familiarity_limit),
+    )
+    if decision.reason:
+        raise UnfamiliarPhoto(decision)
     if decision.confidence < threshold:
         raise ConfidenceBelowThreshold(decision)
     return decision
+
+
+def _unfamiliar(familiarity: float | None, limit: float | None) -> dict[str, str] | None:
+    """Return the reason for which a photo is unfamiliar, or None if it is not."""
+    if familiarity is None or limit is None or familiarity >= limit:
+        return None
+    message = (
+        f"the photo does not resemble the training photos: its familiarity is {familiarity}, below "
+        f"the limit {limit}"
+    )
+    return {"code": UNFAMILIAR, "message": message}

@@ -50,9 +50,10 @@ class PhotoDecided(_Detail):
     version
         Version of this schema. A field may be added within a version; nothing else changes.
     status
-        ``classified``: decided by the model. ``needs_review``: the model is not sure enough, a
-        person will say. ``rejected``: no usable photo, `reason` says why. ``failed``: we could
-        not decide, `reason` says why; the photo may be decided later by another event.
+        ``classified``: decided by the model. ``needs_review``: the model is not sure enough, or
+        the photo is unfamiliar and `reason` says so; a person will say. ``rejected``: no usable
+        photo, `reason` says why. ``failed``: we could not decide, `reason` says why; the photo may
+        be decided later by another event.
     photo
         The version of the S3 object that was decided.
     label, confidence
@@ -64,13 +65,19 @@ class PhotoDecided(_Detail):
     loading_bay
         Where the vehicle goes; null where its class has none.
     reason
-        Code and message of a rejection or failure, else null.
+        Code and message of a rejection or failure, and of a photo that needs review as it is
+        unfamiliar (code ``unfamiliar``), else null.
     model
         What answered; null where the photo did not reach it.
     timings
         When and how long.
     execution
         ARN of the execution that decided.
+    familiarity
+        Share of held-out photos of the learned classes that are at least as unlike the training
+        photos as this one; null if the model gives none, and where the photo was not classified.
+    familiarity_limit
+        The familiarity below which a photo needs review; null if `familiarity` is.
     """
 
     version: Literal["1"]
@@ -85,6 +92,9 @@ class PhotoDecided(_Detail):
     model: Model | None
     timings: Timings
     execution: str
+    # Stored events of photos that were decided before these fields existed lack them.
+    familiarity: Probability | None = None
+    familiarity_limit: Probability | None = None
 
 
 RetrainingOutcome = Literal["registered", "not_good_enough", "unchanged", "busy", "failed"]
@@ -231,9 +241,9 @@ class Share(_Detail):
     Attributes
     ----------
     name
-        What is in it: a range of confidences, or a class.
+        What is in it: a range of confidences or familiarities, or a class.
     expected
-        In the model's own evaluation.
+        In the model's own evaluation; a tenth of the familiarities in each bin.
     observed
         In production.
     """
@@ -287,6 +297,9 @@ class DriftChecked(_Detail):
         How many were compared.
     confidence, labels
         The comparison of the confidences and of the predicted classes; null where there is none.
+    familiarity
+        The comparison of the familiarities with the uniform distribution, which photos of the
+        learned classes have; null where there is none, and if the model gives no familiarity.
     model_version, model_package_arn
         What is in production; null where that is no registered version.
     evaluation, evaluation_photos
@@ -311,6 +324,8 @@ class DriftChecked(_Detail):
     evaluation_photos: int | None
     retraining_requested: bool
     requested_by: str
+    # Events of checks that were made before this field existed lack it.
+    familiarity: Drift | None = None
 
 
 SCHEMAS: Mapping[str, type[_Detail]] = {

@@ -24,8 +24,10 @@ UNITS: Mapping[str, str] = {
     "Photos": "Count",
     "Failed": "Count",
     "BelowThreshold": "Count",
+    "Unfamiliar": "Count",
     "Confidence": "None",
     "Threshold": "None",
+    "Familiarity": "None",
     "SerializeLatency": "Milliseconds",
     "ClassifyLatency": "Milliseconds",
     "ThresholdLatency": "Milliseconds",
@@ -40,9 +42,10 @@ UNITS: Mapping[str, str] = {
     "Shifted": "Count",
     "ConfidenceDrift": "None",
     "LabelDrift": "None",
+    "FamiliarityDrift": "None",
 }
 """All metrics, with CloudWatch's name for their unit. Those that are 0 or 1 have an average that is
-a rate: of `Failed`, `BelowThreshold`, `ModelRight` and `Shifted`."""
+a rate: of `Failed`, `BelowThreshold`, `Unfamiliar`, `ModelRight` and `Shifted`."""
 
 LONGEST_VALUE = 1024
 """Characters of a dimension's value, by CloudWatch's API."""
@@ -153,11 +156,16 @@ def _of_decision(detail: Mapping[str, Any]) -> Iterator[Measures]:
     if decided.label is not None:
         answer = {
             "Confidence": decided.confidence,
-            "BelowThreshold": decided.status == "needs_review",
+            "BelowThreshold": _below(decided.confidence, decided.threshold),
         }
         label = {"Label": dimension_value(decided.label)}
         yield Measures(_known({"Photos": 1, **answer}), label)
-    yield Measures(_known({**values, **answer, "Threshold": decided.threshold}))
+    limits = {
+        "Threshold": decided.threshold,
+        "Familiarity": decided.familiarity,
+        "Unfamiliar": _below(decided.familiarity, decided.familiarity_limit),
+    }
+    yield Measures(_known({**values, **answer, **limits}))
     yield Measures({"Photos": 1}, {"Status": decided.status})
 
 
@@ -183,13 +191,18 @@ def _of_drift_check(detail: Mapping[str, Any]) -> Iterator[Measures]:
     checked = DriftChecked.model_validate(detail)
     yield Measures({"DriftChecks": 1}, {"Outcome": checked.outcome})
     if checked.confidence and checked.labels:
-        yield Measures(
-            {
-                "Shifted": float(checked.outcome == "shifted"),
-                "ConfidenceDrift": checked.confidence.index,
-                "LabelDrift": checked.labels.index,
-            }
-        )
+        values = {
+            "Shifted": checked.outcome == "shifted",
+            "ConfidenceDrift": checked.confidence.index,
+            "LabelDrift": checked.labels.index,
+            "FamiliarityDrift": checked.familiarity.index if checked.familiarity else None,
+        }
+        yield Measures(_known(values))
+
+
+def _below(value: float | None, limit: float | None) -> float | None:
+    """Return 1 if a value is below its limit, 0 if it is not, or None if either is unknown."""
+    return None if value is None or limit is None else float(value < limit)
 
 
 def _known(values: Mapping[str, float | None]) -> dict[str, float]:

@@ -46,11 +46,12 @@ class ClassifySettings(_Settings):
 
 
 class ThresholdSettings(_Settings):
-    """What `threshold` needs: the classes, their bays and the SSM parameter of the threshold."""
+    """What `threshold` needs: the classes, their bays and the SSM parameters of both limits."""
 
     class_names: ClassNames = Field(alias="CLASS_NAMES")
     loading_bays: LoadingBays = Field(alias="LOADING_BAYS")
     threshold_parameter: str = Field(alias="THRESHOLD_PARAMETER", min_length=1)
+    familiarity_limit_parameter: str = Field(alias="FAMILIARITY_LIMIT_PARAMETER", min_length=1)
 
 
 class GenerateListsSettings(_Settings):
@@ -110,7 +111,8 @@ class CheckDriftSettings(_Settings):
     """What `check_drift` needs: what is compared, how much of it, and what counts as a shift.
 
     The photos of the last ``days`` are compared, if there are ``minimum_photos``. ``limit`` is for
-    the index of the confidences, ``label_limit`` for that of the classes.
+    the index of the confidences and that of the familiarities, ``label_limit`` for that of the
+    classes.
     """
 
     endpoint_name: str = Field(alias="ENDPOINT_NAME", min_length=1)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 from scones.decisions import DECIMALS
-from scones.drift.distributions import Bins, confidence_bins, label_bins
+from scones.drift.distributions import Bins, confidence_bins, familiarity_bins, label_bins
 from scones.drift.production import Unknown, find_evaluation, find_hosted
 from scones.drift.stability import noise, stability_index
 from scones.evaluation.reading import Evaluation
@@ -138,21 +138,40 @@ def _compared(
     labels = _drift(
         label_bins(evaluation, [photo.label or "" for photo in photos]), settings.label_limit
     )
-    shifted = confidence.shifted or labels.shifted
+    familiarity = _familiarity(settings, evaluation, photos)
+    shifted = (
+        confidence.shifted or labels.shifted or (familiarity is not None and familiarity.shifted)
+    )
     message = (
         f"{len(photos):,} photos of production against the {evaluation.candidate.photos:,} that "
         f"version {looked_at.model_version} was evaluated on: confidences {_said(confidence)}; "
         f"classes {_said(labels)}"
     )
+    if familiarity:
+        message += f"; familiarities, against a uniform distribution, {_said(familiarity)}"
     return looked_at.model_copy(
         update={
             "outcome": "shifted" if shifted else "steady",
             "message": message,
             "confidence": confidence,
             "labels": labels,
+            "familiarity": familiarity,
             "retraining_requested": shifted and settings.retrain_on_drift,
         }
     )
+
+
+def _familiarity(
+    settings: CheckDriftSettings, evaluation: Evaluation, photos: Sequence[PhotoDecided]
+) -> Drift | None:
+    """Compare the familiarities, or return None if too few photos have one.
+
+    The limit is that of the confidences: both are shares in bins of a tenth of the photos each.
+    """
+    known = [photo.familiarity for photo in photos if photo.familiarity is not None]
+    if len(known) < settings.minimum_photos:
+        return None
+    return _drift(familiarity_bins(evaluation.candidate, known), settings.limit)
 
 
 def _decided(

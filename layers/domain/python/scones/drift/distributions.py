@@ -1,9 +1,10 @@
-"""Bins for confidences and for predicted classes, made from a model's own evaluation."""
+"""Bins for confidences, predicted classes and familiarities, by a model's own evaluation."""
 
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Self
 
 from scones.decisions import DECIMALS
@@ -17,6 +18,9 @@ LEAST_IN_BIN = 20
 
 LEAST_OF_CLASS = 5
 """Photos of the evaluation that a class needs for a bin of its own."""
+
+FAMILIARITY_BINS = 10
+"""Bins of familiarities, of the same width: each is expected to hold a tenth of the photos."""
 
 _ROUNDED = 10.0**-DECIMALS
 """What a share in evaluation.json may be off by."""
@@ -66,11 +70,7 @@ class _Confidences:
         return cls(tuple(edges), tuple(counts))
 
     def names(self) -> tuple[str, ...]:
-        if not self.edges:
-            return ("all",)
-        between = zip(self.edges, self.edges[1:], strict=False)
-        inner = [f"{lower:g} to {upper:g}" for lower, upper in between]
-        return (f"below {self.edges[0]:g}", *inner, f"{self.edges[-1]:g} and above")
+        return _range_names(self.edges) if self.edges else ("all",)
 
 
 def confidence_bins(judgement: Judgement, confidences: Iterable[float]) -> Bins:
@@ -117,6 +117,36 @@ def label_bins(evaluation: Evaluation, labels: Iterable[str]) -> Bins:
         expected.append(sum(predicted[name] for name in rare))
         observed.append(found[OTHERS])
     return Bins(tuple(names), tuple(expected), tuple(observed))
+
+
+def familiarity_bins(judgement: Judgement, familiarities: Iterable[float]) -> Bins:
+    """Count familiarities in tenths of the range from 0 to 1.
+
+    The familiarity of photos of the learned classes is uniformly distributed by construction, so
+    that a tenth is expected in each bin. It was calibrated on held-out photos; how many is not in
+    the evaluation, whose own number of photos stands for it.
+
+    Parameters
+    ----------
+    judgement
+        Of the model, by its own evaluation.
+    familiarities
+        Of production, 0 to 1.
+    """
+    edges = [number / FAMILIARITY_BINS for number in range(1, FAMILIARITY_BINS)]
+    found = Counter(bisect_right(edges, familiarity) for familiarity in familiarities)
+    expected = max(1, judgement.photos // FAMILIARITY_BINS)
+    return Bins(
+        _range_names(edges),
+        (expected,) * FAMILIARITY_BINS,
+        tuple(found[index] for index in range(FAMILIARITY_BINS)),
+    )
+
+
+def _range_names(edges: Sequence[float]) -> tuple[str, ...]:
+    """Name the bins between edges, of which there is at least one."""
+    inner = [f"{lower:g} to {upper:g}" for lower, upper in pairwise(edges)]
+    return (f"below {edges[0]:g}", *inner, f"{edges[-1]:g} and above")
 
 
 def _rare(predicted: dict[str, int]) -> Sequence[str]:
