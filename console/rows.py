@@ -22,6 +22,10 @@ class Row(BaseModel):
         Which, as the table's key has it.
     key
         Of the object in the photos bucket.
+    familiarity, familiarity_limit
+        How like the training photos it is, and below what a photo is unfamiliar; null without.
+    unfamiliar
+        Whether it needs review because it does not resemble the training photos.
     loading_bay
         Where the vehicle goes, as far as is known now.
     at
@@ -36,6 +40,9 @@ class Row(BaseModel):
     confidence: float | None
     probabilities: dict[str, float] | None
     threshold: float | None
+    familiarity: float | None
+    familiarity_limit: float | None
+    unfamiliar: bool
     loading_bay: str | None
     reason: Reason | None
     at: datetime
@@ -64,6 +71,9 @@ def as_row(record: Record, bays: Mapping[str, str]) -> Row:
         confidence=decided.confidence,
         probabilities=decided.probabilities,
         threshold=decided.threshold,
+        familiarity=decided.familiarity,
+        familiarity_limit=decided.familiarity_limit,
+        unfamiliar=decided.unfamiliar,
         loading_bay=bays.get(review.label or "") if review else decided.loading_bay,
         reason=decided.reason,
         at=decided.timings.decided_at,

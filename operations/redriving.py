@@ -257,6 +257,7 @@ class _Machines:
 
 def _said(record: "Record") -> str:
     detail = record.decided
-    if detail.reason:
+    if detail.reason and not detail.unfamiliar:
         return detail.reason.code
-    return f"{detail.label} {detail.confidence:.2f}"
+    why = ", unfamiliar" if detail.unfamiliar else ""
+    return f"{detail.label} {detail.confidence:.2f}{why}"

@@ -278,7 +278,8 @@ def summarize(simulation: Simulation, seed: int, captured: int) -> dict[str, Any
     Returns
     -------
     dict
-        Counts by status and by label; ``accuracy`` (share of the labelled photos whose most
+        Counts by status and by label; ``unfamiliar`` (photos that need review as they do not
+        resemble the training photos); ``accuracy`` (share of the labelled photos whose most
         likely class is right) and ``accepted_accuracy`` (the same over those classified without a
         person), 0 to 1 and null where there are none; ``latency_ms`` from the start of the upload
         until the record was seen, up to `POLL_SECONDS` after it was written.
@@ -297,6 +298,7 @@ def summarize(simulation: Simulation, seed: int, captured: int) -> dict[str, Any
         "ended": simulation.ended.isoformat(),
         "photos": len(sent),
         "statuses": dict(Counter(one.status or "no record" for one in sent).most_common()),
+        "unfamiliar": sum(bool(one.record and one.record.decided.unfamiliar) for one in sent),
         "labels": {label: count for label, count in labels.most_common() if label},
         "accuracy": _accuracy(sent, ("classified", "needs_review")),
         "accepted_accuracy": _accuracy(sent, ("classified",)),

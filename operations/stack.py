@@ -30,6 +30,7 @@ _OUTPUTS = {
     "classify_machine": "ClassifyStateMachine",
     "undelivered_events": "UndeliveredEvents",
     "threshold_parameter": "ThresholdParameter",
+    "familiarity_limit_parameter": "FamiliarityLimitParameter",
     "check_drift_function": "CheckDriftFunction",
 }
 
@@ -60,6 +61,7 @@ class Stack:
     classify_machine: str
     undelivered_events: str
     threshold_parameter: str
+    familiarity_limit_parameter: str
     check_drift_function: str
     parameters: Mapping[str, str] = field(default_factory=dict, compare=False)
 

@@ -1,4 +1,4 @@
-"""The confidence below which a person decides: what it is, what it does, and another one."""
+"""Read and set the confidence threshold and the familiarity limit, and what they do."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     import boto3
 
     from scones.evaluation.metrics import Point
+    from scones.evaluation.reading import Familiarity
 
 DECIMALS = 6
-"""Of a threshold, as of a model's confidence."""
+"""Of both limits, as of a model's confidence."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,15 @@ class Curve:
         How many labelled photos it was validated on.
     points
         The curve, in any order.
+    familiarity
+        Figures of the model's familiarity at its evaluation, or None if it gives none.
     """
 
     version: int
     run: str
     photos: int
     points: Sequence["Point"]
+    familiarity: "Familiarity | None" = None
 
     def at(self, threshold: float) -> Effect:
         """Tell what a threshold does."""
@@ -95,10 +99,19 @@ def read_threshold(session: "boto3.Session", stack: Stack) -> float | None:
     """Read the threshold that is in force; None where the parameter holds no such number."""
     from scones.decisions import InvalidThreshold, parse_threshold  # noqa: PLC0415
 
-    answer = session.client("ssm").get_parameter(Name=stack.threshold_parameter)
     try:
-        return parse_threshold(answer["Parameter"]["Value"])
+        return parse_threshold(_read_parameter(session, stack.threshold_parameter))
     except InvalidThreshold:
+        return None
+
+
+def read_familiarity_limit(session: "boto3.Session", stack: Stack) -> float | None:
+    """Return the familiarity limit in force, or None if the parameter is not such a number."""
+    from scones.decisions import InvalidFamiliarityLimit, parse_familiarity_limit  # noqa: PLC0415
+
+    try:
+        return parse_familiarity_limit(_read_parameter(session, stack.familiarity_limit_parameter))
+    except InvalidFamiliarityLimit:
         return None
 
 
@@ -112,15 +125,34 @@ def write_threshold(session: "boto3.Session", stack: Stack, threshold: float) ->
     threshold
         0 to 1.
     """
-    text = written(threshold)
-    session.client("ssm").put_parameter(
-        Name=stack.threshold_parameter, Value=text, Type="String", Overwrite=True
-    )
+    return _write_parameter(session, stack.threshold_parameter, threshold)
+
+
+def write_familiarity_limit(session: "boto3.Session", stack: Stack, limit: float) -> str:
+    """Set the familiarity limit and return it as written.
+
+    Parameters
+    ----------
+    session, stack
+        Where.
+    limit
+        0 to 1; 0 switches the rule off.
+    """
+    return _write_parameter(session, stack.familiarity_limit_parameter, limit)
+
+
+def _read_parameter(session: "boto3.Session", name: str) -> str:
+    return session.client("ssm").get_parameter(Name=name)["Parameter"]["Value"]
+
+
+def _write_parameter(session: "boto3.Session", name: str, limit: float) -> str:
+    text = written(limit)
+    session.client("ssm").put_parameter(Name=name, Value=text, Type="String", Overwrite=True)
     return text
 
 
 def written(threshold: float) -> str:
-    """Write a threshold in decimal notation, which is the only one that the parameter takes.
+    """Write a limit in decimal notation, which is the only one that the parameters take.
 
     Examples
     --------
@@ -183,4 +215,5 @@ def _read_evaluation(session: "boto3.Session", stack: Stack, version: int, run: 
     judgement = evaluation.candidate
     # The curve is thinned out, and this point is one that matters.
     chosen = [judgement.at_threshold] if judgement.at_threshold else []
-    return Curve(version, run, judgement.photos, [*judgement.risk_coverage, *chosen])
+    points = [*judgement.risk_coverage, *chosen]
+    return Curve(version, run, judgement.photos, points, judgement.familiarity)

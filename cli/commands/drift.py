@@ -12,7 +12,9 @@ from scones.events import Drift, DriftChecked
 STYLES = {"steady": "green", "shifted": "red"}
 OTHER = "yellow"
 
-COLUMNS = ("evaluation", "production", "")
+COLUMNS = ("evaluation", "production")
+UNIFORM = ("expected", "production")
+"""Columns of the familiarities, which are compared with a uniform distribution."""
 
 
 def drift(desk: Desk) -> None:
@@ -35,9 +37,13 @@ def _headline(checked: DriftChecked) -> Text:
 
 def _compared(checked: DriftChecked) -> list[RenderableType]:
     shown: list[RenderableType] = []
-    for title, found in (("confidence", checked.confidence), ("class", checked.labels)):
+    for title, found, columns in (
+        ("confidence", checked.confidence, COLUMNS),
+        ("class", checked.labels, COLUMNS),
+        ("familiarity", checked.familiarity, UNIFORM),
+    ):
         if found:
-            shown += ["", *words.columns((*COLUMNS[:2], title), _rows(found))]
+            shown += ["", *words.columns((*columns, title), _rows(found, len(columns[0])))]
     if checked.since:
         since, until = (moment.astimezone() for moment in (checked.since, checked.until))
         period = f"{since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M %Z}"
@@ -47,8 +53,8 @@ def _compared(checked: DriftChecked) -> list[RenderableType]:
     return shown
 
 
-def _rows(found: Drift) -> list[list[str | Text]]:
+def _rows(found: Drift, width: int) -> list[list[str | Text]]:
     return [
-        [f"{share.expected:>9.1%}", f"{share.observed:>9.1%}", Text(share.name)]
+        [f"{share.expected:>{width}.1%}", f"{share.observed:>9.1%}", Text(share.name)]
         for share in found.shares
     ]

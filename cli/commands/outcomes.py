@@ -6,6 +6,7 @@ from typing import Any
 from rich.text import Text
 
 from cli.moments import shown
+from scones.events import PhotoDecided
 from scones.records import Record
 
 STYLES = {"classified": "green", "needs_review": "yellow", "rejected": "magenta", "failed": "red"}
@@ -26,10 +27,12 @@ def result_record(record: Record) -> dict[str, Any]:
 
 
 def note_shown(record: Record) -> str:
-    """Say why there is no class, or what a person said."""
+    """Return what a reviewer said, or why there is no class or a photo is unfamiliar."""
     if record.review:
         said = record.review.label or "not a vehicle"
         return f"{record.review.by}: {said}"
+    if record.decided.unfamiliar:
+        return unfamiliar_shown(record.decided)
     reason = record.decided.reason
     return reason.code if reason else ""
 
@@ -37,10 +40,16 @@ def note_shown(record: Record) -> str:
 def answer_shown(record: Record) -> str:
     """Say in a few words what a photo was decided to be, or why it was not."""
     detail = record.decided
-    if detail.reason:
+    if detail.reason and not detail.unfamiliar:
         return detail.reason.code
     bay = f", bay {detail.loading_bay}" if detail.loading_bay else ""
-    return f"{detail.label} {detail.confidence:.2f}{bay}"
+    why = f", {unfamiliar_shown(detail)}" if detail.unfamiliar else ""
+    return f"{detail.label} {detail.confidence:.2f}{bay}{why}"
+
+
+def unfamiliar_shown(decided: PhotoDecided) -> str:
+    """Return ``unfamiliar`` with the photo's familiarity."""
+    return f"unfamiliar {decided.familiarity:.3f}"
 
 
 def time_shown(moment: datetime | None) -> str:

@@ -161,16 +161,22 @@ def _record(record: "Record") -> dict[str, Any]:
         "confidence": decided.confidence,
         "probabilities": decided.probabilities,
         "threshold": decided.threshold,
+        "familiarity": decided.familiarity,
+        "familiarity_limit": decided.familiarity_limit,
+        "reason": decided.reason.model_dump(mode="json") if decided.reason else None,
         "review": record.review.model_dump(mode="json") if record.review else None,
     }
 
 
 def _table(found: "Sequence[Record]") -> Table:
+    from cli.commands.outcomes import unfamiliar_shown  # noqa: PLC0415
+
     table = words.table()
     table.add_column("waits since", no_wrap=True)
     table.add_column("photo", overflow="fold")
     table.add_column("guess", no_wrap=True)
     table.add_column("confidence", no_wrap=True, justify="right")
+    table.add_column("reason", no_wrap=True)
     for record in found:
         decided = record.decided
         table.add_row(
@@ -178,6 +184,7 @@ def _table(found: "Sequence[Record]") -> Table:
             Text(_name(record)),
             Text(decided.label or "-"),
             words.figure(decided.confidence),
+            unfamiliar_shown(decided) if decided.unfamiliar else "",
         )
     return table
 

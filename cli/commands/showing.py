@@ -100,6 +100,7 @@ def _result_shown(record: "Record") -> list[RenderableType]:
     model = f"{detail.model.endpoint}, variant {detail.model.variant}" if detail.model else None
     rows = {
         "threshold": detail.threshold,
+        "familiarity": _familiarity_shown(detail.familiarity, detail.familiarity_limit),
         "reason": detail.reason.message if detail.reason else None,
         "review": note_shown(record) if record.review else None,
         "model": model,
@@ -109,6 +110,10 @@ def _result_shown(record: "Record") -> list[RenderableType]:
     if detail.status == "failed":
         shown_.append("To have it decided anew: scones redrive --failed")
     return shown_
+
+
+def _familiarity_shown(familiarity: float | None, limit: float | None) -> str | None:
+    return None if familiarity is None else f"{familiarity:g}, limit {limit:g}"
 
 
 def _probabilities_shown(probabilities: Mapping[str, float]) -> Table:

@@ -123,6 +123,7 @@ def _shown(summary: dict[str, Any], captured: list[dict[str, Any]]) -> list[Rend
     latency, reached = summary["latency_ms"], summary["rate_reached"]
     rows = {
         "photos": f"{summary['photos']}: {_named(summary['statuses'])}",
+        "unfamiliar": summary["unfamiliar"],
         "labels": _named(summary["labels"]),
         "accuracy": words.figure(summary["accuracy"]),
         "when sure": words.figure(summary["accepted_accuracy"]),

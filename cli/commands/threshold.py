@@ -33,24 +33,44 @@ def threshold(
             min=0, max=1, help="Set the lowest at which so much of what is decided is right."
         ),
     ] = None,
+    familiarity_limit: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1, help="Familiarity below which a photo needs review; 0 switches this off."
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing.")] = False,
 ) -> None:
-    """Show or set the confidence below which a person decides.
+    """Show or set the limits below which a photo needs review.
 
-    With the share of photos that the model decides, and how many of these wrongly.
+    The confidence threshold, with the share of photos that the model decides, and how many of
+    these wrongly; and the familiarity limit, with the share of photos below it.
     """
     if value is not None and precision is not None:
         raise typer.BadParameter("give a value or --precision, not both")
     before = operations.read_threshold(desk.session, desk.stack)
+    limit_before = operations.read_familiarity_limit(desk.session, desk.stack)
     curve, reason = _curve(desk, required=precision is not None)
     wanted = curve.reaching(precision).threshold if curve and precision is not None else value
     if wanted is not None and not dry_run:
         operations.write_threshold(desk.session, desk.stack, wanted)
+    if familiarity_limit is not None and not dry_run:
+        operations.write_familiarity_limit(desk.session, desk.stack, familiarity_limit)
     record = _record(desk, curve, before, wanted)
+    limit_record = _limit_record(desk, curve, limit_before, familiarity_limit)
     desk.screen.answer(
-        {**record, "set": wanted is not None and not dry_run},
+        {
+            **record,
+            "set": wanted is not None and not dry_run,
+            "familiarity_limit": {
+                **limit_record,
+                "set": familiarity_limit is not None and not dry_run,
+            },
+        },
         *_headline(before, wanted, dry_run=dry_run),
+        _limit_shown(limit_before, familiarity_limit, dry_run=dry_run),
         *(_curve_shown(curve, before, wanted, _given(desk)) if curve else [f"No curve: {reason}."]),
+        *(_familiarity_shown(curve, limit_record["limit"]) if curve else []),
     )
 
 
@@ -91,6 +111,67 @@ def _record(
             ],
         },
     }
+
+
+def _limit_record(
+    desk: Desk, curve: Curve | None, before: float | None, wanted: float | None
+) -> dict[str, Any]:
+    found = curve.familiarity if curve else None
+    return {
+        "parameter": desk.stack.familiarity_limit_parameter,
+        "before": before,
+        "limit": before if wanted is None else wanted,
+        "evaluation": found.model_dump() if found else None,
+    }
+
+
+def _limit_shown(before: float | None, wanted: float | None, *, dry_run: bool) -> str:
+    now = "not a number from 0 to 1" if before is None else written(before)
+    if wanted is None:
+        return _limit_effect(before, now)
+    if dry_run:
+        return f"The familiarity limit is {now}, and would be {written(wanted)}."
+    if before == wanted:
+        return f"The familiarity limit is {now} already."
+    return (
+        f"The familiarity limit was {now} and is {written(wanted)} now. "
+        "It takes effect within a minute, for photos that are decided after that."
+    )
+
+
+def _limit_effect(limit: float | None, shown: str) -> str:
+    if limit is None:
+        return f"The familiarity limit is {shown}: photos fail with InvalidFamiliarityLimit."
+    if limit == 0:
+        return "The familiarity limit is 0: unfamiliar photos are decided as any other."
+    return f"A photo with a familiarity below {shown} needs review, whatever its confidence."
+
+
+def _familiarity_shown(curve: Curve, limit: float | None) -> list[RenderableType]:
+    """Describe the effect of the familiarity limit, by the evaluation and by construction."""
+    found = curve.familiarity
+    if found is None:
+        return [
+            "",
+            f"Version {curve.version} was evaluated without familiarity: if its model gives none, "
+            "the familiarity limit does not apply.",
+        ]
+    line = (
+        f"Of {found.photos} validation photos, {found.below_limit:.1%} are below a familiarity of "
+        f"{written(found.limit)}"
+    )
+    if found.negatives_passed is not None:
+        line += (
+            f"; of {found.negatives} held-out photos of none of the classes, "
+            f"{1 - found.negatives_passed:.1%} are"
+        )
+    shown: list[RenderableType] = ["", f"{line}. The shares above are by confidence alone."]
+    if limit is not None and limit != found.limit:
+        shown.append(
+            f"At a limit of {written(limit)}, about {limit:.1%} of photos of the learned classes "
+            "need review for that, by construction."
+        )
+    return shown
 
 
 def _effect_record(effect: Effect) -> dict[str, Any]:

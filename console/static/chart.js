@@ -45,7 +45,7 @@ export function draw(rows, classes) {
 /** @param {Row[]} rows */
 function summary(rows) {
   const sure = rows.filter((row) => row.status === "classified").length;
-  return `Confidence over time: of ${rows.length} photos ${sure} are at or above the threshold.`;
+  return `Confidence over time: of ${rows.length} photos the model decided ${sure}.`;
 }
 
 /** @param {Row[]} rows @param {string[]} classes */
@@ -82,7 +82,7 @@ async function drawNow(rows, classes) {
 
 /**
  * Filled circles for what the model decided, which stand for the class in the legend too; open
- * ones for what it was not sure of.
+ * ones for what needed review.
  * @param {Row[]} rows
  * @param {string} name
  * @param {string} colour
@@ -102,7 +102,7 @@ function points(rows, name, colour, symbol) {
     // One that is nowhere: a trace of none has no place in the legend.
     x: [...rows.map((row) => row.at), null],
     y: [...rows.map((row) => row.confidence), null],
-    text: rows.map((row) => plain(`${fileName(row)}: ${name}, ${percent(row.confidence)}`)),
+    text: rows.map((row) => plain(`${fileName(row)}: ${name}, ${percent(row.confidence)}${row.unfamiliar ? ", unfamiliar" : ""}`)),
     mode: "markers",
     marker: { color: colour, size: 8, symbol, line: { color: colour, width: 1.5 } },
     hovertemplate: "%{text}<extra></extra>",

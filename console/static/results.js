@@ -4,7 +4,7 @@ import { get, post, showPicture } from "./api.js";
 import { draw } from "./chart.js";
 import { byId, make, show, tableRow } from "./dom.js";
 import { announce, mended, notice } from "./notices.js";
-import { STATUSES, fileName, moment, path, percent, shows, verdict } from "./words.js";
+import { STATUSES, familiarityText, fileName, moment, path, percent, shows, statusText, verdict } from "./words.js";
 
 /** @typedef {import("./store.js").Row} Row */
 /** @typedef {import("./store.js").Results} Results */
@@ -78,7 +78,7 @@ function showClasses(rows, classes) {
     return tableRow([
       ["class", name],
       ["by the model", String(sure), "number"],
-      ["not sure", String(guessed.length - sure), "number"],
+      ["for review", String(guessed.length - sure), "number"],
       ["by people", String(said), "number"],
     ]);
   });
@@ -94,7 +94,7 @@ function showLatest(rows) {
     const line = tableRow([
       ["decided", moment(row.at)],
       ["photo", open],
-      ["status", STATUSES[row.status], "status"],
+      ["status", statusText(row), "status"],
       ["shows", shows(row) + said],
       ["confidence", percent(row.confidence), "number"],
       ["bay", row.loading_bay ?? "–"],
@@ -141,10 +141,11 @@ function showFacts(row) {
   byId("photo-title").textContent = fileName(row);
   const facts = [
     ...(path(row) === fileName(row) ? [] : [["photo", path(row)]]),
-    ["status", STATUSES[row.status]],
+    ["status", statusText(row)],
     ["decided", `${new Date(row.at).toLocaleString()}, in ${(row.total_ms / 1000).toFixed(2)} s`],
     ...(row.reason ? [["reason", `${row.reason.code}: ${row.reason.message}`]] : []),
     ...(row.label ? [["the model", `${row.label}, ${percent(row.confidence)}; threshold ${percent(row.threshold)}`]] : []),
+    ...(row.familiarity === null ? [] : [["familiarity", familiarityText(row)]]),
     ...(row.loading_bay ? [["loading bay", row.loading_bay]] : []),
     ...(row.review ? [["a person", `${row.review.by} said ${verdict(row.review)}, ${moment(row.review.at)}`]] : []),
     ["version", row.version],

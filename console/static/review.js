@@ -4,7 +4,7 @@ import { picture, post, showPicture } from "./api.js";
 import { byId, show } from "./dom.js";
 import { announce, mended, notice } from "./notices.js";
 import { idOf } from "./store.js";
-import { ago, fileName, percent, verdict } from "./words.js";
+import { ago, familiarityText, fileName, percent, verdict } from "./words.js";
 
 /** @typedef {import("./store.js").Row} Row */
 /** @typedef {import("./store.js").Queue} Queue */
@@ -159,12 +159,15 @@ class Desk {
     show("waiting-count", waiting.length > 0);
     show("review-desk", row !== null);
     show("review-empty", row === null);
-    byId("review-empty").textContent = "Nothing waits for you. Photos below the threshold appear here by themselves.";
+    byId("review-empty").textContent = "Nothing waits for you. Photos below the threshold and unfamiliar ones appear here by themselves.";
     if (!row) return;
     showPicture(/** @type {HTMLImageElement} */ (byId("review-photo")), byId("review-photo-text"), row);
     for (const next of waiting.filter((other) => other !== row).slice(0, PRELOADED)) picture(next).catch(() => {});
     byId("review-name").textContent = fileName(row);
     byId("review-when").textContent = `uploaded ${ago(row.uploaded_at)}`;
+    byId("review-unfamiliar").textContent =
+      `Unfamiliar: this photo does not resemble the training photos (familiarity ${familiarityText(row)}).`;
+    show("review-unfamiliar", row.unfamiliar);
     byId("review-guess").textContent =
       `The model thinks ${row.label}, ${percent(row.confidence)}; it decides from ${percent(row.threshold)} on.`;
     showProbabilities(row);

@@ -16,6 +16,9 @@
  * @property {number|null} confidence
  * @property {Object<string, number>|null} probabilities
  * @property {number|null} threshold
+ * @property {number|null} familiarity
+ * @property {number|null} familiarity_limit
+ * @property {boolean} unfamiliar
  * @property {string|null} loading_bay
  * @property {{code: string, message: string}|null} reason
  * @property {string} at

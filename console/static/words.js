@@ -53,6 +53,16 @@ export function verdict(review) {
   return review.label ?? "not a vehicle";
 }
 
+/** The status, and that the photo is unfamiliar. @param {Row} row */
+export function statusText(row) {
+  return row.unfamiliar ? `${STATUSES[row.status]}: unfamiliar` : STATUSES[row.status];
+}
+
+/** The familiarity with its limit. @param {Row} row */
+export function familiarityText(row) {
+  return `${row.familiarity?.toFixed(3)}, limit ${row.familiarity_limit}`;
+}
+
 /** What a photo shows as far as is known: a person's word counts more. @param {Row} row */
 export function shows(row) {
   return row.review ? verdict(row.review) : (row.label ?? "–");

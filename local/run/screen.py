@@ -74,6 +74,7 @@ class Screen:
         table = Table(show_header=False, box=None, padding=(0, 2))
         for status in STATUSES:
             table.add_row(status, str(summary[status]), style=STYLES[status])
+        table.add_row("unfamiliar, in review", str(summary["unfamiliar"]))
         table.add_row("accuracy", _share(summary["accuracy"]))
         table.add_row("accuracy, accepted ones", _share(summary["accepted_accuracy"]))
         latency = summary["latency_ms"]
@@ -97,6 +98,8 @@ def _said(result: Result) -> str:
         return "no record came in time"
     if not result.announced:
         return "not announced in time"
+    if decided.unfamiliar:
+        return f"{decided.label} {decided.confidence:.2f}, unfamiliar {decided.familiarity:.3f}"
     if decided.reason:
         return decided.reason.code
     bay = f", bay {decided.loading_bay}" if decided.loading_bay else ""

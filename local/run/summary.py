@@ -28,7 +28,8 @@ def summarize(results: Sequence[Result], model: TrainedModel, seconds: float) ->
     Returns
     -------
     dict
-        ``photos``, a count for each status, ``accuracy`` (share of the readable labelled photos
+        ``photos``, a count for each status, ``unfamiliar`` (photos that need review as they do not
+        resemble the training photos), ``accuracy`` (share of the readable labelled photos
         whose most likely class is right) and ``accepted_accuracy`` (the same over those
         classified without a person), 0 to 1 and null where there are none; ``latency_ms`` with
         ``p50`` and ``p95``; ``training`` with ``accuracy`` and ``seconds``; ``seconds``.
@@ -38,6 +39,7 @@ def summarize(results: Sequence[Result], model: TrainedModel, seconds: float) ->
     return {
         "photos": len(results),
         **{status: counts[status] for status in STATUSES},
+        "unfamiliar": sum(bool(one.decided and one.decided.unfamiliar) for one in results),
         "accuracy": _accuracy(results, {"classified", "needs_review"}),
         "accepted_accuracy": _accuracy(results, {"classified"}),
         "latency_ms": {"p50": _percentile(latencies, 50), "p95": _percentile(latencies, 95)},

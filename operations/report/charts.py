@@ -212,7 +212,9 @@ def _threshold_line() -> dict[str, Any]:
 
 def _said_of(photo: Photo, clock: Clock) -> str:
     """Write what is shown of a photo."""
-    lines = (photo.key, f"{photo.label} {photo.confidence:.3f}", f"{clock(photo.at):%H:%M:%S}")
+    why = f", unfamiliar {photo.familiarity:.3f}" if photo.unfamiliar else ""
+    guess = f"{photo.label} {photo.confidence:.3f}{why}"
+    lines = (photo.key, guess, f"{clock(photo.at):%H:%M:%S}")
     return "<br>".join(map(_plain, lines))
 
 

@@ -96,6 +96,7 @@ def _figures(report: Report) -> dict[str, Any]:
         "by_truth": figures.judged_by_truth(photos, names),
         "by_people": figures.judged_by_people(photos, names),
         "about_model": ABOUT_MODEL,
+        "unfamiliar": sum(photo.unfamiliar for photo in photos),
         "waiting": sum(photo.waiting for photo in photos),
         "simulated": sum(photo.status == "needs_review" and photo.simulated for photo in photos),
     }

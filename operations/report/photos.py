@@ -34,8 +34,13 @@ class Photo:
     label, confidence, threshold
         What the model takes for likeliest, and what it was held against; None where the model was
         not asked.
+    familiarity, familiarity_limit
+        How like the training photos it is and what that was held against; None if the model gives
+        no familiarity, and where it was not asked.
     reason, message
-        Why it was rejected or has failed.
+        Why it was rejected or has failed, or that it is unfamiliar.
+    unfamiliar
+        Whether it needs review because it does not resemble the training photos.
     steps
         Milliseconds of each of `STEPS`; None where it was not reached.
     said
@@ -50,6 +55,9 @@ class Photo:
     label: str | None
     confidence: float | None
     threshold: float | None
+    familiarity: float | None
+    familiarity_limit: float | None
+    unfamiliar: bool
     reason: str | None
     message: str | None
     steps: tuple[float | None, ...]
@@ -101,6 +109,9 @@ def _photo(record: Record, truth: Truth) -> Photo:
         label=decided.label,
         confidence=decided.confidence,
         threshold=decided.threshold,
+        familiarity=decided.familiarity,
+        familiarity_limit=decided.familiarity_limit,
+        unfamiliar=decided.unfamiliar,
         reason=decided.reason.code if decided.reason else None,
         message=decided.reason.message if decided.reason else None,
         steps=(*taken, upload_to_decision(timings)),

@@ -14,6 +14,7 @@ from tests.browser.scenes import classified, minutes_from_start, pass_a_day, pho
 from tests.unit.operations.reviewed import Office, refusal
 from tests.unit.operations.step_functions import PROMOTE, asked
 from tests.unit.photos.samples import HEIC
+from tests.unit.results_table import UNFAMILIAR
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 HOUR_LONG = 3600.0
@@ -118,6 +119,32 @@ def test_results_come_in_by_themselves(office: Office, visit: Visit) -> None:
     anna.tab.get_by_role("button", name="north gate 1.jpg").click()
     anna.tab.locator("#photo-image").wait_for(state="visible")
     anna.keep("photo")
+
+
+def test_an_unfamiliar_photo_says_so_in_review_and_results(office: Office, visit: Visit) -> None:
+    office.arrive(
+        "tree.jpg", minutes_from_start(2), photo("bicycle", 1), loading_bay="A", **UNFAMILIAR
+    )
+    office.arrive("unsure.jpg", minutes_from_start(1), photo("bicycle", 2), familiarity=0.41)
+    anna = visit("anna")
+    anna.photo("tree.jpg")
+    why = anna.tab.locator("#review-unfamiliar")
+    assert why.inner_text() == (
+        "Unfamiliar: this photo does not resemble the training photos "
+        "(familiarity 0.012, limit 0.05)."
+    )
+    anna.keep("review-unfamiliar")
+    anna.press("s")
+    anna.photo("unsure.jpg")
+    assert not why.is_visible()
+    anna.tab.get_by_role("link", name="Results").click()
+    anna.tab.get_by_role("button", name="tree.jpg").wait_for()
+    row = anna.tab.locator("#latest tbody tr").nth(1)
+    assert row.inner_text().split("\t")[1:3] == ["tree.jpg", "needs review: unfamiliar"]
+    anna.tab.get_by_role("button", name="tree.jpg").click()
+    facts = anna.tab.locator("#photo-facts")
+    facts.get_by_text("0.012, limit 0.05", exact=True).wait_for()
+    facts.get_by_text("unfamiliar: the photo does not resemble the training photos").wait_for()
 
 
 @pytest.mark.parametrize("name", ["<b>x", "a<br>b.jpg", "&lt;i&gt;.jpg", "%{x}<extra>.jpg"])

@@ -13,6 +13,14 @@ from scones.records import is_simulated
 ROOT = Path(__file__).parents[2]
 START = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 SURE, UNSURE = 0.99, 0.61
+UNFAMILIAR: dict[str, Any] = {
+    "confidence": SURE,
+    "probabilities": {"bicycle": SURE, "motorcycle": 0.01},
+    "familiarity": 0.012346,
+    "familiarity_limit": 0.05,
+    "reason": {"code": "unfamiliar", "message": "the photo does not resemble the training photos"},
+}
+"""Changes of a photo that needs review though the model is sure."""
 
 
 def create_table(client: Any, name: str) -> None:

@@ -16,7 +16,7 @@ from tests.unit.cli.terminal import Terminal, words
 from tests.unit.operations.classify_logs import create_group, write_log
 from tests.unit.operations.deployed import STACK
 from tests.unit.operations.step_functions import RETRAIN, StepFunctions
-from tests.unit.results_table import START, create_table, decided, put_record
+from tests.unit.results_table import START, UNFAMILIAR, create_table, decided, put_record
 
 KEY = "incoming/gate/7.png"
 
@@ -38,8 +38,15 @@ def table(session: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.fixture
 def put(table: Any) -> Callable[..., None]:
-    def run(name: str, status: str = "classified", minutes: float = 0, **more: str) -> None:
-        put_record(table, STACK.results_table, decided(name, status, minutes), **more)
+    def run(
+        name: str,
+        status: str = "classified",
+        minutes: float = 0,
+        changes: dict[str, Any] | None = None,
+        **more: str,
+    ) -> None:
+        event = decided(name, status, minutes, **(changes or {}))
+        put_record(table, STACK.results_table, event, **more)
 
     return run
 
@@ -169,6 +176,19 @@ def test_results(terminal: Terminal, put: Callable[..., None]) -> None:
     ]
 
 
+def test_results_name_unfamiliar_photos(terminal: Terminal, put: Callable[..., None]) -> None:
+    put("tree.png", "needs_review", 0, UNFAMILIAR)
+    put("selfie.png", "needs_review", 1, UNFAMILIAR, review=REVIEW % ("not_a_vehicle", "null"))
+    reviewed, waiting = terminal.type("results").stdout.splitlines()[1:]
+    assert "anna: not a vehicle" in reviewed
+    assert re.split("  +", waiting)[1:] == [
+        *("needs review", "bicycle", "0.99", "-", "unfamiliar 0.012", "tree.png")
+    ]
+    told = json.loads(terminal.type("results", "--json").stdout)["results"][1]
+    assert (told["familiarity"], told["familiarity_limit"]) == (0.012346, 0.05)
+    assert told["reason"]["code"] == "unfamiliar"
+
+
 def test_results_that_are_chosen(terminal: Terminal, put: Callable[..., None]) -> None:
     put("1.png")
     put("2.png", "rejected", 1)
@@ -229,6 +249,15 @@ def test_show(terminal: Terminal, put: Callable[..., None], session: Any) -> Non
     assert re.search(r"serialize +- +400 ms", result.stdout)
     assert re.search(r"reviewed by anna: motorcycle +2026-11-20", result.stdout)
     assert max(map(len, result.stdout.splitlines())) <= 80 + len(decided().execution)
+
+
+def test_show_of_an_unfamiliar_photo(terminal: Terminal, put: Callable[..., None]) -> None:
+    put("tree.png", "needs_review", 0, UNFAMILIAR)
+    result = terminal.type("show", "tree.png")
+    assert result.exit_code == 0
+    assert "needs review: bicycle 0.99, unfamiliar 0.012" in result.stdout
+    assert re.search(r"familiarity +0\.012346, limit 0\.05", result.stdout)
+    assert re.search(r"reason +the photo does not resemble the training photos", result.stdout)
 
 
 def test_show_of_a_photo_that_failed(
@@ -390,16 +419,28 @@ def test_a_photo_in_the_queue_is_not_tried_twice(
 # ---- threshold
 
 
+FAMILIARITY = {
+    "photos": 50,
+    "limit": 0.05,
+    "below_limit": 0.06,
+    "negatives": 40,
+    "auroc": 0.97,
+    "negatives_passed": 0.125,
+}
+
+
 @pytest.fixture
 def parameter(session: Any) -> Callable[[], str]:
     """Give how to read the parameter; in production is a version with its evaluation."""
     client = session.client("ssm")
     client.put_parameter(Name=STACK.threshold_parameter, Value="0.93", Type="String")
+    client.put_parameter(Name=STACK.familiarity_limit_parameter, Value="0.05", Type="String")
     session.client("s3").create_bucket(Bucket=STACK.data_bucket)
     shares = [(0.99, 0.4, 0.0), (0.9, 0.8, 0.02), (0.6, 1.0, 0.1)]
     points = [dict(zip(("threshold", "coverage", "risk"), point, strict=True)) for point in shares]
     judgement = {"photos": 50, "at_threshold": None, "risk_coverage": points}
     judgement["confusion_matrix"] = [[25, 0], [5, 20]]
+    judgement["familiarity"] = FAMILIARITY
     document = {"version": "1", "class_names": ["bicycle", "motorcycle"], "candidate": judgement}
     session.client("s3").put_object(
         Bucket=STACK.data_bucket,
@@ -450,12 +491,26 @@ def test_threshold_of_a_value(terminal: Terminal, parameter: Callable[[], str]) 
         "threshold": 0.00001,
         "effect": {"coverage": 1.0, "risk": 0.1},
         "set": True,
+        "familiarity_limit": {
+            "parameter": STACK.familiarity_limit_parameter,
+            "before": 0.05,
+            "limit": 0.05,
+            "set": False,
+            "evaluation": FAMILIARITY,
+        },
     }
     assert (curve["version"], curve["photos"], len(curve["points"])) == (1, 50, 3)
 
 
 @pytest.mark.parametrize(
-    "wrong", [["1.1"], ["high"], ["--precision", "2"], ["0.9", "--precision", "1"]]
+    "wrong",
+    [
+        ["1.1"],
+        ["high"],
+        ["--precision", "2"],
+        ["0.9", "--precision", "1"],
+        ["--familiarity-limit", "1.1"],
+    ],
 )
 def test_threshold_used_wrongly(
     terminal: Terminal, parameter: Callable[[], str], wrong: list[str]
@@ -464,13 +519,56 @@ def test_threshold_used_wrongly(
     assert parameter() == "0.93"
 
 
+def familiarity_limit(session: Any) -> str:
+    client = session.client("ssm")
+    found = client.get_parameter(Name=STACK.familiarity_limit_parameter)
+    return str(found["Parameter"]["Value"])
+
+
+def test_familiarity_limit_is_shown_with_its_effect(
+    terminal: Terminal, parameter: Callable[[], str]
+) -> None:
+    told = words(terminal.type("threshold").stdout)
+    assert "A photo with a familiarity below 0.05 needs review, whatever its confidence." in told
+    assert (
+        "Of 50 validation photos, 6.0% are below a familiarity of 0.05; of 40 held-out photos of "
+        "none of the classes, 87.5% are. The shares above are by confidence alone."
+    ) in told
+
+
+def test_familiarity_limit_is_set(
+    terminal: Terminal, session: Any, parameter: Callable[[], str]
+) -> None:
+    plan = words(terminal.type("threshold", "--familiarity-limit", "0.1", "--dry-run").stdout)
+    assert "The familiarity limit is 0.05, and would be 0.1." in plan
+    assert "At a limit of 0.1, about 10.0% of photos of the learned classes need review" in plan
+    assert familiarity_limit(session) == "0.05"
+
+    told = words(terminal.type("threshold", "--familiarity-limit", "0.1").stdout)
+    assert "The familiarity limit was 0.05 and is 0.1 now. It takes effect within a minute" in told
+    assert (familiarity_limit(session), parameter()) == ("0.1", "0.93")
+    again = terminal.type("threshold", "--familiarity-limit", "0.1").stdout
+    assert "The familiarity limit is 0.1 already." in again
+
+    both = json.loads(
+        terminal.type("threshold", "0.9", "--familiarity-limit", "0", "--json").stdout
+    )
+    assert (familiarity_limit(session), parameter()) == ("0", "0.9")
+    assert both["set"] is True
+    assert (both["familiarity_limit"]["limit"], both["familiarity_limit"]["set"]) == (0, True)
+    off = terminal.type("threshold").stdout
+    assert "The familiarity limit is 0: unfamiliar photos are decided as any other." in off
+
+
 def test_threshold_without_a_model(terminal: Terminal, session: Any) -> None:
     client = session.client("ssm")
+    client.put_parameter(Name=STACK.familiarity_limit_parameter, Value="low", Type="String")
     client.put_parameter(Name=STACK.threshold_parameter, Value="high", Type="String")
     shown = terminal.type("threshold")
     assert shown.exit_code == 0
     assert "No curve: nothing is in production" in shown.stdout
     assert "no number from 0 to 1" in shown.stdout
+    assert "The familiarity limit is not a number from 0 to 1" in shown.stdout
     refused = terminal.type("threshold", "--precision", "0.9")
     assert refused.exit_code == 1
     assert "error: nothing is in production" in refused.stderr

@@ -49,6 +49,7 @@ def test_a_shift_is_shown_with_its_shares(
     assert "shifted: 1,204 photos of production against the 500" in said
     assert "25.0% 54.8% below 0.81" in said
     assert "50.0% 44.5% motorcycle" in said
+    assert "expected production familiarity 10.0% " in said
     assert f"evaluation {example['evaluation']}" in said
     assert "A retraining was asked for: scones executions retrain" in said
 
@@ -66,7 +67,7 @@ def test_a_steady_stream_is_good(terminal: Terminal, session: Session, example: 
 def test_what_could_not_be_compared_is_said(
     terminal: Terminal, session: Session, example: Any
 ) -> None:
-    nothing = dict.fromkeys(("since", "confidence", "labels", "evaluation"))
+    nothing = dict.fromkeys(("since", "confidence", "labels", "familiarity", "evaluation"))
     message = "there is no endpoint scones: promote a version first"
     told = {"outcome": "no_model", "message": message, "retraining_requested": False}
     answering(session, Lambda(example | nothing | told))

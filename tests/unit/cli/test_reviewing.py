@@ -9,6 +9,7 @@ from cli import desk
 from console import serving
 from tests.unit.cli.terminal import Terminal, words
 from tests.unit.operations.reviewed import Office
+from tests.unit.results_table import UNFAMILIAR
 
 
 @pytest.fixture
@@ -32,6 +33,15 @@ def test_the_queue_is_listed_the_longest_waiting_first(office: Office, terminal:
         "scones label old.png CLASS (CLASS: bicycle, motorcycle), or scones console"
         in result.stdout
     )
+
+
+def test_an_unfamiliar_photo_in_the_queue(office: Office, terminal: Terminal) -> None:
+    office.arrive("tree.png", **UNFAMILIAR)
+    row = terminal.type("review").stdout.splitlines()[1]
+    assert row.split()[-5:] == ["tree.png", "bicycle", "0.990", "unfamiliar", "0.012"]
+    (told,) = json.loads(terminal.type("review", "--json").stdout)["waiting"]
+    assert (told["familiarity"], told["familiarity_limit"]) == (0.012346, 0.05)
+    assert told["reason"] == UNFAMILIAR["reason"]
 
 
 def test_the_queue_as_json(office: Office, terminal: Terminal) -> None:

@@ -13,7 +13,7 @@ from operations.report.truth import read_truth
 from operations.sampling import Sample
 from operations.simulation import Clock, Plan, Sent, simulate, summarize, write_results
 from tests.unit.operations.deployed import STACK
-from tests.unit.results_table import create_table, decided, put_record
+from tests.unit.results_table import UNFAMILIAR, create_table, decided, put_record
 
 
 class Application:
@@ -211,7 +211,7 @@ def test_figures_and_results_that_a_report_can_use(
     outcomes: dict[str, dict[str, Any] | None] = {
         "00000": {},
         "00001": {},
-        "00002": {"status": "needs_review"},
+        "00002": {"status": "needs_review", **UNFAMILIAR},
         "00003": {"status": "rejected"},
         "00004": None,
     }
@@ -224,6 +224,7 @@ def test_figures_and_results_that_a_report_can_use(
         "rejected": 1,
         "no record": 1,
     }
+    assert summary["unfamiliar"] == 1
     assert summary["labels"] == {"bicycle": 3}
     assert (summary["photos"], summary["seed"], summary["captured"]) == (5, 7, 3)
     assert summary["accuracy"] == 0.3333

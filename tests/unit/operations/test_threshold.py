@@ -13,7 +13,9 @@ from operations.threshold import (
     Curve,
     Effect,
     read_curve,
+    read_familiarity_limit,
     read_threshold,
+    write_familiarity_limit,
     write_threshold,
     written,
 )
@@ -21,7 +23,10 @@ from scones.evaluation.metrics import Point
 from tests.unit.operations.deployed import STACK
 
 TEMPLATE = yaml_parse((Path(__file__).parents[3] / "template.yaml").read_text())
-PARAMETER = TEMPLATE["Resources"]["ThresholdParameter"]["Properties"]
+PARAMETERS = [
+    TEMPLATE["Resources"][name]["Properties"]
+    for name in ("ThresholdParameter", "FamiliarityLimitParameter")
+]
 POINTS = [Point(0.99, 0.4, 0.0), Point(0.9, 0.8, 0.02), Point(0.6, 1.0, 0.1)]
 CURVE = Curve(version=3, run="scones-1", photos=50, points=POINTS)
 
@@ -29,7 +34,8 @@ CURVE = Curve(version=3, run="scones-1", photos=50, points=POINTS)
 @given(threshold=st.floats(0, 1))
 def test_whatever_is_written_is_taken_by_the_parameter(threshold: float) -> None:
     text = written(threshold)
-    assert re.fullmatch(PARAMETER["AllowedPattern"], text)
+    for parameter in PARAMETERS:
+        assert re.fullmatch(parameter["AllowedPattern"], text)
     assert float(text) == pytest.approx(threshold, abs=1e-6)
 
 
@@ -73,6 +79,17 @@ def test_the_parameter(session: Any) -> None:
     assert read_threshold(session, STACK) is None
 
 
+def test_the_parameter_of_the_familiarity_limit(session: Any) -> None:
+    client = session.client("ssm")
+    name = STACK.familiarity_limit_parameter
+    client.put_parameter(Name=name, Value="0.05", Type="String")
+    assert read_familiarity_limit(session, STACK) == 0.05
+    assert write_familiarity_limit(session, STACK, 0) == "0"
+    assert read_familiarity_limit(session, STACK) == 0
+    client.put_parameter(Name=name, Value="low", Type="String", Overwrite=True)
+    assert read_familiarity_limit(session, STACK) is None
+
+
 def evaluate(session: Any, run: str, **changes: Any) -> None:
     """Write the evaluation of a run."""
     points = [vars(point) for point in POINTS]
@@ -106,6 +123,7 @@ def test_the_curve_of_the_model_in_production(session: Any) -> None:
     assert (curve.version, curve.run, curve.photos) == (1, "scones-old", 50)
     assert curve.at(0.7) == Effect(0.7, 0.9, 0.05)
     assert curve.at(0.95).coverage == 0.4
+    assert curve.familiarity is None
 
 
 def evaluated_version(session: Any) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from scones.decisions import UNFAMILIAR
 from scones.serialize import PhotoReference, Reason
 
 Status = Literal["classified", "needs_review", "rejected", "failed"]
@@ -95,6 +96,11 @@ class PhotoDecided(_Detail):
     # Stored events of photos that were decided before these fields existed lack them.
     familiarity: Probability | None = None
     familiarity_limit: Probability | None = None
+
+    @property
+    def unfamiliar(self) -> bool:
+        """Whether the photo needs review because it does not resemble the training photos."""
+        return self.reason is not None and self.reason.code == UNFAMILIAR
 
 
 RetrainingOutcome = Literal["registered", "not_good_enough", "unchanged", "busy", "failed"]

@@ -7,7 +7,8 @@ from rich.console import Console
 
 from local.run import screen as screens
 from local.run.screen import Screen
-from tests.unit.local.run.examples import result
+from scones.serialize import Reason
+from tests.unit.local.run.examples import event, result
 
 
 def shown(screen: Screen) -> str:
@@ -24,6 +25,17 @@ def test_photo_that_was_decided(plain: Screen) -> None:
     plain.photo(result("classified", "a", "van [red]"))
 
     assert shown(plain).split() == ["classified", "van", "[red]", "0.50", "classified", "photo"]
+
+
+def test_photo_that_is_unfamiliar(plain: Screen) -> None:
+    reason = Reason(code="unfamiliar", message="m")
+    decided = event("needs_review", "van").model_copy(
+        update={"reason": reason, "familiarity": 0.012346}
+    )
+
+    plain.photo(replace(result("needs_review", None, "van"), decided=decided))
+
+    assert "needs_review van 0.50, unfamiliar 0.012 " in " ".join(shown(plain).split())
 
 
 @pytest.mark.parametrize(

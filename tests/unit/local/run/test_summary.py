@@ -4,8 +4,11 @@ import pytest
 
 from local.run.model import TrainedModel
 from local.run.summary import summarize, unexpected
-from tests.unit.local.run.examples import result
+from scones.serialize import Reason
+from tests.unit.local.run.examples import event, result
 
+REASON = Reason(code="unfamiliar", message="m")
+UNFAMILIAR = event("needs_review", "a").model_copy(update={"reason": REASON})
 MODEL = TrainedModel(1, 0.97, 12.34)
 
 
@@ -16,7 +19,7 @@ def test_figures() -> None:
             result("classified", "a", "a", 200),
             result("classified", "b", "a", 300),
             result("needs_review", "b", "a", 400),
-            result("needs_review", None, "a", 500),
+            replace(result("needs_review", None, "a", 500), decided=UNFAMILIAR),
             result("rejected", "a"),
             result("failed", "b"),
             result(None, "b"),
@@ -29,6 +32,7 @@ def test_figures() -> None:
         "photos": 8,
         "classified": 3,
         "needs_review": 2,
+        "unfamiliar": 1,
         "rejected": 1,
         "failed": 2,
         "accuracy": 0.5,

@@ -16,6 +16,16 @@ DOT = "data:image/gif;base64,R0lGODlhAQABAIAAAP8AAAAAACwAAAAAAQABAAACAkQBADs="
 ARN = "arn:aws:sagemaker:us-east-1:123456789012:model-package/scones/4"
 
 
+UNFAMILIAR: dict[str, Any] = {
+    "status": "needs_review",
+    "familiarity": 0.012346,
+    "unfamiliar": True,
+    "reason": "unfamiliar",
+    "message": "the photo does not resemble the training photos",
+}
+"""Changes of a photo that needs review though the model is sure."""
+
+
 def photo(
     label: str | None = "bicycle", confidence: float = 0.98, minutes: float = 0, **changes: Any
 ) -> Photo:
@@ -28,6 +38,9 @@ def photo(
         "label": label,
         "confidence": confidence,
         "threshold": 0.93,
+        "familiarity": 0.41,
+        "familiarity_limit": 0.05,
+        "unfamiliar": False,
         "reason": None,
         "message": None,
         "steps": (400.0, 150.0, 50.0, 1000.0, 2000.0),
@@ -36,6 +49,7 @@ def photo(
     }
     if label is None:
         values |= {"status": "rejected", "confidence": None, "threshold": None}
+        values |= {"familiarity": None, "familiarity_limit": None}
         values |= {"reason": "corrupt", "message": "it is damaged"}
         values["steps"] = (400.0, None, None, 1000.0, 2000.0)
     return Photo(**values | changes)

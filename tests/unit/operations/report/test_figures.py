@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from operations.report import figures
 from operations.report.photos import NOT_A_VEHICLE
-from tests.unit.operations.report.examples import CLASSES, NINE, photo
+from tests.unit.operations.report.examples import CLASSES, NINE, UNFAMILIAR, photo
 
 
 def test_predictions_by_class_surely_and_not() -> None:
@@ -33,6 +33,7 @@ def test_reasons_the_most_frequent_first_with_the_latest_photo() -> None:
         photo(None, key="b"),
         photo(None, key="c", message="half is missing"),
         photo(),
+        photo(**UNFAMILIAR),
     ]
     first, second = figures.endings(photos)
     assert (first.status, first.reason, first.photos) == ("rejected", "corrupt", 2)

@@ -13,7 +13,7 @@ from operations.registry import Production
 from operations.report import page
 from operations.report.photos import NOT_A_VEHICLE
 from operations.report.pictures import Picture, Pictures
-from tests.unit.operations.report.examples import DOT, NINE, photo, report
+from tests.unit.operations.report.examples import DOT, NINE, UNFAMILIAR, photo, report
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
 
@@ -99,8 +99,27 @@ def test_photos_that_were_simulated_wait_for_nobody() -> None:
     assert "needed review 4 3 of these simulated 1 still waiting" in words
     assert "4 photos needed review; 1 waits, nobody has said anything yet. 3 of these" in words
     words = render(*unsure[:1], photo("bicycle", 0.6, said="bicycle")).words
-    assert "People have looked at 1 photo that the model was not sure of; 0 more wait." in words
+    assert "People have looked at 1 photo that needed review; 0 more wait." in words
     assert "2 photos needed review. 1 of these was simulated: nobody is asked about it." in words
+
+
+def test_unfamiliar_photos_are_counted_and_named() -> None:
+    strange = photo("bicycle", 0.98, **UNFAMILIAR)
+    words = render(photo(), strange, photo("bicycle", 0.6)).words
+    assert "needed review 2 1 of these unfamiliar 2 still waiting" in words
+    assert "1 of these is unfamiliar: it does not resemble the training photos" in words
+    assert "0.930 0.012, unfamiliar (limit 0.05)" in words
+    assert "Rejected and failed None." in words
+    hovers = str(render(strange).charts["chart-confidence"]["data"])
+    assert "bicycle 0.980, unfamiliar 0.012" in hovers
+    words = render(photo(), strange, strange).words
+    assert "2 of these are unfamiliar: they do not resemble" in words
+    assert "nfamiliar: " not in render(photo(), photo("bicycle", 0.6)).words
+
+
+def test_photos_without_familiarity_have_a_dash() -> None:
+    plain = photo(familiarity=None, familiarity_limit=None)
+    assert "0.980 0.930 - " in render(plain).words
 
 
 def test_what_is_in_production_is_so_when_the_page_is_made() -> None:

@@ -20,6 +20,31 @@ class _Read(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
+class Familiarity(_Read):
+    """Figures of a model's familiarity at the limit that held when it was evaluated.
+
+    Attributes
+    ----------
+    photos, negatives
+        Validation photos of the classes, and held-out photos of none of them.
+    limit
+        The familiarity below which a photo needs review, 0 to 1.
+    below_limit
+        Share of `photos` below the limit, 0 to 1.
+    auroc
+        Area under the ROC curve of telling both apart by familiarity, or None without negatives.
+    negatives_passed
+        Share of `negatives` at or above the limit, 0 to 1, or None without negatives.
+    """
+
+    photos: int
+    limit: float
+    below_limit: float
+    negatives: int
+    auroc: float | None
+    negatives_passed: float | None
+
+
 class Judgement(_Read):
     """What is read of a model."""
 
@@ -27,6 +52,8 @@ class Judgement(_Read):
     confusion_matrix: list[list[int]]
     at_threshold: Point | None
     risk_coverage: list[Point] = Field(min_length=1)
+    # Evaluations of before familiarity was introduced have none.
+    familiarity: Familiarity | None = None
 
 
 class Evaluation(_Read):
