@@ -147,12 +147,17 @@ def test_the_threshold_is_shown_with_what_it_comes_to_and_set(
     scones: Scones, application: Application
 ) -> None:
     before = scones("threshold").answer
-    client, name = application.client("ssm"), application.stack.threshold_parameter
+    client, stack = application.client("ssm"), application.stack
+    names = (stack.threshold_parameter, stack.familiarity_limit_parameter)
+    limit = before["familiarity_limit"]["limit"]
     try:
-        scones("threshold", "0.9")
-        assert client.get_parameter(Name=name)["Parameter"]["Value"] == "0.9"
+        scones("threshold", "0.9", "--familiarity-limit", "0.1")
+        values = [client.get_parameter(Name=name)["Parameter"]["Value"] for name in names]
+        assert values == ["0.9", "0.1"]
     finally:
-        scones("threshold", str(before["threshold"]))
+        scones("threshold", str(before["threshold"]), "--familiarity-limit", str(limit))
+
+    assert limit == 0.05
 
     assert before["curve"]["photos"] > 0
     assert 0 < before["effect"]["coverage"] <= 1
