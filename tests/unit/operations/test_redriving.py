@@ -16,7 +16,7 @@ from scones.records import Record
 from tests.unit.operations.deployed import STACK
 from tests.unit.operations.step_functions import StepFunctions
 from tests.unit.operations.test_undelivered import APPROVAL, message
-from tests.unit.results_table import create_table, decided, put_record
+from tests.unit.results_table import UNFAMILIAR, create_table, decided, put_record
 
 
 def event_of(name: str) -> dict[str, Any]:
@@ -51,6 +51,9 @@ class Machine:
                 return {"status": "TIMED_OUT"}
             case "failed":
                 return {"status": "FAILED", "error": "EndpointBusy", "cause": "try later"}
+            case "unfamiliar":
+                self.put(decided(name, "needs_review", **UNFAMILIAR))
+                return {"status": "SUCCEEDED", "output": "{}"}
             case status:
                 self.put(decided(name, status))
                 return {"status": "SUCCEEDED", "output": "{}"}
@@ -119,18 +122,19 @@ def test_the_event_of_a_photo_in_a_bucket_without_versions() -> None:
 
 def test_failed_photos_are_decided_anew(session: Any, machine: Machine) -> None:
     put_record(machine.table, STACK.results_table, decided("fine"))
-    for name in ("a", "b", "c"):
+    for name in ("a", "b", "c", "d"):
         put_record(machine.table, STACK.results_table, failed(name))
-    machine.ends = {"b": "failed", "c": "needs_review"}
+    machine.ends = {"b": "failed", "c": "needs_review", "d": "unfamiliar"}
     shown: list[Redriven] = []
     jobs = list(failed_jobs(session, STACK))
     found = redrive(session, STACK, jobs, shown.append)
     became = {one.job.what.removeprefix("incoming/"): one for one in found}
     assert {name: one.end for name, one in became.items()} == {
-        **{"a": "classified", "b": "failed", "c": "needs_review"}
+        **{"a": "classified", "b": "failed", "c": "needs_review", "d": "needs_review"}
     }
-    assert {name: one.done for name, one in became.items()} == {"a": True, "b": False, "c": True}
+    assert [name for name, one in became.items() if not one.done] == ["b"]
     assert became["a"].message == "bicycle 0.99"
+    assert became["d"].message == "bicycle 0.99, unfamiliar"
     # What it failed of this time, not the last time.
     assert became["b"].message == "EndpointBusy: try later"
     assert {one.job.what for one in shown} == {one.job.what for one in found}
