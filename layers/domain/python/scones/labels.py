@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+NONE_OF_THE_CLASSES = "none_of_the_classes"
+"""Name of the folder at the top of a dataset for photos of none of the classes; never a class."""
+
 
 def parse_class_names(text: str) -> tuple[str, ...]:
     """Read class names in the order of their class indices.
@@ -20,7 +23,7 @@ def parse_class_names(text: str) -> tuple[str, ...]:
     Raises
     ------
     ValueError
-        If a name is empty or stands twice, or there are fewer than two.
+        If a name is empty, stands twice or is `NONE_OF_THE_CLASSES`, or there are fewer than two.
     """
     names = tuple(name.strip() for name in text.split(","))
     if "" in names:
@@ -28,6 +31,11 @@ def parse_class_names(text: str) -> tuple[str, ...]:
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise ValueError(f"class names {text!r} name {', '.join(repeated)} more than once")
+    if NONE_OF_THE_CLASSES in names:
+        raise ValueError(
+            f"class names {text!r} contain {NONE_OF_THE_CLASSES}, which is reserved for photos of "
+            "none of the classes: choose another name for the class"
+        )
     if len(names) < 2:
         raise ValueError(f"class names {text!r} are too few: a classifier needs two or more")
     return names

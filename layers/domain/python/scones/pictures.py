@@ -1,4 +1,4 @@
-"""The validation photos of a run, prepared as the endpoint gets them."""
+"""The held-out photos of a run, prepared as the endpoint gets them."""
 
 import json
 import re
@@ -12,7 +12,16 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from scones.lst import LstEntry
 from scones.photos import EncodedImage, ImageShape, UnusablePhoto
-from scones.runs import PICTURES, VALIDATION_LIST, Run, RunName, read_entries, read_part, write_file
+from scones.runs import (
+    LISTS,
+    PICTURES,
+    ListFile,
+    Run,
+    RunName,
+    read_entries,
+    read_part,
+    write_file,
+)
 from scones.serialize import make_picture
 from scones.storage import named_faults
 
@@ -37,7 +46,7 @@ _LOCATION = re.compile(r"s3://(?P<bucket>[^/]+)/(?P<key>.*)", re.DOTALL)
 
 
 class Batch(BaseModel):
-    """A part of a run's validation photos.
+    """A part of a run's held-out photos.
 
     Attributes
     ----------
@@ -46,8 +55,10 @@ class Batch(BaseModel):
     photos
         The S3 URI that the list's paths are relative to.
     start, end
-        Byte range of the validation list, beginning and ending with a line; `end` is not part
-        of it.
+        Byte range of the list, beginning and ending with a line; `end` is not part of it.
+    list_file
+        Name of the list (default: that of the validation photos, the only one that executions
+        started before there were negatives know).
     """
 
     model_config = ConfigDict(frozen=True)
@@ -56,6 +67,7 @@ class Batch(BaseModel):
     photos: Annotated[str, Field(pattern=r"\As3://[^/]+/")]
     start: Annotated[int, Field(ge=0)]
     end: int
+    list_file: ListFile = "validation.lst"
 
     @model_validator(mode="after")
     def _is_a_range(self) -> Self:
@@ -112,7 +124,8 @@ def prepare_pictures(client: "S3Client", bucket: str, batch: Batch, shape: Image
         If there is no list, or the range is not one of whole lines.
     """
     work = _Work(client, Run(bucket, batch.run), batch.photos, shape)
-    listed = read_part(client, work.run, VALIDATION_LIST, batch.start, batch.end)
+    path = f"{LISTS}{batch.list_file}"
+    listed = read_part(client, work.run, path, batch.start, batch.end)
     entries = read_entries(listed)
     with ThreadPoolExecutor(THREADS) as pool:
         complaints = [text for text in pool.map(work.prepare, entries) if text is not None]

@@ -4,7 +4,7 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -14,7 +14,13 @@ from scones.storage import named_faults
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-VALIDATION_LIST = "lists/validation.lst"
+ListFile = Literal["validation.lst", "negatives.lst"]
+"""Name of a list whose photos are prepared for the evaluation: held out of the classes, or of none
+of them."""
+
+LISTS = "lists/"
+VALIDATION_LIST = f"{LISTS}validation.lst"
+NEGATIVES_LIST = f"{LISTS}negatives.lst"
 MANIFEST = "lists/manifest.json"
 PICTURES = "pictures/"
 
@@ -64,14 +70,17 @@ class ValidationSet:
         Of everything that the run trained on.
     classes
         Class index by the photo's index.
+    negatives
+        Indices of the held-out photos of none of the classes.
     """
 
     fingerprint: str
     classes: Mapping[int, int]
+    negatives: frozenset[int] = frozenset()
 
 
 def read_validation_set(client: "S3Client", run: Run, class_names: Sequence[str]) -> ValidationSet:
-    """Read the manifest and the validation list of a run.
+    """Read the manifest of a run and the lists of its held-out photos.
 
     Parameters
     ----------
@@ -89,7 +98,8 @@ def read_validation_set(client: "S3Client", run: Run, class_names: Sequence[str]
     RunIncomplete
         If a file is missing.
     LstError
-        If the list breaks its format or holds a class index that there is no class for.
+        If a list breaks its format, the validation list holds a class index that there is no class
+        for, or both lists hold the same index.
     StorageBusy, StorageRefused
         As `scones.storage.named_faults`.
     """
@@ -107,7 +117,27 @@ def read_validation_set(client: "S3Client", run: Run, class_names: Sequence[str]
             f"{run.uri(VALIDATION_LIST)} holds the class index {highest}, and the highest of the "
             f"{len(class_names)} classes is {len(class_names) - 1}: start retrain again"
         )
-    return ValidationSet(manifest["fingerprint"], classes)
+    return ValidationSet(
+        manifest["fingerprint"], classes, _read_negatives(client, run, manifest, classes)
+    )
+
+
+def _read_negatives(
+    client: "S3Client", run: Run, manifest: Mapping[str, Any], classes: Mapping[int, int]
+) -> frozenset[int]:
+    """Return the indices of the held-out photos of none of the classes."""
+    # A manifest from before there were negatives does not have the field.
+    listed = manifest.get("negatives")
+    if not listed or not listed["counts"]["validation"]:
+        return frozenset()
+    entries = read_entries(read_file(client, run, NEGATIVES_LIST))
+    indices = frozenset(entry.index for entry in entries)
+    if shared := indices & classes.keys():
+        raise lst.LstError(
+            f"{run.uri(NEGATIVES_LIST)} and {run.uri(VALIDATION_LIST)} both hold the index "
+            f"{min(shared)}: start retrain again"
+        )
+    return indices
 
 
 def read_entries(data: bytes) -> list[lst.LstEntry]:

@@ -11,17 +11,19 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from scones.datasets.errors import LastTrainedUnreadable
 from scones.datasets.hyperparameters import complete
-from scones.datasets.layout import Layout, discover
+from scones.datasets.layout import NEGATIVES, discover
 from scones.datasets.listing import Listing, list_photos
 from scones.datasets.lists import cut, write_list, write_manifest_file
 from scones.datasets.manifest import (
     Channel,
     GeneratedLists,
     Manifest,
+    Negatives,
     fingerprint,
     require_photos,
 )
 from scones.datasets.sides import SIDES
+from scones.runs import ListFile
 from scones.settings import GenerateListsSettings
 from scones.storage import named_faults
 
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 LAST_TRAINED = "retraining/last-trained.json"
 """Where the fingerprint of what was trained last is kept, in the data bucket."""
+
+NEGATIVES_MANIFEST = "negatives.manifest"
 
 
 class Request(BaseModel):
@@ -67,6 +71,12 @@ def generate_lists(client: "S3Client", run: str, settings: GenerateListsSettings
 
     Writes ``train.lst``, ``validation.lst`` and ``manifest.json`` to ``retraining/RUN/lists/`` of
     the data bucket, and a ManifestFile for each side where the dataset has no sides of its own.
+    Photos of none of the classes are in neither list, since the built-in algorithm would take them
+    for a class: those to train on are in the ManifestFile ``negatives.manifest``, those held out in
+    ``negatives.lst``, each of which is written only if it has a photo. In ``negatives.lst`` the
+    class index is the number of classes, and the index continues after that of the last validation
+    photo, so that one index is one photo of the run.
+
     The memory it takes does not grow with the dataset; temporary files do, by three to four times
     the length of all keys.
 
@@ -98,10 +108,18 @@ def generate_lists(client: "S3Client", run: str, settings: GenerateListsSettings
         require_photos(listing, settings.class_names)
         manifest = _manifest(listing, folder, settings)
         _write(client, listing, manifest, folder)
-        batches = cut(folder.workspace / "validation.lst", listing.count("validation"))
+        batches = cut(folder.workspace, _to_prepare(listing))
     return GeneratedLists(
         **manifest.model_dump(), last_trained=_last_trained(client, bucket), batches=batches
     )
+
+
+def _to_prepare(listing: Listing) -> dict[ListFile, int]:
+    """Return how many photos the lists for the evaluation have, those without one left out."""
+    photos: dict[ListFile, int] = {"validation.lst": listing.count("validation")}
+    if held_out := listing.count_negatives("validation"):
+        photos["negatives.lst"] = held_out
+    return photos
 
 
 def _manifest(listing: Listing, folder: _Folder, settings: GenerateListsSettings) -> Manifest:
@@ -119,14 +137,23 @@ def _manifest(listing: Listing, folder: _Folder, settings: GenerateListsSettings
             for side in SIDES
         },
         skipped=listing.skipped,
-        channels=_channels(listing.layout, folder),
+        channels=_channels(listing, folder),
         hyperparameters=hyperparameters,
         photos=f"s3://{folder.bucket}/{listing.layout.roots['validation']}",
+        negatives=_negatives(listing, folder),
     )
 
 
-def _channels(layout: Layout, folder: _Folder) -> Mapping[str, Channel]:
+def _negatives(listing: Listing, folder: _Folder) -> Negatives | None:
+    counts = {side: listing.count_negatives(side) for side in SIDES}
+    if not any(counts.values()):
+        return None
+    return Negatives(counts=counts, photos=f"s3://{folder.bucket}/{NEGATIVES}")
+
+
+def _channels(listing: Listing, folder: _Folder) -> Mapping[str, Channel]:
     """Return the channels; a prefix that both sides share takes a manifest to tell them apart."""
+    layout = listing.layout
     channels = {}
     for side in SIDES:
         if layout.has_own_sides:
@@ -137,6 +164,9 @@ def _channels(layout: Layout, folder: _Folder) -> Mapping[str, Channel]:
             photos = Channel(S3DataType="ManifestFile", S3Uri=folder.uri(f"{side}.manifest"))
         channels[str(side)] = photos
         channels[f"{side}_lst"] = Channel(S3DataType="S3Prefix", S3Uri=folder.uri(f"{side}.lst"))
+    if listing.count_negatives("train"):
+        manifest = folder.uri(NEGATIVES_MANIFEST)
+        channels["negatives"] = Channel(S3DataType="ManifestFile", S3Uri=manifest)
     return channels
 
 
@@ -149,11 +179,34 @@ def _write(client: "S3Client", listing: Listing, manifest: Manifest, folder: _Fo
             target = folder.workspace / f"{side}.manifest"
             write_manifest_file(target, manifest.photos, listing.photos(side))
             names.append(target.name)
+    names += _write_negatives(listing, manifest, folder)
     text = manifest.model_dump_json(indent=2)
     (folder.workspace / "manifest.json").write_text(f"{text}\n", encoding="utf-8")
     # Last, so that where there is a manifest its lists are there too.
     for name in (*names, "manifest.json"):
         folder.upload(client, name)
+
+
+def _write_negatives(listing: Listing, manifest: Manifest, folder: _Folder) -> list[str]:
+    """Write the files of the photos of none of the classes and return the files' names."""
+    if listing.negatives is None or manifest.negatives is None:
+        return []
+    names = []
+    photos = listing.negatives.photos
+    if photos["train"].count:
+        target = folder.workspace / NEGATIVES_MANIFEST
+        write_manifest_file(target, manifest.negatives.photos, [photos["train"]])
+        names.append(target.name)
+    if photos["validation"].count:
+        target = folder.workspace / "negatives.lst"
+        write_list(
+            target,
+            [photos["validation"]],
+            first_index=listing.count("validation"),
+            first_class=listing.negatives.folder.class_index,
+        )
+        names.append(target.name)
+    return names
 
 
 def _last_trained(client: "S3Client", bucket: str) -> str | None:

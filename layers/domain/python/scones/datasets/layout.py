@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from scones.datasets.errors import ClassWithoutPhotos, DatasetEmpty, UnknownClass
 from scones.datasets.leaving_out import Reason, why_left_out
 from scones.datasets.sides import SIDES, Side
+from scones.labels import NONE_OF_THE_CLASSES
 from scones.photos.names import is_hidden
 from scones.storage import pages_of_level
 
@@ -24,15 +25,18 @@ VALIDATION_FOLDERS = ("validation", "test")
 """The folders of a dataset with its own sides. Of the latter the first that is there is used; a
 ``test`` beside ``validation`` is left alone."""
 
+NEGATIVES = f"{DATASET}{NONE_OF_THE_CLASSES}/"
+"""Prefix of the photos that show none of the classes, whether or not a dataset has own sides."""
+
 
 @dataclass(frozen=True)
 class ClassFolder:
-    """The photos of one class.
+    """The photos of one class, or of none of them.
 
     Attributes
     ----------
     class_index
-        Its class.
+        Its class; for photos of none of the classes the number of classes, one after the last.
     root
         Prefix that paths in the lists are relative to.
     prefix
@@ -62,12 +66,15 @@ class Layout:
         Prefixes of hidden folders beside them.
     loose
         How many objects lie beside them, by why they are left out.
+    negatives
+        The folder of the photos that show none of the classes, or None if there is none.
     """
 
     roots: Mapping[Side, str]
     folders: tuple[ClassFolder, ...]
     hidden: tuple[str, ...]
     loose: Mapping[Reason, int]
+    negatives: ClassFolder | None = None
 
     @property
     def has_own_sides(self) -> bool:
@@ -77,13 +84,17 @@ class Layout:
 
 @dataclass(frozen=True)
 class _Level:
-    """What lies directly below a prefix: names of folders, and objects by why they are left out."""
+    """What lies directly below a prefix: names of folders, and objects by why they are left out.
+
+    The reserved folder is not one of `visible`; `has_negatives` is True if it exists.
+    """
 
     uri: str
     prefix: str
     visible: tuple[str, ...]
     hidden: tuple[str, ...]
     loose: Counter[Reason]
+    has_negatives: bool
 
 
 def discover(
@@ -97,11 +108,13 @@ def discover(
         An S3 client.
     bucket
         The data bucket, which holds ``dataset/train/CLASS/`` and ``dataset/validation/CLASS/``
-        (or ``test/``), or ``dataset/CLASS/``, or ``dataset/train/CLASS/`` alone.
+        (or ``test/``), or ``dataset/CLASS/``, or ``dataset/train/CLASS/`` alone. Next to these it
+        may hold `NEGATIVES`.
     class_names
         The classes in the order of their indices.
     held_back
-        Which share of a dataset without its own sides is held back to validate on.
+        Which share of a dataset without its own sides is held back to validate on, and of the
+        photos of none of the classes, which never have sides.
 
     Returns
     -------
@@ -142,6 +155,9 @@ def discover(
         ),
         hidden=tuple(f"{level.prefix}{name}/" for level in levels for name in level.hidden),
         loose=MappingProxyType(sum((level.loose for level in levels), Counter[Reason]())),
+        negatives=ClassFolder(len(class_names), NEGATIVES, NEGATIVES, held_back)
+        if top.has_negatives
+        else None,
     )
 
 
@@ -174,14 +190,19 @@ def _look_into(client: "S3Client", bucket: str, prefix: str, class_names: Sequen
     visible: list[str] = []
     hidden: list[str] = []
     loose: Counter[Reason] = Counter()
+    has_negatives = False
     for page in pages_of_level(client, bucket, prefix):
         for found in page.get("CommonPrefixes", []):
+            if found["Prefix"] == NEGATIVES:
+                has_negatives = True
+                continue
             name = found["Prefix"].removeprefix(prefix).removesuffix("/")
             (hidden if is_hidden(name) and name not in class_names else visible).append(name)
         for entry in page.get("Contents", []):
             path = entry["Key"].removeprefix(prefix)
             loose[why_left_out(path, entry["Size"]) or "outside_a_class"] += 1
-    return _Level(f"s3://{bucket}/{prefix}", prefix, tuple(visible), tuple(hidden), loose)
+    uri = f"s3://{bucket}/{prefix}"
+    return _Level(uri, prefix, tuple(visible), tuple(hidden), loose, has_negatives)
 
 
 def _roots(top: _Level, class_names: Sequence[str]) -> Mapping[Side, str]:
@@ -231,6 +252,8 @@ def _require_classes(level: _Level, class_names: Sequence[str]) -> None:
 
 def _advice(unknown: Sequence[str], missing: Sequence[str]) -> str:
     """Say what to do; that a folder is a class spelled otherwise is the likeliest reason."""
+    if NONE_OF_THE_CLASSES in unknown:
+        return f"move photos of none of the classes to {NEGATIVES}, beside {TRAIN}/"
     alike = [
         f"{name!r} looks like {wanted!r}"
         for name in unknown

@@ -60,12 +60,15 @@ class Listing:
     ----------
     folders
         By class folder, in the layout's order.
+    negatives
+        The photos of none of the classes, or None if the layout has no folder for them.
     skipped
         How many objects are not listed, by why, those outside the classes' folders among them.
     """
 
     layout: Layout
     folders: tuple[ListedFolder, ...]
+    negatives: ListedFolder | None
     skipped: Mapping[Reason, int]
 
     def photos(self, side: Side) -> list[Photos]:
@@ -76,6 +79,10 @@ class Listing:
     def count(self, side: Side) -> int:
         """Return how many photos a side has, all classes together."""
         return sum(photos.count for photos in self.photos(side))
+
+    def count_negatives(self, side: Side) -> int:
+        """Return how many photos of none of the classes a side has."""
+        return self.negatives.photos[side].count if self.negatives else 0
 
 
 def list_photos(client: "S3Client", bucket: str, layout: Layout, workspace: Path) -> Listing:
@@ -102,21 +109,23 @@ def list_photos(client: "S3Client", bucket: str, layout: Layout, workspace: Path
     StorageBusy, StorageRefused
         As `scones.storage.named_faults`.
     """
+    extra = (layout.negatives,) if layout.negatives else ()
     pool = ThreadPoolExecutor(LISTING_THREADS)
     try:
         running = [
             pool.submit(_list_folder, client, bucket, folder, workspace / str(number))
-            for number, folder in enumerate(layout.folders)
+            for number, folder in enumerate((*layout.folders, *extra))
         ]
         hidden = pool.map(partial(_count, client, bucket), layout.hidden)
-        folders = tuple(future.result() for future in running)
+        found = [future.result() for future in running]
         skipped = Counter(layout.loose)
-        for listed in folders:
+        for listed in found:
             skipped.update(listed.skipped)
         skipped.update({"hidden": sum(hidden)})
     finally:
         pool.shutdown(cancel_futures=True)
-    return Listing(layout, folders, +skipped)
+    negatives = found.pop() if extra else None
+    return Listing(layout, tuple(found), negatives, +skipped)
 
 
 def _list_folder(

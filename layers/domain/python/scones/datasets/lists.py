@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count, pairwise
 from pathlib import Path
 
@@ -10,12 +10,14 @@ from pydantic import BaseModel, ConfigDict
 
 from scones import lst
 from scones.datasets.listing import Photos
+from scones.runs import ListFile
 
 BATCH_LINES = 500
 """About how many photos one function prepares: some tens of seconds of work."""
 
 MAX_BATCHES = 400
-"""So that the batches, with the rest of the answer, fit into a state of 262,144 bytes."""
+"""Of all lists together: so that the batches, with the rest of the answer, fit into a state of
+262,144 bytes."""
 
 
 class Batch(BaseModel):
@@ -27,15 +29,20 @@ class Batch(BaseModel):
         Offset of its first byte.
     end
         Offset after its last byte.
+    list_file
+        Name of the list.
     """
 
     model_config = ConfigDict(frozen=True)
 
     start: int
     end: int
+    list_file: ListFile
 
 
-def write_list(target: Path, classes: Sequence[Photos]) -> None:
+def write_list(
+    target: Path, classes: Sequence[Photos], first_index: int = 0, first_class: int = 0
+) -> None:
     """Write an LST file; see `scones.lst`.
 
     Parameters
@@ -44,15 +51,21 @@ def write_list(target: Path, classes: Sequence[Photos]) -> None:
         The file to write.
     classes
         The photos of each class in the order of the class indices. The list has them in this
-        order, with indices from 0.
+        order.
+    first_index
+        Index of the first photo; those of the others follow.
+    first_class
+        Class index of the first of `classes`.
     """
     with target.open("w", encoding="utf-8", newline="\n") as file:
-        file.writelines(lst.write(_entries(classes)))
+        file.writelines(lst.write(_entries(classes, first_index, first_class)))
 
 
-def _entries(classes: Sequence[Photos]) -> Iterator[lst.LstEntry]:
-    index = count()
-    for class_index, photos in enumerate(classes):
+def _entries(
+    classes: Sequence[Photos], first_index: int, first_class: int
+) -> Iterator[lst.LstEntry]:
+    index = count(first_index)
+    for class_index, photos in enumerate(classes, start=first_class):
         for path in _paths(photos):
             yield lst.LstEntry(next(index), class_index, path)
 
@@ -84,23 +97,34 @@ def _paths(photos: Photos) -> Iterator[str]:
             yield line[:-1]
 
 
-def cut(listed: Path, photos: int) -> list[Batch]:
-    """Cut a list into ranges that are worked on one beside the other.
+def cut(folder: Path, photos: Mapping[ListFile, int]) -> list[Batch]:
+    """Cut lists into ranges that are worked on one beside the other.
 
     Parameters
     ----------
-    listed
-        The list.
+    folder
+        Folder of the lists.
     photos
-        How many photos it has, one a line.
+        How many photos each list has, one a line; at least one.
 
     Returns
     -------
     list of Batch
-        At most `MAX_BATCHES`, of `BATCH_LINES` lines each unless that makes too many. Together
-        they are the whole list.
+        At most `MAX_BATCHES`, of `BATCH_LINES` lines each unless that makes too many. Those of one
+        list are together the whole list.
     """
-    lines_each = max(BATCH_LINES, math.ceil(photos / MAX_BATCHES))
+    # The last batch of each list may be a short one.
+    full_batches = MAX_BATCHES - len(photos) + 1
+    lines_each = max(BATCH_LINES, math.ceil(sum(photos.values()) / full_batches))
+    return [
+        Batch(start=start, end=end, list_file=name)
+        for name, number in photos.items()
+        for start, end in pairwise(_ends(folder / name, number, lines_each))
+    ]
+
+
+def _ends(listed: Path, photos: int, lines_each: int) -> list[int]:
+    """Return the offsets at which a list is cut, its beginning and its end among them."""
     ends = [0]
     with listed.open("rb") as lines:
         offset = 0
@@ -108,4 +132,4 @@ def cut(listed: Path, photos: int) -> list[Batch]:
             offset += len(line)
             if number % lines_each == 0 or number == photos:
                 ends.append(offset)
-    return [Batch(start=start, end=end) for start, end in pairwise(ends)]
+    return ends

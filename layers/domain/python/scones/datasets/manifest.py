@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -20,6 +20,23 @@ class Channel(BaseModel):
 
     S3DataType: Literal["S3Prefix", "ManifestFile"]
     S3Uri: str
+
+
+class Negatives(BaseModel):
+    """The listed photos of none of the classes.
+
+    Attributes
+    ----------
+    counts
+        How many are listed, by side: those to train on, and those held out for the evaluation.
+    photos
+        S3 URI that the paths of ``negatives.lst`` are relative to.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    counts: Mapping[Side, int]
+    photos: str
 
 
 class Manifest(BaseModel):
@@ -41,6 +58,8 @@ class Manifest(BaseModel):
         Of the training job.
     photos
         S3 URI that the paths of ``validation.lst`` are relative to.
+    negatives
+        The photos of none of the classes, or None if there is not one.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -52,6 +71,7 @@ class Manifest(BaseModel):
     channels: Mapping[str, Channel]
     hyperparameters: Mapping[str, str]
     photos: str
+    negatives: Negatives | None
 
 
 class GeneratedLists(Manifest):
@@ -62,7 +82,7 @@ class GeneratedLists(Manifest):
     last_trained
         Fingerprint of what was trained last, None if there was nothing.
     batches
-        How to cut ``validation.lst``, see `scones.datasets.lists.cut`.
+        How to cut ``validation.lst`` and ``negatives.lst``, see `scones.datasets.lists.cut`.
     """
 
     last_trained: str | None
@@ -116,19 +136,25 @@ def fingerprint(
     """Return what is the same only if a training would learn from the same again.
 
     It changes if a photo is added, removed, changed, or moved to another class or side, and with
-    the class names, their order, and the hyperparameters, of which the image shape is one. It does
-    not change with photos' names or with the order that they are listed in.
+    the class names, their order, and the hyperparameters, of which the image shape is one. Photos
+    of none of the classes count like those of a class. It does not change with photos' names or
+    with the order that they are listed in.
 
     Returns
     -------
     str
         64 hexadecimal digits.
     """
-    made_from = {
+    made_from: dict[str, Any] = {
         "class_names": list(class_names),
         "hyperparameters": dict(hyperparameters),
         "photos": {side: list(map(_content, listing.photos(side))) for side in SIDES},
     }
+    if listing.negatives and any(photos.count for photos in listing.negatives.photos.values()):
+        # Only then: without them the fingerprint is what it was before there was such a folder.
+        made_from["negatives"] = {
+            side: _content(photos) for side, photos in listing.negatives.photos.items()
+        }
     text = json.dumps(made_from, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
