@@ -17,7 +17,12 @@ from scones.settings import EvaluateSettings
 
 logger = Logger()
 settings = EvaluateSettings.read(os.environ)
-limits = Limits(settings.minimum_accuracy, settings.accuracy_margin, settings.wanted_precision)
+limits = Limits(
+    settings.minimum_accuracy,
+    settings.accuracy_margin,
+    settings.wanted_precision,
+    settings.familiarity_limit,
+)
 s3 = boto3.client("s3", config=Config(max_pool_connections=THREADS))
 
 

@@ -1,4 +1,4 @@
-"""A step of `retrain`: validation photos become the pictures that models are judged on."""
+"""A step of `retrain`: held-out photos become the images that models are judged on."""
 
 import os
 from typing import Any

@@ -1,7 +1,7 @@
 """A run of `retrain` in an S3 bucket, for the tests of the steps that work on it."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
@@ -43,15 +43,24 @@ class StoredRun:
         found = self.client.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])
         return [entry["Key"].removeprefix(prefix) for entry in found]
 
-    def put_lists(self, classes: Sequence[int], class_names: Iterable[str] = ("a", "b")) -> None:
-        """Lists of photos of these class indices."""
+    def put_lists(
+        self, classes: Sequence[int], class_names: Sequence[str] = ("a", "b"), negatives: int = 0
+    ) -> None:
+        """Lists of photos of these class indices, and of photos of none of the classes."""
         lines = [f"{index}\t{actual}\tc/{index}.png\n" for index, actual in enumerate(classes)]
         self.put_list("".join(lines))
-        manifest = {"class_names": list(class_names), "fingerprint": "f" * 64}
+        manifest: dict[str, Any] = {"class_names": list(class_names), "fingerprint": "f" * 64}
+        if negatives:
+            manifest["negatives"] = {"counts": {"train": 0, "validation": negatives}}
+            indices = range(len(classes), len(classes) + negatives)
+            self.put_list(
+                "".join(f"{index}\t{len(class_names)}\tn/{index}.png\n" for index in indices),
+                "negatives.lst",
+            )
         self.put(f"retraining/{NAME}/lists/manifest.json", json.dumps(manifest).encode())
 
-    def put_list(self, text: str) -> None:
-        self.put(f"retraining/{NAME}/lists/validation.lst", text.encode())
+    def put_list(self, text: str, name: str = "validation.lst") -> None:
+        self.put(f"retraining/{NAME}/lists/{name}", text.encode())
 
     def put_picture(self, index: int, suffix: str = ".png") -> None:
         self.put(f"retraining/{NAME}/pictures/{index}{suffix}", f"picture {index}".encode())

@@ -25,6 +25,7 @@ def test_class_names_keep_their_order(given_names: list[str]) -> None:
         ("bicycle", "two or more"),
         ("bicycle,,van", "empty name"),
         ("van,bicycle,van", "van more than once"),
+        ("van, none_of_the_classes", "reserved for photos of none of the classes"),
     ],
 )
 def test_class_names_that_make_no_sense(text: str, complaint: str) -> None:

@@ -30,14 +30,16 @@ def stored() -> Iterator[StoredRun]:
         yield StoredRun(s3_client())
 
 
-def list_photos(stored: StoredRun, *paths: str) -> list[int]:
+def list_photos(
+    stored: StoredRun, *paths: str, first: int = 0, name: str = "validation.lst"
+) -> list[int]:
     """List photos; return where their lines begin and where the last one ends."""
     offsets = [0]
     text = ""
-    for index, path in enumerate(paths):
+    for index, path in enumerate(paths, start=first):
         text += f"{index}\t0\t{path}\n"
         offsets.append(len(text.encode()))
-    stored.put_list(text)
+    stored.put_list(text, name)
     return offsets
 
 
@@ -61,6 +63,24 @@ def test_a_picture_is_what_serialize_makes(stored: StoredRun) -> None:
     assert picture["Body"].read() == served.picture.decoded()
     assert picture["ContentType"] == served.picture.content_type == "image/png"
     assert result == Prepared(prepared=1, unreadable=0, examples=[])
+
+
+def test_photos_of_none_of_the_classes_are_prepared_beside_the_others(stored: StoredRun) -> None:
+    root = "dataset/none_of_the_classes/"
+    stored.put(f"{FOLDER}a/1.jpg", photo((200, 10, 10)))
+    stored.put(f"{root}reviewed/2.jpg", photo((10, 200, 10)))
+    prepared(stored, 0, list_photos(stored, "a/1.jpg")[-1])
+    end = list_photos(stored, "reviewed/2.jpg", first=1, name="negatives.lst")[-1]
+    batch = Batch(
+        run=NAME, photos=f"s3://{BUCKET}/{root}", start=0, end=end, list_file="negatives.lst"
+    )
+
+    result = prepare_pictures(stored.client, BUCKET, batch, SHAPE)
+
+    assert result == Prepared(prepared=1, unreadable=0, examples=[])
+    assert stored.names("pictures/") == ["0.png", "1.png"]
+    with Image.open(stored.get("pictures/1.png")["Body"]) as picture:
+        assert picture.getpixel((16, 16)) == (10, 200, 10)
 
 
 def test_a_picture_too_large_for_png_is_written_as_jpeg(stored: StoredRun) -> None:
@@ -189,6 +209,7 @@ def test_a_range_that_cuts_a_line(stored: StoredRun) -> None:
         {"start": -1},
         {"photos": "dataset/"},
         {"run": "../x"},
+        {"list_file": "train.lst"},
     ],
 )
 def test_a_malformed_batch_is_refused(wrong: dict[str, object]) -> None:

@@ -91,10 +91,11 @@ def test_limits_are_fractions() -> None:
                 "MINIMUM_ACCURACY": "85",
                 "ACCURACY_MARGIN": "-0.01",
                 "WANTED_PRECISION": "nan",
+                "FAMILIARITY_LIMIT": "5",
             }
         )
 
-    for name in ("MINIMUM_ACCURACY", "ACCURACY_MARGIN", "WANTED_PRECISION"):
+    for name in ("MINIMUM_ACCURACY", "ACCURACY_MARGIN", "WANTED_PRECISION", "FAMILIARITY_LIMIT"):
         assert name in str(caught.value)
 
 

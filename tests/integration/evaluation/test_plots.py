@@ -32,7 +32,7 @@ def report(
         class_names=names,
         without_prediction=0,
         verdict=Verdict("good", "good"),
-        limits=Limits(0.85, 0.01, wanted_precision),
+        limits=Limits(0.85, 0.01, wanted_precision, 0.05),
         candidate=judged(candidate),
         champion=judged(champion) if champion else NotJudged("there is none"),
     )

@@ -231,7 +231,9 @@ def test_batches_are_the_lines_of_the_validation_list(sided: DataBucket) -> None
     lists = sided.generate()
 
     size = len(sided.text("validation.lst").encode())
-    assert [batch.model_dump() for batch in lists.batches] == [{"start": 0, "end": size}]
+    assert [batch.model_dump() for batch in lists.batches] == [
+        {"start": 0, "end": size, "list_file": "validation.lst"}
+    ]
 
 
 def test_what_was_trained_last_is_told(sided: DataBucket) -> None:

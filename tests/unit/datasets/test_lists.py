@@ -5,10 +5,11 @@ import pytest
 from scones.datasets.listing import Photos
 from scones.datasets.lists import BATCH_LINES, MAX_BATCHES, cut, write_list
 from scones.lst import LstError
+from scones.runs import ListFile
 
 
-def listed(folder: Path, count: int) -> Path:
-    path = folder / "validation.lst"
+def listed(folder: Path, count: int, name: ListFile = "validation.lst") -> Path:
+    path = folder / name
     path.write_text("".join(f"{number}\t0\tä/{number}.jpg\n" for number in range(count)), "utf-8")
     return path
 
@@ -17,7 +18,7 @@ def listed(folder: Path, count: int) -> Path:
 def test_batches_are_whole_lines_and_together_the_whole_list(tmp_path: Path, count: int) -> None:
     path = listed(tmp_path, count)
 
-    batches = cut(path, count)
+    batches = cut(tmp_path, {"validation.lst": count})
 
     content = path.read_bytes()
     pieces = [content[batch.start : batch.end] for batch in batches]
@@ -27,14 +28,24 @@ def test_batches_are_whole_lines_and_together_the_whole_list(tmp_path: Path, cou
     assert all(piece.endswith(b"\n") for piece in pieces)
 
 
-@pytest.mark.parametrize("count", [BATCH_LINES * MAX_BATCHES, BATCH_LINES * MAX_BATCHES + 1])
-def test_there_are_never_too_many_batches(tmp_path: Path, count: int) -> None:
-    path = listed(tmp_path, count)
+MOST = BATCH_LINES * MAX_BATCHES
 
-    batches = cut(path, count)
 
-    assert len(batches) <= MAX_BATCHES
-    assert batches[-1].end == path.stat().st_size
+@pytest.mark.parametrize(
+    ("photos", "negatives"),
+    [(MOST, 0), (MOST + 1, 0), (MOST - 1, 1), (MOST, 1), (MOST // 2, MOST // 2)],
+)
+def test_there_are_never_too_many_batches(tmp_path: Path, photos: int, negatives: int) -> None:
+    counts: dict[ListFile, int] = {"validation.lst": photos}
+    if negatives:
+        counts["negatives.lst"] = negatives
+    paths = {name: listed(tmp_path, count, name) for name, count in counts.items()}
+
+    batches = cut(tmp_path, counts)
+
+    assert MAX_BATCHES // 2 < len(batches) <= MAX_BATCHES
+    ends = {batch.list_file: batch.end for batch in batches}
+    assert ends == {name: path.stat().st_size for name, path in paths.items()}
 
 
 def test_a_path_that_a_list_cannot_hold_never_gets_into_one(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def document(
     answers = [
         Answer(0, index, confidence) for index, confidence in zip(indices, confidences, strict=True)
     ]
-    limits = Limits(0.6, 0.01, 0.99)
+    limits = Limits(0.6, 0.01, 0.99, 0.05)
     return Report(
         run="scones-20261102031500-4f9a1c",
         fingerprint="f" * 64,

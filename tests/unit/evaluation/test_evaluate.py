@@ -17,7 +17,9 @@ from scones.runs import RunIncomplete, RunOutdated
 from scones.serialize import StorageBusy, StorageRefused
 from tests.unit.stored_run import BUCKET, NAME, StoredRun, break_call
 
-LIMITS = Limits(minimum_accuracy=0.6, accuracy_margin=0.01, wanted_precision=0.99)
+LIMITS = Limits(
+    minimum_accuracy=0.6, accuracy_margin=0.01, wanted_precision=0.99, familiarity_limit=0.05
+)
 A, B = [0.9, 0.1], [0.2, 0.8]
 
 
@@ -295,6 +297,7 @@ def test_the_document_holds_everything(predicted: StoredRun) -> None:
         "minimum_accuracy": 0.6,
         "accuracy_margin": 0.01,
         "wanted_precision": 0.99,
+        "familiarity_limit": 0.05,
     }
     for who in ("candidate", "champion"):
         assert set(document[who]) == {
@@ -309,7 +312,9 @@ def test_the_document_holds_everything(predicted: StoredRun) -> None:
             "at_threshold",
             "risk_coverage_area",
             "risk_coverage",
+            "familiarity",
         }
+        assert document[who]["familiarity"] is None
     assert document["candidate"]["precision"] == {"a": 0.666667, "b": 1.0}
     assert document["candidate"]["threshold"] is None
     assert document["candidate"]["risk_coverage"][0] == {
@@ -336,6 +341,7 @@ def test_the_answer_is_what_the_machine_goes_on_with(predicted: StoredRun) -> No
         "recall": {"a": 1.0, "b": 0.5},
         "calibration_error": 0.225,
         "threshold": None,
+        "familiarity": None,
     }
     assert set(answer["champion"]) == set(answer["candidate"])
 

@@ -12,6 +12,7 @@ from scones.evaluation.metrics import (
     Point,
     accuracy,
     area_under,
+    auroc,
     calibration_error,
     confusion_matrix,
     lowest_threshold,
@@ -197,3 +198,35 @@ def test_a_thinned_curve_keeps_its_ends_and_its_order(length: int, most: int) ->
     assert len(kept) == min(length, most)
     assert (kept[0], kept[-1]) == (curve[0], curve[-1])
     assert kept == sorted(set(kept), key=curve.index)
+
+
+scores = st.lists(st.integers(0, 8).map(lambda eighths: eighths / 8), min_size=1, max_size=30)
+
+
+@given(scores, scores)
+def test_auroc_is_the_share_of_pairs_in_order(photos: list[float], negatives: list[float]) -> None:
+    pairs = [(photo, negative) for photo in photos for negative in negatives]
+    wins = sum(photo > negative for photo, negative in pairs)
+    ties = sum(photo == negative for photo, negative in pairs)
+
+    assert auroc(photos, negatives) == float(Fraction(2 * wins + ties, 2 * len(pairs)))
+
+
+@given(scores, scores)
+def test_auroc_of_the_two_kinds_exchanged_is_the_rest(
+    photos: list[float], negatives: list[float]
+) -> None:
+    assert auroc(photos, negatives) == pytest.approx(1 - auroc(negatives, photos))
+
+
+@pytest.mark.parametrize(
+    ("photos", "negatives", "area"),
+    [
+        ([0.4, 0.9], [0.1, 0.2], 1.0),
+        ([0.1], [0.9], 0.0),
+        ([0.5, 0.5], [0.5], 0.5),
+        ([0.3, 0.6, 0.9], [0.1, 0.6], 4.5 / 6),
+    ],
+)
+def test_auroc_in_numbers(photos: list[float], negatives: list[float], area: float) -> None:
+    assert auroc(photos, negatives) == area

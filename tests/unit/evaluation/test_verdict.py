@@ -4,7 +4,9 @@ from scones.evaluation.judging import Judgement, NotJudged, judge
 from scones.evaluation.metrics import Answer
 from scones.evaluation.verdict import Limits, compare
 
-LIMITS = Limits(minimum_accuracy=0.85, accuracy_margin=0.01, wanted_precision=0.99)
+LIMITS = Limits(
+    minimum_accuracy=0.85, accuracy_margin=0.01, wanted_precision=0.99, familiarity_limit=0.05
+)
 ALONE = NotJudged("there is no model in production")
 
 

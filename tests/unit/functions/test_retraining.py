@@ -19,6 +19,7 @@ Event = Callable[[str], Any]
 
 BUCKET = "data"
 MODEL = {"DATA_BUCKET": BUCKET, "CLASS_NAMES": "a,b", "MINIMUM_ACCURACY": "0.85"}
+LIMITS = {"ACCURACY_MARGIN": "0.01", "WANTED_PRECISION": "0.99", "FAMILIARITY_LIMIT": "0.05"}
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def test_evaluate(load: Load, event: Event, context: Any, stored: StoredRun) -> 
     for who in ("candidate", "champion"):
         stored.predict(who, 0, [0.9, 0.1])
         stored.predict(who, 1, [0.2, 0.8])
-    function = load("evaluate", **MODEL, ACCURACY_MARGIN="0.01", WANTED_PRECISION="0.99")
+    function = load("evaluate", **MODEL, **LIMITS)
 
     answer = function.handler(event("evaluate"), context)
 
@@ -74,7 +75,7 @@ def test_evaluate_takes_what_executions_from_before_an_update_give_it(
 ) -> None:
     stored.put_lists([0, 1])
     stored.predict("candidate", 0, [0.9, 0.1])
-    function = load("evaluate", **MODEL, ACCURACY_MARGIN="0.01", WANTED_PRECISION="0.99")
+    function = load("evaluate", **MODEL, **LIMITS)
     given = event("evaluate")
     del given["champion_fault"]
 
@@ -88,7 +89,7 @@ def test_evaluate_says_why_the_model_in_production_has_no_predictions(
 ) -> None:
     stored.put_lists([0, 1])
     stored.predict("candidate", 0, [0.9, 0.1])
-    function = load("evaluate", **MODEL, ACCURACY_MARGIN="0.01", WANTED_PRECISION="0.99")
+    function = load("evaluate", **MODEL, **LIMITS)
     fault = {"error": "SageMaker.AmazonSageMakerException", "cause": "it is rejected"}
 
     answer = function.handler({**event("evaluate"), "champion_fault": fault}, context)

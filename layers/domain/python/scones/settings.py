@@ -85,6 +85,7 @@ class EvaluateSettings(_Settings):
     minimum_accuracy: Fraction = Field(alias="MINIMUM_ACCURACY")
     accuracy_margin: Fraction = Field(alias="ACCURACY_MARGIN")
     wanted_precision: Fraction = Field(alias="WANTED_PRECISION")
+    familiarity_limit: Fraction = Field(alias="FAMILIARITY_LIMIT")
 
 
 class SmokeTestSettings(_Settings):

@@ -1,15 +1,14 @@
 """Judges the new model of a run, and the one in production, on the same photos."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
 from scones.endpoint import UnusablePrediction
 from scones.evaluation.faults import Fault
-from scones.evaluation.judging import NotJudged, judge
-from scones.evaluation.metrics import Answer
-from scones.evaluation.predictions import read_answers
+from scones.evaluation.judging import Judgement, NotJudged, judge, judge_familiarity
+from scones.evaluation.predictions import Answers, read_answers
 from scones.evaluation.report import Report
 from scones.evaluation.verdict import Limits, compare
 from scones.runs import (
@@ -54,6 +53,9 @@ def evaluate(
 ) -> Report:
     """Judge the new model of a run by its predictions.
 
+    Accuracy and all other figures but the familiarity's are of the validation photos of the
+    classes; photos of none of the classes have no label that a model could predict.
+
     A model in production that can't be judged on the same photos is no fault: the new one is then
     judged alone, and the report says why.
 
@@ -75,7 +77,7 @@ def evaluate(
     NoPredictions
         If there is not one of the new model.
     UnusablePrediction
-        If one of its predictions is none.
+        If one of its predictions is none, or only some have a familiarity.
     RunIncomplete, RunOutdated, LstError
         As `scones.runs.read_validation_set`.
     StorageBusy, StorageRefused
@@ -84,20 +86,16 @@ def evaluate(
     run = Run(bucket, request.run)
     validation = read_validation_set(client, run, class_names)
     answers = read_answers(client, run, "candidate", validation, len(class_names))
-    if not answers:
+    if not answers.photos:
         raise NoPredictions(_nothing(run, validation))
     others = (
         _champion_answers(client, run, validation, answers, class_names, request.champion_fault)
         if request.champion
         else NotJudged("there is no model in production of the same classes and picture shape")
     )
-    candidate = judge(list(answers.values()), class_names, limits.wanted_precision)
-    champion = (
-        others
-        if isinstance(others, NotJudged)
-        else judge(others, class_names, limits.wanted_precision)
-    )
-    left_out = len(validation.classes) - len(answers)
+    candidate = _judge(answers, class_names, limits)
+    champion = others if isinstance(others, NotJudged) else _judge(others, class_names, limits)
+    left_out = len(validation.classes) - len(answers.photos)
     return Report(
         run=run.name,
         fingerprint=validation.fingerprint,
@@ -110,25 +108,45 @@ def evaluate(
     )
 
 
+def _judge(answers: Answers, class_names: Sequence[str], limits: Limits) -> Judgement:
+    photos = list(answers.photos.values())
+    familiarity = judge_familiarity(
+        [answer.familiarity for answer in photos if answer.familiarity is not None],
+        [familiarity for familiarity in answers.negatives.values() if familiarity is not None],
+        limits.familiarity_limit,
+    )
+    return judge(photos, class_names, limits.wanted_precision, familiarity)
+
+
 def _champion_answers(
     client: "S3Client",
     run: Run,
     validation: ValidationSet,
-    candidate: Mapping[int, Answer],
+    candidate: Answers,
     class_names: Sequence[str],
     fault: Fault | None,
-) -> list[Answer] | NotJudged:
-    """Return the answers of the model in production to the photos that the new one answered."""
+) -> Answers | NotJudged:
+    """Return the answers of the model in production to the photos that the new one answered.
+
+    A missing answer to a photo of none of the classes does not matter for the verdict: there may be
+    fewer of them.
+    """
     try:
         answers = read_answers(client, run, "champion", validation, len(class_names))
     except UnusablePrediction as error:
         return _not_judged(str(error))
-    missing = sum(index not in answers for index in candidate)
+    photos, negatives = answers.photos, answers.negatives
+    missing = sum(index not in photos for index in candidate.photos)
     if not missing:
-        return [answers[index] for index in candidate]
+        return Answers(
+            photos={index: photos[index] for index in candidate.photos},
+            negatives={
+                index: negatives[index] for index in candidate.negatives if index in negatives
+            },
+        )
     if fault and not fault.has_job:
         return _not_judged(f"its batch transform could not be run: {fault.reason}")
-    lacks = f"it has no prediction for {missing:,} of the {len(candidate):,} photos"
+    lacks = f"it has no prediction for {missing:,} of the {len(candidate.photos):,} photos"
     job = f"the transform job {run.name}-champion"
     if fault:
         return _not_judged(f"{lacks}: {job} {fault.end}, see its log")

@@ -13,6 +13,36 @@ ByClass = Mapping[str, float | None]
 
 
 @dataclass(frozen=True)
+class Familiarity:
+    """How well a model's familiarity tells photos of the classes from others.
+
+    Attributes
+    ----------
+    photos
+        Number of validation photos of the classes.
+    limit
+        The familiarity limit, 0 to 1.
+    below_limit
+        Share of these photos with a familiarity below the limit, 0 to 1: they would need review.
+    negatives
+        Number of held-out photos of none of the classes.
+    auroc
+        Area under the ROC curve of the familiarity, with photos of the classes as positives, 0 to
+        1, or None without negatives.
+    negatives_passed
+        Share of the negatives with a familiarity of at least the limit, 0 to 1, or None without
+        negatives.
+    """
+
+    photos: int
+    limit: float
+    below_limit: float
+    negatives: int
+    auroc: float | None
+    negatives_passed: float | None
+
+
+@dataclass(frozen=True)
 class Judgement:
     """How good a model is.
 
@@ -39,6 +69,8 @@ class Judgement:
         Area under the risk-coverage curve.
     risk_coverage
         The curve, `MAX_POINTS` of it.
+    familiarity
+        How well its familiarity tells photos of the classes from others, or None if it gives none.
     """
 
     photos: int
@@ -52,6 +84,7 @@ class Judgement:
     at_threshold: Point | None
     risk_coverage_area: float
     risk_coverage: list[Point]
+    familiarity: Familiarity | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +95,10 @@ class NotJudged:
 
 
 def judge(
-    answers: Sequence[Answer], class_names: Sequence[str], wanted_precision: float
+    answers: Sequence[Answer],
+    class_names: Sequence[str],
+    wanted_precision: float,
+    familiarity: Familiarity | None = None,
 ) -> Judgement:
     """Judge a model by its answers.
 
@@ -74,6 +110,8 @@ def judge(
         The classes in the order of their indices.
     wanted_precision
         Which share of what a threshold accepts must be right, 0 to 1.
+    familiarity
+        Result of `judge_familiarity`.
     """
     matrix = metrics.confusion_matrix(answers, len(class_names))
     bins = metrics.reliability(answers)
@@ -91,4 +129,32 @@ def judge(
         at_threshold=chosen,
         risk_coverage_area=metrics.area_under(curve),
         risk_coverage=metrics.thinned(curve, MAX_POINTS),
+        familiarity=familiarity,
+    )
+
+
+def judge_familiarity(
+    photos: Sequence[float], negatives: Sequence[float], limit: float
+) -> Familiarity | None:
+    """Judge a model by the familiarities that it gives to photos of the classes and to others.
+
+    Parameters
+    ----------
+    photos
+        Familiarities of validation photos of the classes; none if the model gives none.
+    negatives
+        Familiarities of held-out photos of none of the classes.
+    limit
+        The familiarity limit, 0 to 1. A photo below it needs review.
+    """
+    if not photos:
+        return None
+    passed = sum(familiarity >= limit for familiarity in negatives)
+    return Familiarity(
+        photos=len(photos),
+        limit=limit,
+        below_limit=sum(familiarity < limit for familiarity in photos) / len(photos),
+        negatives=len(negatives),
+        auroc=metrics.auroc(photos, negatives) if negatives else None,
+        negatives_passed=passed / len(negatives) if negatives else None,
     )

@@ -3,6 +3,7 @@
 ``docs/evaluation.md`` has the formulas and where they are from.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -29,11 +30,15 @@ class Answer(NamedTuple):
         Index of the class that the model takes it for.
     confidence
         How likely that is, says the model: 0 to 1, with `scones.decisions.DECIMALS` decimals.
+    familiarity
+        Share of held-out photos of the learned classes that are at least as unlike the training
+        photos as this one, 0 to 1, rounded alike; None if the model gives none.
     """
 
     actual: int
     predicted: int
     confidence: float
+    familiarity: float | None = None
 
     @property
     def is_right(self) -> bool:
@@ -221,6 +226,29 @@ def lowest_threshold(curve: Sequence[Point], wanted_precision: float) -> Point |
     allowed = round(1.0 - wanted_precision, 2 * DECIMALS)
     reaching = [point for point in curve if point.risk <= allowed]
     return min(reaching, key=lambda point: point.threshold, default=None)
+
+
+def auroc(photos: Sequence[float], negatives: Sequence[float]) -> float:
+    """Return how well a score separates photos of the classes from photos of none of them.
+
+    The area under the ROC curve: the probability that a photo of a class, chosen at random, has
+    the higher score, with a tie counted half. That is the Mann-Whitney statistic divided by the
+    number of pairs (Hanley and McNeil 1982, https://doi.org/10.1148/radiology.143.1.7063747).
+
+    Parameters
+    ----------
+    photos, negatives
+        Scores of either kind, at least one each.
+
+    Returns
+    -------
+    float
+        0 to 1; 0.5 if the score does not tell them apart.
+    """
+    ordered = sorted(negatives)
+    # Counted in halves, which keeps the numbers whole.
+    halves = sum(bisect_left(ordered, score) + bisect_right(ordered, score) for score in photos)
+    return halves / (2 * len(photos) * len(negatives))
 
 
 def thinned(curve: Sequence[Point], most: int) -> list[Point]:

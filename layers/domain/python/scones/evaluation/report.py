@@ -18,7 +18,7 @@ VERSION = "1"
 
 FILE = "evaluation/evaluation.json"
 
-SUMMARY = ("accuracy", "photos", "recall", "calibration_error", "threshold")
+SUMMARY = ("accuracy", "photos", "recall", "calibration_error", "threshold", "familiarity")
 """What a state machine is told of each model."""
 
 

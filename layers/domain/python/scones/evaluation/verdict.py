@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from scones.decisions import DECIMALS
-from scones.evaluation.judging import Judgement, NotJudged
+from scones.evaluation.judging import Familiarity, Judgement, NotJudged
 
 
 @dataclass(frozen=True)
@@ -19,11 +19,14 @@ class Limits:
         By how much its accuracy may be below that of the model in production, 0 to 1.
     wanted_precision
         Which share of what its threshold accepts must be right, 0 to 1.
+    familiarity_limit
+        Familiarity below which a photo needs review, 0 to 1. It does not matter for the verdict.
     """
 
     minimum_accuracy: float
     accuracy_margin: float
     wanted_precision: float
+    familiarity_limit: float
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,8 @@ def compare(
         f"{'at least' if enough else 'below'} the {limits.minimum_accuracy:.6g} asked for",
         _comparison(accuracy, champion, limits.accuracy_margin),
     ]
+    if candidate.familiarity:
+        parts.append(_familiarity(candidate.familiarity))
     if left_out:
         parts.append(f"{_photos(left_out)} left out, without a prediction")
     message = "; ".join(parts)
@@ -79,6 +84,23 @@ def _comparison(accuracy: float, champion: Judgement | NotJudged, margin: float)
         f"the model in production has {round(champion.accuracy, DECIMALS):.6g} on the same photos, "
         f"{difference}, and up to {margin:.6g} more is allowed"
     )
+
+
+def _familiarity(familiarity: Familiarity) -> str:
+    text = (
+        f"{_percent(familiarity.below_limit)} of these photos are below the familiarity limit of "
+        f"{familiarity.limit:.6g}"
+    )
+    if familiarity.negatives_passed is None:
+        return text
+    passed = _percent(familiarity.negatives_passed)
+    return (
+        f"{text}, and {passed} of {familiarity.negatives:,} photos of none of the classes are not"
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"
 
 
 def _lead(champion: Judgement, accuracy: float) -> float:
