@@ -1,4 +1,4 @@
-"""Photos that a person has labelled, filed into the dataset for the next retraining."""
+"""Copy reviewed photos into the dataset for the next retraining."""
 
 import hashlib
 import re
@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from operations.faults import Fault, Refused
 from operations.stack import Stack
 from scones.datasets.errors import DatasetError
-from scones.datasets.layout import find_roots
+from scones.datasets.layout import NEGATIVES, find_roots
 from scones.datasets.sides import digest, is_held_back
 from scones.photos import EncodedImage, UnusablePhoto, encode, fit
 from scones.records import Record, Review
@@ -28,7 +28,8 @@ MAX_BYTES = 2_000_000
 The built-in algorithm takes these two formats and no other."""
 
 FOLDER = "reviewed"
-"""Folder within a class, so that photos labelled here are told from those uploaded with a label."""
+"""Folder within a class, or within the photos of none of the classes, so that photos reviewed here
+are told from those uploaded with a label."""
 
 _SUFFIXES = {"image/png": ".png", "image/jpeg": ".jpg"}
 _GONE = {"NoSuchKey", "NoSuchVersion", "MethodNotAllowed", "404"}
@@ -38,6 +39,10 @@ _LONGEST_METADATA = 1500
 
 class PhotoGone(Refused):
     """The version of the photo that was decided is not in the bucket any more."""
+
+
+class PhotoUnreadableError(Refused):
+    """The photo cannot be decoded, so it cannot be copied into the dataset."""
 
 
 def read_photo(client: "S3Client", record: Record) -> bytes:
@@ -75,13 +80,13 @@ def make_picture(client: "S3Client", record: Record) -> EncodedImage:
     ------
     PhotoGone
         As `read_photo`.
-    Refused
+    PhotoUnreadableError
         If it can't be read.
     """
     try:
         return encode(fit(read_photo(client, record), LONGEST_SIDE), MAX_BYTES)
     except UnusablePhoto as error:
-        raise Refused(f"{record.photo} can't be filed: {error}") from None
+        raise PhotoUnreadableError(f"{record.photo} can't be filed: {error}") from None
 
 
 def find_place(
@@ -112,7 +117,8 @@ def find_place(
     source = "\n".join((record.photo, record.version, review.id))
     unique = hashlib.sha256(source.encode()).hexdigest()[:12]
     suffix = _SUFFIXES[picture.content_type]
-    return f"{_root(client, stack, record)}{review.label}/{FOLDER}/{name}-{unique}{suffix}"
+    folder = f"{_root(client, stack, record)}{review.label}/" if review.label else NEGATIVES
+    return f"{folder}{FOLDER}/{name}-{unique}{suffix}"
 
 
 def file_picture(

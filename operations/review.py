@@ -170,7 +170,9 @@ def label(session: "boto3.Session", stack: Stack, record: Record, name: str, by:
 
 
 def say_not_a_vehicle(session: "boto3.Session", stack: Stack, record: Record, by: str) -> Record:
-    """Say that a photo shows none of the classes; nothing is filed.
+    """Say that a photo shows none of the classes, and file it into the dataset as such.
+
+    A photo that is gone or cannot be read is not filed, but leaves the review queue.
 
     Parameters, what is returned and errors are those of `label`.
     """
@@ -281,21 +283,27 @@ def _follow_up(
 ) -> Record:
     """Do what follows a claim; each step may have been done before."""
     try:
-        if review.outcome == "labelled":
-            review = _file(desk, record, review, picture)
+        review = _file(desk, record, review, picture)
         desk.publish(_event(desk.stack, record, review))
         desk.records.close(record, review)
     except _PASSING as error:
         raise Unfinished(
             replace(record, review=review),
-            f"{record.photo} is labelled, but not all is done that follows ({_spoken(error)}). "
+            f"{record.photo} is reviewed, but not all is done that follows ({_spoken(error)}). "
             "It is tried again while `scones console` is open, or by `scones review`",
         ) from error
     return replace(record, review=review)
 
 
 def _file(desk: _Desk, record: Record, review: Review, picture: EncodedImage | None) -> Review:
-    picture = picture or filing.make_picture(desk.s3, record)
+    try:
+        picture = picture or filing.make_picture(desk.s3, record)
+    except (filing.PhotoGone, filing.PhotoUnreadableError):
+        if review.outcome == "labelled":
+            raise
+        # Nothing can be learned from the photo, and nothing else takes it out of the queue. A copy
+        # that was made before it was gone stays, under the key that the review has.
+        return review
     if review.dataset_key is None:
         review = _place(desk, record, review, picture)
     filing.file_picture(desk.s3, desk.stack, record, review, picture)
@@ -340,8 +348,7 @@ def _withdraw(desk: _Desk, record: Record, review: Review, withdrawal: Withdrawa
 def _take_back(desk: _Desk, record: Record, review: Review) -> Record:
     """Do what undoing takes; each step may have been done before."""
     try:
-        if review.outcome == "labelled":
-            filing.remove_picture(desk.s3, desk.stack, review)
+        filing.remove_picture(desk.s3, desk.stack, review)
         desk.publish(_event(desk.stack, record, review))
         desk.records.reopen(record, review)
     except _PASSING as error:

@@ -10,7 +10,7 @@ RETRAIN: Mapping[str, str] = {
     "Let Others Show": "Looking at what is there",
     "Generate Lists": "Listing the labelled photos",
     "Train": "Training",
-    "Prepare Pictures": "Preparing the validation photos",
+    "Prepare Pictures": "Preparing the held-out photos",
     "Predict": "Asking the new model, and the one in production",
     "Evaluate": "Evaluating",
     "Register": "Registering the version",

@@ -59,7 +59,8 @@ def label(
         str | None, typer.Argument(metavar="CLASS", help="Which class it shows.")
     ] = None,
     not_a_vehicle: Annotated[
-        bool, typer.Option("--not-a-vehicle", help="It shows none of the classes.")
+        bool,
+        typer.Option("--not-a-vehicle", help="It shows none of the classes; it is filed as such."),
     ] = False,
     undo: Annotated[
         bool, typer.Option("--undo", help="Take back what was said last, by whomever.")
@@ -133,12 +134,14 @@ def _waiting_shown(desk: Desk, found: "Sequence[Record]", *, more: bool) -> list
 
 def _labelled(desk: Desk, record: "Record") -> list[str]:
     said = record.review
+    key = said.dataset_key if said else None
+    filed = words.fields({"filed": f"s3://{desk.stack.data_bucket}/{key}"}) if key else []
     if said is None or said.label is None:
-        return [f"{_name(record)} is not a vehicle; nothing is filed."]
+        nothing = "" if key else "; the photo does not exist or cannot be read, so it is not filed"
+        return [f"{_name(record)} shows none of the classes{nothing}.", *filed]
     bay = desk.stack.loading_bays.get(said.label)
     where = f", loading bay {bay}" if bay else ""
-    filed = f"s3://{desk.stack.data_bucket}/{said.dataset_key}"
-    return [f"{_name(record)} is {said.label}{where}.", *words.fields({"filed": filed})]
+    return [f"{_name(record)} is {said.label}{where}.", *filed]
 
 
 def _finished_shown(finished: "Sequence[Finished]") -> list[str]:

@@ -105,11 +105,28 @@ def test_a_photo_is_labelled(office: Office, terminal: Terminal, named: str) -> 
 def test_what_is_not_a_vehicle_and_undo(office: Office, terminal: Terminal) -> None:
     record = office.arrive()
     result = terminal.type("label", "a.png", "--not-a-vehicle", "--json")
-    assert json.loads(result.stdout)["review"]["outcome"] == "not_a_vehicle"
+    said = json.loads(result.stdout)["review"]
+    assert said["outcome"] == "not_a_vehicle"
+    assert office.dataset() == [said["dataset_key"]]
     result = terminal.type("label", "a.png", "--undo")
     assert result.exit_code == 0
     assert "waits for a person again (moto said not a vehicle at" in words(result.stdout)
     assert office.again(record).review is None
+
+
+def test_where_a_photo_of_none_of_the_classes_is_filed(office: Office, terminal: Terminal) -> None:
+    office.arrive()
+    shown = words(terminal.type("label", "a.png", "--not-a-vehicle").stdout)
+    (key,) = office.dataset()
+    assert f"a.png shows none of the classes. filed s3://data/{key}" in shown
+
+
+def test_a_photo_that_cannot_be_filed_leaves_the_queue(office: Office, terminal: Terminal) -> None:
+    record = office.arrive(body=b"not a photo")
+    result = terminal.type("label", "a.png", "--not-a-vehicle")
+    assert result.exit_code == 0
+    assert "cannot be read, so it is not filed" in words(result.stdout)
+    assert office.queue_of(record) is None
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,15 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     return pass_by
 
 
-def say(office: Office, record: Record, name: str = "motorcycle", by: str = "anna") -> Record:
+OUTCOMES = {"motorcycle": "labelled", None: "not_a_vehicle"}
+"""What is said of a photo: a class, or that it shows none."""
+
+
+def say(
+    office: Office, record: Record, name: str | None = "motorcycle", by: str = "anna"
+) -> Record:
+    if name is None:
+        return review.say_not_a_vehicle(office, office.stack, record, by)
     return review.label(office, office.stack, record, name, by)
 
 
@@ -92,13 +100,22 @@ def test_a_label_is_kept_filed_and_published_and_leaves_the_queue(office: Office
     }
 
 
-def test_what_is_not_a_vehicle_is_not_filed(office: Office) -> None:
-    record = office.arrive()
-    review.say_not_a_vehicle(office, office.stack, record, "anna")
+@pytest.mark.parametrize("dataset", [[], ["train/bicycle/1.jpg"], ["train/a/1.jpg", "stray/1.jpg"]])
+def test_what_is_not_a_vehicle_is_filed_apart_however_the_dataset_is_laid_out(
+    office: Office, dataset: list[str]
+) -> None:
+    office.fill_dataset(*dataset)
+    record = office.arrive("Tor 7.png")
+    say(office, record, None)
     kept = office.again(record).review
     assert kept is not None
-    assert (kept.outcome, kept.label, kept.dataset_key) == ("not_a_vehicle", None, None)
-    assert office.dataset() == []
+    assert (kept.outcome, kept.label) == ("not_a_vehicle", None)
+    assert kept.dataset_key is not None
+    assert kept.dataset_key.startswith("dataset/none_of_the_classes/reviewed/Tor-7-")
+    assert kept.dataset_key.endswith(".png")
+    filed, answer = picture(office, kept.dataset_key)
+    assert filed.size == quadrants().size
+    assert answer["Metadata"]["review"] == kept.id
     (event,) = office.bus.taken
     assert (event.outcome, event.label, event.loading_bay) == ("not_a_vehicle", None, None)
     assert office.queue_of(record) is None
@@ -136,8 +153,40 @@ def test_a_photo_that_is_gone_can_only_leave_the_queue(office: Office) -> None:
     with pytest.raises(filing.PhotoGone, match="not a vehicle takes it out of the queue"):
         say(office, record)
     assert waiting(office) == [record.photo]
-    review.say_not_a_vehicle(office, office.stack, record, "anna")
-    assert waiting(office) == []
+    spoken = say(office, record, None)
+    assert spoken.review is not None
+    assert spoken.review.dataset_key is None
+    assert office.queue_of(record) is None
+    assert office.dataset() == []
+    assert office.bus.outcomes() == ["not_a_vehicle"]
+    undo(office, spoken)
+    assert waiting(office) == [record.photo]
+
+
+def test_a_photo_that_cannot_be_read_can_only_leave_the_queue(office: Office) -> None:
+    record = office.arrive(body=b"not a photo")
+    with pytest.raises(filing.PhotoUnreadableError, match="can't be filed"):
+        say(office, record)
+    assert waiting(office) == [record.photo]
+    say(office, record, None)
+    assert office.queue_of(record) is None
+    assert office.dataset() == []
+
+
+def test_a_photo_that_is_gone_before_it_is_filed_leaves_the_queue(
+    office: Office, later: Callable[[float], None]
+) -> None:
+    record = office.arrive()
+    office.lose_request("s3", "put_object")
+    with pytest.raises(Unfinished):
+        say(office, record, None)
+    office.mend()
+    photo = record.decided.photo
+    office.s3.delete_object(Bucket=photo.bucket, Key=photo.key, VersionId=photo.version_id)
+    later(2)
+    assert [item.trouble for item in finish(office)] == [None]
+    assert office.queue_of(record) is None
+    assert office.dataset() == []
 
 
 # ---- two reviewers
@@ -187,14 +236,18 @@ def test_a_claim_whose_answer_was_lost_is_ones_own(office: Office, session: Sess
 # ---- undo
 
 
-def test_undo_removes_what_was_filed_and_the_photo_waits_again(office: Office) -> None:
+@pytest.mark.parametrize("name", OUTCOMES)
+def test_undo_removes_what_was_filed_and_the_photo_waits_again(
+    office: Office, name: str | None
+) -> None:
     record = office.arrive()
-    back = undo(office, say(office, record))
+    back = undo(office, say(office, record, name))
     assert back.review is None
     assert office.again(record).review is None
     assert office.dataset() == []
     assert waiting(office) == [record.photo]
     labelled, withdrawn = office.bus.taken
+    assert labelled.outcome == OUTCOMES[name]
     assert (withdrawn.outcome, withdrawn.label, withdrawn.by) == ("withdrawn", None, "ben")
     assert withdrawn.at > labelled.at
 
@@ -242,7 +295,10 @@ def test_there_is_nothing_to_undo_where_nobody_has_spoken(office: Office) -> Non
         undo(office, office.arrive())
 
 
-def test_a_label_that_is_undone_before_it_is_filed_leaves_nothing(office: Office) -> None:
+@pytest.mark.parametrize("name", OUTCOMES)
+def test_a_label_that_is_undone_before_it_is_filed_leaves_nothing(
+    office: Office, name: str | None
+) -> None:
     record = office.arrive()
 
     def undo_meanwhile() -> None:
@@ -251,7 +307,7 @@ def test_a_label_that_is_undone_before_it_is_filed_leaves_nothing(office: Office
 
     office.before["s3", "put_object"] = undo_meanwhile
     with pytest.raises(Refused, match="undone meanwhile"):
-        say(office, record)
+        say(office, record, name)
     assert office.dataset() == []
     assert waiting(office) == [record.photo]
     assert office.bus.outcomes() == ["withdrawn"]
@@ -273,15 +329,20 @@ STEPS_OF_UNDOING = [
 ]
 
 
+@pytest.mark.parametrize("name", OUTCOMES)
 @pytest.mark.parametrize("lost", ["lose_request", "lose_answer"])
 @pytest.mark.parametrize("step", STEPS_OF_A_LABEL)
 def test_a_label_that_was_interrupted_is_finished_later(
-    office: Office, later: Callable[[float], None], step: tuple[str, str, int], lost: str
+    office: Office,
+    later: Callable[[float], None],
+    step: tuple[str, str, int],
+    lost: str,
+    name: str | None,
 ) -> None:
     record = office.arrive()
     getattr(office, lost)(*step)
     with pytest.raises(Unfinished, match="not all is done that follows") as raised:
-        say(office, record)
+        say(office, record, name)
     assert raised.value.record.review is not None
     office.mend()
     later(2)
@@ -293,18 +354,23 @@ def test_a_label_that_was_interrupted_is_finished_later(
     kept = office.again(record).review
     assert kept is not None
     assert office.dataset() == [kept.dataset_key]
-    assert set(office.bus.outcomes()) == {"labelled"}
+    assert set(office.bus.outcomes()) == {OUTCOMES[name]}
     assert office.queue_of(record) is None
     assert finish(office) == []
 
 
+@pytest.mark.parametrize("name", OUTCOMES)
 @pytest.mark.parametrize("lost", ["lose_request", "lose_answer"])
 @pytest.mark.parametrize("step", STEPS_OF_UNDOING)
 def test_undoing_that_was_interrupted_is_finished_later(
-    office: Office, later: Callable[[float], None], step: tuple[str, str, int], lost: str
+    office: Office,
+    later: Callable[[float], None],
+    step: tuple[str, str, int],
+    lost: str,
+    name: str | None,
 ) -> None:
     record = office.arrive()
-    spoken = say(office, record)
+    spoken = say(office, record, name)
     getattr(office, lost)(*step)
     with pytest.raises(Unfinished, match="being undone"):
         undo(office, spoken)
@@ -532,6 +598,7 @@ def test_the_next_retraining_lists_a_filed_photo_under_its_class(
 ) -> None:
     office.fill_dataset(*dataset)
     key = place(office, office.arrive())
+    say(office, office.arrive("b.png"), None)
     settings = {
         "DATA_BUCKET": office.stack.data_bucket,
         "CLASS_NAMES": "bicycle,motorcycle",
@@ -540,6 +607,8 @@ def test_the_next_retraining_lists_a_filed_photo_under_its_class(
         "VALIDATION_SHARE": "0.5",
     }
     made = generate_lists(office.s3, "run-1", GenerateListsSettings.read(settings))
+    assert made.negatives is not None
+    assert sum(made.negatives.counts.values()) == 1
     listed = {}
     for side in ("train", "validation"):
         own = f"dataset/{side}/" if made.channels["train"].S3DataType == "S3Prefix" else "dataset/"
