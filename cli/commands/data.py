@@ -105,7 +105,8 @@ def folder(  # noqa: PLR0913, PLR0917  (its options)
             exists=True,
             file_okay=False,
             metavar="DIR",
-            help="One folder a class, or train/ and validation/ which have them.",
+            help="One folder a class, or train/ and validation/ which have them; "
+            "none_of_the_classes/ beside.",
         ),
     ],
     to: Annotated[
@@ -152,7 +153,7 @@ def upload(
             exists=True,
             file_okay=False,
             metavar="DIR",
-            help="A staged folder: train/ and validation/.",
+            help="A staged folder: train/, validation/, none_of_the_classes/ if any.",
         ),
     ],
     force: Annotated[
@@ -236,6 +237,7 @@ def _staged_record(staged: Staged) -> dict[str, Any]:
     return {
         "folder": str(staged.folder),
         "classes": staged.by_class(),
+        "none_of_the_classes": staged.negatives,
         "written": staged.written,
         "there_already": sum(staged.counts.values()) - staged.written,
         "left_out": {
@@ -269,6 +271,8 @@ def _told(staged: Staged) -> list[str]:
     there = total - staged.written
     before = f", {there:,} of them there already" if there else ""
     told = [f"{total:,} photos in {staged.folder}{before}."]
+    if staged.negatives:
+        told.append(f"{staged.negatives:,} of them show none of the classes.")
     told += [f"Left out: {why} ({count:,})." for why, count in staged.left_out.items() if count]
     told += [
         f"No photos of {label} to {_WHAT_FOR[side]} on; retrain needs some."
@@ -291,6 +295,8 @@ def _told_upload(desk: Desk, uploaded: "Uploaded", photos: "Photos") -> list[str
         f"{uploaded.sent:,} photos uploaded to s3://{uploaded.bucket}/dataset/, "
         f"{uploaded.there:,} were there already."
     ]
+    if photos.negatives:
+        told.append(f"{photos.negatives:,} of them show none of the classes.")
     if photos.passed_over:
         told.append(f"Passed over: {photos.passed_over:,} files that are no photos of a class.")
     failures = sorted(uploaded.failed.items())

@@ -151,7 +151,7 @@ def install(
         with progress.step("Deploying template.yaml (sam deploy)"):
             deploy.deploy(template, environ, parameters)
     stack = Stack.read(session)
-    total = len(dataset.train) + len(dataset.validation)
+    total = len(dataset.train) + len(dataset.validation) + len(dataset.negatives)
     with progress.step(f"Uploading {total} photos to learn from") as show:
         upload_dataset(session, stack.data_bucket, dataset, _count(show))
     with progress.step("Retraining (state machine retrain)") as show:

@@ -9,7 +9,7 @@ from operations.data.amounts import Tell
 from operations.data.layout import content_name
 from operations.data.transfer import upload
 from operations.faults import Fault
-from scones.datasets.layout import DATASET
+from scones.datasets.layout import DATASET, NEGATIVES
 
 if TYPE_CHECKING:
     import boto3
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 def upload_dataset(session: "boto3.Session", bucket: str, dataset: Dataset, tell: Tell) -> None:
     """Upload a dataset under ``dataset/`` of a bucket, one folder a side, one folder a class.
+
+    Photos of none of the classes go to their reserved folder.
 
     Parameters
     ----------
@@ -42,3 +44,6 @@ def _files(dataset: Dataset) -> Iterator[tuple[str, Path]]:
         for photo in photos:
             name = content_name(photo.path.read_bytes(), photo.path.suffix)
             yield f"{DATASET}{side}/{photo.label}/{name}", photo.path
+    for photo in dataset.negatives:
+        name = content_name(photo.path.read_bytes(), photo.path.suffix)
+        yield f"{NEGATIVES}{name}", photo.path

@@ -81,6 +81,11 @@ def collect_inputs(
         _draw(drawn, screen)
     learned = read_dataset(dataset or drawn.dataset, class_names)
     _say_passed_over(dataset, learned.passed_over, screen)
+    if learned.negatives:
+        photos_are = (
+            "1 photo is" if len(learned.negatives) == 1 else f"{len(learned.negatives)} photos are"
+        )
+        screen.say(f"{photos_are} of none of the classes")
     if photos is not None:
         given = read_photos(photos, learned.class_names)
         _say_passed_over(photos, given.passed_over, screen)

@@ -12,6 +12,7 @@ from operations.data.amounts import Amount, Tell
 from operations.data.folders import Dataset, FolderError
 from operations.data.layout import Place, Staged, content_name, require_nothing_else, some
 from scones.datasets.sides import SIDES
+from scones.labels import NONE_OF_THE_CLASSES
 from scones.photos import UnusablePhoto, fit
 
 LONGEST = 1 << 16
@@ -97,13 +98,13 @@ def _plan(dataset: Dataset, mirrored: Mapping[str, str], tell: Tell) -> _Plan:
     """Name each photo; validation goes first, so that none is trained on that is validated on."""
     plan = _Plan()
     places: defaultdict[str, dict[str, Path]] = defaultdict(dict)
-    by_side = {"validation": dataset.validation, "train": dataset.train}
-    total = len(dataset.validation) + len(dataset.train)
+    by_side = {"validation": dataset.validation, "train": dataset.train, None: dataset.negatives}
+    total = sum(map(len, by_side.values()))
     done = 0
-    for side in reversed(SIDES):
+    for side in (*reversed(SIDES), None):
         for photo in by_side[side]:
             name = content_name(photo.path.read_bytes(), photo.path.suffix)
-            label = str(photo.label)
+            label = photo.label or NONE_OF_THE_CLASSES
             known = places[Path(name).stem]
             plan.copies += label in known
             if label not in known:

@@ -11,6 +11,7 @@ from operations.data.layout import VALIDATION_SHARE
 from operations.faults import Refused
 from scones.datasets.layout import VALIDATION_FOLDERS
 from scones.datasets.sides import digest, is_held_back
+from scones.labels import NONE_OF_THE_CLASSES
 from scones.photos.names import has_photo_suffix, is_hidden, is_left_by_a_program
 
 
@@ -20,7 +21,7 @@ class FolderError(Refused):
 
 @dataclass(frozen=True)
 class LabelledPhoto:
-    """A photo on disk and its class, None where nobody said."""
+    """A photo on disk and its class, or None if it has no label or shows none of the classes."""
 
     path: Path
     label: str | None
@@ -38,12 +39,15 @@ class Dataset:
         The photos.
     passed_over
         How many files lie among them that are no photos.
+    negatives
+        Photos of none of the classes, which are split only in S3.
     """
 
     class_names: tuple[str, ...]
     train: tuple[LabelledPhoto, ...]
     validation: tuple[LabelledPhoto, ...]
     passed_over: int = 0
+    negatives: tuple[LabelledPhoto, ...] = ()
 
 
 def read_dataset(
@@ -54,7 +58,8 @@ def read_dataset(
     Parameters
     ----------
     folder
-        Holds one folder a class, or ``train`` and ``validation`` (or ``test``) which do.
+        Holds one folder a class, or ``train`` and ``validation`` (or ``test``) which do. Next to
+        these it may hold `scones.labels.NONE_OF_THE_CLASSES`, with photos that show none of them.
         Files that are no photos by their name are passed over.
     class_names
         The classes in the order of their indices; by default the folders' names, sorted.
@@ -73,18 +78,22 @@ def read_dataset(
         If a class has no folder or no photos, a folder is no class, or its name can't be one's.
     """
     require_folder(folder)
-    names = tuple(class_names) or _classes_of(_train_folder(folder))
-    train = _read_classes(_train_folder(folder), names)
-    passed_over = count_files(_train_folder(folder)) - len(train)
+    root = _train_folder(folder)
+    names = tuple(class_names) or _classes_of(root, folder)
+    train = _read_classes(root, names, folder)
+    negatives = _read_photos(folder / NONE_OF_THE_CLASSES, None)
+    passed_over = count_files(root) - len(train) - len(negatives)
+    if root != folder:
+        passed_over += count_files(folder / NONE_OF_THE_CLASSES)
     for other in VALIDATION_FOLDERS:
-        if _train_folder(folder) != folder and (folder / other).is_dir():
-            validation = _read_classes(folder / other, names)
+        if root != folder and (folder / other).is_dir():
+            validation = _read_classes(folder / other, names, folder)
             passed_over += count_files(folder / other) - len(validation)
-            return Dataset(names, train, validation, passed_over)
+            return Dataset(names, train, validation, passed_over, negatives)
     sides: dict[bool, list[LabelledPhoto]] = {False: [], True: []}
     for photo in train:
         sides[_is_held_back(photo.path, share)].append(photo)
-    dataset = Dataset(names, tuple(sides[False]), tuple(sides[True]), passed_over)
+    dataset = Dataset(names, tuple(sides[False]), tuple(sides[True]), passed_over, negatives)
     _require_both_sides(folder, dataset)
     return dataset
 
@@ -99,9 +108,9 @@ def _train_folder(folder: Path) -> Path:
     return folder / "train" if (folder / "train").is_dir() else folder
 
 
-def _classes_of(folder: Path) -> tuple[str, ...]:
+def _classes_of(folder: Path, dataset: Path) -> tuple[str, ...]:
     """Return the classes that a folder's folders stand for."""
-    names = _class_folders(folder)
+    names = _class_folders(folder, dataset)
     if len(names) < 2:
         raise FolderError(f"{folder} needs at least two folders, one for each class")
     for name in names:
@@ -119,15 +128,20 @@ def _classes_of(folder: Path) -> tuple[str, ...]:
     return names
 
 
-def _class_folders(folder: Path) -> tuple[str, ...]:
-    return tuple(
-        sorted(path.name for path in folder.iterdir() if path.is_dir() and not is_hidden(path.name))
-    )
+def _class_folders(folder: Path, dataset: Path) -> tuple[str, ...]:
+    """Return the names of a folder's folders without the reserved one, which only `dataset` has."""
+    names = {path.name for path in folder.iterdir() if path.is_dir() and not is_hidden(path.name)}
+    if NONE_OF_THE_CLASSES in names and folder != dataset:
+        raise FolderError(
+            f"{folder / NONE_OF_THE_CLASSES} is not in its place: move photos of none of the "
+            f"classes to {dataset / NONE_OF_THE_CLASSES}"
+        )
+    return tuple(sorted(names - {NONE_OF_THE_CLASSES}))
 
 
-def _read_classes(folder: Path, names: Sequence[str]) -> tuple[LabelledPhoto, ...]:
+def _read_classes(folder: Path, names: Sequence[str], dataset: Path) -> tuple[LabelledPhoto, ...]:
     """Read the photos of every class, in the order of the classes."""
-    unknown = sorted(set(_class_folders(folder)) - set(names))
+    unknown = sorted(set(_class_folders(folder, dataset)) - set(names))
     if unknown:
         raise FolderError(
             f"{folder} has folders that are no class: {', '.join(unknown)} "
@@ -138,10 +152,16 @@ def _read_classes(folder: Path, names: Sequence[str]) -> tuple[LabelledPhoto, ..
 
 def _read_class(folder: Path, name: str) -> tuple[LabelledPhoto, ...]:
     require_folder(folder)
-    paths = sorted(path for path in folder.rglob("*") if _is_photo(path, folder))
-    if not paths:
+    photos = _read_photos(folder, name)
+    if not photos:
         raise FolderError(f"class {name} has no photos: {folder} holds none")
-    return tuple(LabelledPhoto(path, name) for path in paths)
+    return photos
+
+
+def _read_photos(folder: Path, label: str | None) -> tuple[LabelledPhoto, ...]:
+    """Read the photos of a folder; none if it does not exist."""
+    paths = sorted(path for path in folder.rglob("*") if _is_photo(path, folder))
+    return tuple(LabelledPhoto(path, label) for path in paths)
 
 
 def _is_photo(path: Path, folder: Path) -> bool:

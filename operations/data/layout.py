@@ -1,4 +1,7 @@
-"""The staged dataset on disk: ``train/CLASS/`` and ``validation/CLASS/``, written once."""
+"""The staged dataset on disk: ``train/CLASS/`` and ``validation/CLASS/``, written once.
+
+Photos of none of the classes are next to them, in ``none_of_the_classes/``.
+"""
 
 import hashlib
 import os
@@ -9,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from operations.faults import Refused
 from scones.datasets.sides import SIDES, Side
+from scones.labels import NONE_OF_THE_CLASSES
 from scones.photos.names import is_hidden
 
 VALIDATION_SHARE = 0.1
@@ -21,18 +25,28 @@ SHOWN = 3
 """How many of many names a message has."""
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Place:
-    """Where a photo lies in a staged dataset."""
+    """Where a photo lies in a staged dataset.
 
-    side: Side
+    Attributes
+    ----------
+    side
+        Its side, or None for a photo of none of the classes.
+    label
+        Its class, or `scones.labels.NONE_OF_THE_CLASSES`.
+    name
+        Its file name.
+    """
+
+    side: Side | None
     label: str
     name: str
 
     @property
     def path(self) -> PurePosixPath:
         """Its path below the dataset's folder."""
-        return PurePosixPath(self.side, self.label, self.name)
+        return PurePosixPath(self.side or "", self.label, self.name)
 
 
 @dataclass
@@ -46,7 +60,7 @@ class Staged:
     class_names
         Its classes, in the order they were asked for.
     counts
-        How many photos of each class each side has.
+        How many photos of each class each side has, and of none of the classes (side None).
     written
         How many were written; the others were there already.
     left_out
@@ -55,7 +69,7 @@ class Staged:
 
     folder: Path
     class_names: tuple[str, ...]
-    counts: Counter[tuple[Side, str]] = field(default_factory=Counter)
+    counts: Counter[tuple[Side | None, str]] = field(default_factory=Counter)
     written: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
 
@@ -73,6 +87,11 @@ class Staged:
         return {
             name: {side: self.counts[side, name] for side in SIDES} for name in self.class_names
         }
+
+    @property
+    def negatives(self) -> int:
+        """Number of photos of none of the classes."""
+        return self.counts[None, NONE_OF_THE_CLASSES]
 
 
 def content_name(content: bytes, suffix: str) -> str:
@@ -132,8 +151,8 @@ def staged_files(folder: Path) -> list[PurePosixPath]:
     """Return the paths of the files of a staged dataset, below its folder, without hidden ones."""
     found = (
         PurePosixPath(path.relative_to(folder).as_posix())
-        for side in SIDES
-        for path in (folder / side).rglob("*")
+        for top in (*SIDES, NONE_OF_THE_CLASSES)
+        for path in (folder / top).rglob("*")
         if path.is_file()
     )
     return sorted(path for path in found if not is_hidden(str(path)))

@@ -14,8 +14,9 @@ from operations.data.amounts import Amount, Tell
 from operations.data.folders import require_folder
 from operations.data.layout import some
 from operations.faults import Refused, explain
-from scones.datasets.layout import DATASET, TRAIN, VALIDATION_FOLDERS
+from scones.datasets.layout import DATASET, NEGATIVES, TRAIN, VALIDATION_FOLDERS
 from scones.datasets.leaving_out import why_left_out
+from scones.labels import NONE_OF_THE_CLASSES
 
 if TYPE_CHECKING:
     import boto3
@@ -46,7 +47,13 @@ class Photos:
     @property
     def labels(self) -> tuple[str, ...]:
         """The classes that there are photos of, sorted."""
-        return tuple(sorted({PurePosixPath(key).parts[2] for key in self.files}))
+        keys = (key for key in self.files if not key.startswith(NEGATIVES))
+        return tuple(sorted({PurePosixPath(key).parts[2] for key in keys}))
+
+    @property
+    def negatives(self) -> int:
+        """Number of photos of none of the classes."""
+        return sum(key.startswith(NEGATIVES) for key in self.files)
 
 
 @dataclass
@@ -78,7 +85,8 @@ def staged_photos(folder: Path) -> Photos:
     Parameters
     ----------
     folder
-        Has ``train`` and ``validation`` (or ``test``), which have one folder a class.
+        Has ``train`` and ``validation`` (or ``test``), which have one folder a class, and may have
+        `scones.labels.NONE_OF_THE_CLASSES`, with photos of none of them.
 
     Raises
     ------
@@ -92,14 +100,16 @@ def staged_photos(folder: Path) -> Photos:
             f"{folder} has not both {TRAIN}/ and {VALIDATION_FOLDERS[0]}/: lay it out with "
             f"`scones data folder {folder} TO --upload`"
         )
+    roots = {**sides, NONE_OF_THE_CLASSES: folder / NONE_OF_THE_CLASSES}
     files, passed_over = {}, 0
-    for side, root in sides.items():
+    for top, root in roots.items():
         for path in sorted(path for path in root.rglob("*") if path.is_file()):
             name = path.relative_to(root).as_posix()
-            if "/" not in name or why_left_out(name, path.stat().st_size):
+            is_loose = "/" not in name and top in sides
+            if is_loose or why_left_out(name, path.stat().st_size):
                 passed_over += 1
             else:
-                files[f"{DATASET}{side}/{name}"] = path
+                files[f"{DATASET}{top}/{name}"] = path
     if not files:
         raise Refused(f"{folder} holds no photos")
     return Photos(files, passed_over)
@@ -164,7 +174,7 @@ def _require_sides(client: "S3Client", bucket: str) -> None:
     )
     found = (entry["Prefix"] for page in pages for entry in page.get("CommonPrefixes", []))
     sides = {f"{DATASET}{name}/" for name in (TRAIN, *VALIDATION_FOLDERS)}
-    strange = sorted(set(found) - sides)
+    strange = sorted(set(found) - sides - {NEGATIVES})
     if strange:
         raise Refused(
             f"s3://{bucket}/{DATASET} has folders beside {TRAIN}/ and {VALIDATION_FOLDERS[0]}/: "

@@ -63,6 +63,7 @@ def test_staging_as_json(terminal: Terminal, archive: Path) -> None:
     assert json.loads(result.stdout) == {
         "folder": str(archive.parent / "to"),
         "classes": {"bicycle": sides, "motorcycle": sides},
+        "none_of_the_classes": 0,
         "written": 4,
         "there_already": 0,
         "left_out": {},
@@ -171,6 +172,27 @@ def test_a_folder_with_the_classes_of_a_profile(terminal: Terminal, tmp_path: Pa
     assert told["left_out"] == {"files_that_are_no_photos": 1}
     shown = terminal.type("data", "folder", *folders, *options).stdout
     assert "Left out: files that are no photos (1)." in shown
+
+
+def test_photos_of_none_of_the_classes_are_shown_apart(
+    terminal: Terminal, bucket: Any, tmp_path: Path
+) -> None:
+    classes = ("bicycle", "motorcycle")
+    sides = [f"{side}/{name}" for side in ("train", "test") for name in classes]
+    for place in (*sides, "none_of_the_classes"):
+        (tmp_path / "from" / place).mkdir(parents=True)
+        (tmp_path / "from" / place / "1.png").write_bytes(place.encode())
+    words = ("data", "folder", str(tmp_path / "from"), str(tmp_path / "to"))
+
+    told = json.loads(terminal.type(*words, "--json").stdout)
+    shown = terminal.type(*words, "--upload").stdout
+
+    assert told["none_of_the_classes"] == 1
+    assert list(told["classes"]) == ["bicycle", "motorcycle"]
+    assert "5 photos in" in shown
+    assert shown.count("1 of them show none of the classes.") == 2
+    assert "to train on" in shown
+    assert sum(key.startswith("dataset/none_of_the_classes/") for key in keys(bucket)) == 1
 
 
 def test_profiles(terminal: Terminal) -> None:

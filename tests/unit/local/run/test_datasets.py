@@ -49,6 +49,20 @@ def test_photos_lie_by_side_and_class_under_names_that_lists_can_hold(
     assert {PurePosixPath(key).suffix for key in found} == {".png", ".jpg"}
 
 
+def test_photos_of_none_of_the_classes_go_to_their_folder(session: Any, tmp_path: Path) -> None:
+    session.client("s3").create_bucket(Bucket="data")
+    negative = LabelledPhoto(photo(tmp_path, "2.JPG", "n").path, None)
+    dataset = Dataset(("a",), (), (photo(tmp_path, "1.png", "a"),), negatives=(negative,))
+
+    upload_dataset(session, "data", dataset, silence)
+
+    found = objects(session)
+    (key,) = (key for key in found if not key.startswith("dataset/validation/"))
+    assert PurePosixPath(key).parent == PurePosixPath("dataset/none_of_the_classes")
+    assert PurePosixPath(key).suffix == ".jpg"
+    assert found[key] == b"n/2.JPG"
+
+
 def test_a_photo_that_can_not_be_uploaded_is_a_fault(
     session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -160,3 +160,33 @@ def test_no_photos(tmp_path: Path) -> None:
         read_photos(tmp_path, ["a"])
     with pytest.raises(FolderError, match="there is no folder"):
         read_photos(tmp_path / "nowhere", ["a"])
+
+
+@pytest.mark.parametrize("sides", [("train", "validation"), ("train",), ("",)])
+def test_photos_of_none_of_the_classes_are_no_class(tmp_path: Path, sides: tuple[str, ...]) -> None:
+    for side in sides:
+        fill_classes(tmp_path / side, "a", "b")
+    before = read_dataset(tmp_path)
+    fill(tmp_path, "none_of_the_classes/1.png", "none_of_the_classes/reviewed/2.jpg")
+    fill(tmp_path, "none_of_the_classes/notes.txt")
+
+    dataset = read_dataset(tmp_path)
+
+    assert [(photo.path.name, photo.label) for photo in dataset.negatives] == [
+        ("1.png", None),
+        ("2.jpg", None),
+    ]
+    assert (before.passed_over, dataset.passed_over) == (0, 1)
+    assert dataset.class_names == before.class_names == ("a", "b")
+    assert (dataset.train, dataset.validation) == (before.train, before.validation)
+    assert read_dataset(tmp_path, ["b", "a"]).negatives == dataset.negatives
+
+
+@pytest.mark.parametrize("classes", [[], ["a", "b"]])
+def test_photos_of_none_of_the_classes_have_no_side(tmp_path: Path, classes: list[str]) -> None:
+    for side in ("train", "test"):
+        fill_classes(tmp_path / side, "a", "b", count=1)
+    fill(tmp_path, "test/none_of_the_classes/1.png")
+
+    with pytest.raises(FolderError, match=r"move photos of .* to .*/none_of_the_classes"):
+        read_dataset(tmp_path, classes)

@@ -177,3 +177,39 @@ def test_how_far_it_is(tmp_path: Path) -> None:
     stage(read_dataset(source), source, tmp_path / "to", MIRRORED, told.append)
     assert Amount("Reading photos", 18, 18) in told
     assert told[-1] == Amount("Writing photos", 27, 27)
+
+
+def test_photos_of_none_of_the_classes_are_staged_beside_the_sides(tmp_path: Path) -> None:
+    source = views(tmp_path / "from")
+    fill(source, {"none_of_the_classes/x.PNG": b"x", "none_of_the_classes/copy.png": b"x"})
+    to = tmp_path / "to"
+
+    result = staged(source, to, MIRRORED)
+
+    name = hashlib.sha256(b"x").hexdigest()[:20] + ".png"
+    assert (to / "none_of_the_classes" / name).read_bytes() == b"x"
+    assert result.negatives == 1
+    assert result.left_out["copies of photos that are there"] == 1
+    assert list(result.by_class()) == sorted(MIRRORED)
+    # The staged folder is a dataset again, and staging it twice writes nothing.
+    assert len(read_dataset(to).negatives) == 1
+    assert staged(source, to, MIRRORED).written == 0
+
+
+def test_photos_of_none_of_the_classes_that_an_earlier_staging_had_are_refused(
+    tmp_path: Path,
+) -> None:
+    source = views(tmp_path / "from")
+    fill(tmp_path / "to", {"none_of_the_classes/old.png": b"old"})
+
+    with pytest.raises(Refused, match=r"not of this dataset, such as none_of_the_classes/old\.png"):
+        staged(source, tmp_path / "to")
+
+
+def test_a_photo_of_a_class_and_of_none_is_refused(tmp_path: Path) -> None:
+    source = views(tmp_path / "from")
+    same = (source / "train/left/0.PNG").read_bytes()
+    fill(source, {"none_of_the_classes/same.png": same})
+
+    with pytest.raises(FolderError, match=r"1 photo is in two classes: .*none_of_the_classes"):
+        staged(source, tmp_path / "to")

@@ -79,6 +79,27 @@ def test_an_upload(s3: Spied, tmp_path: Path) -> None:
     assert told[-1] == Amount("Uploading photos", 8, 8)
 
 
+def test_photos_of_none_of_the_classes_are_uploaded_beside_the_sides(
+    s3: Spied, tmp_path: Path
+) -> None:
+    folder = staged(tmp_path) / "none_of_the_classes"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "1.png").write_bytes(b"1")
+    (folder / "deep/2.png").write_bytes(b"2")
+    photos = staged_photos(tmp_path)
+    upload(s3, BUCKET, photos.files, silence)  # type: ignore[arg-type]
+
+    assert photos.labels == ("bicycle", "motorcycle")
+    assert photos.negatives == 2
+    root = "dataset/none_of_the_classes/"
+    assert {key: body for key, body in objects(s3).items() if key.startswith(root)} == {
+        f"{root}1.png": b"1",
+        f"{root}deep/2.png": b"2",
+    }
+    # A dataset that has them has sides all the same.
+    assert upload(s3, BUCKET, photos.files, silence).there == 10  # type: ignore[arg-type]
+
+
 def test_what_is_there_is_not_uploaded_again(s3: Spied, tmp_path: Path) -> None:
     files = staged_photos(staged(tmp_path)).files
     upload(s3, BUCKET, files, silence)  # type: ignore[arg-type]
