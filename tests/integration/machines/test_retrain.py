@@ -1,4 +1,4 @@
-"""What `retrain` hands on to the evaluation where the model in production gave no predictions."""
+"""What `retrain` hands on from state to state, in the machine's own expressions."""
 
 import json
 from collections.abc import Callable
@@ -128,3 +128,118 @@ def test_a_long_cause_is_cut(evaluated: Evaluated) -> None:
     fault = evaluated("x" * 20_000)["champion_fault"]
 
     assert len(fault["cause"]) == 10_000
+
+
+ECHO = "def handler(event, context): return {'prepared': 1, 'unreadable': 1, 'asked': event}"
+CHANNELS = ["train", "validation", "train_lst", "validation_lst"]
+DATASET = "s3://data/dataset/"
+
+Handed = Callable[..., Any]
+
+
+def substituted(states: dict[str, Any], **values: str) -> dict[str, Any]:
+    text = json.dumps(states)
+    for placeholder, value in values.items():
+        text = text.replace(f"${{{placeholder}}}", value)
+    return dict(json.loads(text))
+
+
+def lists(batches: dict[str, int], *, trained_on: bool) -> dict[str, Any]:
+    """Give what the lists' function answers: how many batches each list has."""
+    channels = [*CHANNELS, "negatives"] if trained_on else CHANNELS
+    return {
+        "channels": {
+            name: {"S3DataType": "ManifestFile", "S3Uri": f"s3://data/{name}"} for name in channels
+        },
+        "photos": DATASET,
+        "negatives": {"photos": f"{DATASET}none_of_the_classes/"} if len(batches) > 1 else None,
+        "batches": [
+            {"start": number, "end": number + 1, "list_file": name}
+            for name, count in batches.items()
+            for number in range(count)
+        ],
+    }
+
+
+@pytest.mark.parametrize("algorithm", ["own", "builtin"])
+@pytest.mark.parametrize("trained_on", [True, False])
+@pytest.mark.parametrize("incremental", ["true", "false"])
+def test_negatives_are_a_channel_of_our_own_algorithm_only(
+    app: TinyApp, algorithm: str, trained_on: bool, incremental: str
+) -> None:
+    channels = DEFINITION["States"]["Train"]["Arguments"]["InputDataConfig"]
+    states = {
+        "Lists": {
+            "Type": "Pass",
+            "Assign": {
+                "lists": lists({"validation.lst": 1}, trained_on=trained_on),
+                "continuable": True,
+                "production": {"artifacts": "s3://data/model.tar.gz"},
+            },
+            "Next": "Train",
+        },
+        "Train": {"Type": "Pass", "Output": channels, "End": True},
+    }
+    machine = app.machine(substituted(states, Algorithm=algorithm, Incremental=incremental))
+
+    asked = app.run(machine)["output"]
+
+    expected = list(CHANNELS)
+    expected += ["negatives"] * (trained_on and algorithm == "own")
+    expected += ["model"] * (incremental == "true")
+    assert [channel["ChannelName"] for channel in asked] == expected
+    for channel in asked:
+        if channel["ChannelName"] != "model":
+            assert channel["DataSource"]["S3DataSource"] == {
+                "S3DataType": "ManifestFile",
+                "S3Uri": f"s3://data/{channel['ChannelName']}",
+                "S3DataDistributionType": "FullyReplicated",
+            }
+
+
+@pytest.mark.parametrize("negatives", [0, 1, 3])
+@pytest.mark.parametrize("photos", [1, 2])
+def test_the_batches_of_both_lists_are_prepared(app: TinyApp, photos: int, negatives: int) -> None:
+    counts = {"validation.lst": photos} | ({"negatives.lst": negatives} if negatives else {})
+    given = lists(counts, trained_on=True)
+    states = {
+        "Lists": {"Type": "Pass", "Assign": {"run": "run-1", "lists": given}, "Next": "Prepare"},
+        "Prepare": DEFINITION["States"]["Prepare Pictures"] | {"Next": "Done"},
+        "Done": {"Type": "Pass", "Output": "{% $prepared %}", "End": True},
+        "Failed": {"Type": "Fail", "Error": "{% $fault.Error %}", "Cause": "{% $fault.Cause %}"},
+    }
+    function = app.function(ECHO)
+    machine = app.machine(
+        substituted(states, PreparePicturesFunction=function), allow("lambda:InvokeFunction")
+    )
+
+    prepared = app.run(machine)["output"]
+
+    roots = {"validation.lst": DATASET, "negatives.lst": f"{DATASET}none_of_the_classes/"}
+    assert [item["asked"] for item in prepared] == [
+        {"run": "run-1", "photos": roots[batch["list_file"]], **batch} for batch in given["batches"]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("familiarity", "negatives", "auroc"),
+    [
+        (None, "0", "none"),
+        ({"negatives": 0, "auroc": None}, "0", "none"),
+        ({"negatives": 3, "auroc": 0.97}, "3", "0.97"),
+    ],
+)
+def test_what_a_version_says_of_its_familiarity(
+    app: TinyApp, familiarity: Any, negatives: str, auroc: str
+) -> None:
+    register = DEFINITION["States"]["Register"]["Arguments"]["CustomerMetadataProperties"]
+    told = {name: register[name] for name in ("negatives", "familiarity_auroc")}
+    evaluation = {"candidate": {"familiarity": familiarity}}
+    states = {
+        "Evaluate": {"Type": "Pass", "Assign": {"evaluation": evaluation}, "Next": "Register"},
+        "Register": {"Type": "Pass", "Output": told, "End": True},
+    }
+
+    output = app.run(app.machine(states))["output"]
+
+    assert output == {"negatives": negatives, "familiarity_auroc": auroc}
