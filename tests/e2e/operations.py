@@ -27,10 +27,13 @@ class Operator:
     def follow_retraining(self, execution: str) -> Outcome:
         return follow_retraining(self._session, execution, lambda _: None, a_moment)
 
-    def label(self, photo: tuple[str, str], name: str) -> str:
-        """Say what a photo shows that waits for a person; gives where in the dataset it is."""
+    def label(self, photo: tuple[str, str], name: str | None) -> str:
+        """Label a photo, with None as none of the classes, and return its key in the dataset."""
         record = review.find_waiting(self._session, self._stack, *photo)
-        said = review.label(self._session, self._stack, record, name, "tests").review
+        if name is None:
+            said = review.say_not_a_vehicle(self._session, self._stack, record, "tests").review
+        else:
+            said = review.label(self._session, self._stack, record, name, "tests").review
         assert said is not None
         assert said.dataset_key is not None
         return said.dataset_key

@@ -1,5 +1,7 @@
 """From labelled photos to a new model in production, and every way that ends before."""
 
+import hashlib
+import io
 import json
 import os
 import signal
@@ -13,11 +15,14 @@ from typing import Any
 import botocore.session
 import pytest
 from botocore.validate import ParamValidator
+from PIL import Image
 
 from local import samples
 from operations.executions import ExecutionFailed, Outcome
 from operations.retraining import start_retraining
 from scones import lst
+from scones.datasets.layout import NEGATIVES
+from scones.datasets.sides import digest, is_held_back
 from tests.e2e.harness import Application, Inbox, eventually
 from tests.e2e.operations import Operator, message_about
 
@@ -65,7 +70,37 @@ def labelled(operator: Operator, application: Application, drawn: samples.Sample
 
 
 @pytest.fixture(scope="module")
-def second(operator: Operator, application: Application, labelled: str) -> int:
+def negatives(operator: Operator, application: Application, drawn: samples.Samples) -> list[str]:
+    """Keys of photos of none of the classes: of a reviewer, and one more for each side."""
+    photo = sorted((drawn.photos / "neither").iterdir())[0]
+    with operator.unsure_of_everything():
+        uploaded = application.upload(f"neither{photo.suffix}", photo.read_bytes())
+        application.decided(uploaded, status="needs_review")
+    keys = [operator.label(uploaded, None)]
+    stack = application.stack
+    share = float(stack.parameters["ValidationShare"])
+    by_side = {}
+    for shade in range(256):
+        body = plain(shade)
+        content_id = hashlib.md5(body, usedforsecurity=False).hexdigest()
+        by_side[is_held_back(digest(content_id), share)] = body
+    for side, body in by_side.items():
+        keys.append(f"{NEGATIVES}{side}.png")
+        application.client("s3").put_object(Bucket=stack.data_bucket, Key=keys[-1], Body=body)
+    return keys
+
+
+def plain(shade: int) -> bytes:
+    """Draw a photo of one shade."""
+    file = io.BytesIO()
+    Image.new("RGB", (32, 32), (shade, shade, shade)).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def second(
+    operator: Operator, application: Application, labelled: str, negatives: list[str]
+) -> int:
     """A second version, made because a photo was labelled, by the schedule itself."""
     with scheduled(application, "rate(1 minute)"):
         execution = eventually(lambda: started_by(application, "schedule"), patience=100)
@@ -179,6 +214,33 @@ def test_a_labelled_photo_is_in_the_lists_of_the_next_retraining(
 
     assert class_indices(1) == []
     assert class_indices(second) == [application.stack.class_names.index("motorcycle")]
+
+
+def test_photos_of_none_of_the_classes_are_trained_on_or_held_out(
+    application: Application, operator: Operator, second: int, negatives: list[str]
+) -> None:
+    version = operator.version(second)
+    s3, bucket = application.client("s3"), application.stack.data_bucket
+    folder = f"retraining/{version.metadata['run']}"
+
+    def read(name: str) -> str:
+        key = f"{folder}/lists/{name}"
+        return str(s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode())
+
+    to_train_on = {NEGATIVES + path for path in json.loads(read("negatives.manifest"))[1:]}
+    held_out = list(lst.read(read("negatives.lst").splitlines()))
+    assert to_train_on | {NEGATIVES + entry.path for entry in held_out} == set(negatives)
+    assert len(to_train_on) + len(held_out) == 3
+    assert min(len(to_train_on), len(held_out)) == 1
+    for side in ("train", "validation"):
+        assert "none_of_the_classes" not in read(f"{side}.lst")
+    job = application.client("sagemaker").describe_training_job(
+        TrainingJobName=version.metadata["training_job"]
+    )
+    (channel,) = (item for item in job["InputDataConfig"] if item["ChannelName"] == "negatives")
+    assert channel["DataSource"]["S3DataSource"]["S3DataType"] == "ManifestFile"
+    for entry in held_out:
+        s3.head_object(Bucket=bucket, Key=f"{folder}/pictures/{entry.index}.png")
 
 
 def test_pictures_of_the_evaluation(application: Application, operator: Operator) -> None:
