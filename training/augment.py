@@ -8,10 +8,14 @@ leaves the pictures as they are: left stays left.
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+Change = Callable[[Tensor], Tensor]
+"""A change of uint8 images (n, height, width, 3)."""
 
 SHIFT = 1 / 8
 HUE = math.radians(36)

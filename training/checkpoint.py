@@ -12,16 +12,16 @@ from typing import Any
 
 import torch
 
-from training.dataset import Pictures
+from training.classifier import Classifier
+from training.dataset import Images
 from training.hyperparameters import Hyperparameters
-from training.network import Classifier
 
 NAME = "checkpoint.pt"
 
 State = dict[str, Any]
 
 
-def fingerprint(hyperparameters: Hyperparameters, train: Pictures, start: Classifier | None) -> str:
+def fingerprint(hyperparameters: Hyperparameters, train: Images, start: Classifier | None) -> str:
     """Digest what a training depends on: only the same training may be resumed.
 
     Parameters

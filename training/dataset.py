@@ -1,25 +1,32 @@
-"""Photos and classes of a job's channels, as arrays of prepared pictures."""
+"""Photos and classes of a job's channels, as arrays of prepared images."""
 
 import errno
+import math
 import os
 import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from scones import lst, photos
+from scones.photos.names import has_photo_suffix
 from training.errors import BadInput
 from training.hyperparameters import Hyperparameters
 
+Number = TypeVar("Number", bound=np.generic)
+
+NEGATIVES = "negatives"
+"""Optional channel of photos that show none of the classes; it needs no list."""
+
 
 @dataclass(frozen=True)
-class Pictures:
-    """Prepared photos of one part of the data.
+class Images:
+    """Prepared photos of one split.
 
     Parameters
     ----------
@@ -36,24 +43,40 @@ class Pictures:
         return len(self.labels)
 
 
-def load(data: Path, hyperparameters: Hyperparameters) -> tuple[Pictures, Pictures]:
+@dataclass(frozen=True)
+class Splits:
+    """What a job trains with.
+
+    Attributes
+    ----------
+    train, validation
+        The photos of the classes, in the order of their lists.
+    negatives
+        Photos of none of the classes, with the number of classes as their label; None if there
+        are none.
+    skipped_negatives
+        Number of files among them that are not usable photos.
+    """
+
+    train: Images
+    validation: Images
+    negatives: Images | None = None
+    skipped_negatives: int = 0
+
+
+def load(data: Path, hyperparameters: Hyperparameters) -> Splits:
     """Read and prepare what a job trains on.
 
-    The lists are checked whole before the first photo is opened. The pictures lie in
+    The lists are checked whole before the first photo is opened. The images lie in
     temporary files mapped into memory, so that a set larger than the memory still trains.
 
     Parameters
     ----------
     data
         The folder with the channels ``train``, ``train_lst``, ``validation`` and
-        ``validation_lst``.
+        ``validation_lst``, and perhaps `NEGATIVES`.
     hyperparameters
         The shape, and the numbers that the lists must agree with.
-
-    Returns
-    -------
-    tuple[Pictures, Pictures]
-        The training and the validation pictures, in the order of their lists.
 
     Raises
     ------
@@ -66,8 +89,10 @@ def load(data: Path, hyperparameters: Hyperparameters) -> tuple[Pictures, Pictur
     _check_classes("validation", validation, hyperparameters.num_classes)
     _check_counts(train, hyperparameters)
     shape = hyperparameters.image_shape
-    return _prepared(data / "train", train, shape), _prepared(
-        data / "validation", validation, shape
+    return Splits(
+        _prepared(data / "train", train, shape),
+        _prepared(data / "validation", validation, shape),
+        *_negatives(data / NEGATIVES, hyperparameters),
     )
 
 
@@ -125,10 +150,26 @@ def _check_counts(train: list[lst.LstEntry], hyperparameters: Hyperparameters) -
         )
 
 
-def _prepared(channel: Path, entries: list[lst.LstEntry], shape: photos.ImageShape) -> Pictures:
-    with tempfile.TemporaryFile() as file:
-        _reserve(file, len(entries) * shape.height * shape.width * 3)
-        pixels = np.memmap(file, np.uint8, "w+", shape=(len(entries), shape.height, shape.width, 3))
+def _negatives(channel: Path, hyperparameters: Hyperparameters) -> tuple[Images | None, int]:
+    """Read what is usable below a channel, and count what is not."""
+    files = sorted(path for path in channel.rglob("*") if has_photo_suffix(path.name))
+    usable, skipped = [], 0
+    for path in files:
+        try:
+            image = photos.prepare(path.read_bytes(), hyperparameters.image_shape)
+        except photos.UnusablePhoto:
+            skipped += 1
+        else:
+            usable.append(np.asarray(image))
+    if not usable:
+        return None, skipped
+    labels = np.full(len(usable), hyperparameters.num_classes, np.int64)
+    return Images(np.stack(usable), labels), skipped
+
+
+def _prepared(channel: Path, entries: list[lst.LstEntry], shape: photos.ImageShape) -> Images:
+    size = (len(entries), shape.height, shape.width, 3)
+    pixels = temporary_array(size, np.uint8, "prepared photos")
     workers = os.cpu_count() or 1
     with ThreadPoolExecutor(workers) as pool:
         rows: Iterable[npt.NDArray[np.uint8]] = pool.map(
@@ -136,10 +177,32 @@ def _prepared(channel: Path, entries: list[lst.LstEntry], shape: photos.ImageSha
         )
         for index, row in enumerate(rows):
             pixels[index] = row
-    return Pictures(pixels, np.array([entry.class_index for entry in entries], np.int64))
+    return Images(pixels, np.array([entry.class_index for entry in entries], np.int64))
 
 
-def _reserve(file: IO[bytes], size: int) -> None:
+def temporary_array(
+    shape: tuple[int, ...], dtype: type[Number], content: str
+) -> npt.NDArray[Number]:
+    """Return an array in a temporary file mapped into memory, so that it may exceed the memory.
+
+    Parameters
+    ----------
+    shape, dtype
+        Of the array.
+    content
+        What it is for, in the plural, for the error message.
+
+    Raises
+    ------
+    BadInput
+        If the disk has no room for it.
+    """
+    with tempfile.TemporaryFile() as file:
+        _reserve(file, math.prod(shape) * np.dtype(dtype).itemsize, content)
+        return np.memmap(file, dtype, "w+", shape=shape)
+
+
+def _reserve(file: IO[bytes], size: int, content: str) -> None:
     """Take the file's room now: when a disk fills up under mapped memory, SIGBUS kills."""
     try:
         if hasattr(os, "posix_fallocate"):  # macOS has none
@@ -150,7 +213,7 @@ def _reserve(file: IO[bytes], size: int) -> None:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
         raise BadInput(
-            f"The prepared photos need {size / 1e9:.3g} GB in {tempfile.gettempdir()}, which has "
+            f"The {content} need {size / 1e9:.3g} GB in {tempfile.gettempdir()}, which has "
             f"no room for them ({error.strerror}): raise VolumeSizeInGB or lower image_shape."
         ) from None
 

@@ -1,5 +1,6 @@
 """The files of a trained model: ONNX to serve, PyTorch weights to train on from, and facts."""
 
+import copy
 import gzip
 import io
 import json
@@ -15,18 +16,23 @@ import onnxruntime
 import torch
 
 from scones.photos import ImageShape
+from training import efficientnet
 from training.augment import mirrors
+from training.classifier import Classifier, Output, last_layers
 from training.errors import BadInput
 from training.hyperparameters import Hyperparameters
-from training.network import Classifier, ResidualNetwork
+from training.residual import ResidualNetwork
 
 ONNX, WEIGHTS, FACTS = "model.onnx", "weights.pt", "model.json"
 
-FORM = ("image_shape", "num_classes", "num_layers")
+FORM = ("image_shape", "num_classes", "use_pretrained_model", "num_layers")
 """The hyperparameters that give the weights their number and place."""
 
 DIFFERENCE = 1e-4
 """The most by which a probability of the ONNX model may differ from PyTorch's."""
+
+RELATIVE_DIFFERENCE = 1e-3
+"""The same for its other outputs, relative to their largest value."""
 
 
 def write(folder: Path, classifier: Classifier, facts: dict[str, Any], shape: ImageShape) -> None:
@@ -46,11 +52,11 @@ def write(folder: Path, classifier: Classifier, facts: dict[str, Any], shape: Im
     Raises
     ------
     RuntimeError
-        If the ONNX model does not give PyTorch's probabilities.
+        If the ONNX model does not return what PyTorch does.
     """
     _export(folder / ONNX, classifier, shape)
     _check(folder / ONNX, classifier, shape)
-    torch.save(classifier.network.state_dict(), folder / WEIGHTS)
+    torch.save(_without_reference(classifier), folder / WEIGHTS)
     (folder / FACTS).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
 
@@ -65,7 +71,7 @@ def _export(path: Path, classifier: Classifier, shape: ImageShape) -> None:
             (_pictures(2, shape),),
             path,
             input_names=["pictures"],
-            output_names=["probabilities"],
+            output_names=list(Output._fields),
             dynamic_shapes=({0: torch.export.Dim("photos")},),
             external_data=False,
             dynamo=True,
@@ -78,11 +84,13 @@ def _check(path: Path, classifier: Classifier, shape: ImageShape) -> None:
     for count in (1, 3):
         pictures = _pictures(count, shape)
         with torch.no_grad():
-            wanted = classifier(pictures).numpy()
-        (got,) = session.run(None, {"pictures": pictures.numpy()})
-        difference = float(np.abs(got - wanted).max())
-        if not difference <= DIFFERENCE:
-            raise RuntimeError(f"the ONNX model's probabilities are off by {difference:.2g}")
+            expected = classifier(pictures)
+        actual = session.run(list(Output._fields), {"pictures": pictures.numpy()})
+        for name, right, got in zip(Output._fields, expected, actual, strict=True):
+            scale = max(1.0, float(right.abs().max()) * RELATIVE_DIFFERENCE / DIFFERENCE)
+            difference = float(np.abs(got - right.numpy()).max())
+            if not difference <= DIFFERENCE * scale:
+                raise RuntimeError(f"the ONNX model's {name} differ by {difference:.2g}")
 
 
 def _pictures(count: int, shape: ImageShape) -> torch.Tensor:
@@ -119,6 +127,9 @@ def read(channel: Path, hyperparameters: Hyperparameters) -> Classifier:
         )
     try:
         facts = json.loads(files[FACTS])
+        if "reference_layers" not in facts:
+            # Made before there were pretrained weights, when the hyperparameter had no effect.
+            facts["hyperparameters"]["use_pretrained_model"] = "0"
         given_before = {name: facts["hyperparameters"][name] for name in FORM}
     except (ValueError, KeyError, TypeError) as error:
         raise _broken(FACTS, error) from None
@@ -162,6 +173,8 @@ def _broken(what: str, error: Exception) -> BadInput:
 def _check_form(given_before: dict[str, Any], hyperparameters: Hyperparameters) -> None:
     given = hyperparameters.model_dump(mode="json")
     for name, before in given_before.items():
+        if name == "num_layers" and hyperparameters.pretrained:
+            continue
         if before != given[name]:
             raise BadInput(
                 f"The model of the channel model has {name} {before}, this job {given[name]}: "
@@ -169,16 +182,32 @@ def _check_form(given_before: dict[str, Any], hyperparameters: Hyperparameters) 
             )
 
 
+def _without_reference(classifier: Classifier) -> dict[str, torch.Tensor]:
+    """Return what differs from the pretrained network; the package has the reference."""
+    return {
+        name: value
+        for name, value in classifier.state_dict().items()
+        if name.startswith(("features.", "head."))
+    }
+
+
 def _rebuilt(facts: dict[str, Any], weights: bytes, hyperparameters: Hyperparameters) -> Classifier:
-    network = ResidualNetwork(
-        hyperparameters.image_shape, hyperparameters.num_classes, hyperparameters.num_layers
-    )
+    shape, classes = hyperparameters.image_shape, hyperparameters.num_classes
+    reference = None
+    network: ResidualNetwork | efficientnet.EfficientNetLite0
+    if hyperparameters.pretrained:
+        network = efficientnet.pretrained(shape, classes)
+        skipped = len(network.features) - facts["reference_layers"]
+        reference = copy.deepcopy(last_layers(network.features, skipped))
+    else:
+        network = ResidualNetwork(shape, classes, hyperparameters.num_layers)
     network.load_state_dict(torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True))
     classifier = Classifier(
         network,
         torch.tensor(facts["mean"]),
         torch.tensor(facts["std"]),
         mirrored=mirrors(facts["hyperparameters"]["augmentation_type"]),
+        reference=reference,
     )
     classifier.temperature.fill_(facts["temperature"])
     return classifier.eval()

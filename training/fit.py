@@ -1,14 +1,15 @@
-"""The training itself: from pictures to weights.
+"""The training itself: from images to weights.
 
 What is kept is the exponential moving average of the weights over the steps, as it is after the
 last epoch. No epoch is chosen by its validation accuracy, so the accuracy that is reported for
-the last one is not the luckiest of many; the validation pictures only set the temperature, and
-the end where ``early_stopping`` asks for that.
+the last one is not the luckiest of many; the validation images only set the temperature and
+calibrate the familiarity, and end the training if ``early_stopping`` asks for that.
 """
 
 import copy
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,54 +19,74 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from training import checkpoint
-from training.augment import augment, erase, mirrors
-from training.dataset import Pictures
+from training.classifier import Classifier, first_layers, last_layers
+from training.dataset import Images, Splits
 from training.hyperparameters import Hyperparameters
-from training.network import Classifier, ResidualNetwork
+from training.recipe import begin, class_weights, frozen_layers, keep_reference, recipe
+from training.sources import FeatureSource, PixelSource, Source
 
-LABEL_SMOOTHING = 0.1
+Embeddings = npt.NDArray[np.float32]
+
 AVERAGING = 0.99
 """Share of the average that stays at a step; less in the first steps."""
 WARM_UP = 0.2
 """Share of the steps in which a one-cycle schedule raises the learning rate."""
-EVALUATION_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained classifier, and its embeddings of the images that it was trained with.
+
+    Attributes
+    ----------
+    classifier
+        On the CPU, in evaluation mode, with temperature 1.
+    train, validation, negatives
+        float, (images, 2 * width): `Output.embedding` and `Output.reference` in one row;
+        no rows for negatives that there are not.
+    """
+
+    classifier: Classifier
+    train: Embeddings
+    validation: Embeddings
+    negatives: Embeddings
 
 
 def fit(
-    train: Pictures,
-    validation: Pictures,
+    splits: Splits,
     hyperparameters: Hyperparameters,
     *,
     start: Classifier | None = None,
     checkpoints: Path | None = None,
+    device: torch.device | None = None,
     seed: int = 0,
-) -> Classifier:
+) -> Fitted:
     """Train a classifier, with a line for each metric of each epoch on standard output.
 
     Parameters
     ----------
-    train, validation
-        The pictures to train on and to measure with.
+    splits
+        The images to train on and to measure with. Negatives are trained on as equally likely to
+        be of each class (outlier exposure, Hendrycks et al. 2019,
+        https://arxiv.org/abs/1812.04606).
     hyperparameters
         How to train.
     start
-        The model to start from; by default from random weights. Its normalization is kept, as
-        its weights are made for that: pictures darker than before stay darker.
+        The model to start from; by default from pretrained or random weights. Its
+        normalization is kept, as its weights are made for that: images darker than before stay
+        darker.
     checkpoints
         Folder to resume from and to save to, or None.
+    device
+        Device to train on; the CPU by default.
     seed
         Fixes every random choice.
-
-    Returns
-    -------
-    Classifier
-        On the CPU, in evaluation mode, with temperature 1.
     """
-    training = _Training(train, validation, hyperparameters, start, seed)
+    training = _Training(splits, hyperparameters, start, device or torch.device("cpu"), seed)
     first = 0
     key = ""
     if checkpoints is not None:
-        key = checkpoint.fingerprint(hyperparameters, train, start)
+        key = checkpoint.fingerprint(hyperparameters, training.images, start)
         first = training.resume(checkpoint.load(checkpoints, key))
     for epoch in range(first, hyperparameters.epochs):
         training.epoch(epoch)
@@ -74,24 +95,29 @@ def fit(
         if hyperparameters.early_stopping and training.stalled(epoch):
             print(f"Stopped early after epoch {epoch}: no better validation accuracy.", flush=True)
             break
-    return training.classifier.cpu()
+    return training.finish()
 
 
-def logits(classifier: Classifier, pixels: npt.NDArray[np.uint8]) -> Tensor:
-    """Map uint8 (n, height, width, 3) to log-probabilities (n, classes) on the CPU."""
-    device = classifier.mean.device
-    with torch.no_grad():
-        parts = [
-            classifier.logits(torch.from_numpy(pixels[at : at + EVALUATION_BATCH]).to(device)).cpu()
-            for at in range(0, len(pixels), EVALUATION_BATCH)
-        ]
-    return torch.cat(parts)
+class TrainedLayers(nn.Module):
+    """The layers of a classifier that are trained: the last of its features, and its head.
 
+    Parameters
+    ----------
+    classifier
+        The classifier, which shares its weights with this module.
+    frozen
+        Number of its first feature layers that are not trained.
+    """
 
-def accuracy(classifier: Classifier, pictures: Pictures) -> float:
-    """Share of the pictures whose most likely class is theirs."""
-    chosen = logits(classifier, pictures.pixels).argmax(1).numpy()
-    return float((chosen == pictures.labels).mean())
+    def __init__(self, classifier: Classifier, frozen: int) -> None:
+        super().__init__()
+        self.features = last_layers(classifier.features, frozen)
+        self.head = classifier.head
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map inputs (n, channels, h, w) to logits (n, classes)."""
+        logits: Tensor = self.head(self.features(x).mean((2, 3)))
+        return logits
 
 
 class _Training:
@@ -99,83 +125,132 @@ class _Training:
 
     def __init__(
         self,
-        train: Pictures,
-        validation: Pictures,
+        splits: Splits,
         hyperparameters: Hyperparameters,
         start: Classifier | None,
+        device: torch.device,
         seed: int,
     ) -> None:
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device, self.seed, self.splits = device, seed, splits
+        self.images = _with_negatives(splits)
         self.hyperparameters = hyperparameters
-        self.train, self.validation = train, validation
-        self.seed = seed
         torch.manual_seed(seed)
-        begin = start or _random_classifier(train, hyperparameters)
-        self.network = copy.deepcopy(begin.network).to(self.device)
+        self.classifier = copy.deepcopy(start) if start else begin(splits.train, hyperparameters)
+        self.classifier.to(device).eval()
         # The layout in which convolutions are fastest.
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.classifier = Classifier(
-            copy.deepcopy(self.network),
-            begin.mean.clone(),
-            begin.std.clone(),
-            mirrored=mirrors(hyperparameters.augmentation_type),
-        )
-        self.classifier.to(self.device).eval()
-        self.optimizer = _optimizer(self.network, hyperparameters)
-        self.batches = len(train) // hyperparameters.mini_batch_size
-        self.schedule = _schedule(self.optimizer, hyperparameters, self.batches)
+        self.classifier.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.frozen = frozen_layers(self.classifier, hyperparameters, device)
+        if hyperparameters.pretrained:
+            keep_reference(self.classifier, self.frozen)
+        self.source = self._source(self.images, seed)
+        self.validation = self._source(splits.validation, None)
+        self.targets = self._targets(self.images).to(device)
+        self.layers = TrainedLayers(self.classifier, self.frozen)
+        self.average = copy.deepcopy(self.layers)
+        self.recipe = recipe(hyperparameters)
+        self.weights = class_weights(splits.train, hyperparameters)
+        if self.weights is not None:
+            self.weights = self.weights.to(device)
+        self.optimizer, rates = _optimizer(self.layers, hyperparameters, self.recipe.head_rate)
+        self.batches = len(self.source) // hyperparameters.mini_batch_size
+        self.schedule = _schedule(self.optimizer, hyperparameters, self.batches, rates)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=device.type == "cuda")
         self.steps = 0
         self.accuracies: list[float] = []
 
+    def _source(self, images: Images, seed: int | None) -> Source:
+        kind = self.hyperparameters.augmentation_type
+        if self.frozen:
+            layers = first_layers(self.classifier.features, self.frozen)
+            return FeatureSource(images, self.classifier, layers, kind, seed)
+        erases = recipe(self.hyperparameters).erases
+        return PixelSource(images, self.classifier, kind, erases=erases)
+
+    def _targets(self, images: Images) -> Tensor:
+        """Return the probabilities to learn, (images, classes): equal ones for negatives."""
+        classes = self.hyperparameters.num_classes
+        rows = np.concatenate([np.eye(classes), np.full((1, classes), 1 / classes)])
+        return torch.from_numpy(rows[images.labels].astype(np.float32))
+
     def epoch(self, epoch: int) -> None:
-        """Train on every picture once and print the epoch's metrics."""
-        began = time.monotonic()
+        """Train on every image once and print the epoch's metrics."""
+        started = time.monotonic()
         generator = torch.Generator(self.device).manual_seed(self.seed * 100_003 + epoch)
-        order = torch.randperm(len(self.train), generator=generator, device=self.device).cpu()
+        order = torch.randperm(len(self.source), generator=generator, device=self.device)
         size = self.hyperparameters.mini_batch_size
-        self.network.train()
-        correct = sum(
-            self._step(order[at * size : (at + 1) * size], generator) for at in range(self.batches)
-        )
-        self._print(epoch, f"Train-accuracy={correct / (self.batches * size):.6f}")
-        self._print(epoch, f"Time cost={time.monotonic() - began:.3f}")
-        self.accuracies.append(accuracy(self.classifier, self.validation))
+        # The normalizations of a pretrained network are folded away: nothing else has a mode.
+        self.layers.train()
+        correct = torch.zeros((), dtype=torch.long, device=self.device)
+        for batch in range(self.batches):
+            correct += self._step(order[batch * size : (batch + 1) * size], generator)
+        self._print(epoch, f"Train-accuracy={int(correct) / (self.batches * size):.6f}")
+        self._print(epoch, f"Time cost={time.monotonic() - started:.3f}")
+        self.accuracies.append(self._accuracy())
         self._print(epoch, f"Validation-accuracy={self.accuracies[-1]:.6f}")
 
-    def _step(self, indices: Tensor, generator: torch.Generator) -> int:
-        which = indices.numpy()
-        pictures = torch.from_numpy(self.train.pixels[which]).to(self.device)
-        labels = torch.from_numpy(self.train.labels[which]).to(self.device)
-        pictures = augment(pictures, self.hyperparameters.augmentation_type, generator)
-        x = erase(self.classifier.normalized(pictures), generator)
-        scores = self.network(x.contiguous(memory_format=torch.channels_last))
-        loss = functional.cross_entropy(scores, labels, label_smoothing=LABEL_SMOOTHING)
+    def _step(self, indices: Tensor, generator: torch.Generator) -> Tensor:
+        x, targets = self.source.batch(indices, generator), self.targets[indices]
+        with torch.autocast(self.device.type, torch.float16, enabled=self.device.type == "cuda"):
+            logits = self.layers(x)
+            loss = functional.cross_entropy(
+                logits, targets, self.weights, label_smoothing=self.recipe.label_smoothing
+            )
         self.optimizer.zero_grad()
-        torch.autograd.backward(loss)
-        self.optimizer.step()
+        torch.autograd.backward(self.scaler.scale(loss))
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
         self.schedule.step()
-        self._average()
-        return int((scores.argmax(1) == labels).sum())
+        self._update_average()
+        correct: Tensor = (logits.argmax(1) == targets.argmax(1)).sum()
+        return correct
 
     @torch.no_grad()
-    def _average(self) -> None:
+    def _update_average(self) -> None:
         self.steps += 1
         share = 1 - min(AVERAGING, self.steps / (9 + self.steps))
-        average = self.classifier.network.state_dict()
-        for name, value in self.network.state_dict().items():
+        average = self.average.state_dict()
+        for name, value in self.layers.state_dict().items():
             if value.dtype.is_floating_point:
                 average[name].lerp_(value, share)
 
+    def _accuracy(self) -> float:
+        """Return the share of the validation images whose most likely class is theirs."""
+        self.average.eval()
+        embeddings = _embeddings(self.average.features, self.validation)
+        with torch.no_grad():
+            head = self.average.head.cpu()
+            chosen = head(torch.from_numpy(embeddings)).argmax(1).numpy()
+            self.average.head.to(self.device)
+        return float((chosen == self.splits.validation.labels).mean())
+
+    def finish(self) -> Fitted:
+        """Return the classifier with the averaged weights, and its embeddings."""
+        self.layers.load_state_dict(self.average.state_dict())
+        _round(self.classifier)
+        self.classifier.eval()
+        train, validation = (self._both(source) for source in (self.source, self.validation))
+        count = len(self.splits.train)
+        return Fitted(self.classifier.cpu(), train[:count], validation, train[count:])
+
+    def _both(self, source: Source) -> Embeddings:
+        trained = _embeddings(self.layers.features, source)
+        reference = self.classifier.reference
+        if reference is None:
+            return np.concatenate([trained, trained], axis=1)
+        skipped = self.frozen - len(self.classifier.features) + len(reference)
+        layers = last_layers(reference, skipped)
+        return np.concatenate([trained, _embeddings(layers, source)], axis=1)
+
     def stalled(self, epoch: int) -> bool:
-        """Say whether the validation accuracy has stopped rising."""
-        wanted = self.hyperparameters
-        if epoch + 1 < wanted.early_stopping_min_epochs:
+        """Return whether the validation accuracy has stopped rising."""
+        options = self.hyperparameters
+        if epoch + 1 < options.early_stopping_min_epochs:
             return False
-        best, at = 0.0, 0
+        best, best_epoch = 0.0, 0
         for number, value in enumerate(self.accuracies):
-            if value > best * (1 + wanted.early_stopping_tolerance):
-                best, at = value, number
-        return epoch - at >= wanted.early_stopping_patience
+            if value > best * (1 + options.early_stopping_tolerance):
+                best, best_epoch = value, number
+        return epoch - best_epoch >= options.early_stopping_patience
 
     def state(self, epoch: int, fingerprint: str) -> checkpoint.State:
         """Return all that `resume` needs."""
@@ -184,22 +259,24 @@ class _Training:
             "epoch": epoch,
             "steps": self.steps,
             "accuracies": self.accuracies,
-            "network": self.network.state_dict(),
-            "average": self.classifier.network.state_dict(),
+            "layers": self.layers.state_dict(),
+            "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
+            "scaler": self.scaler.state_dict(),
         }
 
     def resume(self, state: checkpoint.State | None) -> int:
-        """Go on from a state, if there is one, and return the epoch to run next."""
+        """Continue from a state, if there is one, and return the epoch to run next."""
         if state is None:
             return 0
         self.steps = state["steps"]
         self.accuracies = state["accuracies"]
-        self.network.load_state_dict(state["network"])
-        self.classifier.network.load_state_dict(state["average"])
+        self.layers.load_state_dict(state["layers"])
+        self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
+        self.scaler.load_state_dict(state["scaler"])
         print(f"Resumed after epoch {state['epoch']}.", flush=True)
         return int(state["epoch"]) + 1
 
@@ -208,51 +285,73 @@ class _Training:
         print(f"Epoch[{epoch}] {metric}", flush=True)
 
 
-def _random_classifier(train: Pictures, wanted: Hyperparameters) -> Classifier:
-    network = ResidualNetwork(wanted.image_shape, wanted.num_classes, wanted.num_layers)
-    mean, std = _channel_statistics(train)
-    return Classifier(network, mean, std, mirrored=mirrors(wanted.augmentation_type))
+def _with_negatives(splits: Splits) -> Images:
+    """Return the images that are trained on, negatives last."""
+    if splits.negatives is None:
+        return splits.train
+    parts = (splits.train, splits.negatives)
+    return Images(
+        np.concatenate([part.pixels for part in parts]),
+        np.concatenate([part.labels for part in parts]),
+    )
 
 
-def _channel_statistics(train: Pictures) -> tuple[Tensor, Tensor]:
-    sums = np.zeros((2, 3))
-    for picture in train.pixels:
-        scaled = picture.reshape(-1, 3) / 255
-        sums += [scaled.mean(0), (scaled**2).mean(0)]
-    mean, square = sums / len(train)
-    # A spread of 0, of pictures all of one colour, would divide by 0.
-    std = np.sqrt(np.maximum(square - mean**2, 1e-4))
-    return torch.tensor(mean, dtype=torch.float32), torch.tensor(std, dtype=torch.float32)
+@torch.inference_mode()
+def _embeddings(layers: nn.Sequential, source: Source) -> Embeddings:
+    """Return the mean embedding of each image's views, float (images, width)."""
+    parts = []
+    for views in source.views():
+        embeddings = [layers(view).mean((2, 3)).cpu() for view in views]
+        parts.append(torch.stack(embeddings).mean(0).numpy())
+    return np.concatenate(parts)
 
 
-def _optimizer(network: nn.Module, wanted: Hyperparameters) -> torch.optim.Optimizer:
-    parameters, rate = network.parameters(), wanted.learning_rate
-    adam, eps = (wanted.beta_1, wanted.beta_2), wanted.eps
-    decay, momentum = wanted.weight_decay, wanted.momentum
+@torch.no_grad()
+def _round(classifier: Classifier) -> None:
+    """Round the weights to half precision, so that the compressed model is half the size."""
+    for parameter in classifier.parameters():
+        parameter.copy_(parameter.half())
+
+
+def _optimizer(
+    layers: TrainedLayers, options: Hyperparameters, head_rate: float
+) -> tuple[torch.optim.Optimizer, list[float]]:
+    """Return the optimizer, and the highest learning rate of each of its parameter groups."""
+    rates = [options.learning_rate, options.learning_rate * head_rate]
+    groups = [
+        {"params": list(part.parameters()), "lr": rate}
+        for part, rate in zip((layers.features, layers.head), rates, strict=True)
+    ]
+    if not groups[0]["params"]:
+        groups, rates = groups[1:], rates[1:]
+    adam, eps = (options.beta_1, options.beta_2), options.eps
+    decay, momentum = options.weight_decay, options.momentum
+    # A fused optimizer takes the gradients' scale on the GPU; others wait for it on the CPU.
+    fused = layers.head.weight.device.type == "cuda"
     made: dict[str, Callable[[], torch.optim.Optimizer]] = {
-        "sgd": lambda: torch.optim.SGD(parameters, rate, momentum, weight_decay=decay),
+        "sgd": lambda: torch.optim.SGD(groups, momentum=momentum, weight_decay=decay, fused=fused),
         "nag": lambda: torch.optim.SGD(
-            parameters, rate, momentum, weight_decay=decay, nesterov=momentum > 0
+            groups, momentum=momentum, weight_decay=decay, nesterov=momentum > 0, fused=fused
         ),
-        "adam": lambda: torch.optim.Adam(parameters, rate, betas=adam, eps=eps),
-        "rmsprop": lambda: torch.optim.RMSprop(parameters, rate, alpha=wanted.gamma, eps=eps),
+        "adam": lambda: torch.optim.Adam(groups, betas=adam, eps=eps, fused=fused),
+        "rmsprop": lambda: torch.optim.RMSprop(groups, alpha=options.gamma, eps=eps),
     }
-    return made[wanted.optimizer]()
+    return made[options.optimizer](), rates
 
 
 def _schedule(
-    optimizer: torch.optim.Optimizer, wanted: Hyperparameters, batches: int
+    optimizer: torch.optim.Optimizer, options: Hyperparameters, batches: int, rates: list[float]
 ) -> torch.optim.lr_scheduler.LRScheduler:
-    if wanted.lr_scheduler_step:
+    if options.lr_scheduler_step:
         return torch.optim.lr_scheduler.MultiStepLR(
             optimizer,
-            [epoch * batches for epoch in wanted.lr_scheduler_step],
-            wanted.lr_scheduler_factor,
+            [epoch * batches for epoch in options.lr_scheduler_step],
+            options.lr_scheduler_factor,
         )
     return torch.optim.lr_scheduler.OneCycleLR(
         optimizer,
-        wanted.learning_rate,
-        total_steps=wanted.epochs * batches,
+        rates,
+        total_steps=options.epochs * batches,
         pct_start=WARM_UP,
         cycle_momentum=False,
     )

@@ -1,11 +1,14 @@
 """The hyperparameters of the built-in image-classification algorithm, as our trainer takes them.
 
 Names and ranges are the published ones, so that a job's definition fits both algorithms:
-https://docs.aws.amazon.com/sagemaker/latest/dg/IC-Hyperparameter.html. Defaults differ where
-the built-in's are made for ImageNet on a GPU: ``num_layers`` 152 and ``weight_decay`` 0.0001.
-``epochs`` is 30 as there, but more for a few hundred photos, so that 20,000 pictures are shown,
-and 200 at most: five drawn classes of 60 photos each reached an accuracy of 0.43 in 30 epochs
-and 0.97 in 70.
+https://docs.aws.amazon.com/sagemaker/latest/dg/IC-Hyperparameter.html. Defaults differ.
+``use_pretrained_model`` is 1, and then ``optimizer`` is adam, ``learning_rate`` 0.0003 and
+``epochs`` as few as `PRETRAINED_STEPS` allows; docs/training.md has the measurements.
+
+With ``use_pretrained_model`` 0, defaults differ where the built-in's are made for ImageNet on a
+GPU: ``num_layers`` 152 and ``weight_decay`` 0.0001. ``epochs`` is 30 as there, but more for a few
+hundred photos, so that 20,000 images are shown, and 200 at most: five drawn classes of 60 photos
+each reached an accuracy of 0.43 in 30 epochs and 0.97 in 70.
 """
 
 import difflib
@@ -27,17 +30,23 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from scones.photos import ImageShape
 from training.errors import BadInput
-from training.network import PATCH
+from training.residual import PATCH
 
 PUBLISHED_LAYERS = (18, 20, 32, 34, 44, 50, 56, 101, 110, 152, 200)
 """``num_layers`` of the built-in algorithm; ours takes them, and 8 and 14 below them."""
 
 LAYERS = (8, 14, *PUBLISHED_LAYERS)
 
+PRETRAINED_EPOCHS = 3
+"""Least default of ``epochs`` of a pretrained network."""
+
+PRETRAINED_STEPS = 100
+"""Batches of 32 photos that a pretrained network is trained for at least, by default."""
+
 INCREMENTAL_RATE = 0.03
-"""``learning_rate`` of an incremental training where none is given: after 15 epochs on 500 photos
-of two vehicles, 6 more on 500 others, made darker, reached 0.95 and 0.93 (two seeds), and from
-0.1 only 0.92 and 0.88, as that first undoes what was learnt."""
+"""Default ``learning_rate`` of an incremental training of the residual network. After 15 epochs on
+500 photos of two vehicles, 6 more on 500 others, made darker, reached 0.95 and 0.93 (two seeds),
+and from 0.1 only 0.92 and 0.88: that rate first undoes what was learned."""
 
 
 def _layers(value: int) -> int:
@@ -63,7 +72,23 @@ def _epochs(value: object) -> tuple[int, ...]:
 
 def _default_epochs(valid: dict[str, Any]) -> int:
     photos: int = valid.get("num_training_samples", 1)  # refused anyway where it is missing
+    if _is_pretrained(valid):
+        return min(200, max(PRETRAINED_EPOCHS, math.ceil(PRETRAINED_STEPS * 32 / photos)))
     return min(200, max(30, math.ceil(20_000 / photos)))
+
+
+def _default_optimizer(valid: dict[str, Any]) -> str:
+    return "adam" if _is_pretrained(valid) else "sgd"
+
+
+def _default_rate(valid: dict[str, Any]) -> float:
+    if not _is_pretrained(valid):
+        return 0.1
+    return 0.0003 if valid.get("optimizer") in ("adam", "rmsprop") else 0.01
+
+
+def _is_pretrained(valid: dict[str, Any]) -> bool:
+    return bool(valid.get("use_pretrained_model", "1") == "1")
 
 
 _Positive = Annotated[int, Field(gt=0, description="a whole number of 1 or more")]
@@ -100,6 +125,7 @@ class Hyperparameters(BaseModel):
     num_classes: Annotated[int, Field(ge=2, description="a whole number of 2 or more")]
     num_training_samples: _Positive
     image_shape: _Shape = ImageShape.parse("3,224,224")
+    use_pretrained_model: _Flag = "1"
     num_layers: Annotated[
         int, AfterValidator(_layers), Field(description=f"one of {', '.join(map(str, LAYERS))}")
     ] = 8
@@ -110,11 +136,19 @@ class Hyperparameters(BaseModel):
         Field(description="none, crop, crop_color or crop_color_transform"),
     ] = "none"
     optimizer: Annotated[
-        Literal["sgd", "nag", "adam", "rmsprop"], Field(description="sgd, nag, adam or rmsprop")
-    ] = "sgd"
+        Literal["sgd", "nag", "adam", "rmsprop"],
+        Field(description="sgd, nag, adam or rmsprop", default_factory=_default_optimizer),
+    ]
     learning_rate: Annotated[
-        float, Field(gt=0, le=1, description="a number above 0, and 1 at most")
-    ] = 0.1
+        float,
+        Field(
+            gt=0,
+            le=1,
+            description="a number above 0, and 1 at most",
+            default_factory=_default_rate,
+        ),
+    ]
+    use_weighted_loss: _Flag = "0"
     lr_scheduler_step: _Steps = ()
     lr_scheduler_factor: _Fraction = 0.1
     momentum: _Fraction = 0.9
@@ -134,8 +168,6 @@ class Hyperparameters(BaseModel):
 
     # What makes no difference to our trainer.
     resize: Annotated[int | None, Field(gt=0, description="a whole number of 1 or more")] = None
-    use_pretrained_model: _Flag = "0"
-    use_weighted_loss: _Flag = "0"
     top_k: Annotated[int | None, Field(gt=1, description="a whole number of 2 or more")] = None
     precision_dtype: Annotated[
         Literal["float32", "float16"], Field(description="float32 or float16")
@@ -160,7 +192,7 @@ class Hyperparameters(BaseModel):
     @model_validator(mode="after")
     def _more_than_one_value_to_normalize(self) -> Self:
         longest = max(self.image_shape.height, self.image_shape.width)
-        if self.mini_batch_size == 1 and longest <= PATCH:
+        if not self.pretrained and self.mini_batch_size == 1 and longest <= PATCH:
             raise PydanticCustomError(
                 "relation",
                 "Hyperparameter mini_batch_size is 1, which does for pictures longer than {patch} "
@@ -170,9 +202,19 @@ class Hyperparameters(BaseModel):
             )
         return self
 
+    @property
+    def pretrained(self) -> bool:
+        """Whether to train on from ImageNet weights."""
+        return self.use_pretrained_model == "1"
+
+    @property
+    def weighted_loss(self) -> bool:
+        """Whether rare classes weigh more in the loss."""
+        return self.use_weighted_loss == "1"
+
     def incremental(self) -> Self:
         """Return these for a training that starts from an earlier model."""
-        if "learning_rate" in self.model_fields_set:
+        if self.pretrained or "learning_rate" in self.model_fields_set:
             return self
         return self.model_copy(update={"learning_rate": INCREMENTAL_RATE})
 
@@ -181,7 +223,7 @@ class Hyperparameters(BaseModel):
         return sorted(self.model_fields_set & self._idle())
 
     def _idle(self) -> set[str]:
-        idle = {"resize", "use_pretrained_model", "use_weighted_loss", "top_k"}
+        idle = {"resize", "top_k"} | ({"num_layers"} if self.pretrained else set())
         idle |= {"precision_dtype", "kv_store", "multi_label", "tuning_objective_metric"}
         by_optimizer = {
             "sgd": {"momentum", "weight_decay"},

@@ -9,11 +9,13 @@ from types import FrameType
 from typing import Any, NoReturn
 
 import numpy as np
-import numpy.typing as npt
 
 from training import calibrate, dataset, export, fit, hyperparameters
+from training.calibrate import Floats, Labels
+from training.classifier import Classifier
+from training.device import find_device
 from training.errors import BadInput
-from training.network import Classifier
+from training.familiarity import Familiarity
 from training.paths import Paths
 
 TERMINATED = 128 + signal.SIGTERM
@@ -64,36 +66,52 @@ def _failed(paths: Paths, reason: str) -> int:
 
 
 def _train(paths: Paths) -> None:
-    began = time.monotonic()
-    given = hyperparameters.parse(_given(paths))
-    if idle := given.without_effect():
+    started = time.monotonic()
+    device = find_device()
+    options = hyperparameters.parse(_given(paths))
+    if idle := options.without_effect():
         print(f"Hyperparameters without effect in this job: {', '.join(idle)}.", flush=True)
     model_channel, start = paths.data / "model", None
     if model_channel.is_dir():
-        given = given.incremental()
-        start = export.read(model_channel, given)
-    train, validation = dataset.load(paths.data, given)
-    print(
-        f"Prepared {len(train)} training and {len(validation)} validation photos "
-        f"as {given.image_shape}.",
-        flush=True,
-    )
+        options = options.incremental()
+        start = export.read(model_channel, options)
+    splits = dataset.load(paths.data, options)
+    print(_describe(splits, options), flush=True)
     checkpoints = paths.checkpoints if paths.checkpoints.is_dir() else None
-    classifier = fit.fit(train, validation, given, start=start, checkpoints=checkpoints)
+    fitted = fit.fit(splits, options, start=start, checkpoints=checkpoints, device=device)
     paths.model.mkdir(parents=True, exist_ok=True)
+    classifier = fitted.classifier
+    logits = _logits(classifier, fitted.validation)
+    calibration = _calibrate(classifier, logits, splits.validation.labels)
+    familiarity = _familiarity(fitted, splits.train.labels, logits.argmax(axis=1))
     facts = {
-        "image_shape": str(given.image_shape),
-        "num_classes": given.num_classes,
-        "training_photos": len(train),
-        "validation_photos": len(validation),
+        "image_shape": str(options.image_shape),
+        "num_classes": options.num_classes,
+        "reference_layers": len(classifier.reference) if classifier.reference else 0,
+        "training_photos": len(splits.train),
+        "validation_photos": len(splits.validation),
+        "negatives": len(splits.negatives) if splits.negatives else 0,
         "mean": classifier.mean.tolist(),
         "std": classifier.std.tolist(),
-        **_calibrated(classifier, validation),
-        "seconds": round(time.monotonic() - began, 1),
-        "hyperparameters": given.model_dump(mode="json"),
+        **calibration,
+        "seconds": round(time.monotonic() - started, 1),
+        "hyperparameters": options.model_dump(mode="json"),
     }
-    export.write(paths.model, classifier, facts, given.image_shape)
-    print(f"Model written after {time.monotonic() - began:.1f} s.", flush=True)
+    export.write(paths.model, classifier, facts, options.image_shape)
+    familiarity.save(paths.model)
+    print(f"Model written after {time.monotonic() - started:.1f} s.", flush=True)
+
+
+def _describe(splits: dataset.Splits, options: hyperparameters.Hyperparameters) -> str:
+    text = (
+        f"Prepared {len(splits.train)} training and {len(splits.validation)} validation photos "
+        f"as {options.image_shape}"
+    )
+    if splits.negatives:
+        text += f", and {len(splits.negatives)} photos of none of the classes"
+    if splits.skipped_negatives:
+        text += f"; skipped {splits.skipped_negatives} of these that are not usable photos"
+    return f"{text}."
 
 
 def _given(paths: Paths) -> dict[str, str]:
@@ -110,26 +128,38 @@ def _given(paths: Paths) -> dict[str, str]:
     return given
 
 
-def _calibrated(classifier: Classifier, validation: dataset.Pictures) -> dict[str, Any]:
+def _logits(classifier: Classifier, embeddings: fit.Embeddings) -> Floats:
+    """Return the head's logits (n, classes) for rows of `fit.Fitted`."""
+    weight = classifier.head.weight.detach().numpy().astype(np.float64)
+    bias = classifier.head.bias.detach().numpy().astype(np.float64)
+    return np.asarray(embeddings[:, : weight.shape[1]] @ weight.T + bias)
+
+
+def _calibrate(classifier: Classifier, logits: Floats, labels: Labels) -> dict[str, Any]:
     """Set the classifier's temperature, and measure before and after."""
-    logits = fit.logits(classifier, validation.pixels).numpy().astype(np.float64)
-    temperature = calibrate.temperature(logits, validation.labels)
+    temperature = calibrate.temperature(logits, labels)
     classifier.temperature.fill_(temperature)
-    chosen = logits.argmax(axis=1)
+    predicted = logits.argmax(axis=1)
     return {
         "temperature": temperature,
-        "validation_accuracy": float((chosen == validation.labels).mean()),
-        "before_calibration": _measures(calibrate.probabilities(logits, 1.0), validation),
-        "after_calibration": _measures(calibrate.probabilities(logits, temperature), validation),
+        "validation_accuracy": float((predicted == labels).mean()),
+        "before_calibration": _measures(calibrate.probabilities(logits, 1.0), labels),
+        "after_calibration": _measures(calibrate.probabilities(logits, temperature), labels),
     }
 
 
-def _measures(
-    probabilities: npt.NDArray[np.float64], validation: dataset.Pictures
-) -> dict[str, float]:
+def _familiarity(fitted: fit.Fitted, labels: Labels, predicted: Labels) -> Familiarity:
+    """Calibrate the familiarity on the validation images, by their reference embeddings."""
+    width = fitted.train.shape[1] // 2
+    return Familiarity.calibrated(
+        (fitted.train[:, width:], labels),
+        fitted.negatives[:, width:],
+        (fitted.validation[:, width:], predicted),
+    )
+
+
+def _measures(probabilities: Floats, labels: Labels) -> dict[str, float]:
     return {
-        "log_loss": calibrate.log_loss(probabilities, validation.labels),
-        "expected_calibration_error": calibrate.expected_calibration_error(
-            probabilities, validation.labels
-        ),
+        "log_loss": calibrate.log_loss(probabilities, labels),
+        "expected_calibration_error": calibrate.expected_calibration_error(probabilities, labels),
     }

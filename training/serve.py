@@ -1,4 +1,4 @@
-"""The inference server: a photo in, calibrated probabilities out.
+"""The inference server: a photo in, calibrated probabilities and a familiarity out.
 
 The standard library's threading server answers: behind SageMaker's own front a request is
 one short POST, and a framework would only add start-up time.
@@ -10,19 +10,27 @@ import signal
 import socketserver
 import threading
 import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass
+from email.message import Message
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnxruntime
 
 from scones.photos import ImageShape, UnusablePhoto, prepare
+from training.familiarity import Familiarity
 from training.paths import Paths
 
 CONTENT_TYPES = ("image/png", "image/jpeg", "application/x-image")
+INCLUDABLE = ("class_map", "embedding")
+"""What a request may ask for in its header: ``Accept: application/json; include=class_map``."""
+
 LARGEST_BODY = 6_291_456
 """Bytes; SageMaker's own limit for an invocation."""
 
@@ -34,13 +42,53 @@ FINISH_SECONDS = 20
 """How long requests in work may take when the server is told to stop; SageMaker kills after 30."""
 
 
+@dataclass(frozen=True)
+class Prediction:
+    """What a model returns for one photo.
+
+    Attributes
+    ----------
+    probabilities
+        One per class in the order of the class indices, 0 to 1.
+    familiarity
+        Above 0 and up to 1, or None if the model has none: it was made by an earlier version.
+    extras
+        The other outputs of the ONNX model by name, see `training.classifier.Output`.
+    """
+
+    probabilities: list[float]
+    familiarity: float | None
+    extras: dict[str, npt.NDArray[np.float32]]
+
+    def document(self, include: Sequence[str] = ()) -> dict[str, Any]:
+        """Return the JSON object of a reply, with those of `INCLUDABLE` that are asked for.
+
+        Parameters
+        ----------
+        include
+            Names of extras. One that the model does not have is left out.
+        """
+        document: dict[str, Any] = {"prediction": self.probabilities}
+        if self.familiarity is not None:
+            document["familiarity"] = self.familiarity
+        # Six significant digits: more than the model knows.
+        included = {name: self.extras[name] for name in include if name in self.extras}
+        return document | {
+            name: [[float(f"{value:.6g}") for value in row] for row in np.atleast_2d(values)]
+            if values.ndim > 1
+            else [float(f"{value:.6g}") for value in values]
+            for name, values in included.items()
+        }
+
+
 class Model:
     """A trained model, ready for photos from any number of threads.
 
     Parameters
     ----------
     folder
-        With ``model.onnx`` and ``model.json`` as `training.export` writes them.
+        With ``model.onnx`` and ``model.json`` as `training.export` writes them, and the file of
+        `training.familiarity` unless an earlier version made the model.
 
     Raises
     ------
@@ -58,10 +106,12 @@ class Model:
         self._session = onnxruntime.InferenceSession(
             folder / "model.onnx", options, providers=["CPUExecutionProvider"]
         )
+        self._outputs = [output.name for output in self._session.get_outputs()]
+        self._familiarity = Familiarity.load(folder)
         self._cores = threading.BoundedSemaphore(os.cpu_count() or 1)
 
-    def predict(self, photo: bytes) -> list[float]:
-        """Return a photo's probabilities, one a class in the order of the class indices.
+    def predict(self, photo: bytes) -> Prediction:
+        """Return what the model makes of a photo.
 
         Raises
         ------
@@ -69,9 +119,20 @@ class Model:
             If it can't be read as a photo.
         """
         with self._cores:
-            picture = np.asarray(prepare(photo, self.shape))
-            (probabilities,) = self._session.run(None, {"pictures": picture[np.newaxis]})
-        return [float(probability) for probability in probabilities[0]]
+            image = np.asarray(prepare(photo, self.shape))
+            results = self._session.run(self._outputs, {"pictures": image[np.newaxis]})
+            outputs = dict(zip(self._outputs, results, strict=True))
+            familiarity = self._measure_familiarity(outputs)
+        probabilities = [float(probability) for probability in outputs.pop("probabilities")[0]]
+        return Prediction(
+            probabilities, familiarity, {name: values[0] for name, values in outputs.items()}
+        )
+
+    def _measure_familiarity(self, outputs: dict[str, npt.NDArray[np.float32]]) -> float | None:
+        if self._familiarity is None:
+            return None
+        predicted = outputs["probabilities"].argmax(axis=1)
+        return float(self._familiarity.p_values(outputs["reference"], predicted)[0])
 
 
 @dataclass(frozen=True)
@@ -103,24 +164,40 @@ def answer(model: Model, photo: bytes, content_type: str, accept: str) -> Reply:
     Returns
     -------
     Reply
-        A bare JSON list; ``{"prediction": [...]}`` where JSON lines were accepted, and in a
-        batch transform, as of the built-in algorithm.
+        A JSON object with ``prediction``, ``familiarity`` and what ``Accept`` asks to include;
+        one line of JSON if JSON lines are accepted. A model without familiarity, of which nothing
+        more is asked, replies as the built-in algorithm: a bare list, but in a batch transform.
     """
     if content_type.split(";", maxsplit=1)[0].strip().lower() not in CONTENT_TYPES:
         return Reply.error(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             f"The content type is {content_type!r}: send one of {', '.join(CONTENT_TYPES)}.",
         )
+    include = _included(accept)
+    if unknown := [name for name in include if name not in INCLUDABLE]:
+        return Reply.error(
+            HTTPStatus.NOT_ACCEPTABLE,
+            f"The Accept header asks to include {unknown[0]!r}: there are {', '.join(INCLUDABLE)}.",
+        )
     try:
-        probabilities = model.predict(photo)
+        prediction = model.predict(photo)
     except UnusablePhoto as error:
         return Reply.error(HTTPStatus.BAD_REQUEST, str(error))
+    document = prediction.document(include)
     if "application/jsonlines" in accept.lower():
-        line = json.dumps({"prediction": probabilities}) + "\n"
+        line = json.dumps(document) + "\n"
         return Reply(HTTPStatus.OK, line.encode(), "application/jsonlines")
-    if os.environ.get("SAGEMAKER_BATCH", "").lower() == "true":
-        return Reply(HTTPStatus.OK, json.dumps({"prediction": probabilities}).encode())
-    return Reply(HTTPStatus.OK, json.dumps(probabilities).encode())
+    is_batch = os.environ.get("SAGEMAKER_BATCH", "").lower() == "true"
+    bare = document.keys() == {"prediction"} and not is_batch
+    return Reply(HTTPStatus.OK, json.dumps(document["prediction"] if bare else document).encode())
+
+
+def _included(accept: str) -> list[str]:
+    """Return the names in the ``include`` parameter of an Accept header, ``+`` between them."""
+    message = Message()
+    message["Accept"] = accept
+    value = message.get_param("include", "", "Accept")
+    return [name for name in str(value).split("+") if name]
 
 
 class Server(ThreadingHTTPServer):

@@ -1,4 +1,4 @@
-"""The residual network, and the classifier that is made of it for serving.
+"""The residual network that is trained from random weights.
 
 Residual blocks with shortcut downsampling by averaging, after He et al. 2016
 (https://arxiv.org/abs/1512.03385) and He et al. 2019, "ResNet-D"
@@ -105,49 +105,3 @@ def _shortcut(before: int, width: int, stride: int) -> nn.Module:
         nn.Conv2d(before, width, 1, bias=False),
         nn.BatchNorm2d(width),
     )
-
-
-class Classifier(nn.Module):
-    """Calibrated probabilities of pictures as they come from `scones.photos.prepare`.
-
-    Parameters
-    ----------
-    network
-        Gives the logits.
-    mean, std
-        float, (3,): of the training pictures' channels, on the scale from 0 to 1.
-    mirrored
-        Whether to average the log-probabilities of each picture and its mirror image: only
-        where training mirrors too, so that left and right mean the same.
-    """
-
-    mean: Tensor
-    std: Tensor
-    temperature: Tensor
-
-    def __init__(
-        self, network: ResidualNetwork, mean: Tensor, std: Tensor, *, mirrored: bool
-    ) -> None:
-        super().__init__()
-        self.network = network
-        self.mirrored = mirrored
-        self.register_buffer("mean", mean)
-        self.register_buffer("std", std)
-        self.register_buffer("temperature", torch.ones(()))
-
-    def normalized(self, pictures: Tensor) -> Tensor:
-        """Map uint8 (n, height, width, 3) to float (n, 3, height, width) of mean 0, spread 1."""
-        scaled = (pictures.to(torch.float32) / 255 - self.mean) / self.std
-        return scaled.permute(0, 3, 1, 2)
-
-    def logits(self, pictures: Tensor) -> Tensor:
-        """Map uint8 (n, height, width, 3) to log-probabilities (n, classes), not calibrated."""
-        x = self.normalized(pictures)
-        scores: Tensor = self.network(x).log_softmax(1)
-        if self.mirrored:
-            scores = (scores + self.network(x.flip(3)).log_softmax(1)) / 2
-        return scores
-
-    def forward(self, pictures: Tensor) -> Tensor:
-        """Map uint8 (n, height, width, 3) to calibrated probabilities (n, classes)."""
-        return (self.logits(pictures) / self.temperature).softmax(1)

@@ -1,0 +1,119 @@
+"""How each kind of network is trained, and the classifier that a training starts from."""
+
+import copy
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from training import efficientnet
+from training.augment import mirrors
+from training.classifier import Classifier, last_layers
+from training.dataset import Images
+from training.hyperparameters import Hyperparameters
+from training.residual import ResidualNetwork
+
+TRAINED_LAYERS = 9
+"""Layers of the pretrained network that a CPU trains: the last 8 of 16 blocks, and the last
+convolution. What is before them is three quarters of the work for an image."""
+
+FEW_PHOTOS = 0
+"""Training photos up to which only the head of the pretrained network is trained."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What differs between training from random and from pretrained weights.
+
+    Attributes
+    ----------
+    label_smoothing
+        Share of each label that is spread over all classes, 0 to 1.
+    erases
+        Whether a square of each image is erased.
+    head_rate
+        Learning rate of the head relative to that of the other layers.
+    """
+
+    label_smoothing: float
+    erases: bool
+    head_rate: float
+
+
+FROM_RANDOM = Recipe(label_smoothing=0.1, erases=True, head_rate=1.0)
+FROM_PRETRAINED = Recipe(label_smoothing=0.0, erases=False, head_rate=10.0)
+
+
+def recipe(hyperparameters: Hyperparameters) -> Recipe:
+    """Return the recipe for a job."""
+    return FROM_PRETRAINED if hyperparameters.pretrained else FROM_RANDOM
+
+
+def begin(train: Images, hyperparameters: Hyperparameters) -> Classifier:
+    """Return the classifier that a training starts from, on the CPU.
+
+    Parameters
+    ----------
+    train
+        The training images, which the normalization of a network without pretrained weights is
+        measured on.
+    hyperparameters
+        Which network.
+    """
+    shape, classes = hyperparameters.image_shape, hyperparameters.num_classes
+    mirrored = mirrors(hyperparameters.augmentation_type)
+    if not hyperparameters.pretrained:
+        network = ResidualNetwork(shape, classes, hyperparameters.num_layers)
+        return Classifier(network, *_channel_statistics(train), mirrored=mirrored)
+    pretrained = efficientnet.pretrained(shape, classes)
+    mean, std = torch.full((3,), efficientnet.MEAN), torch.full((3,), efficientnet.STD)
+    return Classifier(pretrained, mean, std, mirrored=mirrored)
+
+
+def frozen_layers(
+    classifier: Classifier, hyperparameters: Hyperparameters, device: torch.device
+) -> int:
+    """Return how many of the first feature layers are not trained.
+
+    A GPU trains all of them. A CPU trains the last of a pretrained network, or only its head if
+    there are too few photos to gain by more.
+    """
+    if not hyperparameters.pretrained or device.type != "cpu":
+        return 0
+    layers = len(classifier.features)
+    few = hyperparameters.num_training_samples <= FEW_PHOTOS
+    return layers if few else layers - TRAINED_LAYERS
+
+
+def keep_reference(classifier: Classifier, frozen: int) -> None:
+    """Keep a copy of the layers that are about to be trained, as `Classifier.reference`.
+
+    A model that is trained again keeps the copy that it has.
+    """
+    if classifier.reference is None:
+        classifier.reference = copy.deepcopy(last_layers(classifier.features, frozen))
+
+
+def class_weights(train: Images, hyperparameters: Hyperparameters) -> Tensor | None:
+    """Return weights of the classes in the loss, or None if all weigh the same.
+
+    They are inversely proportional to the number of photos and 1 on average over the photos:
+    photos / (classes * photos of the class), as scikit-learn's ``balanced``.
+    """
+    if not hyperparameters.weighted_loss:
+        return None
+    counts = np.bincount(train.labels, minlength=hyperparameters.num_classes)
+    weights = counts.sum() / (hyperparameters.num_classes * counts)
+    return torch.tensor(weights, dtype=torch.float32)
+
+
+def _channel_statistics(train: Images) -> tuple[Tensor, Tensor]:
+    sums = np.zeros((2, 3))
+    for image in train.pixels:
+        scaled = image.reshape(-1, 3) / 255
+        sums += [scaled.mean(0), (scaled**2).mean(0)]
+    mean, square = sums / len(train)
+    # A spread of 0, of images all of one color, would divide by 0.
+    std = np.sqrt(np.maximum(square - mean**2, 1e-4))
+    return torch.tensor(mean, dtype=torch.float32), torch.tensor(std, dtype=torch.float32)
