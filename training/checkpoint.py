@@ -10,10 +10,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from training.classifier import Classifier
-from training.dataset import Images
+from training.dataset import Splits
 from training.hyperparameters import Hyperparameters
 
 NAME = "checkpoint.pt"
@@ -21,20 +22,21 @@ NAME = "checkpoint.pt"
 State = dict[str, Any]
 
 
-def fingerprint(hyperparameters: Hyperparameters, train: Images, start: Classifier | None) -> str:
+def fingerprint(hyperparameters: Hyperparameters, splits: Splits, start: Classifier) -> str:
     """Digest what a training depends on: only the same training may be resumed.
 
     Parameters
     ----------
-    hyperparameters, train
+    hyperparameters, splits
         What is trained with, and on.
     start
-        What an incremental training starts from, or None.
+        What the training starts from.
     """
     digest = hashlib.sha256(hyperparameters.model_dump_json().encode())
-    digest.update(train.labels.tobytes())
-    digest.update(train.pixels.data)
-    for name, value in (start.state_dict() if start else {}).items():
+    for images in filter(None, (splits.train, splits.negatives)):
+        digest.update(images.labels.tobytes())
+        digest.update(np.ascontiguousarray(images.pixels).data)
+    for name, value in start.state_dict().items():
         digest.update(name.encode())
         digest.update(value.cpu().numpy().tobytes())
     return digest.hexdigest()

@@ -19,11 +19,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from training import checkpoint
-from training.classifier import Classifier, first_layers, last_layers
-from training.dataset import Images, Splits
+from training.classifier import Classifier, last_layers
+from training.dataset import Splits
 from training.hyperparameters import Hyperparameters
-from training.recipe import begin, class_weights, frozen_layers, keep_reference, recipe
-from training.sources import FeatureSource, PixelSource, Source
+from training.recipe import Start, class_weights, recipe
+from training.sources import Source
 
 Embeddings = npt.NDArray[np.float32]
 
@@ -53,40 +53,33 @@ class Fitted:
 
 
 def fit(
-    splits: Splits,
+    start: Start,
     hyperparameters: Hyperparameters,
     *,
-    start: Classifier | None = None,
     checkpoints: Path | None = None,
-    device: torch.device | None = None,
     seed: int = 0,
 ) -> Fitted:
     """Train a classifier, with a line for each metric of each epoch on standard output.
 
+    Negatives are trained on as equally likely to be of each class (outlier exposure, Hendrycks
+    et al. 2019, https://arxiv.org/abs/1812.04606).
+
     Parameters
     ----------
-    splits
-        The images to train on and to measure with. Negatives are trained on as equally likely to
-        be of each class (outlier exposure, Hendrycks et al. 2019,
-        https://arxiv.org/abs/1812.04606).
+    start
+        What to start from, which is left as it is.
     hyperparameters
         How to train.
-    start
-        The model to start from; by default from pretrained or random weights. Its
-        normalization is kept, as its weights are made for that: images darker than before stay
-        darker.
     checkpoints
         Folder to resume from and to save to, or None.
-    device
-        Device to train on; the CPU by default.
     seed
         Fixes every random choice.
     """
-    training = _Training(splits, hyperparameters, start, device or torch.device("cpu"), seed)
+    training = _Training(start, hyperparameters, seed)
     first = 0
     key = ""
     if checkpoints is not None:
-        key = checkpoint.fingerprint(hyperparameters, training.images, start)
+        key = checkpoint.fingerprint(hyperparameters, start.splits, start.classifier)
         first = training.resume(checkpoint.load(checkpoints, key))
     for epoch in range(first, hyperparameters.epochs):
         training.epoch(epoch)
@@ -123,60 +116,32 @@ class TrainedLayers(nn.Module):
 class _Training:
     """Weights, their average and the optimizer's state between two epochs."""
 
-    def __init__(
-        self,
-        splits: Splits,
-        hyperparameters: Hyperparameters,
-        start: Classifier | None,
-        device: torch.device,
-        seed: int,
-    ) -> None:
-        self.device, self.seed, self.splits = device, seed, splits
-        self.images = _with_negatives(splits)
+    def __init__(self, start: Start, hyperparameters: Hyperparameters, seed: int) -> None:
+        self.start, self.seed = start, seed
         self.hyperparameters = hyperparameters
-        torch.manual_seed(seed)
-        self.classifier = copy.deepcopy(start) if start else begin(splits.train, hyperparameters)
-        self.classifier.to(device).eval()
-        # The layout in which convolutions are fastest.
-        self.classifier.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.frozen = frozen_layers(self.classifier, hyperparameters, device)
-        if hyperparameters.pretrained:
-            keep_reference(self.classifier, self.frozen)
-        self.source = self._source(self.images, seed)
-        self.validation = self._source(splits.validation, None)
-        self.targets = self._targets(self.images).to(device)
-        self.layers = TrainedLayers(self.classifier, self.frozen)
-        self.average = copy.deepcopy(self.layers)
         self.recipe = recipe(hyperparameters)
-        self.weights = class_weights(splits.train, hyperparameters)
+        self.classifier = copy.deepcopy(start.classifier)
+        self.device = self.classifier.mean.device
+        torch.manual_seed(seed)
+        self.layers = TrainedLayers(self.classifier, start.frozen)
+        self.average = copy.deepcopy(self.layers)
+        self.targets = _targets(start.splits, hyperparameters.num_classes).to(self.device)
+        self.weights = class_weights(start.splits.train, hyperparameters)
         if self.weights is not None:
-            self.weights = self.weights.to(device)
+            self.weights = self.weights.to(self.device)
         self.optimizer, rates = _optimizer(self.layers, hyperparameters, self.recipe.head_rate)
-        self.batches = len(self.source) // hyperparameters.mini_batch_size
+        self.batches = len(self.targets) // hyperparameters.mini_batch_size
         self.schedule = _schedule(self.optimizer, hyperparameters, self.batches, rates)
-        self.scaler = torch.amp.GradScaler(device.type, enabled=device.type == "cuda")
+        is_gpu = self.device.type == "cuda"
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=is_gpu)
         self.steps = 0
         self.accuracies: list[float] = []
-
-    def _source(self, images: Images, seed: int | None) -> Source:
-        kind = self.hyperparameters.augmentation_type
-        if self.frozen:
-            layers = first_layers(self.classifier.features, self.frozen)
-            return FeatureSource(images, self.classifier, layers, kind, seed)
-        erases = recipe(self.hyperparameters).erases
-        return PixelSource(images, self.classifier, kind, erases=erases)
-
-    def _targets(self, images: Images) -> Tensor:
-        """Return the probabilities to learn, (images, classes): equal ones for negatives."""
-        classes = self.hyperparameters.num_classes
-        rows = np.concatenate([np.eye(classes), np.full((1, classes), 1 / classes)])
-        return torch.from_numpy(rows[images.labels].astype(np.float32))
 
     def epoch(self, epoch: int) -> None:
         """Train on every image once and print the epoch's metrics."""
         started = time.monotonic()
         generator = torch.Generator(self.device).manual_seed(self.seed * 100_003 + epoch)
-        order = torch.randperm(len(self.source), generator=generator, device=self.device)
+        order = torch.randperm(len(self.targets), generator=generator, device=self.device)
         size = self.hyperparameters.mini_batch_size
         # The normalizations of a pretrained network are folded away: nothing else has a mode.
         self.layers.train()
@@ -189,7 +154,7 @@ class _Training:
         self._print(epoch, f"Validation-accuracy={self.accuracies[-1]:.6f}")
 
     def _step(self, indices: Tensor, generator: torch.Generator) -> Tensor:
-        x, targets = self.source.batch(indices, generator), self.targets[indices]
+        x, targets = self._batch(indices, generator), self.targets[indices]
         with torch.autocast(self.device.type, torch.float16, enabled=self.device.type == "cuda"):
             logits = self.layers(x)
             loss = functional.cross_entropy(
@@ -204,6 +169,18 @@ class _Training:
         correct: Tensor = (logits.argmax(1) == targets.argmax(1)).sum()
         return correct
 
+    def _batch(self, indices: Tensor, generator: torch.Generator) -> Tensor:
+        """Return inputs in the order of the indices: those after the photos are negatives."""
+        count = len(self.start.train)
+        if self.start.negatives is None:
+            return self.start.train.batch(indices, generator)
+        is_negative = indices >= count
+        order = torch.argsort(is_negative.to(torch.int8), stable=True)
+        known, others = indices[~is_negative], indices[is_negative] - count
+        parts = [self.start.train.batch(known, generator)] if len(known) else []
+        parts += [self.start.negatives.batch(others, generator)] if len(others) else []
+        return torch.cat(parts)[torch.argsort(order)]
+
     @torch.no_grad()
     def _update_average(self) -> None:
         self.steps += 1
@@ -216,28 +193,30 @@ class _Training:
     def _accuracy(self) -> float:
         """Return the share of the validation images whose most likely class is theirs."""
         self.average.eval()
-        embeddings = _embeddings(self.average.features, self.validation)
+        embeddings = _embeddings(self.average.features, self.start.validation)
         with torch.no_grad():
             head = self.average.head.cpu()
             chosen = head(torch.from_numpy(embeddings)).argmax(1).numpy()
             self.average.head.to(self.device)
-        return float((chosen == self.splits.validation.labels).mean())
+        return float((chosen == self.start.splits.validation.labels).mean())
 
     def finish(self) -> Fitted:
         """Return the classifier with the averaged weights, and its embeddings."""
         self.layers.load_state_dict(self.average.state_dict())
         _round(self.classifier)
         self.classifier.eval()
-        train, validation = (self._both(source) for source in (self.source, self.validation))
-        count = len(self.splits.train)
-        return Fitted(self.classifier.cpu(), train[:count], validation, train[count:])
+        start = self.start
+        train, validation = self._embed(start.train), self._embed(start.validation)
+        negatives = self._embed(start.negatives) if start.negatives else train[:0]
+        return Fitted(self.classifier.cpu(), train, validation, negatives)
 
-    def _both(self, source: Source) -> Embeddings:
+    def _embed(self, source: Source) -> Embeddings:
+        """Return the trained and the reference embeddings of a source's images."""
         trained = _embeddings(self.layers.features, source)
         reference = self.classifier.reference
         if reference is None:
             return np.concatenate([trained, trained], axis=1)
-        skipped = self.frozen - len(self.classifier.features) + len(reference)
+        skipped = self.start.frozen - len(self.classifier.features) + len(reference)
         layers = last_layers(reference, skipped)
         return np.concatenate([trained, _embeddings(layers, source)], axis=1)
 
@@ -285,15 +264,12 @@ class _Training:
         print(f"Epoch[{epoch}] {metric}", flush=True)
 
 
-def _with_negatives(splits: Splits) -> Images:
-    """Return the images that are trained on, negatives last."""
-    if splits.negatives is None:
-        return splits.train
-    parts = (splits.train, splits.negatives)
-    return Images(
-        np.concatenate([part.pixels for part in parts]),
-        np.concatenate([part.labels for part in parts]),
-    )
+def _targets(splits: Splits, classes: int) -> Tensor:
+    """Return the probabilities to learn, (images, classes): equal ones for negatives."""
+    rows = [np.eye(classes)[splits.train.labels]]
+    if splits.negatives:
+        rows.append(np.full((len(splits.negatives), classes), 1 / classes))
+    return torch.from_numpy(np.concatenate(rows).astype(np.float32))
 
 
 @torch.inference_mode()

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from training import calibrate, dataset, export, fit, hyperparameters
+from training import calibrate, dataset, export, fit, hyperparameters, recipe
 from training.calibrate import Floats, Labels
 from training.classifier import Classifier
 from training.device import find_device
@@ -71,14 +71,15 @@ def _train(paths: Paths) -> None:
     options = hyperparameters.parse(_given(paths))
     if idle := options.without_effect():
         print(f"Hyperparameters without effect in this job: {', '.join(idle)}.", flush=True)
-    model_channel, start = paths.data / "model", None
+    model_channel, model = paths.data / "model", None
     if model_channel.is_dir():
         options = options.incremental()
-        start = export.read(model_channel, options)
+        model = export.read(model_channel, options)
     splits = dataset.load(paths.data, options)
     print(_describe(splits, options), flush=True)
     checkpoints = paths.checkpoints if paths.checkpoints.is_dir() else None
-    fitted = fit.fit(splits, options, start=start, checkpoints=checkpoints, device=device)
+    start = recipe.start(splits, options, model=model, device=device)
+    fitted = fit.fit(start, options, checkpoints=checkpoints)
     paths.model.mkdir(parents=True, exist_ok=True)
     classifier = fitted.classifier
     logits = _logits(classifier, fitted.validation)

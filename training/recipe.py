@@ -1,4 +1,4 @@
-"""How each kind of network is trained, and the classifier that a training starts from."""
+"""How each kind of network is trained, and what a training starts from."""
 
 import copy
 from dataclasses import dataclass
@@ -9,10 +9,13 @@ from torch import Tensor
 
 from training import efficientnet
 from training.augment import mirrors
-from training.classifier import Classifier, last_layers
-from training.dataset import Images
+from training.classifier import Classifier, first_layers, last_layers
+from training.dataset import Images, Splits
 from training.hyperparameters import Hyperparameters
 from training.residual import ResidualNetwork
+from training.sources import FeatureSource, PixelSource, Source
+
+CPU = torch.device("cpu")
 
 TRAINED_LAYERS = 9
 """Layers of the pretrained network that a CPU trains: the last 8 of 16 blocks, and the last
@@ -50,17 +53,84 @@ def recipe(hyperparameters: Hyperparameters) -> Recipe:
     return FROM_PRETRAINED if hyperparameters.pretrained else FROM_RANDOM
 
 
-def begin(train: Images, hyperparameters: Hyperparameters) -> Classifier:
-    """Return the classifier that a training starts from, on the CPU.
+@dataclass(frozen=True)
+class Start:
+    """What a training starts from.
+
+    Attributes
+    ----------
+    classifier
+        On the device to train on, in evaluation mode.
+    frozen
+        Number of its first feature layers that are not trained.
+    train, validation, negatives
+        Inputs of its trained layers; None if there are no negatives.
+    splits
+        The images.
+    """
+
+    classifier: Classifier
+    frozen: int
+    train: Source
+    validation: Source
+    negatives: Source | None
+    splits: Splits
+
+
+def start(
+    splits: Splits,
+    hyperparameters: Hyperparameters,
+    *,
+    model: Classifier | None = None,
+    device: torch.device = CPU,
+    seed: int = 0,
+) -> Start:
+    """Prepare a training: its classifier, and the inputs of the layers that are trained.
+
+    A GPU trains all layers. A CPU trains the last of a pretrained network, or only its head if
+    there are too few photos to gain by more; what the others compute is computed here, once.
 
     Parameters
     ----------
-    train
-        The training images, which the normalization of a network without pretrained weights is
-        measured on.
+    splits
+        The images to train with.
     hyperparameters
-        Which network.
+        How to train.
+    model
+        The model to start from; by default pretrained or random weights. Its normalization is
+        kept, as its weights are made for that: images darker than before stay darker.
+    device
+        Device to train on.
+    seed
+        Fixes random weights and augmentation.
     """
+    torch.manual_seed(seed)
+    classifier = copy.deepcopy(model) if model else _initial(splits.train, hyperparameters)
+    classifier.to(device).eval()
+    # The layout in which convolutions are fastest.
+    classifier.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    frozen = _frozen_layers(classifier, hyperparameters, device)
+    if hyperparameters.pretrained and classifier.reference is None:
+        classifier.reference = copy.deepcopy(last_layers(classifier.features, frozen))
+
+    def source(images: Images, seed: int | None) -> Source:
+        kind = hyperparameters.augmentation_type
+        if frozen:
+            layers = first_layers(classifier.features, frozen)
+            return FeatureSource.compute(images, classifier, layers, kind, seed)
+        return PixelSource(images, classifier, kind, erases=recipe(hyperparameters).erases)
+
+    return Start(
+        classifier,
+        frozen,
+        source(splits.train, seed),
+        source(splits.validation, None),
+        source(splits.negatives, seed + 1) if splits.negatives else None,
+        splits,
+    )
+
+
+def _initial(train: Images, hyperparameters: Hyperparameters) -> Classifier:
     shape, classes = hyperparameters.image_shape, hyperparameters.num_classes
     mirrored = mirrors(hyperparameters.augmentation_type)
     if not hyperparameters.pretrained:
@@ -71,28 +141,14 @@ def begin(train: Images, hyperparameters: Hyperparameters) -> Classifier:
     return Classifier(pretrained, mean, std, mirrored=mirrored)
 
 
-def frozen_layers(
+def _frozen_layers(
     classifier: Classifier, hyperparameters: Hyperparameters, device: torch.device
 ) -> int:
-    """Return how many of the first feature layers are not trained.
-
-    A GPU trains all of them. A CPU trains the last of a pretrained network, or only its head if
-    there are too few photos to gain by more.
-    """
     if not hyperparameters.pretrained or device.type != "cpu":
         return 0
     layers = len(classifier.features)
     few = hyperparameters.num_training_samples <= FEW_PHOTOS
     return layers if few else layers - TRAINED_LAYERS
-
-
-def keep_reference(classifier: Classifier, frozen: int) -> None:
-    """Keep a copy of the layers that are about to be trained, as `Classifier.reference`.
-
-    A model that is trained again keeps the copy that it has.
-    """
-    if classifier.reference is None:
-        classifier.reference = copy.deepcopy(last_layers(classifier.features, frozen))
 
 
 def class_weights(train: Images, hyperparameters: Hyperparameters) -> Tensor | None:

@@ -8,7 +8,7 @@ eighth of its side or less for the scaled images of `training.efficientnet`.
 
 import functools
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +30,7 @@ LARGEST_SHARE = 0.5
 
 
 class Source(Protocol):
-    """Inputs of the trained layers."""
+    """Inputs of the trained layers for a set of images."""
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -104,38 +104,58 @@ class FeatureSource:
 
     Parameters
     ----------
-    images
-        The images.
-    classifier
-        Normalizes them; on the CPU.
-    layers
-        Layers that are not trained.
-    augmentation_type
-        As for `training.augment.augment`.
-    seed
-        Fixes the extra views; None for images that are only evaluated, which need none.
+    maps
+        float16, (images, views, channels, h, w). The first views are the image itself and, if
+        training mirrors, its mirror image.
+    plain
+        Number of these first views.
+    moves
+        Whether training moves the maps.
     """
 
-    def __init__(
-        self,
+    def __init__(self, maps: npt.NDArray[np.float16], plain: int, *, moves: bool) -> None:
+        self._maps, self._plain, self._moves = maps, plain, moves
+
+    @classmethod
+    def compute(
+        cls,
         images: Images,
         classifier: Classifier,
         layers: nn.Sequential,
         augmentation_type: str,
         seed: int | None,
-    ) -> None:
-        self._moves = augmentation_type != "none"
+    ) -> Self:
+        """Compute the maps.
+
+        Parameters
+        ----------
+        images
+            The images.
+        classifier
+            Normalizes them; on the CPU.
+        layers
+            Layers that are not trained.
+        augmentation_type
+            As for `training.augment.augment`.
+        seed
+            Fixes the extra views; None for images that are only evaluated, which need none.
+        """
         changes: list[augment.Change] = [_unchanged]
         if augment.mirrors(augmentation_type):
             changes.append(_mirrored)
-        self._plain = len(changes)
+        plain = len(changes)
         if seed is not None and augmentation_type not in ("none", "crop"):
             generator = torch.Generator().manual_seed(seed)
             change = functools.partial(
                 augment.augment, augmentation_type=augmentation_type, generator=generator
             )
             changes += [change] * EXTRA_VIEWS
-        self._maps = self._computed(images, classifier, layers, changes)
+        maps = _computed(images, classifier, layers, changes)
+        return cls(maps, plain, moves=augmentation_type != "none")
+
+    def subset(self, indices: npt.NDArray[np.int64]) -> Self:
+        """Return a source of some of the images."""
+        return type(self)(self._maps[indices], self._plain, moves=self._moves)
 
     def __len__(self) -> int:
         return len(self._maps)
@@ -152,23 +172,23 @@ class FeatureSource:
             part = self._maps[start : start + BATCH]
             yield [_tensor(part[:, view]) for view in range(self._plain)]
 
-    @staticmethod
-    @torch.inference_mode()
-    def _computed(
-        images: Images, classifier: Classifier, layers: nn.Sequential, changes: list[augment.Change]
-    ) -> npt.NDArray[np.float16]:
-        maps: npt.NDArray[np.float16] | None = None
-        for start in range(0, len(images), BATCH):
-            part = torch.from_numpy(images.pixels[start : start + BATCH])
-            for view, change in enumerate(changes):
-                x = classifier.normalized(change(part))
-                result = layers(x.contiguous(memory_format=torch.channels_last)).half().numpy()
-                if maps is None:
-                    shape = (len(images), len(changes), *result.shape[1:])
-                    maps = temporary_array(shape, np.float16, "features of the photos")
-                maps[start : start + len(part), view] = result
-        assert maps is not None  # noqa: S101  there is always an image
-        return maps
+
+@torch.inference_mode()
+def _computed(
+    images: Images, classifier: Classifier, layers: nn.Sequential, changes: list[augment.Change]
+) -> npt.NDArray[np.float16]:
+    maps: npt.NDArray[np.float16] | None = None
+    for start in range(0, len(images), BATCH):
+        part = torch.from_numpy(images.pixels[start : start + BATCH])
+        for view, change in enumerate(changes):
+            x = classifier.normalized(change(part))
+            result = layers(x.contiguous(memory_format=torch.channels_last)).half().numpy()
+            if maps is None:
+                shape = (len(images), len(changes), *result.shape[1:])
+                maps = temporary_array(shape, np.float16, "features of the photos")
+            maps[start : start + len(part), view] = result
+    assert maps is not None  # noqa: S101  there is always an image
+    return maps
 
 
 def _unchanged(images: Tensor) -> Tensor:
