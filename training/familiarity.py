@@ -4,7 +4,8 @@ It is a conformal p-value (Vovk et al. 2005; Bates et al. 2023, https://arxiv.or
 the share of held-out photos of the learned classes that are at least as unlike the training photos
 as this one. How unlike a photo is, is the cosine distance of its embedding to that of the
 k-th nearest training photo of its predicted class (Sun et al. 2022,
-https://arxiv.org/abs/2204.06507). Only NumPy is used, as the server needs it too.
+https://arxiv.org/abs/2204.06507); if there are photos of none of the classes, less the distance to
+the k-th nearest of those. Only NumPy is used, as the server needs it too.
 """
 
 from dataclasses import dataclass
@@ -20,8 +21,11 @@ Labels = npt.NDArray[np.int64]
 
 FILE = "familiarity.npz"
 
-NEIGHBORS = 5
+NEIGHBORS = 3
 """Which nearest training photo counts; the farthest, if a class has fewer."""
+
+MIN_NEGATIVES = 10
+"""Photos of none of the classes from which on they count: a few say little of what may come."""
 
 MAX_PHOTOS = 2000
 """Training photos that are kept, drawn evenly from the classes; 5 MB."""
@@ -71,17 +75,20 @@ class Familiarity:
             trained on.
         """
         kept = _thinned(train[1])
+        if len(negatives) < MIN_NEGATIVES:
+            negatives = negatives[:0]
+        others = negatives[_thinned(np.zeros(len(negatives), np.int64))]
         model = cls(
             _directions(train[0][kept]).astype(np.float16),
             train[1][kept],
-            _directions(negatives[_thinned(np.zeros(len(negatives), np.int64))]).astype(np.float16),
+            _directions(others).astype(np.float16),
             np.empty(0, np.float32),
         )
         distances = np.sort(model.distances(*held_out))
         return cls(model.directions, model.labels, model.negatives, distances)
 
     def distances(self, embeddings: Floats, predicted: Labels) -> Floats:
-        """Return how unlike the training photos each embedding is.
+        """Return how unlike the training photos each embedding is, -2 to 4.
 
         Parameters
         ----------
@@ -93,8 +100,10 @@ class Familiarity:
         queries = _directions(embeddings)
         similarities = queries @ self.directions.astype(np.float32).T
         similarities[predicted[:, None] != self.labels[None]] = -np.inf
-        nearest = np.array([_kth_largest(row) for row in similarities], np.float32)
-        return 1 - nearest
+        distances = 1 - _kth_largest(similarities)
+        if len(self.negatives):
+            distances -= 1 - _kth_largest(queries @ self.negatives.astype(np.float32).T)
+        return distances
 
     def p_values(self, embeddings: Floats, predicted: Labels) -> Floats:
         """Return the familiarity of each embedding, above 0 and up to 1.
@@ -139,12 +148,13 @@ def _directions(embeddings: Floats) -> Floats:
     return np.asarray(rooted / np.maximum(lengths, 1e-12), np.float32)
 
 
-def _kth_largest(similarities: Floats) -> float:
-    possible = similarities[similarities > -np.inf]
-    if not len(possible):
-        return -1.0
-    place = min(NEIGHBORS, len(possible))
-    return float(np.partition(possible, len(possible) - place)[len(possible) - place])
+def _kth_largest(similarities: Floats) -> Floats:
+    """Return each row's `NEIGHBORS`-th largest value; the smallest, if fewer are finite."""
+    place = min(NEIGHBORS, similarities.shape[1])
+    largest = np.partition(similarities, -place, axis=1)[:, -place:]
+    smallest = np.where(np.isfinite(largest), largest, np.inf).min(axis=1)
+    # A class without photos is as unlike as can be.
+    return np.asarray(np.where(np.isfinite(smallest), smallest, -1.0), np.float32)
 
 
 def _thinned(labels: Labels) -> Labels:

@@ -10,10 +10,10 @@ from local.samples import generate
 
 def main(
     folder: Annotated[Path, typer.Argument(help="Folder to write to.")],
-    per_class: Annotated[int, typer.Option(min=0, help="Training pictures of each class.")] = 400,
+    per_class: Annotated[int, typer.Option(min=0, help="Training pictures of each class.")] = 150,
     validation_per_class: Annotated[
         int, typer.Option(min=0, help="Validation pictures of each class.")
-    ] = 80,
+    ] = 60,
     photos: Annotated[int, typer.Option(min=0, help="Sample photos in all.")] = 40,
     seed: Annotated[int, typer.Option(help="The same seed gives the same pictures.")] = 1,
 ) -> None:

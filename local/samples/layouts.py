@@ -102,8 +102,8 @@ class Samples:
 def generate(
     folder: Path,
     *,
-    per_class: int = 400,
-    validation_per_class: int = 80,
+    per_class: int = 150,
+    validation_per_class: int = 60,
     photos: int = 40,
     seed: int = 1,
 ) -> Samples:

@@ -36,7 +36,7 @@ def application(
             running,
             Path(".local"),
             read_dataset(drawn.dataset),
-            Settings(threshold=0.6, epochs=12),
+            Settings(threshold=0.6),
             Quiet(),
         )
         yield Application(running, stack)

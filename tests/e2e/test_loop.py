@@ -28,7 +28,7 @@ from tests.e2e.operations import Operator, message_about
 
 pytestmark = pytest.mark.e2e
 
-QUICK = "augmentation_type=none,epochs=6"
+QUICK = "augmentation_type=none,epochs=2"
 HOPELESS = "augmentation_type=none,epochs=1,learning_rate=0.0000001"
 
 
