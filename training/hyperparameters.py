@@ -40,7 +40,7 @@ LAYERS = (8, 14, *PUBLISHED_LAYERS)
 PRETRAINED_EPOCHS = 3
 """Least default of ``epochs`` of a pretrained network."""
 
-PRETRAINED_STEPS = 100
+PRETRAINED_STEPS = 60
 """Batches of 32 photos that a pretrained network is trained for at least, by default."""
 
 INCREMENTAL_RATE = 0.03

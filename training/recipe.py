@@ -21,7 +21,7 @@ TRAINED_LAYERS = 9
 """Layers of the pretrained network that a CPU trains: the last 8 of 16 blocks, and the last
 convolution. What is before them is three quarters of the work for an image."""
 
-FEW_PHOTOS = 0
+FEW_PHOTOS = 150
 """Training photos up to which only the head of the pretrained network is trained."""
 
 

@@ -44,7 +44,7 @@ class Settings:
         The template's LoadingBays; None leaves it to the template.
     """
 
-    image_shape: str = "3,32,32"
+    image_shape: str = "3,96,96"
     augmentation: str = "crop"
     threshold: float = 0.93
     epochs: int | None = None
