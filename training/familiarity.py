@@ -2,13 +2,13 @@
 
 It is a conformal p-value (Vovk et al. 2005; Bates et al. 2023, https://arxiv.org/abs/2104.08279):
 the share of held-out photos of the learned classes that are at least as unlike the training photos
-as this one. How unlike a photo is, is the cosine distance of its embedding to that of the
-k-th nearest training photo of its predicted class (Sun et al. 2022,
-https://arxiv.org/abs/2204.06507); if there are photos of none of the classes, less the distance to
-the k-th nearest of those. Only NumPy is used, as the server needs it too.
+as this one. How unlike a photo is, is the distance of its embedding to that of the k-th nearest
+training photo (Sun et al. 2022, https://arxiv.org/abs/2204.06507); if there are photos of none of
+the classes, less the distance to the k-th nearest of those. docs/training.md has the measurements
+that the details were chosen by. Only NumPy is used, as the server needs it too.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Self
 
@@ -16,22 +16,71 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
-Halves = npt.NDArray[np.float16]
-Labels = npt.NDArray[np.int64]
+Integers = npt.NDArray[np.int64]
 
 FILE = "familiarity.npz"
 
 NEIGHBORS = 3
-"""Which nearest training photo counts; the farthest, if a class has fewer."""
+"""Which nearest photo counts; the farthest, if there are fewer."""
+
+TRAINED_WEIGHT = 0.5
+"""Weight of the trained embedding next to the reference embedding."""
+
+COMPONENTS = 64
+"""Principal components of the training photos' embeddings that are scaled down."""
+
+SHRINKAGE = 0.3
+"""Share of the covariance that is replaced by a multiple of the identity matrix."""
 
 MIN_NEGATIVES = 10
-"""Photos of none of the classes from which on they count: a few say little of what may come."""
+"""Least number of photos of none of the classes to use: a few say little of what may come."""
 
-MAX_PHOTOS = 2000
-"""Training photos that are kept, drawn evenly from the classes; 5 MB."""
+MAX_PHOTOS = 1000
+"""Training photos, and photos of none of the classes, that are kept of each; 5 MB."""
 
 SEED = 0
 """Fixes which are kept."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A linear map after which Euclidean distance is the distance between photos.
+
+    It whitens half: directions in which the training photos vary much are scaled down by the
+    fourth root of their variance, so that few of them do not decide alone.
+
+    Attributes
+    ----------
+    mean
+        float32, (width,): of the training photos.
+    components
+        float32, (components, width): principal components, of length 1.
+    gains
+        float32, (components,): factor of each component, less 1.
+    """
+
+    mean: Floats
+    components: Floats
+    gains: Floats
+
+    @classmethod
+    def fitted(cls, features: Floats) -> Self:
+        """Fit the metric to the features (n, width) of training photos."""
+        mean = features.mean(axis=0)
+        centered = features - mean
+        _, singular, components = np.linalg.svd(centered, full_matrices=False)
+        variances = singular**2 / len(features)
+        floor = SHRINKAGE * variances.sum() / features.shape[1]
+        shrunk = (1 - SHRINKAGE) * variances[:COMPONENTS] + floor
+        # Photos that are all the same have no variance.
+        gains = (max(floor, 1e-12) / np.maximum(shrunk, 1e-12)) ** 0.25 - 1
+        return cls(mean, components[:COMPONENTS], gains.astype(np.float32))
+
+    def __call__(self, features: Floats) -> Floats:
+        """Map features (n, width) to points (n, width)."""
+        centered = features - self.mean
+        scaled = (centered @ self.components.T) * self.gains
+        return np.asarray(centered + scaled @ self.components, np.float32)
 
 
 @dataclass(frozen=True)
@@ -40,84 +89,62 @@ class Familiarity:
 
     Attributes
     ----------
-    directions
-        float16, (photos, width): of the training photos' embeddings, of length 1.
-    labels
-        int64, (photos,): class indices of the training photos.
+    metric
+        Maps features of a photo to a point.
+    photos
+        float32, (photos, width): points of training photos, in half precision.
     negatives
-        float16, (negatives, width): directions of photos of none of the classes; may be empty.
+        float32, (negatives, width): points of photos of none of the classes; may be empty.
     calibration
         float32, (held-out photos,): distances of held-out photos of the classes, ascending.
     """
 
-    directions: Halves
-    labels: Labels
-    negatives: Halves
+    metric: Metric
+    photos: Floats
+    negatives: Floats
     calibration: Floats
 
     @classmethod
     def calibrated(
-        cls,
-        train: tuple[Floats, Labels],
-        negatives: Floats,
-        held_out: tuple[Floats, Labels],
+        cls, train: tuple[Floats, Integers], negatives: Floats, held_out: Floats
     ) -> Self:
         """Keep training photos, and measure the distances of held-out ones.
 
         Parameters
         ----------
         train
-            Embeddings (n, width) and class indices (n,) of the training photos.
+            Embeddings (n, 2 * width), as in `training.fit.Fitted`, and class indices (n,) of the
+            training photos, which are thinned evenly over the classes.
         negatives
-            Embeddings (m, width) of photos of none of the classes.
+            Embeddings of photos of none of the classes.
         held_out
-            Embeddings and *predicted* class indices of photos of the classes that were not
-            trained on.
+            Embeddings of photos of the classes that were not trained on.
         """
-        kept = _thinned(train[1])
+        kept = _features(train[0][_thinned(train[1])])
+        metric = Metric.fitted(kept)
         if len(negatives) < MIN_NEGATIVES:
             negatives = negatives[:0]
-        others = negatives[_thinned(np.zeros(len(negatives), np.int64))]
-        model = cls(
-            _directions(train[0][kept]).astype(np.float16),
-            train[1][kept],
-            _directions(others).astype(np.float16),
-            np.empty(0, np.float32),
-        )
-        distances = np.sort(model.distances(*held_out))
-        return cls(model.directions, model.labels, model.negatives, distances)
+        others = _features(negatives[_thinned(np.zeros(len(negatives), np.int64))])
+        points = _rounded(metric(kept)), _rounded(metric(others))
+        distances = cls(metric, *points, np.empty(0, np.float32)).distances(held_out)
+        return cls(metric, *points, np.sort(distances))
 
-    def distances(self, embeddings: Floats, predicted: Labels) -> Floats:
-        """Return how unlike the training photos each embedding is, -2 to 4.
-
-        Parameters
-        ----------
-        embeddings
-            float, (n, width).
-        predicted
-            Class indices (n,) that the model predicts for them.
-        """
-        queries = _directions(embeddings)
-        similarities = queries @ self.directions.astype(np.float32).T
-        similarities[predicted[:, None] != self.labels[None]] = -np.inf
-        distances = 1 - _kth_largest(similarities)
+    def distances(self, embeddings: Floats) -> Floats:
+        """Return how unlike the training photos each embedding (n, 2 * width) is."""
+        points = self.metric(_features(embeddings))
+        distances = _kth_distances(points, self.photos)
         if len(self.negatives):
-            distances -= 1 - _kth_largest(queries @ self.negatives.astype(np.float32).T)
+            distances -= _kth_distances(points, self.negatives)
         return distances
 
-    def p_values(self, embeddings: Floats, predicted: Labels) -> Floats:
-        """Return the familiarity of each embedding, above 0 and up to 1.
+    def p_values(self, embeddings: Floats) -> Floats:
+        """Return the familiarity of each embedding (n, 2 * width), above 0 and up to 1.
 
         The photo itself counts as one of those that it is compared with, so that the value is
         never 0 and is valid for any number of held-out photos.
-
-        Parameters
-        ----------
-        embeddings, predicted
-            As for `distances`.
         """
-        distances = self.distances(embeddings, predicted)
         count = len(self.calibration)
+        distances = self.distances(embeddings)
         at_least = count - np.searchsorted(self.calibration, distances, side="left")
         return np.asarray((at_least + 1) / (count + 1), np.float32)
 
@@ -125,10 +152,10 @@ class Familiarity:
         """Write the file `FILE`."""
         np.savez(
             folder / FILE,
-            directions=self.directions,
-            labels=self.labels,
-            negatives=self.negatives,
+            photos=self.photos.astype(np.float16),
+            negatives=self.negatives.astype(np.float16),
             calibration=self.calibration,
+            **{field.name: getattr(self.metric, field.name) for field in fields(Metric)},
         )
 
     @classmethod
@@ -137,27 +164,40 @@ class Familiarity:
         path = folder / FILE
         if not path.exists():
             return None
-        with np.load(path) as arrays:
-            return cls(**arrays)
+        with np.load(path) as stored:
+            arrays = {name: stored[name].astype(np.float32) for name in stored.files}
+        metric = Metric(**{field.name: arrays.pop(field.name) for field in fields(Metric)})
+        return cls(metric, **arrays)
 
 
-def _directions(embeddings: Floats) -> Floats:
-    """Scale embeddings to length 1, after the square root, which keeps single features small."""
-    rooted = np.sqrt(np.maximum(embeddings, 0))
-    lengths = np.linalg.norm(rooted, axis=1, keepdims=True)
-    return np.asarray(rooted / np.maximum(lengths, 1e-12), np.float32)
+def _features(embeddings: Floats) -> Floats:
+    """Join the reference and the trained embedding, each of length 1, by their weights.
+
+    The square root before keeps single large values from deciding.
+    """
+    trained, reference = np.split(np.sqrt(np.maximum(embeddings, 0)), 2, axis=1)
+    return np.hstack([_unit(reference), TRAINED_WEIGHT * _unit(trained)]).astype(np.float32)
 
 
-def _kth_largest(similarities: Floats) -> Floats:
-    """Return each row's `NEIGHBORS`-th largest value; the smallest, if fewer are finite."""
-    place = min(NEIGHBORS, similarities.shape[1])
-    largest = np.partition(similarities, -place, axis=1)[:, -place:]
-    smallest = np.where(np.isfinite(largest), largest, np.inf).min(axis=1)
-    # A class without photos is as unlike as can be.
-    return np.asarray(np.where(np.isfinite(smallest), smallest, -1.0), np.float32)
+def _unit(vectors: Floats) -> Floats:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(lengths, 1e-12), np.float32)
 
 
-def _thinned(labels: Labels) -> Labels:
+def _rounded(points: Floats) -> Floats:
+    """Round to half precision, in which points are saved."""
+    return points.astype(np.float16).astype(np.float32)
+
+
+def _kth_distances(points: Floats, others: Floats) -> Floats:
+    """Return each point's distance to the `NEIGHBORS`-th nearest of others, at least one."""
+    squares = (points**2).sum(axis=1)[:, None] + (others**2).sum(axis=1) - 2 * points @ others.T
+    place = min(NEIGHBORS, len(others)) - 1
+    nearest = np.partition(squares, place, axis=1)[:, place]
+    return np.asarray(np.sqrt(np.maximum(nearest, 0)), np.float32)
+
+
+def _thinned(labels: Integers) -> Integers:
     """Return ascending indices of at most `MAX_PHOTOS` photos, evenly from the classes."""
     if len(labels) <= MAX_PHOTOS:
         return np.arange(len(labels))

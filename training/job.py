@@ -84,7 +84,9 @@ def _train(paths: Paths) -> None:
     classifier = fitted.classifier
     logits = _logits(classifier, fitted.validation)
     calibration = _calibrate(classifier, logits, splits.validation.labels)
-    familiarity = _familiarity(fitted, splits.train.labels, logits.argmax(axis=1))
+    familiarity = Familiarity.calibrated(
+        (fitted.train, splits.train.labels), fitted.negatives, fitted.validation
+    )
     facts = {
         "image_shape": str(options.image_shape),
         "num_classes": options.num_classes,
@@ -147,16 +149,6 @@ def _calibrate(classifier: Classifier, logits: Floats, labels: Labels) -> dict[s
         "before_calibration": _measures(calibrate.probabilities(logits, 1.0), labels),
         "after_calibration": _measures(calibrate.probabilities(logits, temperature), labels),
     }
-
-
-def _familiarity(fitted: fit.Fitted, labels: Labels, predicted: Labels) -> Familiarity:
-    """Calibrate the familiarity on the validation images, by their reference embeddings."""
-    width = fitted.train.shape[1] // 2
-    return Familiarity.calibrated(
-        (fitted.train[:, width:], labels),
-        fitted.negatives[:, width:],
-        (fitted.validation[:, width:], predicted),
-    )
 
 
 def _measures(probabilities: Floats, labels: Labels) -> dict[str, float]:

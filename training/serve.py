@@ -131,8 +131,8 @@ class Model:
     def _measure_familiarity(self, outputs: dict[str, npt.NDArray[np.float32]]) -> float | None:
         if self._familiarity is None:
             return None
-        predicted = outputs["probabilities"].argmax(axis=1)
-        return float(self._familiarity.p_values(outputs["reference"], predicted)[0])
+        embeddings = np.hstack([outputs["embedding"], outputs["reference"]])
+        return float(self._familiarity.p_values(embeddings)[0])
 
 
 @dataclass(frozen=True)

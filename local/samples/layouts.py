@@ -27,7 +27,7 @@ DECIDED = ("classified", "needs_review")
 REJECTED = ("rejected",)
 
 # Longest side in pixels. A training picture need not be larger than what models look at.
-_DATASET_SIDE = (96, 160)
+_DATASET_SIDE = (256, 384)
 _PHOTO_SIDE = (240, 1600)
 
 _JPEG_SHARE = 0.7
