@@ -1,0 +1,327 @@
+"""Measure the trainer by cross-validation: few photos, photos of other things, time and size.
+
+Accuracy, calibration and coverage are of photos that were neither trained on nor used to calibrate.
+All choices of the trainer were made by these figures, never by test photos.
+"""
+
+import contextlib
+import io
+import json
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+import torch
+import typer
+
+from local.run.folders import read_photos
+from scones.datasets.hyperparameters import MINI_BATCH_SIZE
+from scones.evaluation import metrics
+from scones.photos import ImageShape, prepare
+from training import calibrate, export, fit, recipe
+from training.dataset import Images, Splits
+from training.familiarity import Familiarity
+from training.hyperparameters import Hyperparameters, parse
+from training.serve import Model
+from training.sources import FeatureSource, Source
+
+FOLDS = 5
+CALIBRATION_PHOTOS = 100
+"""Photos that calibrate temperature and familiarity, as the validation photos of a job do."""
+TEST_PHOTOS = 300
+"""Most photos to test a training on few photos with."""
+NEGATIVES = 100
+THRESHOLD, LIMIT, PRECISION = 0.93, 0.05, 0.99
+REPETITIONS = 100
+
+Indices = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Data:
+    """Prepared photos, and the classes' names."""
+
+    images: Images
+    class_names: Sequence[str]
+    files: Sequence[Path]
+
+    def subset(self, indices: Indices) -> Images:
+        """Return some of the images."""
+        return Images(self.images.pixels[indices], self.images.labels[indices])
+
+
+@dataclass
+class Scores:
+    """Predictions of several trainings for photos that they did not see."""
+
+    answers: list[metrics.Answer] = field(default_factory=list)
+    accuracies: list[float] = field(default_factory=list)
+    familiarities: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+
+    def figures(self) -> dict[str, float]:
+        """Return the row of the table."""
+        point = metrics.lowest_threshold(metrics.risk_coverage(self.answers), PRECISION)
+        bins = metrics.reliability(self.answers)
+        below = np.mean(np.array(self.familiarities) < LIMIT)
+        return {
+            "accuracy": round(float(np.mean(self.accuracies)), 4),
+            "calibration_error": round(metrics.calibration_error(bins), 4),
+            "coverage_at_99_precision": round(point.coverage if point else 0.0, 3),
+            "below_limit": round(float(below), 3),
+            "seconds": round(float(np.mean(self.seconds)), 1),
+        }
+
+
+class Bench:
+    """Trainings on parts of one dataset; frozen features are computed once.
+
+    Parameters
+    ----------
+    data
+        All photos.
+    shape
+        The model's image shape.
+    """
+
+    def __init__(self, data: Data, shape: ImageShape) -> None:
+        self.data, self.shape = data, shape
+        self._starts: dict[bool, recipe.Start] = {}
+
+    def train(
+        self, train: Indices, held_out: Indices, seed: int, negatives: Images | None = None
+    ) -> tuple[fit.Fitted, Familiarity, float]:
+        """Train and calibrate; return the model, its familiarity, and its temperature."""
+        options = self._options(len(train))
+        start = self._start(options, train, held_out, negatives)
+        with contextlib.redirect_stdout(io.StringIO()):
+            fitted = fit.fit(start, options, seed=seed)
+        labels = self.data.images.labels
+        temperature = calibrate.temperature(logits(fitted, fitted.validation), labels[held_out])
+        familiarity = Familiarity.calibrated(
+            (fitted.train, labels[train]), fitted.negatives, fitted.validation
+        )
+        return fitted, familiarity, temperature
+
+    def embed(self, fitted: fit.Fitted, images: Images) -> fit.Embeddings:
+        """Return a model's embeddings of any images."""
+        parts = []
+        with torch.no_grad():
+            for begin in range(0, len(images), 128):
+                batch = torch.from_numpy(np.asarray(images.pixels[begin : begin + 128]))
+                output = fitted.classifier(batch)
+                parts.append(torch.cat([output.embedding, output.reference], 1).numpy())
+        return np.concatenate(parts)
+
+    def _options(self, photos: int) -> Hyperparameters:
+        return parse(
+            {
+                "num_classes": str(len(self.data.class_names)),
+                "num_training_samples": str(photos),
+                "image_shape": str(self.shape),
+                "augmentation_type": "crop",
+                "mini_batch_size": str(min(MINI_BATCH_SIZE, photos)),
+            }
+        )
+
+    def _start(
+        self, options: Hyperparameters, train: Indices, held_out: Indices, negatives: Images | None
+    ) -> recipe.Start:
+        few = len(train) <= recipe.FEW_PHOTOS
+        if few not in self._starts:
+            everything = Splits(self.data.images, self.data.subset(np.arange(1)))
+            self._starts[few] = recipe.start(everything, options)
+        whole = self._starts[few]
+        assert isinstance(whole.train, FeatureSource)  # noqa: S101
+        others: Source | None = None
+        if negatives is not None:
+            others = recipe.start(Splits(negatives, negatives), options).train
+        return recipe.Start(
+            whole.classifier,
+            whole.frozen,
+            whole.train.subset(train),
+            whole.train.subset(held_out),
+            others,
+            Splits(self.data.subset(train), self.data.subset(held_out), negatives),
+        )
+
+
+def logits(fitted: fit.Fitted, embeddings: fit.Embeddings) -> calibrate.Floats:
+    """Return the logits of embeddings."""
+    head = fitted.classifier.head
+    weight = head.weight.detach().numpy().astype(np.float64)
+    bias = head.bias.detach().numpy().astype(np.float64)
+    return np.asarray(embeddings[:, : weight.shape[1]] @ weight.T + bias)
+
+
+def splits(data: Data, per_class: int | None, seed: int) -> Iterator[tuple[Indices, ...]]:
+    """Yield indices to train on, to calibrate with and to test on.
+
+    With all photos these are `FOLDS` folds; with a number of photos per class one split.
+    """
+    generator = np.random.default_rng(seed)
+    order = generator.permutation(len(data.images))
+    if per_class is None:
+        for fold in range(FOLDS):
+            rest = np.concatenate([order[at::FOLDS] for at in range(FOLDS) if at != fold])
+            yield rest[CALIBRATION_PHOTOS:], rest[:CALIBRATION_PHOTOS], order[fold::FOLDS]
+        return
+    labels = data.images.labels[order]
+    train = np.concatenate([order[labels == index][:per_class] for index in np.unique(labels)])
+    rest = order[~np.isin(order, train)]
+    yield (
+        generator.permutation(train),
+        rest[:CALIBRATION_PHOTOS],
+        rest[CALIBRATION_PHOTOS:][:TEST_PHOTOS],
+    )
+
+
+def measure(bench: Bench, per_class: int | None, seeds: int) -> dict[str, float]:
+    """Train for each seed and fold, and return the figures of all together."""
+    scores = Scores()
+    for seed in range(seeds):
+        for train, held_out, test in splits(bench.data, per_class, seed):
+            started = time.perf_counter()
+            fitted, familiarity, temperature = bench.train(train, held_out, seed)
+            scores.seconds.append(time.perf_counter() - started)
+            embeddings = bench.embed(fitted, bench.data.subset(test))
+            scores.familiarities += familiarity.p_values(embeddings).tolist()
+            probabilities = calibrate.probabilities(logits(fitted, embeddings), temperature)
+            labels = bench.data.images.labels[test]
+            answers = [
+                metrics.Answer(int(label), int(row.argmax()), round(float(row.max()), 6))
+                for label, row in zip(labels, probabilities, strict=True)
+            ]
+            scores.answers += answers
+            scores.accuracies.append(metrics.accuracy(answers))
+    return scores.figures()
+
+
+def measure_others(bench: Bench, others: Data, negatives: int) -> dict[str, object]:
+    """Return what a model on all photos makes of photos of other things.
+
+    The first half of each kind is for choosing, and for negatives; the second half is reported.
+    """
+    kinds = others.images.labels
+    rank = np.array([np.sum(kinds[:at] == kind) for at, kind in enumerate(kinds)])
+    sizes = np.bincount(kinds)
+    first = np.flatnonzero(rank < sizes[kinds] / 2)
+    reported = np.flatnonzero(rank >= sizes[kinds] / 2)
+    chosen = np.random.default_rng(0).permutation(first)[:negatives]
+    classes = len(bench.data.class_names)
+    labeled = (
+        Images(others.images.pixels[chosen], np.full(len(chosen), classes, np.int64))
+        if negatives
+        else None
+    )
+    train, held_out, test = next(splits(bench.data, None, 0))
+    fitted, familiarity, temperature = bench.train(train, held_out, 0, labeled)
+    embeddings = bench.embed(fitted, others.subset(reported))
+    known = familiarity.p_values(bench.embed(fitted, bench.data.subset(test)))
+    values = familiarity.p_values(embeddings)
+    confidences = calibrate.probabilities(logits(fitted, embeddings), temperature).max(axis=1)
+    passed, sure = values >= LIMIT, confidences >= THRESHOLD
+    by_kind = {
+        name: round(float(np.mean((passed & sure)[kinds[reported] == index])), 3)
+        for index, name in enumerate(others.class_names)
+    }
+    return {
+        "photos": len(reported),
+        "negatives": negatives,
+        "auroc": round(
+            float(np.mean(known[:, None] > values) + np.mean(known[:, None] == values) / 2), 4
+        ),
+        "familiar": round(float(passed.mean()), 3),
+        "confident": round(float(sure.mean()), 3),
+        "classified": round(float((passed & sure).mean()), 3),
+        "classified_by_kind": by_kind,
+    }
+
+
+def measure_serving(bench: Bench) -> dict[str, float]:
+    """Return a model's size, and its time for a photo on one core next to a bare session's."""
+    train, held_out, _ = next(splits(bench.data, 50, 0))
+    fitted, familiarity, _ = bench.train(train, held_out, 0)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder)
+        facts = {"image_shape": str(bench.shape)}
+        export.write(path, fitted.classifier, facts, bench.shape)
+        familiarity.save(path)
+        with tarfile.open(path / "model.tar.gz", "w:gz") as archive:
+            for name in (export.ONNX, export.WEIGHTS, export.FACTS, "familiarity.npz"):
+                archive.add(path / name, name)
+        size = (path / "model.tar.gz").stat().st_size / 1e6
+        model = Model(path)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        session = onnxruntime.InferenceSession(path / export.ONNX, options)
+        photo = bench.data.files[0].read_bytes()
+        image = np.asarray(prepare(photo, bench.shape))[np.newaxis]
+        times: dict[str, list[float]] = {"served": [], "bare": []}
+        for _ in range(REPETITIONS):
+            started = time.perf_counter()
+            model.predict(photo)
+            middle = time.perf_counter()
+            session.run(None, {"pictures": image})
+            times["served"].append(middle - started)
+            times["bare"].append(time.perf_counter() - middle)
+    served, bare = (float(np.median(times[name])) * 1000 for name in ("served", "bare"))
+    return {
+        "model_megabytes": round(size, 1),
+        "milliseconds_served": round(served, 2),
+        "milliseconds_bare_session": round(bare, 2),
+        "ratio": round(served / bare, 3),
+    }
+
+
+def read(folder: Path, shape: ImageShape) -> Data:
+    """Read a folder with one folder per class."""
+    names = sorted(path.name for path in folder.iterdir() if path.is_dir())
+    files = [photo.path for photo in read_photos(folder, names).photos]
+    pixels = np.stack([np.asarray(prepare(path.read_bytes(), shape)) for path in files])
+    labels = np.array([names.index(path.parent.name) for path in files], np.int64)
+    return Data(Images(pixels, labels), names, files)
+
+
+def main(
+    dataset: Annotated[Path, typer.Argument(help="Photos: one folder per class.")],
+    others: Annotated[
+        Path | None, typer.Option(help="Photos of other things: one folder per kind.")
+    ] = None,
+    image_shape: Annotated[str, typer.Option(help="Channels, height, width.")] = "3,32,32",
+    sizes: Annotated[str, typer.Option(help="Photos per class.")] = "5,10,20,50,100,250",
+    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds.")] = 3,
+    output: Annotated[Path, typer.Option(help="File to write.")] = Path("build/learning.json"),
+) -> None:
+    """Measure the trainer on a dataset, print each figure, and write all to a JSON file."""
+    shape = ImageShape.parse(image_shape)
+    bench = Bench(read(dataset, shape), shape)
+    smallest = int(np.bincount(bench.data.images.labels).min())
+    chosen: list[int | None] = [size for size in map(int, sizes.split(",")) if size < smallest]
+    results: dict[str, Mapping[str, object]] = {}
+
+    def note(name: str, figures: Mapping[str, object]) -> None:
+        results[name] = figures
+        print(name, json.dumps(figures), file=sys.stdout, flush=True)
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+
+    note("serving", measure_serving(bench))
+    if others is not None:
+        strange = read(others, shape)
+        note("others", measure_others(bench, strange, 0))
+        note("others, with negatives", measure_others(bench, strange, NEGATIVES))
+    for size in [*chosen, None]:
+        note("all" if size is None else f"{size} per class", measure(bench, size, seeds))
+
+
+if __name__ == "__main__":
+    typer.run(main)
