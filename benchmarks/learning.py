@@ -248,7 +248,7 @@ def measure_others(bench: Bench, others: Data, negatives: int) -> dict[str, obje
 
 def measure_serving(bench: Bench) -> dict[str, float]:
     """Return a model's size, and its time for a photo on one core next to a bare session's."""
-    train, held_out, _ = next(splits(bench.data, 50, 0))
+    train, held_out, _ = next(splits(bench.data, None, 0))
     fitted, familiarity, _ = bench.train(train, held_out, 0)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
