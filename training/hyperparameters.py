@@ -113,7 +113,7 @@ class Hyperparameters(BaseModel):
 
     ``num_layers`` counts convolutions and the classifier, as the published values do; the
     residual blocks of two convolutions each are spread over three stages (see
-    `training.network`), so 8 is one block a stage, which is right for up to some thousand
+    `training.residual`), so 8 is one block a stage, which is right for up to some thousand
     photos. ``learning_rate`` is the highest rate of a one-cycle schedule, unless
     ``lr_scheduler_step`` asks for the built-in algorithm's steps; see also `incremental`.
     """
