@@ -113,7 +113,7 @@ def _describe(splits: dataset.Splits, options: hyperparameters.Hyperparameters) 
     if splits.negatives:
         text += f", and {len(splits.negatives)} photos of none of the classes"
     if splits.skipped_negatives:
-        text += f"; skipped {splits.skipped_negatives} of these that are not usable photos"
+        text += f"; skipped {splits.skipped_negatives} unusable photos of none of the classes"
     return f"{text}."
 
 
