@@ -152,9 +152,9 @@ def _check_counts(train: list[lst.LstEntry], hyperparameters: Hyperparameters) -
 
 def _negatives(channel: Path, hyperparameters: Hyperparameters) -> tuple[Images | None, int]:
     """Read what is usable below a channel, and count what is not."""
-    files = sorted(path for path in channel.rglob("*") if has_photo_suffix(path.name))
+    found = sorted(path for path in channel.rglob("*") if has_photo_suffix(path.name))
     usable, skipped = [], 0
-    for path in files:
+    for path in filter(Path.is_file, found):
         try:
             image = photos.prepare(path.read_bytes(), hyperparameters.image_shape)
         except photos.UnusablePhoto:
