@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from training import efficientnet
 from training.augment import mirrors
@@ -89,6 +89,7 @@ def start(
 
     A GPU trains all layers. A CPU trains the last of a pretrained network, or only its head if
     there are too few photos to gain by more; what the others compute is computed here, once.
+    Layers that an earlier training changed are trained again.
 
     Parameters
     ----------
@@ -106,12 +107,14 @@ def start(
     """
     torch.manual_seed(seed)
     classifier = copy.deepcopy(model) if model else _initial(splits.train, hyperparameters)
+    classifier.mirrored = mirrors(hyperparameters.augmentation_type)
+    classifier.temperature.fill_(1.0)
     classifier.to(device).eval()
     # The layout in which convolutions are fastest.
     classifier.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     frozen = _frozen_layers(classifier, hyperparameters, device)
-    if hyperparameters.pretrained and classifier.reference is None:
-        classifier.reference = copy.deepcopy(last_layers(classifier.features, frozen))
+    if hyperparameters.pretrained:
+        classifier.reference = _reference(classifier, frozen)
 
     def source(images: Images, seed: int | None) -> Source:
         kind = hyperparameters.augmentation_type
@@ -148,7 +151,21 @@ def _frozen_layers(
         return 0
     layers = len(classifier.features)
     few = hyperparameters.num_training_samples <= FEW_PHOTOS
-    return layers if few else layers - TRAINED_LAYERS
+    # The reference embedding needs the output of layers that no training has changed.
+    return min(layers if few else layers - TRAINED_LAYERS, _unchanged_layers(classifier))
+
+
+def _unchanged_layers(classifier: Classifier) -> int:
+    """Return the number of first feature layers that have the weights of ImageNet."""
+    changed = 0 if classifier.reference is None else len(classifier.reference)
+    return len(classifier.features) - changed
+
+
+def _reference(classifier: Classifier, frozen: int) -> nn.Sequential:
+    """Return the layers after the frozen ones with the weights of ImageNet."""
+    unchanged = first_layers(classifier.features, _unchanged_layers(classifier))
+    earlier = classifier.reference or nn.Sequential()
+    return nn.Sequential(*copy.deepcopy(last_layers(unchanged, frozen)), *earlier)
 
 
 def class_weights(train: Images, hyperparameters: Hyperparameters) -> Tensor | None:
