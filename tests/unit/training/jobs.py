@@ -26,9 +26,16 @@ def picture(class_index: int, seed: int) -> Image.Image:
     return Image.fromarray(pixels)
 
 
+def other(seed: int) -> Image.Image:
+    """Draw colored blocks, which none of the classes shows."""
+    generator = np.random.default_rng((9, seed))
+    blocks = generator.integers(0, 255, (4, 6, 3), dtype=np.uint8)
+    return Image.fromarray(blocks.repeat(4, axis=0).repeat(4, axis=1))
+
+
 @dataclass
 class Job:
-    """A training job of three classes, 12 photos each."""
+    """A training job of three classes, 12 photos each, from random weights: that is quick."""
 
     paths: Paths
     hyperparameters: dict[str, str] = field(
@@ -36,6 +43,7 @@ class Job:
             "num_classes": "3",
             "num_training_samples": "36",
             "image_shape": SHAPE,
+            "use_pretrained_model": "0",
             "mini_batch_size": "12",
             "epochs": "2",
         }
@@ -53,6 +61,17 @@ class Job:
                 entries.append(lst.LstEntry(len(entries), class_index, relative))
         self.list_of(part).parent.mkdir()
         self.list_of(part).write_text("".join(lst.write(entries)), encoding="utf-8")
+
+    def add_negatives(self, count: int, unusable: int = 0) -> None:
+        """Add photos of none of the classes, at several depths as S3 keys have them."""
+        folder = self.paths.data / "negatives" / "none_of_the_classes"
+        for number in range(count):
+            path = folder.joinpath(*["deeper"] * (number % 3), f"other ({number}).PNG")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            other(number).save(path)
+        for number in range(unusable):
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"broken ({number}).jpg").write_bytes(b"not a photo")
 
     def list_of(self, part: str) -> Path:
         return self.paths.data / f"{part}_lst" / f"{part}.lst"

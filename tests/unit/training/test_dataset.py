@@ -7,22 +7,59 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.unit.training.jobs import Job, picture
+from tests.unit.training.jobs import Job, other, picture
 from training import dataset, hyperparameters
 from training.errors import BadInput
 
 
-def load(job: Job) -> tuple[dataset.Pictures, dataset.Pictures]:
+def load(job: Job) -> dataset.Splits:
     return dataset.load(job.paths.data, hyperparameters.parse(job.hyperparameters))
 
 
 def test_pictures_come_in_the_order_of_the_list(small_job: Job) -> None:
-    train, validation = load(small_job)
+    splits = load(small_job)
 
-    assert train.labels.tolist() == [0] * 12 + [1] * 12 + [2] * 12
-    assert train.pixels.shape == (36, 16, 24, 3)
-    np.testing.assert_array_equal(train.pixels[13], np.asarray(picture(1, 1)))
-    assert len(validation) == 12
+    assert splits.train.labels.tolist() == [0] * 12 + [1] * 12 + [2] * 12
+    assert splits.train.pixels.shape == (36, 16, 24, 3)
+    np.testing.assert_array_equal(splits.train.pixels[13], np.asarray(picture(1, 1)))
+    assert len(splits.validation) == 12
+
+
+def test_a_job_may_have_no_negatives(small_job: Job) -> None:
+    assert load(small_job).negatives is None
+
+    (small_job.paths.data / "negatives").mkdir()
+
+    splits = load(small_job)
+    assert splits.negatives is None
+    assert splits.skipped_negatives == 0
+
+
+def test_negatives_are_read_at_any_depth(small_job: Job) -> None:
+    small_job.add_negatives(7)
+    folder = small_job.paths.data / "negatives"
+    (folder / "negatives.manifest").write_text("[]")
+    (folder / "a folder.png").mkdir()
+    other(9).save(folder / "a folder.png" / "other.png")
+
+    splits = load(small_job)
+
+    assert splits.negatives is not None
+    assert splits.skipped_negatives == 0
+    assert splits.negatives.labels.tolist() == [3] * 8
+    assert splits.negatives.pixels.shape == (8, 16, 24, 3)
+    expected = {np.asarray(other(number)).tobytes() for number in (*range(7), 9)}
+    assert {image.tobytes() for image in splits.negatives.pixels} == expected
+
+
+@pytest.mark.parametrize("usable", [0, 3])
+def test_unusable_negatives_are_skipped_and_counted(small_job: Job, usable: int) -> None:
+    small_job.add_negatives(usable, unusable=2)
+
+    splits = load(small_job)
+
+    assert len(splits.negatives or ()) == usable
+    assert splits.skipped_negatives == 2
 
 
 def test_stray_files_are_left_alone(small_job: Job) -> None:
@@ -30,9 +67,7 @@ def test_stray_files_are_left_alone(small_job: Job) -> None:
         for name in (".DS_Store", "Thumbs.db", "._train.lst"):
             (small_job.paths.data / folder / name).write_bytes(b"\0")
 
-    train, _ = load(small_job)
-
-    assert len(train) == 36
+    assert len(load(small_job).train) == 36
 
 
 def lines_of(job: Job, part: str) -> list[str]:
@@ -142,6 +177,16 @@ def test_nothing_is_left_behind(small_job: Job, monkeypatch: pytest.MonkeyPatch)
     assert list(Path(scratch).iterdir()) == []
 
 
+def test_a_temporary_array_is_empty_and_holds_what_is_written() -> None:
+    array = dataset.temporary_array((3, 2, 5), np.float16, "features")
+
+    assert array.shape == (3, 2, 5)
+    assert array.dtype == np.float16
+    assert not array.any()
+    array[1] = 7
+    assert array.sum() == 70
+
+
 @pytest.fixture
 def full_disk() -> Iterator[None]:
     """No file can grow beyond 10,000 bytes, as on a disk with no more room."""
@@ -162,7 +207,9 @@ def test_a_full_disk_is_told(
     if not fallocate:
         monkeypatch.delattr(os, "posix_fallocate", raising=False)
 
-    with pytest.raises(BadInput, match=r"need 4.15e-05 GB in .*: raise VolumeSizeInGB or"):
+    with pytest.raises(
+        BadInput, match=r"^The prepared photos need 4.15e-05 GB in .*: raise VolumeSizeInGB or"
+    ):
         load(small_job)
 
 
@@ -175,7 +222,7 @@ def test_room_is_taken_before_it_is_needed(
     size = 2_500_000
 
     with tempfile.TemporaryFile() as file:
-        dataset._reserve(file, size)
+        dataset._reserve(file, size, "photos")
 
         taken = os.fstat(file.fileno())
         assert taken.st_size == size

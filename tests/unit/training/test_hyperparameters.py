@@ -4,9 +4,17 @@ from hypothesis import strategies as st
 
 from scones.photos import ImageShape
 from training.errors import BadInput
-from training.hyperparameters import INCREMENTAL_RATE, LAYERS, Hyperparameters, parse
+from training.hyperparameters import (
+    INCREMENTAL_RATE,
+    LAYERS,
+    PRETRAINED_EPOCHS,
+    PRETRAINED_STEPS,
+    Hyperparameters,
+    parse,
+)
 
 REQUIRED = {"num_classes": "2", "num_training_samples": "100"}
+RANDOM = REQUIRED | {"use_pretrained_model": "0"}
 
 PUBLISHED = {
     "num_classes": "2",
@@ -58,12 +66,28 @@ def test_what_has_no_effect_is_known() -> None:
         "gamma",
         "kv_store",
         "multi_label",
+        "num_layers",
         "precision_dtype",
         "resize",
         "top_k",
-        "use_pretrained_model",
-        "use_weighted_loss",
     ]
+    from_random = PUBLISHED | {"use_pretrained_model": "0"}
+    assert "num_layers" not in parse(from_random).without_effect()
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "idle"),
+    [
+        ("adam", ["gamma", "momentum", "weight_decay"]),
+        ("rmsprop", ["beta_1", "beta_2", "momentum", "weight_decay"]),
+        ("sgd", ["beta_1", "beta_2", "eps", "gamma"]),
+    ],
+)
+def test_the_optimizer_has_values_that_have_no_effect(optimizer: str, idle: list[str]) -> None:
+    names = ("beta_1", "beta_2", "eps", "gamma", "momentum", "weight_decay")
+    chosen = {name: PUBLISHED[name] for name in names}
+
+    assert parse(REQUIRED | chosen | {"optimizer": optimizer}).without_effect() == idle
 
 
 def test_what_was_not_given_is_not_said_to_have_no_effect() -> None:
@@ -119,7 +143,8 @@ WRONG = {
     "weight_decay": ["1.5"],
     "early_stopping": ["maybe"],
     "multi_label": ["1"],
-    "use_pretrained_model": ["2"],
+    "use_pretrained_model": ["2", "", "True"],
+    "use_weighted_loss": ["2"],
     "top_k": ["1"],
     "resize": ["0"],
     "precision_dtype": ["float64"],
@@ -161,7 +186,43 @@ def test_any_unknown_name_is_refused(name: str) -> None:
     ("photos", "epochs"), [(10, 200), (300, 67), (666, 31), (1000, 30), (50_000, 30)]
 )
 def test_fewer_photos_are_shown_more_often(photos: int, epochs: int) -> None:
-    assert parse(REQUIRED | {"num_training_samples": str(photos)}).epochs == epochs
+    assert parse(RANDOM | {"num_training_samples": str(photos)}).epochs == epochs
+
+
+@pytest.mark.parametrize("photos", [1, 10, 32, 100, 1000, 1067, 50_000])
+def test_a_pretrained_network_is_trained_for_few_batches(photos: int) -> None:
+    epochs = parse(REQUIRED | {"num_training_samples": str(photos)}).epochs
+
+    assert PRETRAINED_EPOCHS <= epochs <= 200
+    shown = epochs * photos
+    assert shown >= PRETRAINED_STEPS * 32 or epochs == 200
+    assert (epochs - 1) * photos < PRETRAINED_STEPS * 32 or epochs == PRETRAINED_EPOCHS
+
+
+@pytest.mark.parametrize(
+    ("given_ones", "optimizer", "rate"),
+    [
+        ({}, "adam", 0.0003),
+        ({"optimizer": "rmsprop"}, "rmsprop", 0.0003),
+        ({"optimizer": "sgd"}, "sgd", 0.01),
+        ({"optimizer": "nag"}, "nag", 0.01),
+        ({"optimizer": "sgd", "learning_rate": "0.2"}, "sgd", 0.2),
+        ({"use_pretrained_model": "0"}, "sgd", 0.1),
+        ({"use_pretrained_model": "0", "optimizer": "adam"}, "adam", 0.1),
+    ],
+)
+def test_defaults_follow_from_the_weights_to_start_from(
+    given_ones: dict[str, str], optimizer: str, rate: float
+) -> None:
+    parsed = parse(REQUIRED | given_ones)
+
+    assert (parsed.optimizer, parsed.learning_rate) == (optimizer, rate)
+    assert parsed.pretrained is ("use_pretrained_model" not in given_ones)
+
+
+def test_the_loss_is_weighted_only_on_request() -> None:
+    assert not parse(REQUIRED).weighted_loss
+    assert parse(REQUIRED | {"use_weighted_loss": "1"}).weighted_loss
 
 
 def test_a_wrong_number_of_photos_is_the_only_problem_told() -> None:
@@ -177,20 +238,25 @@ def test_checkpoints_rarer_than_the_epochs_are_refused() -> None:
 @pytest.mark.parametrize("shape", ["3,8,8", "3,5,8"])
 def test_batches_of_one_value_are_refused(shape: str) -> None:
     with pytest.raises(BadInput, match=f"mini_batch_size is 1, .* but image_shape is {shape}"):
-        parse(REQUIRED | {"mini_batch_size": "1", "image_shape": shape})
+        parse(RANDOM | {"mini_batch_size": "1", "image_shape": shape})
 
 
 @pytest.mark.parametrize(("batch", "shape"), [("2", "3,8,8"), ("1", "3,9,8")])
 def test_batches_of_two_values_are_taken(batch: str, shape: str) -> None:
-    parse(REQUIRED | {"mini_batch_size": batch, "image_shape": shape})
+    parse(RANDOM | {"mini_batch_size": batch, "image_shape": shape})
+
+
+def test_a_pretrained_network_takes_batches_of_one() -> None:
+    parse(REQUIRED | {"mini_batch_size": "1", "image_shape": "3,8,8"})
 
 
 def test_training_on_is_slower_unless_a_rate_is_given() -> None:
-    fast = parse(REQUIRED | {"learning_rate": "0.1"})
+    fast = parse(RANDOM | {"learning_rate": "0.1"})
 
-    assert parse(REQUIRED).learning_rate > INCREMENTAL_RATE
-    assert parse(REQUIRED).incremental().learning_rate == INCREMENTAL_RATE
+    assert parse(RANDOM).learning_rate > INCREMENTAL_RATE
+    assert parse(RANDOM).incremental().learning_rate == INCREMENTAL_RATE
     assert fast.incremental() == fast
+    assert parse(REQUIRED).incremental() == parse(REQUIRED)
 
 
 def test_every_problem_is_told_at_once() -> None:

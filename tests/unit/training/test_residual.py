@@ -4,7 +4,7 @@ from torch import nn
 
 from scones.photos import ImageShape
 from training.hyperparameters import LAYERS
-from training.network import LARGEST_GRID, Classifier, ResidualBlock, ResidualNetwork
+from training.residual import LARGEST_GRID, ResidualBlock, ResidualNetwork
 
 
 def shape(text: str) -> ImageShape:
@@ -41,36 +41,3 @@ def test_layers_are_counted_as_published(layers: int) -> None:
     kernels = [m.kernel_size for m in network.modules() if isinstance(m, nn.Conv2d)]
 
     assert kernels.count((3, 3)) + 1 == layers - layers % 2
-
-
-def classifier(*, mirrored: bool) -> Classifier:
-    torch.manual_seed(0)
-    network = ResidualNetwork(shape("3,8,12"), num_classes=3, num_layers=8)
-    return Classifier(
-        network, torch.full((3,), 0.4), torch.full((3,), 0.2), mirrored=mirrored
-    ).eval()
-
-
-def pictures() -> torch.Tensor:
-    return torch.randint(256, (4, 8, 12, 3), dtype=torch.uint8)
-
-
-def test_a_mirrored_classifier_makes_no_difference_between_left_and_right() -> None:
-    given = pictures()
-    both, one = classifier(mirrored=True), classifier(mirrored=False)
-
-    with torch.no_grad():
-        torch.testing.assert_close(both(given), both(given.flip(2)))
-        assert not torch.allclose(one(given), one(given.flip(2)), atol=1e-5)
-
-
-def test_the_temperature_flattens_the_probabilities() -> None:
-    given, model = pictures(), classifier(mirrored=False)
-
-    with torch.no_grad():
-        before = model(given)
-        model.temperature.fill_(3.0)
-        after = model(given)
-
-    torch.testing.assert_close(after.sum(1), torch.ones(4))
-    torch.testing.assert_close(after, (before.log() / 3).softmax(1))
