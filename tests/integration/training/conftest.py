@@ -1,4 +1,4 @@
-"""A job that was really trained, and a small one to train."""
+"""Jobs that were really trained, one for each kind of network, and a small one to train."""
 
 import contextlib
 import io
@@ -6,16 +6,47 @@ import io
 import pytest
 
 from tests.unit.training.conftest import one_thread, own_signals, small_job
-from tests.unit.training.jobs import Trained, make_job
+from tests.unit.training.jobs import Job, Trained, make_job
+from training import recipe
 
 __all__ = ["one_thread", "own_signals", "small_job"]
 
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """Train the residual network from random weights."""
     made = make_job(tmp_path_factory.mktemp("trained"))
     made.hyperparameters |= {"augmentation_type": "crop", "epochs": "10", "kv_store": "dist_sync"}
+    return ran(made)
+
+
+@pytest.fixture(scope="session")
+def pretrained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """Train on from ImageNet weights, with photos of none of the classes.
+
+    The last layers are trained, as if there were more photos.
+    """
+    made = make_job(tmp_path_factory.mktemp("pretrained"))
+    made.add_negatives(12, unusable=1)
+    made.hyperparameters |= {
+        "use_pretrained_model": "1",
+        "augmentation_type": "crop",
+        "epochs": "6",
+        "num_layers": "18",
+    }
+    with pytest.MonkeyPatch.context() as context:
+        context.setattr(recipe, "FEW_PHOTOS", 0)
+        return ran(made)
+
+
+def ran(job: Job) -> Trained:
     log = io.StringIO()
     with contextlib.redirect_stdout(log):
-        status = made.run()
-    return Trained(made, status, log.getvalue())
+        status = job.run()
+    return Trained(job, status, log.getvalue())
+
+
+@pytest.fixture(params=["trained", "pretrained"])
+def either(request: pytest.FixtureRequest) -> Trained:
+    found: Trained = request.getfixturevalue(request.param)
+    return found

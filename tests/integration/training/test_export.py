@@ -1,20 +1,27 @@
+import copy
+import gzip
 import json
 import shutil
 import tarfile
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import onnxruntime
 import pytest
 import torch
+from torch import nn
 
 from scones.photos import ImageShape
-from tests.unit.training.jobs import Trained
-from training import export, hyperparameters
+from tests.unit.training.jobs import SHAPE, Trained
+from training import efficientnet, export, hyperparameters
 from training.augment import mirrors
+from training.classifier import Classifier, Output, last_layers
 from training.errors import BadInput
 from training.hyperparameters import Hyperparameters
-from training.network import Classifier, ResidualNetwork
+from training.residual import ResidualNetwork
+
+Layers = TypeVar("Layers", bound=nn.Module)
 
 
 def given(trained: Trained, **changes: str) -> Hyperparameters:
@@ -24,56 +31,124 @@ def given(trained: Trained, **changes: str) -> Hyperparameters:
 def classifier(trained: Trained) -> Classifier:
     """Rebuild the classifier from what the job wrote for PyTorch."""
     facts = json.loads((trained.job.paths.model / export.FACTS).read_text())
-    network = ResidualNetwork(ImageShape.parse(facts["image_shape"]), facts["num_classes"], 8)
+    shape, classes = ImageShape.parse(facts["image_shape"]), facts["num_classes"]
+    network: ResidualNetwork | efficientnet.EfficientNetLite0
+    reference = None
+    if facts["reference_layers"]:
+        network = efficientnet.pretrained(shape, classes)
+        reference = rounded(copy.deepcopy(last_layers(network.features, 10)))
+        assert len(reference) == facts["reference_layers"]
+    else:
+        network = ResidualNetwork(shape, classes, 8)
     network.load_state_dict(torch.load(trained.job.paths.model / export.WEIGHTS))
     mean, std = torch.tensor(facts["mean"]), torch.tensor(facts["std"])
     mirrored = mirrors(facts["hyperparameters"]["augmentation_type"])
-    rebuilt = Classifier(network, mean, std, mirrored=mirrored).eval()
+    rebuilt = Classifier(network, mean, std, mirrored=mirrored, reference=reference).eval()
     rebuilt.temperature.fill_(facts["temperature"])
     return rebuilt
 
 
+def rounded(layers: Layers) -> Layers:
+    """Round to half precision and back, as a trained model is."""
+    return layers.half().float()
+
+
 @pytest.mark.parametrize("count", [1, 2, 7])
-def test_onnx_gives_what_pytorch_gives(trained: Trained, count: int) -> None:
-    session = onnxruntime.InferenceSession(trained.job.paths.model / export.ONNX)
+def test_onnx_gives_what_pytorch_gives(either: Trained, count: int) -> None:
+    session = onnxruntime.InferenceSession(either.job.paths.model / export.ONNX)
     pictures = np.random.default_rng(count).integers(0, 256, (count, 16, 24, 3), dtype=np.uint8)
 
-    (probabilities,) = session.run(None, {"pictures": pictures})
+    outputs = session.run(None, {"pictures": pictures})
     with torch.no_grad():
-        wanted = classifier(trained)(torch.from_numpy(pictures)).numpy()
+        wanted = classifier(either)(torch.from_numpy(pictures))
 
-    np.testing.assert_allclose(probabilities, wanted, atol=1e-5)
-    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+    assert tuple(output.name for output in session.get_outputs()) == Output._fields
+    np.testing.assert_allclose(outputs[0], wanted.probabilities, atol=1e-5)
+    np.testing.assert_allclose(outputs[0].sum(axis=1), 1, atol=1e-5)
+    for got, right in zip(outputs[1:], wanted[1:], strict=True):
+        np.testing.assert_allclose(got, right, atol=1e-4 * float(right.abs().max()))
 
 
-def test_an_export_that_differs_is_a_fault(trained: Trained) -> None:
+def test_the_reference_is_the_embedding_by_the_weights_of_imagenet(pretrained: Trained) -> None:
+    session = onnxruntime.InferenceSession(pretrained.job.paths.model / export.ONNX)
+    pictures = np.random.default_rng(1).integers(0, 256, (3, 16, 24, 3), dtype=np.uint8)
+    network = rounded(efficientnet.pretrained(ImageShape.parse(SHAPE), 3))
+    mean, std = torch.full((3,), efficientnet.MEAN), torch.full((3,), efficientnet.STD)
+
+    (reference, embedding) = session.run(["reference", "embedding"], {"pictures": pictures})
+    with torch.no_grad():
+        untrained = Classifier(network, mean, std, mirrored=True)(torch.from_numpy(pictures))
+
+    np.testing.assert_allclose(reference, untrained.embedding, atol=1e-3)
+    assert np.abs(embedding - reference).max() > 0.05
+
+
+def test_a_model_is_half_as_large_when_compressed_and_within_its_limit(
+    pretrained: Trained,
+) -> None:
+    sizes = {
+        path.name: (path.stat().st_size, len(gzip.compress(path.read_bytes(), 1)))
+        for path in pretrained.job.paths.model.iterdir()
+    }
+
+    for name in (export.ONNX, export.WEIGHTS):
+        whole, compressed = sizes[name]
+        assert compressed < 0.65 * whole
+    assert sum(compressed for _, compressed in sizes.values()) < 30e6
+
+
+def test_an_export_that_differs_is_a_fault(either: Trained) -> None:
+    other = classifier(either)
+    other.temperature.fill_(20.0)
+
+    with pytest.raises(RuntimeError, match="the ONNX model's probabilities differ by"):
+        export._check(either.job.paths.model / export.ONNX, other, ImageShape.parse(SHAPE))
+
+
+def test_an_export_whose_class_map_differs_is_a_fault(trained: Trained) -> None:
     other = classifier(trained)
-    other.temperature.fill_(0.2)
+    with torch.no_grad():
+        other.head.bias.add_(0.1)  # of all classes: the probabilities stay
 
-    with pytest.raises(RuntimeError, match="probabilities are off by"):
-        export._check(trained.job.paths.model / export.ONNX, other, ImageShape.parse("3,16,24"))
+    with pytest.raises(RuntimeError, match="the ONNX model's class_map differ by"):
+        export._check(trained.job.paths.model / export.ONNX, other, ImageShape.parse(SHAPE))
 
 
-def test_a_model_is_read_from_files_or_an_archive(trained: Trained, tmp_path: Path) -> None:
-    with tarfile.open(tmp_path / "model.tar.gz", "w:gz") as archive:
-        archive.add(trained.job.paths.model, arcname=".")
+def test_a_model_is_read_from_files_or_an_archive(either: Trained, tmp_path: Path) -> None:
+    archive_of(either, tmp_path / "model.tar.gz")
 
-    packed = export.read(tmp_path, given(trained))
-    plain = export.read(trained.job.paths.model, given(trained))
+    packed = export.read(tmp_path, given(either))
+    plain = export.read(either.job.paths.model, given(either))
 
-    wanted = classifier(trained).state_dict()
+    expected = classifier(either).state_dict()
     for read in (packed.state_dict(), plain.state_dict()):
-        assert read.keys() == wanted.keys()
-        assert all(torch.equal(read[name], wanted[name]) for name in wanted)
+        assert read.keys() == expected.keys()
+        assert all(torch.equal(read[name].half(), expected[name].half()) for name in expected)
+    assert packed.mirrored
     assert [path.name for path in tmp_path.iterdir()] == ["model.tar.gz"]
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("image_shape", "3,24,16"), ("num_classes", "4"), ("num_layers", "14")]
+    ("name", "value"),
+    [
+        ("image_shape", "3,24,16"),
+        ("num_classes", "4"),
+        ("num_layers", "14"),
+        ("use_pretrained_model", "1"),
+    ],
 )
 def test_a_model_of_another_form_is_refused(trained: Trained, name: str, value: str) -> None:
     with pytest.raises(BadInput, match=f"has {name} .*, this job {value}"):
         export.read(trained.job.paths.model, given(trained, **{name: value}))
+
+
+def test_num_layers_makes_no_difference_to_a_pretrained_model(pretrained: Trained) -> None:
+    model = export.read(pretrained.job.paths.model, given(pretrained, num_layers="34"))
+
+    assert model.reference is not None
+
+    with pytest.raises(BadInput, match="has use_pretrained_model 1, this job 0"):
+        export.read(pretrained.job.paths.model, given(pretrained, use_pretrained_model="0"))
 
 
 def test_a_channel_without_a_model_of_ours_is_refused(trained: Trained, tmp_path: Path) -> None:
@@ -84,7 +159,7 @@ def test_a_channel_without_a_model_of_ours_is_refused(trained: Trained, tmp_path
 
 
 def archive_of(trained: Trained, path: Path) -> bytes:
-    with tarfile.open(path, "w:gz") as archive:
+    with tarfile.open(path, "w:gz", compresslevel=1) as archive:
         archive.add(trained.job.paths.model, arcname=".")
     return path.read_bytes()
 

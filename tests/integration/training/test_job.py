@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -13,6 +14,7 @@ from PIL import Image
 from tests.unit.training.jobs import Job, Trained
 from training import calibrate, fit, hyperparameters, job
 from training.__main__ import main
+from training.errors import BadInput
 from training.paths import Paths
 
 
@@ -20,7 +22,42 @@ def test_a_job_ends_well_with_a_model(trained: Trained) -> None:
     assert trained.status == 0
     assert not trained.job.paths.failure.exists()
     names = {path.name for path in trained.job.paths.model.iterdir()}
-    assert names == {"model.onnx", "weights.pt", "model.json"}
+    assert names == {"model.onnx", "weights.pt", "model.json", "familiarity.npz"}
+
+
+def test_the_log_names_the_device_and_the_photos(trained: Trained) -> None:
+    first, *rest = trained.log.splitlines()
+
+    assert re.fullmatch(r"Training on the CPU, \d+ threads; no GPU.*\.", first)
+    assert "Prepared 36 training and 12 validation photos as 3,16,24." in rest
+
+
+def test_negatives_that_are_all_unusable_are_named(
+    small_job: Job, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small_job.add_negatives(0, unusable=2)
+    small_job.hyperparameters["epochs"] = "1"
+
+    assert small_job.run() == 0
+
+    assert (
+        "Prepared 36 training and 12 validation photos as 3,16,24; "
+        "skipped 2 unusable photos of none of the classes." in capsys.readouterr().out
+    )
+    assert json.loads((small_job.paths.model / "model.json").read_text())["negatives"] == 0
+
+
+def test_a_gpu_that_pytorch_cannot_use_fails_the_job(
+    small_job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> None:
+        raise BadInput("This machine has an NVIDIA GPU that PyTorch cannot use.")
+
+    monkeypatch.setattr(job, "find_device", refuse)
+
+    assert small_job.run() == 1
+
+    assert small_job.failure == "This machine has an NVIDIA GPU that PyTorch cannot use."
 
 
 def test_the_log_has_the_metrics_of_the_built_in_algorithm(trained: Trained) -> None:
@@ -38,8 +75,8 @@ def test_the_model_learns(trained: Trained) -> None:
     assert facts(trained)["validation_accuracy"] >= 0.75
 
 
-def facts(trained: Trained) -> dict[str, object]:
-    read: dict[str, object] = json.loads((trained.job.paths.model / "model.json").read_text())
+def facts(trained: Trained) -> dict[str, Any]:
+    read: dict[str, Any] = json.loads((trained.job.paths.model / "model.json").read_text())
     return read
 
 
@@ -49,6 +86,8 @@ def test_the_facts_are_those_of_the_job(trained: Trained) -> None:
     assert read["image_shape"] == "3,16,24"
     assert read["num_classes"] == 3
     assert (read["training_photos"], read["validation_photos"]) == (36, 12)
+    assert (read["negatives"], read["reference_layers"]) == (0, 0)
+    assert read["hyperparameters"]["use_pretrained_model"] == "0"
     assert calibrate.SHARPEST <= read["temperature"] <= calibrate.FLATTEST
     before, after = read["before_calibration"], read["after_calibration"]
     assert after["log_loss"] <= before["log_loss"]

@@ -11,7 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 from tests.unit.training.jobs import Trained, picture
 from training import serve
@@ -75,40 +78,122 @@ def test_ping_answers(client: http.client.HTTPConnection) -> None:
     ],
 )
 @pytest.mark.parametrize("accept", ["", "*/*", "application/json"])
-def test_a_photo_gets_a_bare_list(
+def test_a_photo_gets_a_prediction_and_a_familiarity(
     client: http.client.HTTPConnection, body: bytes, content_type: str, accept: str
 ) -> None:
     status, replied_type, text = invoke(client, body, content_type, accept)
 
     assert (status, replied_type) == (200, "application/json")
-    probabilities = json.loads(text)
-    assert len(probabilities) == 3
-    assert sum(probabilities) == pytest.approx(1, abs=1e-5)
+    document = json.loads(text)
+    assert document.keys() == {"prediction", "familiarity"}
+    assert len(document["prediction"]) == 3
+    assert sum(document["prediction"]) == pytest.approx(1, abs=1e-5)
+    assert 0 < document["familiarity"] <= 1
 
 
-def test_json_lines_get_a_prediction(client: http.client.HTTPConnection) -> None:
-    bare = json.loads(invoke(client, png())[2])
+def test_json_lines_get_the_same_on_a_line(client: http.client.HTTPConnection) -> None:
+    document = json.loads(invoke(client, png())[2])
 
     status, replied_type, text = invoke(client, png(), accept="application/jsonlines")
 
     assert (status, replied_type) == (200, "application/jsonlines")
     assert text.endswith("}\n")
-    assert json.loads(text) == {"prediction": bare}
+    assert text.count("\n") == 1
+    assert json.loads(text) == document
 
 
-def test_a_batch_transform_gets_a_prediction(
+def test_a_batch_transform_gets_the_same(
     client: http.client.HTTPConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bare = json.loads(invoke(client, png())[2])
+    document = json.loads(invoke(client, png())[2])
     monkeypatch.setenv("SAGEMAKER_BATCH", "true")
 
-    assert json.loads(invoke(client, png())[2]) == {"prediction": bare}
+    assert json.loads(invoke(client, png())[2]) == document
+
+
+def test_photos_unlike_the_training_photos_are_unfamiliar(
+    client: http.client.HTTPConnection,
+) -> None:
+    known = [json.loads(invoke(client, png(0, seed))[2])["familiarity"] for seed in range(20, 30)]
+    flat = BytesIO()
+    Image.new("RGB", (24, 16), "orange").save(flat, "PNG")
+
+    assert json.loads(invoke(client, flat.getvalue())[2])["familiarity"] < max(known)
+
+
+@pytest.mark.parametrize(
+    ("accept", "names"),
+    [
+        ("application/json; include=class_map", {"class_map"}),
+        ("application/json;include=embedding", {"embedding"}),
+        ("application/json; include=class_map+embedding", {"class_map", "embedding"}),
+        ('application/json; include="embedding+class_map"', {"class_map", "embedding"}),
+        ("application/jsonlines; include=class_map", {"class_map"}),
+        ("application/json; include=", set()),
+        ("application/json; q=0.5", set()),
+    ],
+)
+def test_a_request_may_ask_for_more(
+    client: http.client.HTTPConnection, accept: str, names: set[str]
+) -> None:
+    status, _, text = invoke(client, png(), accept=accept)
+
+    assert status == 200
+    document = json.loads(text)
+    assert document.keys() == {"prediction", "familiarity"} | names
+    if "class_map" in names:
+        # The last feature map of 16 x 24 pixels.
+        assert np.shape(document["class_map"]) == (2, 3)
+    if "embedding" in names:
+        assert np.shape(document["embedding"]) == (256,)
+
+
+def test_the_class_map_is_that_of_the_predicted_class(
+    client: http.client.HTTPConnection, trained: Trained
+) -> None:
+    accept = "application/json; include=class_map+embedding"
+    document = json.loads(invoke(client, png(), accept=accept)[2])
+
+    weights = torch.load(trained.job.paths.model / "weights.pt")
+    logits = weights["head.weight"] @ torch.tensor(document["embedding"]) + weights["head.bias"]
+    predicted = int(np.argmax(document["prediction"]))
+    assert int(logits.argmax()) == predicted
+    assert np.mean(document["class_map"]) == pytest.approx(float(logits[predicted]), abs=1e-3)
+
+
+@pytest.mark.parametrize("include", ["heatmap", "class_map+heatmap", "class_map,embedding"])
+def test_asking_for_what_there_is_not_is_refused(
+    client: http.client.HTTPConnection, include: str
+) -> None:
+    status, _, text = invoke(client, png(), accept=f"application/json; include={include}")
+
+    assert status == 406
+    message = json.loads(text)["message"]
+    assert include.removeprefix("class_map+") in message
+    assert "there are class_map, embedding" in message
+    assert invoke(client, png())[0] == 200
+
+
+def test_a_pretrained_model_serves_the_same(pretrained: Trained) -> None:
+    model = serve.Model(pretrained.job.paths.model)
+
+    familiar = []
+    for number in range(9):
+        photo = png(number % 3, 70 + number)
+        reply = serve.answer(model, photo, "image/png", "application/json; include=class_map")
+        document = json.loads(reply.body)
+        assert reply.status == 200
+        assert np.argmax(document["prediction"]) == number % 3
+        # 16 x 24 pixels are scaled to 128 x 192.
+        assert np.shape(document["class_map"]) == (4, 6)
+        familiar.append(document["familiarity"])
+    assert np.median(familiar) > 0.2
 
 
 def test_the_classes_are_told_apart(client: http.client.HTTPConnection) -> None:
-    replies = {kind: json.loads(invoke(client, png(kind, 7))[2]) for kind in range(3)}
+    replies = [json.loads(invoke(client, png(kind, 7))[2])["prediction"] for kind in range(3)]
 
-    chosen = [probabilities.index(max(probabilities)) for probabilities in replies.values()]
+    chosen = [probabilities.index(max(probabilities)) for probabilities in replies]
     assert len(set(chosen)) > 1
 
 
@@ -176,7 +261,7 @@ def test_a_body_for_another_path_is_not_taken_for_the_next_request(
 def test_a_fault_is_answered_and_not_the_end(
     client: http.client.HTTPConnection, server: serve.Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(_: bytes) -> list[float]:
+    def broken(_: bytes) -> serve.Prediction:
         raise ZeroDivisionError
 
     with monkeypatch.context() as context:
