@@ -127,7 +127,12 @@ def test_a_profile(asked: Job) -> None:
         "3,300,150",
         "none",
         minimum_accuracy=0.75,
-        others={"num_layers": "18", "epochs": "20", "learning_rate": "0.01"},
+        others={
+            "use_pretrained_model": "0",
+            "num_layers": "18",
+            "epochs": "20",
+            "learning_rate": "0.01",
+        },
         loading_bays="",
     )
 
