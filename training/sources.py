@@ -2,8 +2,8 @@
 
 Layers that are not trained compute the same again in every epoch. On a CPU they are most of the
 work, so their output is computed once for some views of each image and kept in a file. Mirroring
-is a choice between two views; moving an image is moving its feature map by a cell, which is an
-eighth of its side or less for the scaled images of `training.efficientnet`.
+is a choice between two views; moving an image is moving its feature map by a cell, if that is an
+eighth of its side or less.
 """
 
 import functools
@@ -214,5 +214,6 @@ def _moved(maps: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _moved_indices(count: int, side: int, generator: torch.Generator) -> Tensor:
-    moves = torch.randint(-1, 2, (count, 1), generator=generator)
+    most = int(side * augment.SHIFT >= 1)
+    moves = torch.randint(-most, most + 1, (count, 1), generator=generator)
     return (torch.arange(side) + moves).clamp(0, side - 1)
