@@ -19,7 +19,6 @@ from typing import Annotated
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
-import torch
 import typer
 
 from local.run.folders import read_photos
@@ -33,11 +32,13 @@ from training.hyperparameters import Hyperparameters, parse
 from training.serve import Model
 from training.sources import FeatureSource, Source
 
+AUGMENTATION = "crop"
 FOLDS = 5
 CALIBRATION_PHOTOS = 100
 """Photos that calibrate temperature and familiarity, as the validation photos of a job do."""
 TEST_PHOTOS = 300
 """Most photos to test a training on few photos with."""
+DRAWS = 10
 NEGATIVES = 100
 THRESHOLD, LIMIT, PRECISION = 0.93, 0.05, 0.99
 REPETITIONS = 100
@@ -111,15 +112,26 @@ class Bench:
         )
         return fitted, familiarity, temperature
 
-    def embed(self, fitted: fit.Fitted, images: Images) -> fit.Embeddings:
-        """Return a model's embeddings of any images."""
-        parts = []
-        with torch.no_grad():
-            for begin in range(0, len(images), 128):
-                batch = torch.from_numpy(np.asarray(images.pixels[begin : begin + 128]))
-                output = fitted.classifier(batch)
-                parts.append(torch.cat([output.embedding, output.reference], 1).numpy())
-        return np.concatenate(parts)
+    def embed(self, fitted: fit.Fitted, images: Images, trained_on: int) -> fit.Embeddings:
+        """Return the embeddings, by a model trained on so many photos, of any images."""
+        start = recipe.start(Splits(images, images), self._options(trained_on))
+        return fit.embeddings(fitted.classifier, start.frozen, start.train)
+
+    def embed_own(self, fitted: fit.Fitted, indices: Indices, trained_on: int) -> fit.Embeddings:
+        """Return a model's embeddings of some photos of the dataset, from frozen features.
+
+        Parameters
+        ----------
+        fitted
+            The model.
+        indices
+            Which photos.
+        trained_on
+            Number of photos that it was trained on.
+        """
+        start = self._starts[trained_on <= recipe.FEW_PHOTOS]
+        assert isinstance(start.train, FeatureSource)  # noqa: S101
+        return fit.embeddings(fitted.classifier, start.frozen, start.train.subset(indices))
 
     def _options(self, photos: int) -> Hyperparameters:
         return parse(
@@ -127,7 +139,7 @@ class Bench:
                 "num_classes": str(len(self.data.class_names)),
                 "num_training_samples": str(photos),
                 "image_shape": str(self.shape),
-                "augmentation_type": "crop",
+                "augmentation_type": AUGMENTATION,
                 "mini_batch_size": str(min(MINI_BATCH_SIZE, photos)),
             }
         )
@@ -165,7 +177,8 @@ def logits(fitted: fit.Fitted, embeddings: fit.Embeddings) -> calibrate.Floats:
 def splits(data: Data, per_class: int | None, seed: int) -> Iterator[tuple[Indices, ...]]:
     """Yield indices to train on, to calibrate with and to test on.
 
-    With all photos these are `FOLDS` folds; with a number of photos per class one split.
+    With all photos these are `FOLDS` folds. With a number of photos per class it is one split, and
+    `DRAWS` if they are so few that only the head is trained: the draw decides much then.
     """
     generator = np.random.default_rng(seed)
     order = generator.permutation(len(data.images))
@@ -174,14 +187,17 @@ def splits(data: Data, per_class: int | None, seed: int) -> Iterator[tuple[Indic
             rest = np.concatenate([order[at::FOLDS] for at in range(FOLDS) if at != fold])
             yield rest[CALIBRATION_PHOTOS:], rest[:CALIBRATION_PHOTOS], order[fold::FOLDS]
         return
-    labels = data.images.labels[order]
-    train = np.concatenate([order[labels == index][:per_class] for index in np.unique(labels)])
-    rest = order[~np.isin(order, train)]
-    yield (
-        generator.permutation(train),
-        rest[:CALIBRATION_PHOTOS],
-        rest[CALIBRATION_PHOTOS:][:TEST_PHOTOS],
-    )
+    few = per_class * len(data.class_names) <= recipe.FEW_PHOTOS
+    for _ in range(DRAWS if few else 1):
+        order = generator.permutation(order)
+        labels = data.images.labels[order]
+        train = np.concatenate([order[labels == index][:per_class] for index in np.unique(labels)])
+        rest = order[~np.isin(order, train)]
+        yield (
+            generator.permutation(train),
+            rest[:CALIBRATION_PHOTOS],
+            rest[CALIBRATION_PHOTOS:][:TEST_PHOTOS],
+        )
 
 
 def measure(bench: Bench, per_class: int | None, seeds: int) -> dict[str, float]:
@@ -192,7 +208,7 @@ def measure(bench: Bench, per_class: int | None, seeds: int) -> dict[str, float]
             started = time.perf_counter()
             fitted, familiarity, temperature = bench.train(train, held_out, seed)
             scores.seconds.append(time.perf_counter() - started)
-            embeddings = bench.embed(fitted, bench.data.subset(test))
+            embeddings = bench.embed_own(fitted, test, len(train))
             scores.familiarities += familiarity.p_values(embeddings).tolist()
             probabilities = calibrate.probabilities(logits(fitted, embeddings), temperature)
             labels = bench.data.images.labels[test]
@@ -224,8 +240,8 @@ def measure_others(bench: Bench, others: Data, negatives: int) -> dict[str, obje
     )
     train, held_out, test = next(splits(bench.data, None, 0))
     fitted, familiarity, temperature = bench.train(train, held_out, 0, labeled)
-    embeddings = bench.embed(fitted, others.subset(reported))
-    known = familiarity.p_values(bench.embed(fitted, bench.data.subset(test)))
+    embeddings = bench.embed(fitted, others.subset(reported), len(train))
+    known = familiarity.p_values(bench.embed_own(fitted, test, len(train)))
     values = familiarity.p_values(embeddings)
     confidences = calibrate.probabilities(logits(fitted, embeddings), temperature).max(axis=1)
     passed, sure = values >= LIMIT, confidences >= THRESHOLD

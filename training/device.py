@@ -23,12 +23,12 @@ def find_device(driver: Path = DRIVER) -> torch.device:
     ------
     BadInput
         If the machine has a GPU that PyTorch cannot use: training on the CPU of a GPU instance
-        would cost many times as much. ``CUDA_VISIBLE_DEVICES`` set to nothing asks for the CPU.
+        would cost many times as much. ``CUDA_VISIBLE_DEVICES`` empty or -1 asks for the CPU.
     """
     if torch.cuda.is_available():
         print(f"Training on the GPU {torch.cuda.get_device_name()}.", flush=True)
         return torch.device("cuda")
-    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") == ""
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
     if driver.exists() and torch.version.cuda is not None and not hidden:
         raise BadInput(
             f"This machine has an NVIDIA GPU that PyTorch cannot use. PyTorch {torch.__version__} "

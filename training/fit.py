@@ -206,19 +206,14 @@ class _Training:
         _round(self.classifier)
         self.classifier.eval()
         start = self.start
-        train, validation = self._embed(start.train), self._embed(start.validation)
-        negatives = self._embed(start.negatives) if start.negatives else train[:0]
+        train, validation = (
+            embeddings(self.classifier, start.frozen, source)
+            for source in (start.train, start.validation)
+        )
+        negatives = train[:0]
+        if start.negatives:
+            negatives = embeddings(self.classifier, start.frozen, start.negatives)
         return Fitted(self.classifier.cpu(), train, validation, negatives)
-
-    def _embed(self, source: Source) -> Embeddings:
-        """Return the trained and the reference embeddings of a source's images."""
-        trained = _embeddings(self.layers.features, source)
-        reference = self.classifier.reference
-        if reference is None:
-            return np.concatenate([trained, trained], axis=1)
-        skipped = self.start.frozen - len(self.classifier.features) + len(reference)
-        layers = last_layers(reference, skipped)
-        return np.concatenate([trained, _embeddings(layers, source)], axis=1)
 
     def stalled(self, epoch: int) -> bool:
         """Return whether the validation accuracy has stopped rising."""
@@ -270,6 +265,26 @@ def _targets(splits: Splits, classes: int) -> Tensor:
     if splits.negatives:
         rows.append(np.full((len(splits.negatives), classes), 1 / classes))
     return torch.from_numpy(np.concatenate(rows).astype(np.float32))
+
+
+def embeddings(classifier: Classifier, frozen: int, source: Source) -> Embeddings:
+    """Return the trained and the reference embeddings of a source's images, in one row each.
+
+    Parameters
+    ----------
+    classifier
+        The classifier.
+    frozen
+        Number of its first feature layers that the source's inputs have passed.
+    source
+        The images.
+    """
+    trained = _embeddings(last_layers(classifier.features, frozen), source)
+    if classifier.reference is None:
+        return np.concatenate([trained, trained], axis=1)
+    skipped = frozen - len(classifier.features) + len(classifier.reference)
+    reference = _embeddings(last_layers(classifier.reference, skipped), source)
+    return np.concatenate([trained, reference], axis=1)
 
 
 @torch.inference_mode()

@@ -193,11 +193,15 @@ def answer(model: Model, photo: bytes, content_type: str, accept: str) -> Reply:
 
 
 def _included(accept: str) -> list[str]:
-    """Return the names in the ``include`` parameter of an Accept header, ``+`` between them."""
+    """Return the names in the ``include`` parameters of an Accept header, ``+`` between them."""
     message = Message()
-    message["Accept"] = accept
-    value = message.get_param("include", "", "Accept")
-    return [name for name in str(value).split("+") if name]
+    names: list[str] = []
+    for media_range in accept.split(","):
+        del message["Accept"]
+        message["Accept"] = media_range.strip()
+        value = message.get_param("include", "", "Accept")
+        names += [name for name in str(value).split("+") if name]
+    return names
 
 
 class Server(ThreadingHTTPServer):

@@ -49,9 +49,12 @@ def test_an_empty_driver_file_is_a_driver(tmp_path: Path, monkeypatch: pytest.Mo
         find_device(tmp_path / "version")
 
 
-def test_hiding_the_gpu_asks_for_the_cpu(driver: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("visible", ["", "-1"])
+def test_hiding_the_gpu_asks_for_the_cpu(
+    driver: Path, monkeypatch: pytest.MonkeyPatch, visible: str
+) -> None:
     built_for("13.0", monkeypatch)
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
 
     assert find_device(driver) == torch.device("cpu")
 
