@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # The development environment is made again when a requirement changes.
 $(VENV)/ready: requirements.lock training/requirements-torch.txt pyproject.toml
@@ -50,6 +50,11 @@ test-fast: $(VENV)/ready ## The unit tests
 .PHONY: benchmark
 benchmark: $(VENV)/ready ## List a dataset of a million photos, and measure it; some minutes
 	$(BIN)/python -m benchmarks.list_a_million
+
+.PHONY: benchmark-training
+benchmark-training: $(VENV)/ready ## Cross-validate the trainer on DATASET= (OTHERS= IMAGE_SHAPE=); up to an hour
+	@test -n "$(DATASET)" || { echo "Set DATASET to a folder of photos with one folder per class" >&2; exit 2; }
+	$(BIN)/python -m benchmarks.learning $(DATASET) $(if $(OTHERS),--others $(OTHERS)) $(if $(IMAGE_SHAPE),--image-shape $(IMAGE_SHAPE))
 
 .PHONY: lint
 lint: $(VENV)/ready ## Formatting, lint, types, template and state machines
