@@ -140,21 +140,24 @@ class _Training:
     def epoch(self, epoch: int) -> None:
         """Train on every image once and print the epoch's metrics."""
         started = time.monotonic()
-        generator = torch.Generator(self.device).manual_seed(self.seed * 100_003 + epoch)
-        order = torch.randperm(len(self.targets), generator=generator, device=self.device)
+        seed = self.seed * 100_003 + epoch
+        generator = torch.Generator(self.device).manual_seed(seed)
+        # On the CPU, where choosing the photos of a batch does not wait for the GPU.
+        order = torch.randperm(len(self.targets), generator=torch.Generator().manual_seed(seed))
         size = self.hyperparameters.mini_batch_size
         # The normalizations of a pretrained network are folded away: nothing else has a mode.
         self.layers.train()
         correct = torch.zeros((), dtype=torch.long, device=self.device)
         for batch in range(self.batches):
             correct += self._step(order[batch * size : (batch + 1) * size], generator)
-        self._print(epoch, f"Train-accuracy={int(correct) / (self.batches * size):.6f}")
+        known = int((order[: self.batches * size] < len(self.start.train)).sum())
+        self._print(epoch, f"Train-accuracy={int(correct) / max(known, 1):.6f}")
         self._print(epoch, f"Time cost={time.monotonic() - started:.3f}")
         self.accuracies.append(self._accuracy())
         self._print(epoch, f"Validation-accuracy={self.accuracies[-1]:.6f}")
 
     def _step(self, indices: Tensor, generator: torch.Generator) -> Tensor:
-        x, targets = self._batch(indices, generator), self.targets[indices]
+        x, targets = self._batch(indices, generator), self.targets[indices.to(self.device)]
         with torch.autocast(self.device.type, torch.float16, enabled=self.device.type == "cuda"):
             logits = self.layers(x)
             loss = functional.cross_entropy(
@@ -166,7 +169,9 @@ class _Training:
         self.scaler.update()
         self.schedule.step()
         self._update_average()
-        correct: Tensor = (logits.argmax(1) == targets.argmax(1)).sum()
+        # A negative has no class to be right about.
+        known = (indices < len(self.start.train)).to(self.device)
+        correct: Tensor = ((logits.argmax(1) == targets.argmax(1)) & known).sum()
         return correct
 
     def _batch(self, indices: Tensor, generator: torch.Generator) -> Tensor:
@@ -179,7 +184,7 @@ class _Training:
         known, others = indices[~is_negative], indices[is_negative] - count
         parts = [self.start.train.batch(known, generator)] if len(known) else []
         parts += [self.start.negatives.batch(others, generator)] if len(others) else []
-        return torch.cat(parts)[torch.argsort(order)]
+        return torch.cat(parts)[torch.argsort(order).to(self.device)]
 
     @torch.no_grad()
     def _update_average(self) -> None:

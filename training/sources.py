@@ -37,7 +37,15 @@ class Source(Protocol):
         ...
 
     def batch(self, indices: Tensor, generator: torch.Generator) -> Tensor:
-        """Return augmented inputs for training, float (n, channels, h, w)."""
+        """Return augmented inputs for training, float (n, channels, h, w).
+
+        Parameters
+        ----------
+        indices
+            Which images, on the CPU.
+        generator
+            Random number generator, on the device to train on.
+        """
         ...
 
     def views(self) -> Iterator[list[Tensor]]:
@@ -88,15 +96,15 @@ class PixelSource:
     def views(self) -> Iterator[list[Tensor]]:
         """Yield the images and, if training mirrors, their mirror images."""
         for start in range(0, len(self), BATCH):
-            indices = torch.arange(start, min(start + BATCH, len(self)), device=self._device)
+            indices = torch.arange(start, min(start + BATCH, len(self)))
             x = self._classifier.normalized(self._read(indices))
             views = [x, x.flip(3)] if augment.mirrors(self._augmentation_type) else [x]
             yield [view.contiguous(memory_format=torch.channels_last) for view in views]
 
     def _read(self, indices: Tensor) -> Tensor:
         if isinstance(self._pixels, Tensor):
-            return self._pixels[indices]
-        return torch.from_numpy(self._pixels[indices.cpu().numpy()]).to(self._device)
+            return self._pixels[indices.to(self._device)]
+        return torch.from_numpy(self._pixels[indices.numpy()]).to(self._device)
 
 
 class FeatureSource:
