@@ -106,7 +106,9 @@ class Bench:
         with contextlib.redirect_stdout(io.StringIO()):
             fitted = fit.fit(start, options, seed=seed)
         labels = self.data.images.labels
-        temperature = calibrate.temperature(logits(fitted, fitted.validation), labels[held_out])
+        temperature = calibrate.temperature(
+            fit.head_logits(fitted.classifier, fitted.validation), labels[held_out]
+        )
         familiarity = Familiarity.calibrated(
             (fitted.train, labels[train]), fitted.negatives, fitted.validation
         )
@@ -166,14 +168,6 @@ class Bench:
         )
 
 
-def logits(fitted: fit.Fitted, embeddings: fit.Embeddings) -> calibrate.Floats:
-    """Return the logits of embeddings."""
-    head = fitted.classifier.head
-    weight = head.weight.detach().numpy().astype(np.float64)
-    bias = head.bias.detach().numpy().astype(np.float64)
-    return np.asarray(embeddings[:, : weight.shape[1]] @ weight.T + bias)
-
-
 def splits(data: Data, per_class: int | None, seed: int) -> Iterator[tuple[Indices, ...]]:
     """Yield indices to train on, to calibrate with and to test on.
 
@@ -210,7 +204,9 @@ def measure(bench: Bench, per_class: int | None, seeds: int) -> dict[str, float]
             scores.seconds.append(time.perf_counter() - started)
             embeddings = bench.embed_own(fitted, test, len(train))
             scores.familiarities += familiarity.p_values(embeddings).tolist()
-            probabilities = calibrate.probabilities(logits(fitted, embeddings), temperature)
+            probabilities = calibrate.probabilities(
+                fit.head_logits(fitted.classifier, embeddings), temperature
+            )
             labels = bench.data.images.labels[test]
             answers = [
                 metrics.Answer(int(label), int(row.argmax()), round(float(row.max()), 6))
@@ -243,7 +239,9 @@ def measure_others(bench: Bench, others: Data, negatives: int) -> dict[str, obje
     embeddings = bench.embed(fitted, others.subset(reported), len(train))
     known = familiarity.p_values(bench.embed_own(fitted, test, len(train)))
     values = familiarity.p_values(embeddings)
-    confidences = calibrate.probabilities(logits(fitted, embeddings), temperature).max(axis=1)
+    confidences = calibrate.probabilities(
+        fit.head_logits(fitted.classifier, embeddings), temperature
+    ).max(axis=1)
     passed, sure = values >= LIMIT, confidences >= THRESHOLD
     by_kind = {
         name: round(float(np.mean((passed & sure)[kinds[reported] == index])), 3)

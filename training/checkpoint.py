@@ -33,6 +33,7 @@ def fingerprint(hyperparameters: Hyperparameters, splits: Splits, start: Classif
         What the training starts from.
     """
     digest = hashlib.sha256(hyperparameters.model_dump_json().encode())
+    digest.update(start.mean.device.type.encode())  # its scaler's state differs
     for images in filter(None, (splits.train, splits.negatives)):
         digest.update(images.labels.tobytes())
         digest.update(np.ascontiguousarray(images.pixels).data)

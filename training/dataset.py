@@ -23,6 +23,9 @@ Number = TypeVar("Number", bound=np.generic)
 NEGATIVES = "negatives"
 """Optional channel of photos that show none of the classes; it needs no list."""
 
+MIN_NEGATIVES = 10
+"""Least number of them to use: fewer do not represent other photos."""
+
 
 @dataclass(frozen=True)
 class Images:
@@ -52,16 +55,19 @@ class Splits:
     train, validation
         The photos of the classes, in the order of their lists.
     negatives
-        Photos of none of the classes, with the number of classes as their label; None if there
-        are none.
+        Photos of none of the classes, with the number of classes as their label, at most as many
+        as there are training photos; None if there are too few.
     skipped_negatives
         Number of files among them that are not usable photos.
+    too_few_negatives
+        Number of usable ones if they are fewer than `MIN_NEGATIVES`, else 0.
     """
 
     train: Images
     validation: Images
     negatives: Images | None = None
     skipped_negatives: int = 0
+    too_few_negatives: int = 0
 
 
 def load(data: Path, hyperparameters: Hyperparameters) -> Splits:
@@ -92,7 +98,7 @@ def load(data: Path, hyperparameters: Hyperparameters) -> Splits:
     return Splits(
         _prepared(data / "train", train, shape),
         _prepared(data / "validation", validation, shape),
-        *_negatives(data / NEGATIVES, hyperparameters),
+        *_negatives(data / NEGATIVES, hyperparameters, len(train)),
     )
 
 
@@ -150,21 +156,31 @@ def _check_counts(train: list[lst.LstEntry], hyperparameters: Hyperparameters) -
         )
 
 
-def _negatives(channel: Path, hyperparameters: Hyperparameters) -> tuple[Images | None, int]:
-    """Read what is usable below a channel, and count what is not."""
+def _negatives(
+    channel: Path, hyperparameters: Hyperparameters, most: int
+) -> tuple[Images | None, int, int]:
+    """Read what is usable below a channel: at most `most` photos, drawn evenly from all.
+
+    Returns
+    -------
+    tuple[Images or None, int, int]
+        The images, and the last two attributes of `Splits`.
+    """
     found = sorted(path for path in channel.rglob("*") if has_photo_suffix(path.name))
+    files = [path for path in found if path.is_file()]
+    drawn = np.linspace(0, len(files) - 1, min(len(files), most)).round().astype(int)
     usable, skipped = [], 0
-    for path in filter(Path.is_file, found):
+    for path in (files[index] for index in drawn):
         try:
             image = photos.prepare(path.read_bytes(), hyperparameters.image_shape)
         except photos.UnusablePhoto:
             skipped += 1
         else:
             usable.append(np.asarray(image))
-    if not usable:
-        return None, skipped
+    if len(usable) < MIN_NEGATIVES:
+        return None, skipped, len(usable)
     labels = np.full(len(usable), hyperparameters.num_classes, np.int64)
-    return Images(np.stack(usable), labels), skipped
+    return Images(np.stack(usable), labels), skipped, 0
 
 
 def _prepared(channel: Path, entries: list[lst.LstEntry], shape: photos.ImageShape) -> Images:

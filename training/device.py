@@ -8,16 +8,19 @@ import torch
 from training.errors import BadInput
 
 DRIVER = Path("/proc/driver/nvidia/version")
-"""What the NVIDIA driver says of itself; there only if one is loaded."""
+"""File with the version of the NVIDIA driver; exists only if one is loaded."""
 
 
-def find_device(driver: Path = DRIVER) -> torch.device:
+def find_device(driver: Path = DRIVER, *, in_container: bool = False) -> torch.device:
     """Return the device to train on and print it.
 
     Parameters
     ----------
     driver
         File that exists only on a machine with an NVIDIA driver.
+    in_container
+        Whether this is a training container, whose instance was chosen for its GPU. Elsewhere a
+        build of PyTorch without CUDA is a choice.
 
     Raises
     ------
@@ -29,10 +32,12 @@ def find_device(driver: Path = DRIVER) -> torch.device:
         print(f"Training on the GPU {torch.cuda.get_device_name()}.", flush=True)
         return torch.device("cuda")
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
-    if driver.exists() and torch.version.cuda is not None and not hidden:
+    expected = in_container or torch.version.cuda is not None
+    if driver.exists() and expected and not hidden:
+        built_for = f"for CUDA {torch.version.cuda}" if torch.version.cuda else "without CUDA"
         raise BadInput(
             f"This machine has an NVIDIA GPU that PyTorch cannot use. PyTorch {torch.__version__} "
-            f"was built for CUDA {torch.version.cuda}; the driver is: {_first_line(driver)}. Build "
+            f"was built {built_for}; the driver is: {_first_line(driver)}. Build "
             "the training image on a base whose CUDA version the driver supports (see "
             "training/README.md), or set CUDA_VISIBLE_DEVICES to nothing to train on the CPU."
         )

@@ -194,5 +194,6 @@ def _fold(layer: nn.Conv2d, stored: tuple[Tensor, ...]) -> None:
     weight, scale, shift, mean, variance = stored
     factor = scale / (variance + _EPSILON).sqrt()
     assert layer.bias is not None  # noqa: S101
-    layer.weight.copy_(weight * factor[:, None, None, None])
-    layer.bias.copy_(shift - mean * factor)
+    # In half precision, as exported: what is not trained computes the same when served.
+    layer.weight.copy_((weight * factor[:, None, None, None]).half())
+    layer.bias.copy_((shift - mean * factor).half())

@@ -1,5 +1,9 @@
-"""The one error that is the job's fault and not ours."""
+"""The errors that are the job's fault and not ours."""
 
 
 class BadInput(Exception):
     """What the job was given can't be trained on; the message is one sentence for people."""
+
+
+class OtherNetworkError(BadInput):
+    """The model to train on from has another kind of network than this job trains."""

@@ -19,13 +19,13 @@ from scones.photos import ImageShape
 from training import efficientnet
 from training.augment import mirrors
 from training.classifier import Classifier, Output, last_layers
-from training.errors import BadInput
+from training.errors import BadInput, OtherNetworkError
 from training.hyperparameters import Hyperparameters
 from training.residual import ResidualNetwork
 
 ONNX, WEIGHTS, FACTS = "model.onnx", "weights.pt", "model.json"
 
-FORM = ("image_shape", "num_classes", "use_pretrained_model", "num_layers")
+FORM = ("use_pretrained_model", "image_shape", "num_classes", "num_layers")
 """The hyperparameters that give the weights their number and place."""
 
 DIFFERENCE = 1e-4
@@ -118,6 +118,8 @@ def read(channel: Path, hyperparameters: Hyperparameters) -> Classifier:
     ------
     BadInput
         If there is no model of ours, a broken one, or one of another form.
+    OtherNetworkError
+        If only one of the model and this job has a pretrained network.
     """
     files = _model_files(channel)
     if WEIGHTS not in files or FACTS not in files:
@@ -176,7 +178,8 @@ def _check_form(given_before: dict[str, Any], hyperparameters: Hyperparameters) 
         if name == "num_layers" and hyperparameters.pretrained:
             continue
         if before != given[name]:
-            raise BadInput(
+            other = name == "use_pretrained_model"
+            raise (OtherNetworkError if other else BadInput)(
                 f"The model of the channel model has {name} {before}, this job {given[name]}: "
                 f"they must be the same, or leave out the channel to start afresh."
             )

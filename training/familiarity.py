@@ -8,6 +8,7 @@ the classes, less the distance to the k-th nearest of those. docs/training.md ha
 that the details were chosen by. Only NumPy is used, as the server needs it too.
 """
 
+import functools
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Self
@@ -21,7 +22,7 @@ Integers = npt.NDArray[np.int64]
 FILE = "familiarity.npz"
 
 NEIGHBORS = 3
-"""Which nearest photo counts; the farthest, if there are fewer."""
+"""Number of the nearest photo to use, or the last one if there are fewer."""
 
 TRAINED_WEIGHT = 0.5
 """Weight of the trained embedding next to the reference embedding."""
@@ -32,11 +33,8 @@ COMPONENTS = 64
 SHRINKAGE = 0.3
 """Share of the covariance that is replaced by a multiple of the identity matrix."""
 
-MIN_NEGATIVES = 10
-"""Least number of photos of none of the classes to use: a few say little of what may come."""
-
-MAX_PHOTOS = 1000
-"""Training photos, and photos of none of the classes, that are kept of each; 5 MB."""
+MAX_PHOTOS, MAX_NEGATIVES = 800, 400
+"""Training photos, and photos of none of the classes, that are kept; 6 MB together."""
 
 SEED = 0
 """Fixes which are kept."""
@@ -120,11 +118,10 @@ class Familiarity:
         held_out
             Embeddings of photos of the classes that were not trained on.
         """
-        kept = _features(train[0][_thinned(train[1])])
+        kept = _features(train[0][_thinned(train[1], MAX_PHOTOS)])
         metric = Metric.fitted(kept)
-        if len(negatives) < MIN_NEGATIVES:
-            negatives = negatives[:0]
-        others = _features(negatives[_thinned(np.zeros(len(negatives), np.int64))])
+        same = np.zeros(len(negatives), np.int64)
+        others = _features(negatives[_thinned(same, MAX_NEGATIVES)])
         points = _rounded(metric(kept)), _rounded(metric(others))
         distances = cls(metric, *points, np.empty(0, np.float32)).distances(held_out)
         return cls(metric, *points, np.sort(distances))
@@ -132,10 +129,18 @@ class Familiarity:
     def distances(self, embeddings: Floats) -> Floats:
         """Return how unlike the training photos each embedding (n, 2 * width) is."""
         points = self.metric(_features(embeddings))
-        distances = _kth_distances(points, self.photos)
+        distances = _kth_distances(points, self.photos, self._photo_squares)
         if len(self.negatives):
-            distances -= _kth_distances(points, self.negatives)
+            distances -= _kth_distances(points, self.negatives, self._negative_squares)
         return distances
+
+    @functools.cached_property
+    def _photo_squares(self) -> Floats:
+        return np.asarray((self.photos**2).sum(axis=1))
+
+    @functools.cached_property
+    def _negative_squares(self) -> Floats:
+        return np.asarray((self.negatives**2).sum(axis=1))
 
     def p_values(self, embeddings: Floats) -> Floats:
         """Return the familiarity of each embedding (n, 2 * width), above 0 and up to 1.
@@ -189,17 +194,25 @@ def _rounded(points: Floats) -> Floats:
     return points.astype(np.float16).astype(np.float32)
 
 
-def _kth_distances(points: Floats, others: Floats) -> Floats:
-    """Return each point's distance to the `NEIGHBORS`-th nearest of others, at least one."""
-    squares = (points**2).sum(axis=1)[:, None] + (others**2).sum(axis=1) - 2 * points @ others.T
+def _kth_distances(points: Floats, others: Floats, others_squares: Floats) -> Floats:
+    """Return each point's distance to the `NEIGHBORS`-th nearest of others, at least one.
+
+    Parameters
+    ----------
+    points, others
+        (n, width) and (m, width).
+    others_squares
+        (m,): squared lengths of the others.
+    """
+    squares = (points**2).sum(axis=1)[:, None] + others_squares - 2 * points @ others.T
     place = min(NEIGHBORS, len(others)) - 1
     nearest = np.partition(squares, place, axis=1)[:, place]
     return np.asarray(np.sqrt(np.maximum(nearest, 0)), np.float32)
 
 
-def _thinned(labels: Integers) -> Integers:
-    """Return ascending indices of at most `MAX_PHOTOS` photos, evenly from the classes."""
-    if len(labels) <= MAX_PHOTOS:
+def _thinned(labels: Integers, most: int) -> Integers:
+    """Return ascending indices of at most `most` photos, evenly from the classes."""
+    if len(labels) <= most:
         return np.arange(len(labels))
     generator = np.random.default_rng(SEED)
     order = generator.permutation(len(labels))
@@ -208,4 +221,4 @@ def _thinned(labels: Integers) -> Integers:
     for index in np.unique(labels):
         members = order[labels[order] == index]
         rank[members] = np.arange(len(members))
-    return np.sort(order[np.argsort(rank[order], kind="stable")][:MAX_PHOTOS])
+    return np.sort(order[np.argsort(rank[order], kind="stable")][:most])

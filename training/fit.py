@@ -22,7 +22,7 @@ from training import checkpoint
 from training.classifier import Classifier, last_layers
 from training.dataset import Splits
 from training.hyperparameters import Hyperparameters
-from training.recipe import Start, class_weights, recipe
+from training.recipe import Start, photo_weights, recipe
 from training.sources import Source
 
 Embeddings = npt.NDArray[np.float32]
@@ -126,9 +126,7 @@ class _Training:
         self.layers = TrainedLayers(self.classifier, start.frozen)
         self.average = copy.deepcopy(self.layers)
         self.targets = _targets(start.splits, hyperparameters.num_classes).to(self.device)
-        self.weights = class_weights(start.splits.train, hyperparameters)
-        if self.weights is not None:
-            self.weights = self.weights.to(self.device)
+        self.weights = photo_weights(start.splits, hyperparameters).to(self.device)
         self.optimizer, rates = _optimizer(self.layers, hyperparameters, self.recipe.head_rate)
         self.batches = len(self.targets) // hyperparameters.mini_batch_size
         self.schedule = _schedule(self.optimizer, hyperparameters, self.batches, rates)
@@ -160,9 +158,10 @@ class _Training:
         x, targets = self._batch(indices, generator), self.targets[indices.to(self.device)]
         with torch.autocast(self.device.type, torch.float16, enabled=self.device.type == "cuda"):
             logits = self.layers(x)
-            loss = functional.cross_entropy(
-                logits, targets, self.weights, label_smoothing=self.recipe.label_smoothing
+            losses = functional.cross_entropy(
+                logits, targets, reduction="none", label_smoothing=self.recipe.label_smoothing
             )
+            loss = (losses * self.weights[indices.to(self.device)]).mean()
         self.optimizer.zero_grad()
         torch.autograd.backward(self.scaler.scale(loss))
         self.scaler.step(self.optimizer)
@@ -266,10 +265,17 @@ class _Training:
 
 def _targets(splits: Splits, classes: int) -> Tensor:
     """Return the probabilities to learn, (images, classes): equal ones for negatives."""
-    rows = [np.eye(classes)[splits.train.labels]]
+    rows = [np.eye(classes, dtype=np.float32)[splits.train.labels]]
     if splits.negatives:
-        rows.append(np.full((len(splits.negatives), classes), 1 / classes))
-    return torch.from_numpy(np.concatenate(rows).astype(np.float32))
+        rows.append(np.full((len(splits.negatives), classes), 1 / classes, np.float32))
+    return torch.from_numpy(np.concatenate(rows))
+
+
+def head_logits(classifier: Classifier, embeddings: Embeddings) -> npt.NDArray[np.float64]:
+    """Return the head's logits (n, classes) for rows of `Fitted`."""
+    weight = classifier.head.weight.detach().numpy().astype(np.float64)
+    bias = classifier.head.bias.detach().numpy().astype(np.float64)
+    return np.asarray(embeddings[:, : weight.shape[1]] @ weight.T + bias)
 
 
 def embeddings(classifier: Classifier, frozen: int, source: Source) -> Embeddings:

@@ -2,8 +2,8 @@
 
 Names and ranges are the published ones, so that a job's definition fits both algorithms:
 https://docs.aws.amazon.com/sagemaker/latest/dg/IC-Hyperparameter.html. Defaults differ.
-``use_pretrained_model`` is 1, and then ``optimizer`` is adam, ``learning_rate`` 0.0003 and
-``epochs`` as few as `PRETRAINED_STEPS` allows; docs/training.md has the measurements.
+``use_pretrained_model`` is 1, and then ``optimizer`` is adam, ``learning_rate`` 0.0003 (0.01 with
+sgd or nag) and ``epochs`` as few as `PRETRAINED_STEPS` allows; see docs/training.md.
 
 With ``use_pretrained_model`` 0, defaults differ where the built-in's are made for ImageNet on a
 GPU: ``num_layers`` 152 and ``weight_decay`` 0.0001. ``epochs`` is 30 as there, but more for a few
@@ -41,7 +41,7 @@ PRETRAINED_EPOCHS = 3
 """Least default of ``epochs`` of a pretrained network."""
 
 PRETRAINED_STEPS = 60
-"""Batches of 32 photos that a pretrained network is trained for at least, by default."""
+"""Batches that a pretrained network is trained for at least, by default."""
 
 INCREMENTAL_RATE = 0.03
 """Default ``learning_rate`` of an incremental training of the residual network. After 15 epochs on
@@ -73,7 +73,9 @@ def _epochs(value: object) -> tuple[int, ...]:
 def _default_epochs(valid: dict[str, Any]) -> int:
     photos: int = valid.get("num_training_samples", 1)  # refused anyway where it is missing
     if _is_pretrained(valid):
-        return min(200, max(PRETRAINED_EPOCHS, math.ceil(PRETRAINED_STEPS * 32 / photos)))
+        size: int = valid.get("mini_batch_size", 32)
+        batches = max(1, photos // size)
+        return min(200, max(PRETRAINED_EPOCHS, math.ceil(PRETRAINED_STEPS / batches)))
     return min(200, max(30, math.ceil(20_000 / photos)))
 
 
@@ -129,8 +131,8 @@ class Hyperparameters(BaseModel):
     num_layers: Annotated[
         int, AfterValidator(_layers), Field(description=f"one of {', '.join(map(str, LAYERS))}")
     ] = 8
-    epochs: Annotated[_Positive, Field(default_factory=_default_epochs)]
     mini_batch_size: _Positive = 32
+    epochs: Annotated[_Positive, Field(default_factory=_default_epochs)]
     augmentation_type: Annotated[
         Literal["none", "crop", "crop_color", "crop_color_transform"],
         Field(description="none, crop, crop_color or crop_color_transform"),

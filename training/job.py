@@ -8,15 +8,13 @@ import traceback
 from types import FrameType
 from typing import Any, NoReturn
 
-import numpy as np
-
 from training import calibrate, dataset, export, fit, hyperparameters, recipe
 from training.calibrate import Floats, Labels
 from training.classifier import Classifier
 from training.device import find_device
-from training.errors import BadInput
+from training.errors import BadInput, OtherNetworkError
 from training.familiarity import Familiarity
-from training.paths import Paths
+from training.paths import CONTAINER_ROOT, Paths
 
 TERMINATED = 128 + signal.SIGTERM
 LONGEST_REASON = 1024
@@ -67,14 +65,13 @@ def _failed(paths: Paths, reason: str) -> int:
 
 def _train(paths: Paths) -> None:
     started = time.monotonic()
-    device = find_device()
+    device = find_device(in_container=paths.root == CONTAINER_ROOT)
     options = hyperparameters.parse(_given(paths))
     if idle := options.without_effect():
         print(f"Hyperparameters without effect in this job: {', '.join(idle)}.", flush=True)
-    model_channel, model = paths.data / "model", None
-    if model_channel.is_dir():
+    model = _earlier_model(paths, options)
+    if model is not None:
         options = options.incremental()
-        model = export.read(model_channel, options)
     splits = dataset.load(paths.data, options)
     print(_describe(splits, options), flush=True)
     checkpoints = paths.checkpoints if paths.checkpoints.is_dir() else None
@@ -82,7 +79,7 @@ def _train(paths: Paths) -> None:
     fitted = fit.fit(start, options, checkpoints=checkpoints)
     paths.model.mkdir(parents=True, exist_ok=True)
     classifier = fitted.classifier
-    logits = _logits(classifier, fitted.validation)
+    logits = fit.head_logits(classifier, fitted.validation)
     calibration = _calibrate(classifier, logits, splits.validation.labels)
     familiarity = Familiarity.calibrated(
         (fitted.train, splits.train.labels), fitted.negatives, fitted.validation
@@ -105,6 +102,22 @@ def _train(paths: Paths) -> None:
     print(f"Model written after {time.monotonic() - started:.1f} s.", flush=True)
 
 
+def _earlier_model(paths: Paths, options: hyperparameters.Hyperparameters) -> Classifier | None:
+    """Return the model to train on from; None if there is none, or one of another network.
+
+    A stack that trains on from its model in production must still train after an upgrade that
+    changes the default network.
+    """
+    channel = paths.data / "model"
+    if not channel.is_dir():
+        return None
+    try:
+        return export.read(channel, options)
+    except OtherNetworkError as error:
+        print(f"Not trained on from the earlier model. {error}", flush=True)
+        return None
+
+
 def _describe(splits: dataset.Splits, options: hyperparameters.Hyperparameters) -> str:
     text = (
         f"Prepared {len(splits.train)} training and {len(splits.validation)} validation photos "
@@ -112,6 +125,8 @@ def _describe(splits: dataset.Splits, options: hyperparameters.Hyperparameters) 
     )
     if splits.negatives:
         text += f", and {len(splits.negatives)} photos of none of the classes"
+    if splits.too_few_negatives:
+        text += f"; {splits.too_few_negatives} photos of none of the classes are too few to use"
     if splits.skipped_negatives:
         text += f"; skipped {splits.skipped_negatives} unusable photos of none of the classes"
     return f"{text}."
@@ -129,13 +144,6 @@ def _given(paths: Paths) -> dict[str, str]:
     if not isinstance(given, dict):
         raise BadInput(f"{paths.hyperparameters.name} must hold one JSON object.")
     return given
-
-
-def _logits(classifier: Classifier, embeddings: fit.Embeddings) -> Floats:
-    """Return the head's logits (n, classes) for rows of `fit.Fitted`."""
-    weight = classifier.head.weight.detach().numpy().astype(np.float64)
-    bias = classifier.head.bias.detach().numpy().astype(np.float64)
-    return np.asarray(embeddings[:, : weight.shape[1]] @ weight.T + bias)
 
 
 def _calibrate(classifier: Classifier, logits: Floats, labels: Labels) -> dict[str, Any]:

@@ -6,6 +6,9 @@ Source: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training
 from dataclasses import dataclass
 from pathlib import Path
 
+CONTAINER_ROOT = Path("/opt/ml")
+"""Root of these files in a container."""
+
 
 @dataclass(frozen=True)
 class Paths:

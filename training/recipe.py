@@ -168,16 +168,17 @@ def _reference(classifier: Classifier, frozen: int) -> nn.Sequential:
     return nn.Sequential(*copy.deepcopy(last_layers(unchanged, frozen)), *earlier)
 
 
-def class_weights(train: Images, hyperparameters: Hyperparameters) -> Tensor | None:
-    """Return weights of the classes in the loss, or None if all weigh the same.
+def photo_weights(splits: Splits, hyperparameters: Hyperparameters) -> Tensor:
+    """Return the weight of each photo, negatives last, in the loss: 1 on average.
 
-    They are inversely proportional to the number of photos and 1 on average over the photos:
-    photos / (classes * photos of the class), as scikit-learn's ``balanced``.
+    With ``use_weighted_loss`` that of a photo of a class is photos / (classes * photos of the
+    class), as scikit-learn's ``balanced``. That of a negative is 1.
     """
-    if not hyperparameters.weighted_loss:
-        return None
-    counts = np.bincount(train.labels, minlength=hyperparameters.num_classes)
-    weights = counts.sum() / (hyperparameters.num_classes * counts)
+    labels = splits.train.labels
+    weights = np.ones(len(labels) + (len(splits.negatives) if splits.negatives else 0))
+    if hyperparameters.weighted_loss:
+        counts = np.bincount(labels, minlength=hyperparameters.num_classes)
+        weights[: len(labels)] = len(labels) / (hyperparameters.num_classes * counts[labels])
     return torch.tensor(weights, dtype=torch.float32)
 
 

@@ -36,7 +36,7 @@ def test_a_job_may_have_no_negatives(small_job: Job) -> None:
 
 
 def test_negatives_are_read_at_any_depth(small_job: Job) -> None:
-    small_job.add_negatives(7)
+    small_job.add_negatives(9)
     folder = small_job.paths.data / "negatives"
     (folder / "negatives.manifest").write_text("[]")
     (folder / "a folder.png").mkdir()
@@ -46,20 +46,34 @@ def test_negatives_are_read_at_any_depth(small_job: Job) -> None:
 
     assert splits.negatives is not None
     assert splits.skipped_negatives == 0
-    assert splits.negatives.labels.tolist() == [3] * 8
-    assert splits.negatives.pixels.shape == (8, 16, 24, 3)
-    expected = {np.asarray(other(number)).tobytes() for number in (*range(7), 9)}
+    assert splits.negatives.labels.tolist() == [3] * 10
+    assert splits.negatives.pixels.shape == (10, 16, 24, 3)
+    expected = {np.asarray(other(number)).tobytes() for number in (*range(9), 9)}
     assert {image.tobytes() for image in splits.negatives.pixels} == expected
 
 
-@pytest.mark.parametrize("usable", [0, 3])
-def test_unusable_negatives_are_skipped_and_counted(small_job: Job, usable: int) -> None:
+@pytest.mark.parametrize(
+    ("usable", "used", "too_few"), [(0, 0, 0), (9, 0, 9), (10, 10, 0), (11, 11, 0)]
+)
+def test_negatives_are_used_if_enough_are_usable(
+    small_job: Job, usable: int, used: int, too_few: int
+) -> None:
     small_job.add_negatives(usable, unusable=2)
 
     splits = load(small_job)
 
-    assert len(splits.negatives or ()) == usable
+    assert len(splits.negatives or ()) == used
     assert splits.skipped_negatives == 2
+    assert splits.too_few_negatives == too_few
+
+
+def test_there_are_at_most_as_many_negatives_as_training_photos(small_job: Job) -> None:
+    small_job.add_negatives(80)
+
+    splits = load(small_job)
+
+    assert splits.negatives is not None
+    assert len(splits.negatives) == len(splits.train)
 
 
 def test_stray_files_are_left_alone(small_job: Job) -> None:

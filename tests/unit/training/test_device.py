@@ -102,3 +102,12 @@ def test_a_gpu_that_works_is_used_and_named(
     assert find_device(driver) == torch.device("cuda")
 
     assert capsys.readouterr().out == "Training on the GPU Tesla T4.\n"
+
+
+def test_a_build_without_cuda_is_bad_input_in_a_container(
+    driver: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built_for(None, monkeypatch)
+
+    with pytest.raises(BadInput, match="was built without CUDA"):
+        find_device(driver, in_container=True)

@@ -82,7 +82,8 @@ def test_every_layer_computes_what_the_stored_weights_say(
     with torch.no_grad():
         for layer, step in zip(layers, steps, strict=True):
             x = layer(x)
-            torch.testing.assert_close(x, step, rtol=1e-3, atol=1e-4 * float(step.abs().max()))
+            # The network's weights are rounded to half precision.
+            torch.testing.assert_close(x, step, rtol=1e-2, atol=1e-2 * float(step.abs().max()))
 
 
 def seeded() -> torch.Generator:

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from training import familiarity
 from training.familiarity import (
     FILE,
-    MIN_NEGATIVES,
     NEIGHBORS,
     SHRINKAGE,
     TRAINED_WEIGHT,
@@ -200,13 +199,6 @@ def test_negatives_make_photos_like_them_less_familiar() -> None:
     assert with_them > without + 0.3
 
 
-@pytest.mark.parametrize(("count", "kept"), [(MIN_NEGATIVES - 1, 0), (MIN_NEGATIVES, 10)])
-def test_a_few_negatives_do_not_count(count: int, kept: int) -> None:
-    model = Familiarity.calibrated(labeled(5, 0), embeddings(count, 5, 3), classes(5, 1))
-
-    assert len(model.negatives) == kept
-
-
 def test_scaled_embeddings_are_as_familiar() -> None:
     model = Familiarity.calibrated(labeled(20, 0), NONE, classes(20, 1))
     new = classes(20, 2)
@@ -224,11 +216,9 @@ def test_an_embedding_of_zeros_is_like_no_photo() -> None:
 @given(st.lists(st.integers(0, 3), max_size=60), st.integers(1, 40))
 def test_thinning_keeps_the_classes_even(labels: list[int], most: int) -> None:
     given_labels = np.array(labels, np.int64)
-    with pytest.MonkeyPatch.context() as context:
-        context.setattr(familiarity, "MAX_PHOTOS", most)
 
-        kept = familiarity._thinned(given_labels)
-        again = familiarity._thinned(given_labels)
+    kept = familiarity._thinned(given_labels, most)
+    again = familiarity._thinned(given_labels, most)
 
     assert kept.tolist() == sorted(set(kept.tolist()))
     assert kept.tolist() == again.tolist()
@@ -242,10 +232,11 @@ def test_thinning_keeps_the_classes_even(labels: list[int], most: int) -> None:
 
 def test_a_large_set_is_thinned_and_still_calibrated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(familiarity, "MAX_PHOTOS", 60)
+    monkeypatch.setattr(familiarity, "MAX_NEGATIVES", 40)
     model = Familiarity.calibrated(labeled(300, 0), embeddings(100, 5, 3), classes(200, 1))
 
     assert model.photos.shape == (60, 2 * WIDTH)
-    assert model.negatives.shape == (60, 2 * WIDTH)
+    assert model.negatives.shape == (40, 2 * WIDTH)
     # Standard deviation 0.01: 600 calibration photos.
     assert 0.02 < below_the_limit(model, classes(500, 2)) < 0.08
 

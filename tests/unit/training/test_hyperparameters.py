@@ -189,14 +189,20 @@ def test_fewer_photos_are_shown_more_often(photos: int, epochs: int) -> None:
     assert parse(RANDOM | {"num_training_samples": str(photos)}).epochs == epochs
 
 
-@pytest.mark.parametrize("photos", [1, 10, 32, 100, 1000, 1067, 50_000])
+@pytest.mark.parametrize("photos", [1, 10, 32, 63, 95, 100, 1000, 1067, 50_000])
 def test_a_pretrained_network_is_trained_for_few_batches(photos: int) -> None:
     epochs = parse(REQUIRED | {"num_training_samples": str(photos)}).epochs
 
     assert PRETRAINED_EPOCHS <= epochs <= 200
-    shown = epochs * photos
-    assert shown >= PRETRAINED_STEPS * 32 or epochs == 200
-    assert (epochs - 1) * photos < PRETRAINED_STEPS * 32 or epochs == PRETRAINED_EPOCHS
+    batches = max(1, photos // 32)  # an incomplete batch is dropped
+    assert epochs * batches >= PRETRAINED_STEPS or epochs == 200
+    assert (epochs - 1) * batches < PRETRAINED_STEPS or epochs == PRETRAINED_EPOCHS
+
+
+def test_a_chosen_batch_size_decides_the_epochs() -> None:
+    given_ones = {"num_training_samples": "63", "mini_batch_size": "16"}
+
+    assert parse(REQUIRED | given_ones).epochs == PRETRAINED_STEPS / 3
 
 
 @pytest.mark.parametrize(

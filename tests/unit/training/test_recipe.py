@@ -124,12 +124,15 @@ def test_classes_weigh_inversely_to_their_photos_and_1_on_average() -> None:
     labels = np.array([0] * 6 + [1] * 3 + [2])
     train = Images(np.zeros((10, 1, 1, 3), np.uint8), labels)
 
-    weights = recipe.class_weights(train, options(use_weighted_loss="1"))
+    negatives = Images(np.zeros((4, 1, 1, 3), np.uint8), np.full(4, 3))
+    parts = Splits(train, train, negatives)
 
-    assert weights is not None
-    np.testing.assert_allclose(weights, [10 / 18, 10 / 9, 10 / 3], rtol=1e-6)
-    assert float(weights[labels].mean()) == pytest.approx(1)
-    assert recipe.class_weights(train, options(use_weighted_loss="0")) is None
+    weights = recipe.photo_weights(parts, options(use_weighted_loss="1")).numpy()
+
+    np.testing.assert_allclose(weights[:10], np.array([10 / 18, 10 / 9, 10 / 3])[labels], rtol=1e-6)
+    assert float(weights.mean()) == pytest.approx(1)
+    assert weights[10:].tolist() == [1] * 4
+    assert recipe.photo_weights(parts, options(use_weighted_loss="0")).tolist() == [1] * 14
 
 
 def test_the_recipes_differ() -> None:
