@@ -61,24 +61,21 @@ class Data:
 
 @dataclass
 class Scores:
-    """Predictions of several trainings for photos that they did not see."""
+    """Predictions of the trainings of one seed for photos that they did not see."""
 
-    answers: list[metrics.Answer] = field(default_factory=list)
+    predictions: list[metrics.Answer] = field(default_factory=list)
     accuracies: list[float] = field(default_factory=list)
     familiarities: list[float] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
 
     def figures(self) -> dict[str, float]:
-        """Return the row of the table."""
-        point = metrics.lowest_threshold(metrics.risk_coverage(self.answers), PRECISION)
-        bins = metrics.reliability(self.answers)
-        below = np.mean(np.array(self.familiarities) < LIMIT)
+        """Return the figures; coverage is at the threshold that these predictions suggest."""
+        point = metrics.lowest_threshold(metrics.risk_coverage(self.predictions), PRECISION)
+        bins = metrics.reliability(self.predictions)
         return {
-            "accuracy": round(float(np.mean(self.accuracies)), 4),
-            "calibration_error": round(metrics.calibration_error(bins), 4),
-            "coverage_at_99_precision": round(point.coverage if point else 0.0, 3),
-            "below_limit": round(float(below), 3),
-            "seconds": round(float(np.mean(self.seconds)), 1),
+            "accuracy": float(np.mean(self.accuracies)),
+            "calibration_error": metrics.calibration_error(bins),
+            "coverage_at_99_precision": point.coverage if point else 0.0,
+            "below_limit": float(np.mean(np.array(self.familiarities) < LIMIT)),
         }
 
 
@@ -115,7 +112,7 @@ class Bench:
         return fitted, familiarity, temperature
 
     def embed(self, fitted: fit.Fitted, images: Images, trained_on: int) -> fit.Embeddings:
-        """Return the embeddings, by a model trained on so many photos, of any images."""
+        """Return a model's embeddings of any images; it was trained on `trained_on` photos."""
         start = recipe.start(Splits(images, images), self._options(trained_on))
         return fit.embeddings(fitted.classifier, start.frozen, start.train)
 
@@ -134,6 +131,17 @@ class Bench:
         start = self._starts[trained_on <= recipe.FEW_PHOTOS]
         assert isinstance(start.train, FeatureSource)  # noqa: S101
         return fit.embeddings(fitted.classifier, start.frozen, start.train.subset(indices))
+
+    def time_training(self, train: Indices, held_out: Indices) -> float:
+        """Return the seconds of a whole training, with the frozen features."""
+        options = self._options(len(train))
+        started = time.perf_counter()
+        with contextlib.redirect_stdout(io.StringIO()):
+            start = recipe.start(
+                Splits(self.data.subset(train), self.data.subset(held_out)), options
+            )
+            fit.fit(start, options)
+        return time.perf_counter() - started
 
     def _options(self, photos: int) -> Hyperparameters:
         return parse(
@@ -171,8 +179,8 @@ class Bench:
 def splits(data: Data, per_class: int | None, seed: int) -> Iterator[tuple[Indices, ...]]:
     """Yield indices to train on, to calibrate with and to test on.
 
-    With all photos these are `FOLDS` folds. With a number of photos per class it is one split, and
-    `DRAWS` if they are so few that only the head is trained: the draw decides much then.
+    With all photos these are `FOLDS` folds. With a number of photos per class it is one split, or
+    `DRAWS` splits if only the head is trained: results vary much between draws of few photos.
     """
     generator = np.random.default_rng(seed)
     order = generator.permutation(len(data.images))
@@ -194,30 +202,34 @@ def splits(data: Data, per_class: int | None, seed: int) -> Iterator[tuple[Indic
         )
 
 
-def measure(bench: Bench, per_class: int | None, seeds: int) -> dict[str, float]:
-    """Train for each seed and fold, and return the figures of all together."""
+def measure(bench: Bench, per_class: int | None, seeds: int) -> dict[str, object]:
+    """Return the mean figures of the seeds, and the accuracy of each."""
+    rows = [_measure_seed(bench, per_class, seed).figures() for seed in range(seeds)]
+    means: dict[str, object] = {
+        name: round(float(np.mean([row[name] for row in rows])), 4) for name in rows[0]
+    }
+    return means | {"accuracies": [round(row["accuracy"], 4) for row in rows]}
+
+
+def _measure_seed(bench: Bench, per_class: int | None, seed: int) -> Scores:
     scores = Scores()
-    for seed in range(seeds):
-        for train, held_out, test in splits(bench.data, per_class, seed):
-            started = time.perf_counter()
-            fitted, familiarity, temperature = bench.train(train, held_out, seed)
-            scores.seconds.append(time.perf_counter() - started)
-            embeddings = bench.embed_own(fitted, test, len(train))
-            scores.familiarities += familiarity.p_values(embeddings).tolist()
-            probabilities = calibrate.probabilities(
-                fit.head_logits(fitted.classifier, embeddings), temperature
-            )
-            labels = bench.data.images.labels[test]
-            answers = [
-                metrics.Answer(int(label), int(row.argmax()), round(float(row.max()), 6))
-                for label, row in zip(labels, probabilities, strict=True)
-            ]
-            scores.answers += answers
-            scores.accuracies.append(metrics.accuracy(answers))
-    return scores.figures()
+    for train, held_out, test in splits(bench.data, per_class, seed):
+        fitted, familiarity, temperature = bench.train(train, held_out, seed)
+        embeddings = bench.embed_own(fitted, test, len(train))
+        scores.familiarities += familiarity.p_values(embeddings).tolist()
+        logits = fit.head_logits(fitted.classifier, embeddings)
+        probabilities = calibrate.probabilities(logits, temperature)
+        labels = bench.data.images.labels[test]
+        predictions = [
+            metrics.Answer(int(label), int(row.argmax()), round(float(row.max()), 6))
+            for label, row in zip(labels, probabilities, strict=True)
+        ]
+        scores.predictions += predictions
+        scores.accuracies.append(metrics.accuracy(predictions))
+    return scores
 
 
-def measure_others(bench: Bench, others: Data, negatives: int) -> dict[str, object]:
+def measure_others(bench: Bench, others: Data, negatives: int, seed: int) -> dict[str, object]:
     """Return what a model on all photos makes of photos of other things.
 
     The first half of each kind is for choosing, and for negatives; the second half is reported.
@@ -227,42 +239,41 @@ def measure_others(bench: Bench, others: Data, negatives: int) -> dict[str, obje
     sizes = np.bincount(kinds)
     first = np.flatnonzero(rank < sizes[kinds] / 2)
     reported = np.flatnonzero(rank >= sizes[kinds] / 2)
-    chosen = np.random.default_rng(0).permutation(first)[:negatives]
+    chosen = np.random.default_rng(seed).permutation(first)[:negatives]
     classes = len(bench.data.class_names)
     labeled = (
         Images(others.images.pixels[chosen], np.full(len(chosen), classes, np.int64))
         if negatives
         else None
     )
-    train, held_out, test = next(splits(bench.data, None, 0))
-    fitted, familiarity, temperature = bench.train(train, held_out, 0, labeled)
+    train, held_out, test = next(splits(bench.data, None, seed))
+    fitted, familiarity, temperature = bench.train(train, held_out, seed, labeled)
     embeddings = bench.embed(fitted, others.subset(reported), len(train))
     known = familiarity.p_values(bench.embed_own(fitted, test, len(train)))
     values = familiarity.p_values(embeddings)
     confidences = calibrate.probabilities(
         fit.head_logits(fitted.classifier, embeddings), temperature
     ).max(axis=1)
-    passed, sure = values >= LIMIT, confidences >= THRESHOLD
+    familiar, confident = values >= LIMIT, confidences >= THRESHOLD
     by_kind = {
-        name: round(float(np.mean((passed & sure)[kinds[reported] == index])), 3)
+        name: round(float(np.mean((familiar & confident)[kinds[reported] == index])), 3)
         for index, name in enumerate(others.class_names)
     }
     return {
         "photos": len(reported),
         "negatives": negatives,
-        "auroc": round(
-            float(np.mean(known[:, None] > values) + np.mean(known[:, None] == values) / 2), 4
-        ),
-        "familiar": round(float(passed.mean()), 3),
-        "confident": round(float(sure.mean()), 3),
-        "classified": round(float((passed & sure).mean()), 3),
+        "auroc": round(metrics.auroc(known.tolist(), values.tolist()), 4),
+        "familiar": round(float(familiar.mean()), 3),
+        "confident": round(float(confident.mean()), 3),
+        "classified": round(float((familiar & confident).mean()), 3),
         "classified_by_kind": by_kind,
     }
 
 
 def measure_serving(bench: Bench) -> dict[str, float]:
-    """Return a model's size, and its time for a photo on one core next to a bare session's."""
+    """Return the time of a training, and a model's size and time for a photo on one core."""
     train, held_out, _ = next(splits(bench.data, None, 0))
+    seconds = bench.time_training(train, held_out)
     fitted, familiarity, _ = bench.train(train, held_out, 0)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
@@ -289,6 +300,8 @@ def measure_serving(bench: Bench) -> dict[str, float]:
             times["bare"].append(time.perf_counter() - middle)
     served, bare = (float(np.median(times[name])) * 1000 for name in ("served", "bare"))
     return {
+        "training_photos": len(train),
+        "training_seconds": round(seconds, 1),
         "model_megabytes": round(size, 1),
         "milliseconds_served": round(served, 2),
         "milliseconds_bare_session": round(bare, 2),
@@ -331,8 +344,10 @@ def main(
     note("serving", measure_serving(bench))
     if others is not None:
         strange = read(others, shape)
-        note("others", measure_others(bench, strange, 0))
-        note("others, with negatives", measure_others(bench, strange, NEGATIVES))
+        for seed in range(seeds):
+            note(f"others, seed {seed}", measure_others(bench, strange, 0, seed))
+            name = f"others, {NEGATIVES} negatives, seed {seed}"
+            note(name, measure_others(bench, strange, NEGATIVES, seed))
     for size in [*chosen, None]:
         note("all" if size is None else f"{size} per class", measure(bench, size, seeds))
 
