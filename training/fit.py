@@ -141,7 +141,8 @@ class _Training:
         seed = self.seed * 100_003 + epoch
         generator = torch.Generator(self.device).manual_seed(seed)
         # On the CPU, where choosing the photos of a batch does not wait for the GPU.
-        order = torch.randperm(len(self.targets), generator=torch.Generator().manual_seed(seed))
+        order_generator = torch.Generator().manual_seed(-1 - seed)
+        order = torch.randperm(len(self.targets), generator=order_generator)
         size = self.hyperparameters.mini_batch_size
         # The normalizations of a pretrained network are folded away: nothing else has a mode.
         self.layers.train()

@@ -50,7 +50,8 @@ def test_negatives_that_are_all_unusable_are_named(
 def test_a_gpu_that_pytorch_cannot_use_fails_the_job(
     small_job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse() -> None:
+    def refuse(*, in_container: bool) -> None:
+        assert not in_container
         raise BadInput("This machine has an NVIDIA GPU that PyTorch cannot use.")
 
     monkeypatch.setattr(job, "find_device", refuse)

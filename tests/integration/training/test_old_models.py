@@ -86,15 +86,18 @@ def test_its_weights_are_those_trained_on(old: tuple[Path, OldClassifier]) -> No
     assert float(model.temperature) == pytest.approx(0.8)
 
 
-def test_a_job_with_the_default_of_pretrained_weights_cannot_train_on_from_it(
-    old: tuple[Path, OldClassifier], small_job: Job
+def test_a_job_with_the_default_of_pretrained_weights_starts_afresh(
+    old: tuple[Path, OldClassifier], small_job: Job, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(old[0], small_job.paths.data / "model")
     del small_job.hyperparameters["use_pretrained_model"]
 
-    assert small_job.run() == 1
+    assert small_job.run() == 0
 
-    assert small_job.failure == (
-        "The model of the channel model has use_pretrained_model 0, this job 1: "
-        "they must be the same, or leave out the channel to start afresh."
+    assert (
+        "Not trained on from the earlier model. "
+        "The model of the channel model has use_pretrained_model 0, this job 1"
+        in capsys.readouterr().out
     )
+    facts = json.loads((small_job.paths.model / "model.json").read_text())
+    assert facts["hyperparameters"]["use_pretrained_model"] == "1"
