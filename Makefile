@@ -41,7 +41,7 @@ down: $(VENV)/ready ## Stop what `make up` left running
 test: test-fast ## All tests
 	$(BIN)/pytest --numprocesses auto --dist loadfile tests/integration
 	$(BIN)/pytest tests/browser
-	$(BIN)/pytest --numprocesses auto --dist loadfile tests/e2e
+	$(BIN)/pytest --numprocesses auto --dist loadfile --timeout 600 tests/e2e
 
 .PHONY: test-fast
 test-fast: $(VENV)/ready ## The unit tests

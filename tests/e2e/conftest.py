@@ -36,7 +36,7 @@ def application(
             running,
             Path(".local"),
             read_dataset(drawn.dataset),
-            Settings(threshold=0.6),
+            Settings(threshold=0.6, epochs=3),
             Quiet(),
         )
         yield Application(running, stack)

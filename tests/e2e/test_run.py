@@ -36,7 +36,7 @@ def draw(folder: Path, per_class: int, seed: int) -> None:
 
 
 def test_five_classes_of_a_shape_that_is_no_square(tmp_path: Path) -> None:
-    draw(tmp_path / "to learn", per_class=56, seed=1)
+    draw(tmp_path / "to learn", per_class=33, seed=1)
     draw(tmp_path / "to decide", per_class=4, seed=2)
     (tmp_path / "to decide" / "van" / "no photo.jpg").write_text("I am no photo")
 

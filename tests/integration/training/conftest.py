@@ -31,7 +31,7 @@ def pretrained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     made.hyperparameters |= {
         "use_pretrained_model": "1",
         "augmentation_type": "crop",
-        "epochs": "6",
+        "epochs": "4",
         "num_layers": "18",
     }
     with pytest.MonkeyPatch.context() as context:
