@@ -36,7 +36,8 @@ def application(
             running,
             Path(".local"),
             read_dataset(drawn.dataset),
-            Settings(threshold=0.6, epochs=3),
+            # A small network trains fastest; test_run.py trains the pretrained one.
+            Settings("3,32,32", threshold=0.6, epochs=12, others={"use_pretrained_model": "0"}),
             Quiet(),
         )
         yield Application(running, stack)
