@@ -124,7 +124,7 @@ class Bench:
         fitted
             The model.
         indices
-            Which photos.
+            Indices of the photos.
         trained_on
             Number of photos that it was trained on.
         """
