@@ -295,7 +295,7 @@ def test_what_is_kept_but_not_filed_yet_can_be_undone(office: Office, visit: Vis
     anna.photo("north gate 1.jpg")
     office.bus.refusing = True
     anna.press("2")
-    anna.sees("is labelled, but not all is done that follows")
+    anna.sees("is reviewed, but not all is done that follows")
     anna.said("north gate 1.jpg: motorcycle")
     office.mend()
     anna.press("u")
@@ -314,7 +314,7 @@ def test_what_was_left_is_filed_without_a_reload(
     anna.photo("north gate 1.jpg")
     office.bus.refusing = True
     anna.press("2")
-    anna.sees("Not all that was labelled is filed yet: .*north gate 1.jpg is labelled")
+    anna.sees("Not all that was labelled is filed yet: .*north gate 1.jpg is reviewed")
     office.mend()
     anna.tab.locator("[data-name='finish']").wait_for(state="detached")
     assert office.queue_of(record) is None
