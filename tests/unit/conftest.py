@@ -1,6 +1,10 @@
 """What unit tests share: no test reaches AWS or reads the developer's own configuration."""
 
 import pytest
+from moto.core.config import default_user_config
+
+# One boto3 session for all tests: a new one in each would read the services' models again.
+default_user_config["core"]["reset_boto3_session"] = False
 
 
 @pytest.fixture(autouse=True)

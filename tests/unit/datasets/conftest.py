@@ -5,6 +5,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from moto import mock_aws
+from moto.moto_api._internal import moto_api_backend
 
 from tests.unit.datasets.buckets import BUCKET, DataBucket
 
@@ -19,10 +20,7 @@ def s3() -> Iterator[Any]:
 
 
 @pytest.fixture
-def bucket(s3: Any) -> Iterator[DataBucket]:
+def bucket(s3: Any) -> DataBucket:
+    moto_api_backend.reset()
     s3.create_bucket(Bucket=BUCKET)
-    yield DataBucket(s3)
-    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET):
-        for entry in page.get("Contents", []):
-            s3.delete_object(Bucket=BUCKET, Key=entry["Key"])
-    s3.delete_bucket(Bucket=BUCKET)
+    return DataBucket(s3)

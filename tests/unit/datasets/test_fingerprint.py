@@ -41,7 +41,7 @@ def fingerprint(objects: Dataset, **changes: str) -> str:
     return generate(objects, **changes).fingerprint
 
 
-@examples(max_examples=40, deadline=None)
+@examples(max_examples=15, deadline=None)
 @given(datasets, st.randoms())
 def test_the_order_of_the_listing_makes_no_difference(
     objects: Dataset, chance: random.Random
@@ -52,7 +52,7 @@ def test_the_order_of_the_listing_makes_no_difference(
     assert fingerprint(dict(shuffled)) == fingerprint(objects)
 
 
-@examples(max_examples=40, deadline=None)
+@examples(max_examples=15, deadline=None)
 @given(datasets, st.data())
 def test_a_photo_more_or_less_makes_another(objects: Dataset, data: st.DataObject) -> None:
     key = data.draw(st.sampled_from(sorted(objects)))
@@ -61,7 +61,7 @@ def test_a_photo_more_or_less_makes_another(objects: Dataset, data: st.DataObjec
     assert fingerprint(copy) != fingerprint(objects)
 
 
-@examples(max_examples=40, deadline=None)
+@examples(max_examples=15, deadline=None)
 @given(datasets, st.data())
 def test_a_changed_photo_makes_another(objects: Dataset, data: st.DataObject) -> None:
     key = data.draw(st.sampled_from(sorted(objects)))
@@ -69,7 +69,7 @@ def test_a_changed_photo_makes_another(objects: Dataset, data: st.DataObject) ->
     assert fingerprint({**objects, key: objects[key] + b"!"}) != fingerprint(objects)
 
 
-@examples(max_examples=40, deadline=None)
+@examples(max_examples=15, deadline=None)
 @given(datasets, st.data())
 def test_a_photo_in_another_class_or_side_makes_another(
     objects: Dataset, data: st.DataObject
@@ -83,7 +83,7 @@ def test_a_photo_in_another_class_or_side_makes_another(
     assert fingerprint(moved) != fingerprint(objects)
 
 
-@examples(max_examples=40, deadline=None)
+@examples(max_examples=15, deadline=None)
 @given(datasets, st.data())
 def test_a_name_makes_no_difference(objects: Dataset, data: st.DataObject) -> None:
     key = data.draw(st.sampled_from(sorted(objects)))

@@ -308,7 +308,7 @@ def test_photos_that_were_sent_to_try_the_application_hide_no_shift(
     stack: Stack, random: Random
 ) -> None:
     stack.decide(60, unsure, random)
-    for number in range(300):
+    for number in range(120):
         at = stack.promoted + timedelta(minutes=5, seconds=number)
         stack.put(f"simulated/20261121/{number}.png", at, sure(random), "bicycle")
 

@@ -1,5 +1,6 @@
 import io
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -194,8 +195,19 @@ def test_refusal_of_the_cloud_names_its_log(application: Application) -> None:
     assert not application.running
 
 
-def draw(folder: Path) -> samples.Samples:
-    return samples.generate(folder, per_class=2, validation_per_class=1, photos=8)
+@pytest.fixture(scope="module")
+def drawings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Draw once: that takes longer than these tests."""
+    folder = tmp_path_factory.mktemp("drawings")
+    samples.generate(folder, per_class=2, validation_per_class=1, photos=8)
+    return folder
+
+
+@pytest.fixture
+def drawn(drawings: Path, tmp_path: Path) -> samples.Samples:
+    """Put drawings into the folder for work of a test."""
+    shutil.copytree(drawings, tmp_path / "samples")
+    return samples.Samples.at(tmp_path / "samples")
 
 
 @pytest.fixture
@@ -203,8 +215,9 @@ def screen() -> Screen:
     return Screen(Console(file=io.StringIO(), width=100))
 
 
-def test_drawn_samples_are_in_the_folder_for_work(tmp_path: Path, screen: Screen) -> None:
-    drawn = draw(tmp_path / "samples")
+def test_drawn_samples_are_in_the_folder_for_work(
+    drawn: samples.Samples, tmp_path: Path, screen: Screen
+) -> None:
 
     inputs = job.collect_inputs(None, None, (), tmp_path, screen)
 
@@ -213,8 +226,9 @@ def test_drawn_samples_are_in_the_folder_for_work(tmp_path: Path, screen: Screen
     assert inputs.minimum_accuracy == job.MINIMUM_ACCURACY
 
 
-def test_users_own_photos_may_end_in_any_way(tmp_path: Path, screen: Screen) -> None:
-    drawn = draw(tmp_path / "samples")
+def test_users_own_photos_may_end_in_any_way(
+    drawn: samples.Samples, tmp_path: Path, screen: Screen
+) -> None:
 
     inputs = job.collect_inputs(drawn.dataset, drawn.photos, (), tmp_path, screen)
 
@@ -222,8 +236,7 @@ def test_users_own_photos_may_end_in_any_way(tmp_path: Path, screen: Screen) -> 
     assert inputs.minimum_accuracy is None
 
 
-def test_files_passed_over_are_told(tmp_path: Path, screen: Screen) -> None:
-    drawn = draw(tmp_path / "samples")
+def test_files_passed_over_are_told(drawn: samples.Samples, tmp_path: Path, screen: Screen) -> None:
     for name in ("Thumbs.db", "notes.txt"):
         (drawn.dataset / "train" / "bicycle" / name).write_text("no photo")
 
