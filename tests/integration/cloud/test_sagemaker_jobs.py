@@ -75,6 +75,7 @@ def training(models: TinyModels, channels: list[dict[str, Any]], **hyper: str) -
             "num_training_samples": "12",
             "image_shape": f"3,{SIDE},{SIDE}",
             "mini_batch_size": "4",
+            "use_pretrained_model": "0",
             "num_layers": "20",
             "epochs": "1",
             **hyper,

@@ -12,6 +12,7 @@ import torch
 
 from tests.integration.training.old_models import OldClassifier, write_old_model
 from tests.unit.training.jobs import SHAPE, Job, picture
+from tests.unit.training.small import use_small_network
 from training import export, hyperparameters, serve
 
 
@@ -87,8 +88,12 @@ def test_its_weights_are_those_trained_on(old: tuple[Path, OldClassifier]) -> No
 
 
 def test_a_job_with_the_default_of_pretrained_weights_starts_afresh(
-    old: tuple[Path, OldClassifier], small_job: Job, capsys: pytest.CaptureFixture[str]
+    old: tuple[Path, OldClassifier],
+    small_job: Job,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    use_small_network(monkeypatch)
     shutil.copytree(old[0], small_job.paths.data / "model")
     del small_job.hyperparameters["use_pretrained_model"]
 
