@@ -24,7 +24,7 @@ class Quiet:
 @pytest.fixture(scope="session")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> samples.Samples:
     folder = tmp_path_factory.mktemp("samples")
-    return samples.generate(folder, per_class=120, validation_per_class=30, photos=28, seed=7)
+    return samples.generate(folder, per_class=40, validation_per_class=30, photos=28, seed=7)
 
 
 @pytest.fixture(scope="session")
@@ -36,8 +36,7 @@ def application(
             running,
             Path(".local"),
             read_dataset(drawn.dataset),
-            # A small network trains fastest; test_run.py trains the pretrained one.
-            Settings("3,32,32", threshold=0.6, epochs=12, others={"use_pretrained_model": "0"}),
+            Settings("3,32,32", threshold=0.6),
             Quiet(),
         )
         yield Application(running, stack)
