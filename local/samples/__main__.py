@@ -10,10 +10,11 @@ from local.samples import generate
 
 def main(
     folder: Annotated[Path, typer.Argument(help="Folder to write to.")],
-    per_class: Annotated[int, typer.Option(min=0, help="Training pictures of each class.")] = 150,
+    per_class: Annotated[int, typer.Option(min=0, help="Training pictures of each class.")] = 100,
     validation_per_class: Annotated[
         int, typer.Option(min=0, help="Validation pictures of each class.")
-    ] = 60,
+    ] = 40,
+    negatives: Annotated[int, typer.Option(min=0, help="Pictures of none of the classes.")] = 40,
     photos: Annotated[int, typer.Option(min=0, help="Sample photos in all.")] = 40,
     seed: Annotated[int, typer.Option(help="The same seed gives the same pictures.")] = 1,
 ) -> None:
@@ -23,6 +24,7 @@ def main(
             folder,
             per_class=per_class,
             validation_per_class=validation_per_class,
+            negatives=negatives,
             photos=photos,
             seed=seed,
         )

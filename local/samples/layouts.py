@@ -15,6 +15,7 @@ from local.samples.not_photos import NOT_PHOTOS
 from local.samples.others import OTHERS
 from local.samples.pictures import choose_size, take_picture
 from local.samples.subjects import Subject
+from scones.labels import NONE_OF_THE_CLASSES
 
 CLASSES: dict[str, Callable[[random.Random], Subject]] = {
     "bicycle": Bicycle.design,
@@ -102,16 +103,18 @@ class Samples:
 def generate(
     folder: Path,
     *,
-    per_class: int = 150,
-    validation_per_class: int = 60,
+    per_class: int = 100,
+    validation_per_class: int = 40,
+    negatives: int = 40,
     photos: int = 40,
     seed: int = 1,
 ) -> Samples:
     """Write a dataset and sample photos, the same ones for the same seed.
 
-    The dataset is `dataset/train/<class>/*` and `dataset/validation/<class>/*`. The photos are
-    `photos/<class>/*`, `photos/neither/*` and `photos/not-a-photo/*`; `photos.json` tells
-    what each is. All show drawings of the same distribution, no drawing twice.
+    The dataset is `dataset/train/<class>/*`, `dataset/validation/<class>/*` and
+    `dataset/none_of_the_classes/*`. The photos are `photos/<class>/*`, `photos/neither/*` and
+    `photos/not-a-photo/*`; `photos.json` tells what each is. All show drawings of the same
+    distribution, no drawing twice.
 
     Parameters
     ----------
@@ -119,6 +122,8 @@ def generate(
         Where to write; made where missing. It is complete as soon as there is anything in it.
     per_class, validation_per_class : int
         Pictures of each class in the two parts of the dataset.
+    negatives : int
+        Pictures of none of the classes in the dataset, as reviewers would have found them.
     photos : int
         Sample photos in all.
     seed : int
@@ -132,7 +137,7 @@ def generate(
     ValueError
         If a count is negative.
     """
-    if min(per_class, validation_per_class, photos) < 0:
+    if min(per_class, validation_per_class, negatives, photos) < 0:
         raise ValueError("The numbers of pictures and photos must be 0 or more.")
     if folder.exists() and any(folder.iterdir()):
         raise FileExistsError(f"{folder} exists already: delete it, or choose another folder.")
@@ -140,17 +145,13 @@ def generate(
     # Beside it and renamed when complete, so that an interruption leaves no half of it.
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
         drawn = Path(scratch) / folder.name
-        _write(Samples.at(drawn), per_class, validation_per_class, photos, seed)
+        made = Samples.at(drawn)
+        _write_dataset_part(made.dataset / "train", per_class, seed)
+        _write_dataset_part(made.dataset / "validation", validation_per_class, seed)
+        _write_negatives(made.dataset / NONE_OF_THE_CLASSES, negatives, seed)
+        _write_photos(made, photos, seed)
         drawn.replace(folder)
     return Samples.at(folder)
-
-
-def _write(
-    samples: Samples, per_class: int, validation_per_class: int, photos: int, seed: int
-) -> None:
-    _write_dataset_part(samples.dataset / "train", per_class, seed)
-    _write_dataset_part(samples.dataset / "validation", validation_per_class, seed)
-    _write_photos(samples, photos, seed)
 
 
 def _write_dataset_part(folder: Path, per_class: int, seed: int) -> None:
@@ -158,12 +159,26 @@ def _write_dataset_part(folder: Path, per_class: int, seed: int) -> None:
         (folder / name).mkdir(parents=True)
         for number in range(per_class):
             rng = _generator(seed, folder.name, name, number)
-            picture = take_picture(rng, design(rng), choose_size(rng, _DATASET_SIDE))
-            suffix, encode = (
-                (".jpg", plain_jpeg) if rng.random() < _JPEG_SHARE else (".png", plain_png)
-            )
-            file = folder / name / f"{name}-{number:04}{suffix}"
-            file.write_bytes(encode(picture, rng))
+            _write_picture(folder / name / f"{name}-{number:04}", design, rng)
+
+
+def _write_negatives(folder: Path, count: int, seed: int) -> None:
+    folder.mkdir(parents=True)
+    kinds = list(OTHERS)
+    for number in range(count):
+        kind = kinds[number % len(kinds)]
+        rng = _generator(seed, folder.name, kind, number)
+        _write_picture(folder / f"{kind.replace(' ', '-')}-{number:04}", OTHERS[kind], rng)
+
+
+def _write_picture(
+    stem: Path, design: Callable[[random.Random], Subject], rng: random.Random
+) -> None:
+    """Draw a picture of the dataset into a file, whose suffix is chosen too."""
+    picture = take_picture(rng, design(rng), choose_size(rng, _DATASET_SIDE))
+    is_jpeg = rng.random() < _JPEG_SHARE
+    suffix, encode = (".jpg", plain_jpeg) if is_jpeg else (".png", plain_png)
+    stem.with_name(stem.name + suffix).write_bytes(encode(picture, rng))
 
 
 def _write_photos(samples: Samples, count: int, seed: int) -> None:

@@ -28,7 +28,7 @@ def digests(folder: Path) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory: pytest.TempPathFactory) -> Samples:
     folder = tmp_path_factory.mktemp("samples")
-    return generate(folder, per_class=6, validation_per_class=3, photos=56, seed=1)
+    return generate(folder, per_class=6, validation_per_class=3, negatives=2, photos=56, seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +48,7 @@ def test_the_dataset_has_the_pictures_asked_for(samples: Samples) -> None:
         "train/motorcycle": 6,
         "validation/bicycle": 3,
         "validation/motorcycle": 3,
+        "none_of_the_classes": 2,
     }
 
 
@@ -137,10 +138,13 @@ def test_no_picture_occurs_twice(samples: Samples, photos: tuple[SamplePhoto, ..
 
 
 def test_the_same_seed_gives_the_same_files_whatever_the_hash_seed(tmp_path: Path) -> None:
-    here = generate(tmp_path / "here", per_class=2, validation_per_class=1, photos=8, seed=7)
+    here = generate(
+        tmp_path / "here", per_class=2, validation_per_class=1, negatives=2, photos=8, seed=7
+    )
     command = [
         *(sys.executable, "-m", "local.samples", str(tmp_path / "there")),
-        *("--per-class", "2", "--validation-per-class", "1", "--photos", "8", "--seed", "7"),
+        *("--per-class", "2", "--validation-per-class", "1", "--negatives", "2"),
+        *("--photos", "8", "--seed", "7"),
     ]
     subprocess.run(command, check=True, env={**os.environ, "PYTHONHASHSEED": "99"})
 
@@ -148,13 +152,13 @@ def test_the_same_seed_gives_the_same_files_whatever_the_hash_seed(tmp_path: Pat
 
 
 def test_another_seed_gives_other_pictures(samples: Samples, tmp_path: Path) -> None:
-    other = generate(tmp_path, per_class=6, validation_per_class=3, photos=0, seed=2)
+    other = generate(tmp_path, per_class=6, validation_per_class=3, negatives=2, photos=0, seed=2)
 
     assert not set(digests(other.dataset).values()) & set(digests(samples.dataset).values())
 
 
 def test_more_pictures_leave_the_first_as_they_were(samples: Samples, tmp_path: Path) -> None:
-    fewer = generate(tmp_path, per_class=2, validation_per_class=1, photos=0, seed=1)
+    fewer = generate(tmp_path, per_class=2, validation_per_class=1, negatives=2, photos=0, seed=1)
 
     assert digests(fewer.dataset).items() <= digests(samples.dataset).items()
 
@@ -163,7 +167,7 @@ def test_samples_are_never_mixed_with_older_ones(samples: Samples) -> None:
     folder = samples.dataset.parent
 
     with pytest.raises(FileExistsError, match="delete it, or choose another folder"):
-        generate(folder, per_class=1, validation_per_class=1, photos=1, seed=3)
+        generate(folder, per_class=1, validation_per_class=1, negatives=2, photos=1, seed=3)
 
 
 def test_interrupted_drawing_leaves_nothing_behind(
@@ -175,15 +179,17 @@ def test_interrupted_drawing_leaves_nothing_behind(
 
     monkeypatch.setattr(layouts, "_write_photos", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        generate(tmp_path / "samples", per_class=1, validation_per_class=1, photos=1)
+        generate(tmp_path / "samples", per_class=1, validation_per_class=1, negatives=2, photos=1)
     monkeypatch.undo()
 
     assert list(tmp_path.iterdir()) == []
-    drawn = generate(tmp_path / "samples", per_class=1, validation_per_class=1, photos=1)
+    drawn = generate(
+        tmp_path / "samples", per_class=1, validation_per_class=1, negatives=2, photos=1
+    )
     assert len(drawn.read_manifest()) == 1
 
 
-@pytest.mark.parametrize("count", ["per_class", "validation_per_class", "photos"])
+@pytest.mark.parametrize("count", ["per_class", "validation_per_class", "negatives", "photos"])
 def test_a_negative_number_is_refused(count: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="0 or more"):
         generate(tmp_path, **{count: -1})

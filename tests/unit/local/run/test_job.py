@@ -199,7 +199,7 @@ def test_refusal_of_the_cloud_names_its_log(application: Application) -> None:
 def drawings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Draw once: that takes longer than these tests."""
     folder = tmp_path_factory.mktemp("drawings")
-    samples.generate(folder, per_class=2, validation_per_class=1, photos=8)
+    samples.generate(folder, per_class=2, validation_per_class=1, negatives=0, photos=8)
     return folder
 
 
