@@ -37,10 +37,10 @@ PUBLISHED_LAYERS = (18, 20, 32, 34, 44, 50, 56, 101, 110, 152, 200)
 
 LAYERS = (8, 14, *PUBLISHED_LAYERS)
 
-PRETRAINED_EPOCHS = 3
+PRETRAINED_EPOCHS = 4
 """Least default of ``epochs`` of a pretrained network."""
 
-PRETRAINED_STEPS = 60
+PRETRAINED_STEPS = 45
 """Batches that a pretrained network is trained for at least, by default."""
 
 INCREMENTAL_RATE = 0.03

@@ -25,6 +25,7 @@ NEITHER = "neither"
 NOT_A_PHOTO = "not-a-photo"
 
 DECIDED = ("classified", "needs_review")
+IN_REVIEW = ("needs_review",)
 REJECTED = ("rejected",)
 
 # Longest side in pixels. A training picture need not be larger than what models look at.
@@ -216,7 +217,8 @@ def _make_photo(
     picture = take_picture(rng, design(rng), choose_size(rng, _PHOTO_SIDE))
     encoding = ENCODINGS[number % len(ENCODINGS)]
     path = f"{content}/{_file_stem(number)}{encoding.suffix}"
-    return SamplePhoto(path, content, encoding.name, DECIDED), encoding.encode(picture, rng)
+    statuses = IN_REVIEW if content == NEITHER else DECIDED
+    return SamplePhoto(path, content, encoding.name, statuses), encoding.encode(picture, rng)
 
 
 def _make_not_photo(number: int, seed: int) -> tuple[SamplePhoto, bytes]:

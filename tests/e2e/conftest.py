@@ -25,7 +25,7 @@ class Quiet:
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> samples.Samples:
     folder = tmp_path_factory.mktemp("samples")
     return samples.generate(
-        folder, per_class=40, validation_per_class=30, negatives=0, photos=28, seed=7
+        folder, per_class=40, validation_per_class=30, negatives=20, photos=28, seed=7
     )
 
 

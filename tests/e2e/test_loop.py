@@ -80,14 +80,16 @@ def negatives(operator: Operator, application: Application, drawn: samples.Sampl
     keys = [operator.label(uploaded, None)]
     stack = application.stack
     share = float(stack.parameters["ValidationShare"])
-    by_side = {}
+    by_side: dict[bool, bytes] = {}
     for shade in range(256):
         body = plain(shade)
         content_id = hashlib.md5(body, usedforsecurity=False).hexdigest()
         by_side[is_held_back(digest(content_id), share)] = body
-    for side, body in by_side.items():
-        keys.append(f"{NEGATIVES}{side}.png")
-        application.client("s3").put_object(Bucket=stack.data_bucket, Key=keys[-1], Body=body)
+    for name, held_back in {"to train on": False, "held back": True}.items():
+        keys.append(f"{NEGATIVES}{name}.png")
+        application.client("s3").put_object(
+            Bucket=stack.data_bucket, Key=keys[-1], Body=by_side[held_back]
+        )
     return keys
 
 
@@ -229,10 +231,15 @@ def test_photos_of_none_of_the_classes_are_trained_on_or_held_out(
         return str(s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode())
 
     to_train_on = {NEGATIVES + path for path in json.loads(read("negatives.manifest"))[1:]}
-    held_out = list(lst.read(read("negatives.lst").splitlines()))
-    assert to_train_on | {NEGATIVES + entry.path for entry in held_out} == set(negatives)
-    assert len(to_train_on) + len(held_out) == 3
-    assert min(len(to_train_on), len(held_out)) == 1
+    entries = list(lst.read(read("negatives.lst").splitlines()))
+    held_out = {NEGATIVES + entry.path for entry in entries}
+    listed = s3.list_objects_v2(Bucket=bucket, Prefix=NEGATIVES)["Contents"]
+    assert to_train_on | held_out == {item["Key"] for item in listed}
+    assert not to_train_on & held_out
+    labeled, trained_on, held_back = negatives
+    assert labeled in to_train_on | held_out
+    assert trained_on in to_train_on
+    assert held_back in held_out
     for side in ("train", "validation"):
         assert "none_of_the_classes" not in read(f"{side}.lst")
     job = application.client("sagemaker").describe_training_job(
@@ -240,7 +247,7 @@ def test_photos_of_none_of_the_classes_are_trained_on_or_held_out(
     )
     (channel,) = (item for item in job["InputDataConfig"] if item["ChannelName"] == "negatives")
     assert channel["DataSource"]["S3DataSource"]["S3DataType"] == "ManifestFile"
-    for entry in held_out:
+    for entry in entries:
         s3.head_object(Bucket=bucket, Key=f"{folder}/pictures/{entry.index}.png")
 
 
