@@ -80,8 +80,8 @@ class EfficientNetLite0(nn.Module):
 def pretrained(shape: ImageShape, num_classes: int) -> EfficientNetLite0:
     """Return the network with ImageNet weights in all layers but the head.
 
-    They are rounded to half precision, as trained ones are: what is not trained computes the same
-    when it is served.
+    Weights are rounded to half precision, so that frozen layers compute the same in training and
+    when served.
 
     Parameters
     ----------
@@ -91,8 +91,8 @@ def pretrained(shape: ImageShape, num_classes: int) -> EfficientNetLite0:
         Number of logits.
     """
     network = EfficientNetLite0(shape, num_classes)
+    _load_imagenet_weights(network.features)
     with torch.no_grad():
-        _take_imagenet_weights(network.features)
         for parameter in network.features.parameters():
             parameter.copy_(parameter.half())
     return network
@@ -172,7 +172,8 @@ def _convolution(
     return [*pad, nn.Conv2d(before, width, kernel, stride, inside, groups=groups)]
 
 
-def _take_imagenet_weights(features: nn.Sequential) -> None:
+@torch.no_grad()
+def _load_imagenet_weights(features: nn.Sequential) -> None:
     source = iter(_imagenet_weights())
     for layer in features.modules():
         if isinstance(layer, nn.Conv2d):

@@ -3,7 +3,7 @@
 Names and ranges are the published ones, so that a job's definition fits both algorithms:
 https://docs.aws.amazon.com/sagemaker/latest/dg/IC-Hyperparameter.html. Defaults differ.
 ``use_pretrained_model`` is 1, and then ``optimizer`` is adam, ``learning_rate`` 0.0003 (0.01 with
-sgd or nag) and ``epochs`` as few as `PRETRAINED_STEPS` allows; see docs/training.md.
+sgd or nag) and ``epochs`` `PRETRAINED_EPOCHS`, or more for `PRETRAINED_STEPS` batches.
 
 With ``use_pretrained_model`` 0, defaults differ where the built-in's are made for ImageNet on a
 GPU: ``num_layers`` 152 and ``weight_decay`` 0.0001. ``epochs`` is 30 as there, but more for a few
@@ -38,7 +38,7 @@ PUBLISHED_LAYERS = (18, 20, 32, 34, 44, 50, 56, 101, 110, 152, 200)
 LAYERS = (8, 14, *PUBLISHED_LAYERS)
 
 PRETRAINED_EPOCHS = 4
-"""Least default of ``epochs`` of a pretrained network."""
+"""Least default of ``epochs`` of a pretrained network. docs/training.md has the measurements."""
 
 PRETRAINED_STEPS = 45
 """Batches that a pretrained network is trained for at least, by default."""

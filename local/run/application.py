@@ -34,8 +34,6 @@ class Settings:
         The algorithm's ``augmentation_type``.
     threshold
         Confidence from which on no person is asked, 0 to 1.
-    epochs
-        How often training goes through the photos; None leaves it to the trainer.
     minimum_accuracy
         Of the validation photos, below which a model is not taken, 0 to 1.
     others
@@ -47,7 +45,6 @@ class Settings:
     image_shape: str = "3,96,96"
     augmentation: str = "crop"
     threshold: float = 0.93
-    epochs: int | None = None
     minimum_accuracy: float = 0.6
     others: Mapping[str, str] = field(default_factory=dict)
     loading_bays: str | None = None
@@ -101,8 +98,7 @@ class Settings:
 
     def _chosen(self) -> dict[str, str]:
         """Return the hyperparameters that the user chose."""
-        epochs = {"epochs": str(self.epochs)} if self.epochs else {}
-        return {**self.others, "augmentation_type": self.augmentation, **epochs}
+        return {**self.others, "augmentation_type": self.augmentation}
 
 
 def augmentations() -> tuple[str, ...]:

@@ -130,8 +130,8 @@ class Objects:
     def upload_archive(self, folder: Path, uri: str) -> None:
         """Write a folder's content as a gzipped tar file."""
         archive = folder.with_name(f"{folder.name}.tar.gz")
-        # Weights hardly compress: the highest level takes 8 s, this one 0.6 s for 7 % more.
-        with tarfile.open(archive, "w:gz", compresslevel=1) as tar:
+        # Level 9 takes 8 s for a model; level 3 takes 2 s and makes it 3 % larger.
+        with tarfile.open(archive, "w:gz", compresslevel=3) as tar:
             for path in sorted(folder.iterdir()):
                 tar.add(path, arcname=path.name)
         try:

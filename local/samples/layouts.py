@@ -124,7 +124,7 @@ def generate(
     per_class, validation_per_class : int
         Pictures of each class in the two parts of the dataset.
     negatives : int
-        Pictures of none of the classes in the dataset, as reviewers would have found them.
+        Pictures of none of the classes in the dataset, as reviewers would have labeled them.
     photos : int
         Sample photos in all.
     seed : int
@@ -175,7 +175,7 @@ def _write_negatives(folder: Path, count: int, seed: int) -> None:
 def _write_picture(
     stem: Path, design: Callable[[random.Random], Subject], rng: random.Random
 ) -> None:
-    """Draw a picture of the dataset into a file, whose suffix is chosen too."""
+    """Draw a picture of the dataset and save it as JPEG or PNG."""
     picture = take_picture(rng, design(rng), choose_size(rng, _DATASET_SIDE))
     is_jpeg = rng.random() < _JPEG_SHARE
     suffix, encode = (".jpg", plain_jpeg) if is_jpeg else (".png", plain_png)

@@ -1,5 +1,4 @@
-import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
@@ -18,6 +17,7 @@ def app(running: cloud.Cloud) -> TinyApp:
     return TinyApp(running.session(), running.account, running.region)
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """Return a process more than there are CPUs: many of these tests wait."""
-    return (os.cpu_count() or 1) + 1
+@pytest.hookimpl(wrapper=True)
+def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
+    """Run a worker more than by default: many of these tests wait."""
+    return (yield) + 1

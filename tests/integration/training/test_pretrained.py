@@ -120,6 +120,39 @@ def test_of_few_photos_only_the_head_is_trained(small_job: Job) -> None:
     assert familiarity.photos.shape == (36, 2 * efficientnet.EMBEDDING_WIDTH)
 
 
+def test_of_more_photos_the_last_layers_are_trained_on(
+    small_job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_job.hyperparameters |= {"use_pretrained_model": "1", "epochs": "1"}
+    assert small_job.run() == 0
+    monkeypatch.setattr(recipe, "FEW_PHOTOS", 0)
+    small_job.paths.model.rename(small_job.paths.data / "model")
+
+    assert small_job.run() == 0
+
+    assert facts(small_job)["reference_layers"] == recipe.TRAINED_LAYERS
+
+
+def test_the_whole_network_trains_from_pixels(
+    small_job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a GPU does, but for the mixed precision."""
+    monkeypatch.setattr(recipe, "FEW_PHOTOS", 0)
+    monkeypatch.setattr(recipe, "TRAINED_LAYERS", 19)
+    options = hyperparameters.parse(
+        small_job.hyperparameters
+        | {"use_pretrained_model": "1", "epochs": "1", "augmentation_type": "crop"}
+    )
+    start = recipe.start(dataset.load(small_job.paths.data, options), options)
+
+    fitted = fit.fit(start, options)
+
+    assert start.frozen == 0
+    before, after = start.classifier.features[1], fitted.classifier.features[1]
+    for old, new in zip(before.parameters(), after.parameters(), strict=True):
+        assert not torch.allclose(old, new)
+
+
 def test_a_job_trains_on_from_it(pretrained: Trained, small_job: Job) -> None:
     shutil.copytree(pretrained.job.paths.model, small_job.paths.data / "model")
     small_job.hyperparameters |= {"use_pretrained_model": "1", "epochs": "1"}

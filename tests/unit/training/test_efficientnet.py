@@ -68,8 +68,7 @@ def block(x: Tensor, stored: dict[str, Tensor], number: int) -> Tensor:
 @pytest.fixture(scope="module")
 def unrounded() -> EfficientNetLite0:
     made = EfficientNetLite0(ImageShape.parse("3,64,96"), 2).eval()
-    with torch.no_grad():
-        efficientnet._take_imagenet_weights(made.features)
+    efficientnet._load_imagenet_weights(made.features)
     return made
 
 

@@ -74,7 +74,8 @@ def test_only_the_last_layers_are_trained(monkeypatch: pytest.MonkeyPatch, train
     assert changed(before, after) == [False] * frozen + [True] * trained
     assert accuracy(fitted, images(90, 5)) > 0.9
     reference = fitted.classifier.reference
-    kept = [[value.detach() for value in one.parameters()] for one in reference or []]
+    assert reference is not None
+    kept = [[value.detach() for value in one.parameters()] for one in reference]
     assert changed(before[frozen:], kept) == [False] * trained
 
 
@@ -105,6 +106,8 @@ def test_all_weights_are_rounded_to_half_precision() -> None:
         (9, 9, "crop_color"),
         (9, LAYERS, "none"),
         (LAYERS, 9, "crop_color"),
+        (0, 0, "none"),
+        (LAYERS, LAYERS, "none"),
     ],
 )
 def test_the_embeddings_are_those_that_the_model_returns(

@@ -18,7 +18,7 @@ def test_batch_is_never_larger_than_the_training_set(photos: int, batch: str) ->
 
 
 def test_epochs_are_told_even_where_the_trainer_chooses_them() -> None:
-    assert Settings(epochs=7).hyperparameters(dataset(50))["epochs"] == "7"
+    assert Settings(others={"epochs": "7"}).hyperparameters(dataset(50))["epochs"] == "7"
     assert int(Settings().hyperparameters(dataset(50))["epochs"]) > 7
 
 

@@ -205,7 +205,7 @@ def drawings(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def drawn(drawings: Path, tmp_path: Path) -> samples.Samples:
-    """Put drawings into the folder for work of a test."""
+    """Copy the drawings into the test's work folder."""
     shutil.copytree(drawings, tmp_path / "samples")
     return samples.Samples.at(tmp_path / "samples")
 
@@ -218,7 +218,6 @@ def screen() -> Screen:
 def test_drawn_samples_are_in_the_folder_for_work(
     drawn: samples.Samples, tmp_path: Path, screen: Screen
 ) -> None:
-
     inputs = job.collect_inputs(None, None, (), tmp_path, screen)
 
     assert inputs.photos.folder == drawn.photos
@@ -229,7 +228,6 @@ def test_drawn_samples_are_in_the_folder_for_work(
 def test_users_own_photos_may_end_in_any_way(
     drawn: samples.Samples, tmp_path: Path, screen: Screen
 ) -> None:
-
     inputs = job.collect_inputs(drawn.dataset, drawn.photos, (), tmp_path, screen)
 
     assert inputs.expected == {}
