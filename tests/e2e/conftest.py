@@ -38,6 +38,7 @@ def application(
             running,
             Path(".local"),
             read_dataset(drawn.dataset),
+            # So few photos that only the head is trained; tests/integration trains more layers.
             Settings("3,32,32", threshold=0.6),
             Quiet(),
         )

@@ -29,7 +29,7 @@ from tests.e2e.operations import Operator, message_about
 pytestmark = pytest.mark.e2e
 
 QUICK = "augmentation_type=none"
-# All weights of the head round to 0, and one class is always predicted.
+# The head stays at zero when rounded, and the first class is always predicted.
 HOPELESS = "augmentation_type=none,epochs=1,learning_rate=0.0000000001"
 SLOW = "augmentation_type=none,epochs=1000000"
 
