@@ -34,8 +34,11 @@ START_ATTEMPTS = 60
 ASKING = "Ask A Person"
 """The state that waits for a person's answer."""
 
-READ_BY_SAGEMAKER = ("models/", "retraining/")
-"""Folders of the data bucket that the template lets SageMaker read models from."""
+SAVED_MODELS = "models/"
+"""Prefix in the data bucket of models that may be hosted without being registered.
+
+No policy of the template lets anybody put something there: it takes an administrator.
+"""
 
 _BEFORE_THE_ANSWER = {"TaskStarted", "TaskSubmitted"}
 _NOT_WAITING = {"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"}
@@ -357,15 +360,15 @@ def start_hosting(session: "boto3.Session", stack: Stack, artifacts: str, by: st
     Raises
     ------
     Refused
-        If there is no such object where SageMaker may read it, or a promotion is under way.
+        If there is no such object in `SAVED_MODELS`, or a promotion is under way.
     """
     bucket, _, key = artifacts.removeprefix("s3://").partition("/")
-    if bucket != stack.data_bucket or not key.startswith(READ_BY_SAGEMAKER):
+    if bucket != stack.data_bucket or not key.startswith(SAVED_MODELS):
         raise Refused(
-            f"SageMaker's role reads {' and '.join(READ_BY_SAGEMAKER)} of the bucket "
-            f"{stack.data_bucket} only: copy the model there, "
-            f"`aws s3 cp {artifacts} s3://{stack.data_bucket}/models/{key.rpartition('/')[2]}` "
-            "(OperatorPolicy does not allow that: it takes somebody who may)"
+            f"only models in s3://{stack.data_bucket}/{SAVED_MODELS} can be hosted: copy the model "
+            f"there, `aws s3 cp {artifacts} "
+            f"s3://{stack.data_bucket}/{SAVED_MODELS}{key.rpartition('/')[2]}` (as an "
+            "administrator: no policy of the stack allows it)"
         )
     try:
         session.client("s3").head_object(Bucket=bucket, Key=key)

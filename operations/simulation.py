@@ -121,7 +121,7 @@ class Simulation:
     Attributes
     ----------
     name
-        Of the folder below ``incoming/simulated/`` that they were sent to.
+        Of the folder below ``simulated/`` that they were sent to.
     sent
         The photos, in the order in which they were sent.
     begun, ended

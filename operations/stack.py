@@ -21,7 +21,6 @@ _OUTPUTS = {
     "event_bus": "EventBusName",
     "review_topic": "ReviewTopic",
     "endpoint": "EndpointName",
-    "sagemaker_role": "SageMakerRole",
     "classify_log_group": "ClassifyLogGroup",
     "retrain_machine": "RetrainStateMachine",
     "promote_machine": "PromoteStateMachine",
@@ -52,7 +51,6 @@ class Stack:
     event_bus: str
     review_topic: str
     endpoint: str
-    sagemaker_role: str
     classify_log_group: str
     retrain_machine: str
     promote_machine: str

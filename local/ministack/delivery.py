@@ -12,6 +12,7 @@ from ministack.core import iam_evaluator
 from ministack.services import eventbridge, lambda_svc, sqs
 
 from local.ministack import ACCOUNT, REGION
+from local.ministack.encrypted_topics import require_of_key
 from local.ministack.patching import wrap
 from local.ministack.permissions import DeniedError, Permission, assume, require
 
@@ -54,6 +55,9 @@ def _authorized(invoke: Callable[..., None]) -> Callable[..., None]:
 def _require(target: dict[str, Any], event: dict[str, Any], rule: dict[str, Any]) -> None:
     service = target["Arn"].split(":")[2]
     role = target.get("RoleArn")
+    if service == "sns":
+        # EventBridge's requests to KMS have no condition keys.
+        require_of_key(target["Arn"], _EVENTS)
     if role is None and service == "lambda":
         _require_of_function(target["Arn"], rule.get("Arn", ""))
         return

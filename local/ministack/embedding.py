@@ -14,6 +14,7 @@ from local.ministack import (
     audit,
     delivery,
     embedded_metrics,
+    encrypted_topics,
     functions,
     invocations,
     permissions,
@@ -85,6 +86,7 @@ def embed(state: Path, endpoint: str, access_key: str, secret_key: str) -> Embed
     delivery.install()
     invocations.install()
     embedded_metrics.install()
+    encrypted_topics.install()
     alarms.install()
     integrations.install()
     # A machine's own Retry says how often a task is tried.

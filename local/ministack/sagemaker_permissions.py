@@ -23,6 +23,10 @@ _ALSO = {
 }
 
 
+# Actions whose requests say whether the container has a network.
+_ISOLATED = ("CreateModel", "CreateTrainingJob")
+
+
 def needed(action: str, parameters: Mapping[str, Any]) -> Iterator[Permission]:
     """Tell what a call of `action` with `parameters` needs.
 
@@ -35,8 +39,9 @@ def needed(action: str, parameters: Mapping[str, Any]) -> Iterator[Permission]:
     """
     kind = _KINDS.get(action) or re.sub("^[A-Z][a-z]+", "", action)
     resource = _resource(kind, parameters)
+    context = dict(_condition_keys(action, parameters))
     for one in (resource, *(_resource(other, parameters) for other in _ALSO.get(action, ()))):
-        yield Permission(f"sagemaker:{action}", one)
+        yield Permission(f"sagemaker:{action}", one, context)
     if "Tags" in parameters and action.startswith("Create"):
         yield Permission("sagemaker:AddTags", resource)
     # https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-configuration.html
@@ -64,6 +69,20 @@ def needed_to_wait(action: str, parameters: Mapping[str, Any]) -> Iterator[Permi
     yield Permission("sagemaker:AddTags", resource)
     yield Permission("sagemaker:ListTags", resource)
     yield from needed_to_hear_of(f"StepFunctionsGetEventsForSageMaker{kind}sRule")
+
+
+def _condition_keys(action: str, parameters: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    if action in _ISOLATED:
+        isolated = bool(parameters.get("EnableNetworkIsolation"))
+        yield "sagemaker:NetworkIsolation", str(isolated).lower()
+    if not action.endswith("ModelPackage"):
+        return
+    if "ModelApprovalStatus" in parameters:
+        yield "sagemaker:ModelApprovalStatus", parameters["ModelApprovalStatus"]
+    for name, value in (parameters.get("CustomerMetadataProperties") or {}).items():
+        yield f"sagemaker:CustomerMetadataProperties/{name}", value
+    if removed := parameters.get("CustomerMetadataPropertiesToRemove"):
+        yield "sagemaker:CustomerMetadataPropertiesToRemove", removed
 
 
 def _resource(kind: str, parameters: Mapping[str, Any]) -> str:

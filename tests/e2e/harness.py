@@ -27,10 +27,15 @@ class Application:
 
     @cached_property
     def operator(self) -> Cloud:
-        """The same cloud for a person who may do what OperatorPolicy allows, and nothing else."""
-        iam, name = self.client("iam"), "operator"
+        """The same cloud for a person who may operate, review and approve, and nothing else."""
+        return self.as_user("operator", "OperatorPolicy", "ReviewerPolicy", "ApproverPolicy")
+
+    def as_user(self, name: str, *policies: str) -> Cloud:
+        """The same cloud for a new user with these of the template's policies."""
+        iam = self.client("iam")
         iam.create_user(UserName=name)
-        iam.attach_user_policy(UserName=name, PolicyArn=self.resource("OperatorPolicy"))
+        for policy in policies:
+            iam.attach_user_policy(UserName=name, PolicyArn=self.resource(policy))
         key = iam.create_access_key(UserName=name)["AccessKey"]
         return replace(self.cloud, access_key=key["AccessKeyId"], secret_key=key["SecretAccessKey"])
 

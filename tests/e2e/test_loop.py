@@ -428,11 +428,23 @@ def test_only_one_promotion_is_under_way(
     assert operator.end_of(asked).outcome == "rejected"
 
 
-@pytest.mark.parametrize("request_", [{}, {"rollback_to": "3"}, {"artifacts": "model.tar.gz"}])
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {},
+        {"rollback_to": "3"},
+        {"artifacts": "model.tar.gz"},
+        # Where others than administrators can put a model.
+        {"artifacts": "s3://{bucket}/dataset/bicycle/model.tar.gz"},
+        {"artifacts": "s3://{bucket}/retraining/scones-1/model/model.tar.gz"},
+        {"artifacts": "s3://elsewhere/models/model.tar.gz"},
+    ],
+)
 def test_a_request_that_is_not_understood_changes_nothing(
-    operator: Operator, told: Inbox, request_: dict[str, str]
+    application: Application, operator: Operator, told: Inbox, request_: dict[str, str]
 ) -> None:
-    before = operator.configuration()
+    before, bucket = operator.configuration(), application.stack.data_bucket
+    request_ = {name: value.format(bucket=bucket) for name, value in request_.items()}
 
     with pytest.raises(ExecutionFailed, match="UnknownRequest: the input must be"):
         operator.start_promotion(request_)
@@ -492,7 +504,16 @@ def test_rollback_to_an_earlier_version(
 def test_a_model_saved_in_s3_is_hosted_again(
     application: Application, operator: Operator, second: int, bicycle: bytes
 ) -> None:
-    outcome = operator.host(operator.version(second).metadata["artifacts"])
+    artifacts, bucket = (
+        operator.version(second).metadata["artifacts"],
+        application.stack.data_bucket,
+    )
+    key = artifacts.removeprefix(f"s3://{bucket}/")
+    application.client("s3").copy_object(
+        Bucket=bucket, Key="models/saved/model.tar.gz", CopySource={"Bucket": bucket, "Key": key}
+    )
+
+    outcome = operator.host(f"s3://{bucket}/models/saved/model.tar.gz")
 
     assert outcome.outcome == "promoted"
     assert operator.version_in_production() is None

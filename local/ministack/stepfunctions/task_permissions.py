@@ -11,7 +11,7 @@ from typing import Any
 from ministack.core import iam_actions
 from ministack.services import stepfunctions
 
-from local.ministack import ACCOUNT, REGION, audit, sagemaker_permissions
+from local.ministack import ACCOUNT, REGION, audit, encrypted_topics, sagemaker_permissions
 from local.ministack.patching import wrap
 from local.ministack.permissions import DeniedError, Permission, needed_to_hear_of, require
 from local.ministack.stepfunctions import executions
@@ -27,6 +27,7 @@ _REFUSALS = {
     "states": "StepFunctions.AWSStepFunctionsException",
     "sagemaker": "SageMaker.AmazonSageMakerException",
 }
+_KMS_REFUSAL = "SNS.KMSAccessDeniedException"
 
 
 def install() -> None:
@@ -55,7 +56,9 @@ def _authorized(invoke: Callable[..., Any]) -> Callable[..., Any]:
                 for permission in needed(service, resource, arguments):
                     require(executions.role().access_key, permission)
         except DeniedError as denied:
-            raise stepfunctions._ExecutionError(_REFUSALS[service], str(denied)) from None
+            # SNS has an error of its own for what KMS refuses it.
+            refusal = _KMS_REFUSAL if " kms:" in str(denied) else _REFUSALS[service]
+            raise stepfunctions._ExecutionError(refusal, str(denied)) from None
         return invoke(resource, arguments, *rest)
 
     return run
@@ -88,6 +91,7 @@ def needed(service: str, resource: str, arguments: Any) -> Iterator[Permission]:
             yield Permission(f"dynamodb:{action(resource)}", table, context)
         case "sns":
             yield Permission("sns:Publish", arguments.get("TopicArn", "*"))
+            yield from encrypted_topics.needed_to_encrypt(arguments.get("TopicArn", ""))
         case "sqs":
             queue = arguments["QueueUrl"].rsplit("/", 1)[-1]
             yield Permission("sqs:SendMessage", _arn("sqs", "", queue))

@@ -280,9 +280,9 @@ def test_threshold_gets_the_familiarity(deploy: Callable[..., Classify]) -> None
 @pytest.mark.parametrize(
     ("key", "asks"),
     [
-        ("incoming/simulated/20261121/00001.png", False),
+        ("simulated/20261121/00001.png", False),
+        ("incoming/simulated/1.png", True),
         ("incoming/gate/simulated/1.png", True),
-        ("incoming/simulated.png", True),
     ],
 )
 def test_nobody_is_asked_about_photos_sent_to_try_the_application(

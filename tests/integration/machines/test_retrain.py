@@ -32,11 +32,11 @@ def models(app: TinyApp) -> TinyModels:
 def evaluated(app: TinyApp, models: TinyModels) -> Evaluated:
     """Let the machine's own states predict and evaluate; gives what the evaluation is asked."""
 
-    def run(champion: str | None) -> Any:
+    def run(champion: dict[str, str] | None) -> Any:
         name = app.name("scones")
         models.put(f"retraining/{name}/pictures/0.png", photo(255))
         save = {"Type": "Pass", "Assign": {"run": name, "comparable": champion is not None}}
-        save["Assign"]["production"] = {"model": champion} if champion else None
+        save["Assign"]["production"] = {"container": champion} if champion else None
         candidate = models.container()
         app.client("sagemaker").create_model(
             ModelName=name, ExecutionRoleArn=models.role, PrimaryContainer=candidate
@@ -62,13 +62,22 @@ def evaluated(app: TinyApp, models: TinyModels) -> Evaluated:
             "TransformConcurrency": "2",
             "TransformInstanceType": "ml.m5.large",
             "EvaluateFunction": app.function(KEEPS),
+            "EvaluationRole": models.role,
         }.items():
             text = text.replace(f"${{{placeholder}}}", value)
-        permissions = [*permissions_to_transform(), allow("lambda:InvokeFunction")]
+        permissions = [
+            *permissions_to_transform(),
+            allow("lambda:InvokeFunction"),
+            allow(["sagemaker:CreateModel", "sagemaker:DeleteModel"]),
+            allow("iam:PassRole", models.role),
+        ]
         made = app.machine(json.loads(text), *permissions, kind="STANDARD")
         result = app.ended(app.start(made))
         assert result["status"] == "SUCCEEDED", result
         assert result["output"]["run"] == name
+        # Made only for this evaluation.
+        left = app.client("sagemaker").list_models(NameContains=f"{name}-champion")["Models"]
+        assert left == []
         return result["output"]
 
     return run
@@ -77,7 +86,7 @@ def evaluated(app: TinyApp, models: TinyModels) -> Evaluated:
 def test_nothing_is_wrong_with_a_model_that_predicts(
     evaluated: Evaluated, models: TinyModels
 ) -> None:
-    asked = evaluated(models.model())
+    asked = evaluated(models.container())
 
     assert (asked["champion"], asked["champion_fault"]) == (True, None)
 
@@ -91,30 +100,26 @@ def test_nothing_is_wrong_where_no_model_is_compared_with(evaluated: Evaluated) 
 def test_why_no_job_could_be_started(
     app: TinyApp, evaluated: Evaluated, models: TinyModels
 ) -> None:
-    sagemaker, model = app.client("sagemaker"), app.name("model")
+    sagemaker = app.client("sagemaker")
     sagemaker.create_model_package_group(ModelPackageGroupName="rejections")
     package = sagemaker.create_model_package(
         ModelPackageGroupName="rejections",
         ModelApprovalStatus="Approved",
         InferenceSpecification={"Containers": [models.container()]},
     )["ModelPackageArn"]
-    container = {"ModelPackageName": package}
-    sagemaker.create_model(
-        ModelName=model, ExecutionRoleArn=models.role, PrimaryContainer=container
-    )
     sagemaker.update_model_package(ModelPackageArn=package, ModelApprovalStatus="Rejected")
 
-    asked = evaluated(model)
+    asked = evaluated({"ModelPackageName": package})
 
     assert asked["champion"] is True
     assert asked["champion_fault"] == {
-        "error": "SageMaker.AmazonSageMakerException",
+        "error": "SageMaker.SageMakerException",
         "cause": f"Model package {package} is rejected: it can't be deployed.",
     }
 
 
 def test_why_a_job_failed(evaluated: Evaluated, models: TinyModels) -> None:
-    fault = evaluated(models.model("broken"))["champion_fault"]
+    fault = evaluated(models.container("broken"))["champion_fault"]
 
     assert fault["error"] == "States.TaskFailed"
     job = json.loads(fault["cause"])
@@ -125,7 +130,7 @@ def test_why_a_job_failed(evaluated: Evaluated, models: TinyModels) -> None:
 
 
 def test_a_long_cause_is_cut(evaluated: Evaluated) -> None:
-    fault = evaluated("x" * 20_000)["champion_fault"]
+    fault = evaluated({"ModelPackageName": "x" * 20_000})["champion_fault"]
 
     assert len(fault["cause"]) == 10_000
 

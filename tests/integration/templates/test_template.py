@@ -54,8 +54,14 @@ def statements(resources: Any) -> list[tuple[str, Any]]:
     return [
         (name, statement)
         for name, policy in policies
-        for statement in policy["PolicyDocument"]["Statement"]
+        for item in policy["PolicyDocument"]["Statement"]
+        for statement in alternatives(item)
     ]
+
+
+def alternatives(item: Any) -> list[Any]:
+    """A statement, or those that a condition chooses from."""
+    return [one for one in item.get("Fn::If", [item]) if "Sid" in one]
 
 
 def listed(value: Any) -> list[Any]:
@@ -103,7 +109,10 @@ RULES = {
         "detail-type": ["Object Created"],
         "detail": {
             "bucket": {"name": [{"Ref": "PhotosBucket"}]},
-            "object": {"key": [{"prefix": "incoming/"}], "size": [{"numeric": [">", 0]}]},
+            "object": {
+                "key": [{"prefix": "incoming/"}, {"prefix": "simulated/"}],
+                "size": [{"numeric": [">", 0]}],
+            },
         },
     },
     "RetrainStateMachineRequested": {
@@ -215,7 +224,7 @@ def test_what_is_personal_or_secret_is_not_logged(resources: Any) -> None:
 WITHOUT_RESOURCES = {
     "DeliverLogs",
     "WriteMetrics",
-    "LogInToRegistries",
+    "LogInToTheRegistry",
     "FindEndpoints",
     "WatchAlarms",
     "AnswerQuestions",
@@ -266,6 +275,8 @@ def actions(state: Any) -> set[str]:
     needed = {f"{'states' if service == 'sfn' else service}:{api}"}
     if resource == "lambda:invoke":
         needed = {"lambda:InvokeFunction"}
+    if resource == "sns:publish":
+        needed |= {"kms:Decrypt", "kms:GenerateDataKey"}
     if "AutoRollbackConfiguration" in state["Arguments"].get("DeploymentConfig", {}):
         needed.add("cloudwatch:DescribeAlarms")
     if {"RoleArn", "ExecutionRoleArn"} & set(state["Arguments"]):

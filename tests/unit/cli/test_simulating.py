@@ -42,9 +42,7 @@ class Street:
         sent = []
         for number, sample in enumerate(self.samples):
             status = self.statuses[number] if self.statuses else "classified"
-            one = Sent(
-                sample, f"incoming/simulated/s/{number}.png", number / plan.rate, f"v{number}"
-            )
+            one = Sent(sample, f"simulated/s/{number}.png", number / plan.rate, f"v{number}")
             if status:
                 one.record = Record(decided(f"{number}.png", status), now)
                 one.seen_at = one.started_at + 0.5
@@ -123,7 +121,7 @@ def test_one_that_is_interrupted_says_where_its_photos_are(
     street.interrupted = True
     result = terminal.type("simulate", "--count", "2", "--photos", "photos")
     assert result.exit_code == 130
-    assert "below incoming/simulated/2" in words(result.stderr)
+    assert "below simulated/2" in words(result.stderr)
 
 
 def test_captured_data_is_not_waited_for_for_ever(terminal: Terminal, street: Street) -> None:

@@ -18,7 +18,6 @@ STACK = Stack(
     event_bus="bus",
     review_topic="arn:aws:sns:us-east-1:123456789012:review",
     endpoint="scones",
-    sagemaker_role="arn:aws:iam::123456789012:role/sagemaker",
     classify_log_group="group",
     retrain_machine=RETRAIN,
     promote_machine=PROMOTE,
@@ -68,7 +67,9 @@ class Session:
         """Host what a container names behind the production endpoint."""
         client = self.client("sagemaker")
         client.create_model(
-            ModelName="m", ExecutionRoleArn=STACK.sagemaker_role, PrimaryContainer=container
+            ModelName="m",
+            ExecutionRoleArn="arn:aws:iam::123456789012:role/hosting",
+            PrimaryContainer=container,
         )
         variant = {"VariantName": "AllTraffic", "ModelName": "m", "InitialInstanceCount": 1}
         client.create_endpoint_config(

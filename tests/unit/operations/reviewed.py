@@ -76,11 +76,16 @@ class Office:
         return self._session.client("s3")
 
     def arrive(
-        self, name: str = "a.png", minutes: float = 0, body: bytes | None = None, **changes: Any
+        self,
+        name: str = "a.png",
+        minutes: float = 0,
+        body: bytes | None = None,
+        folder: str = "incoming",
+        **changes: Any,
     ) -> Record:
         """Let a photo be decided that waits for a person then."""
         body = written(quadrants(), "PNG") if body is None else body
-        key = f"incoming/{name}"
+        key = f"{folder}/{name}"
         put = self.s3.put_object(Bucket=self.stack.photos_bucket, Key=key, Body=body)
         photo = {
             "bucket": self.stack.photos_bucket,

@@ -138,7 +138,7 @@ def test_only_what_waits_for_a_person_is_labelled(office: Office, status: str) -
 
 
 def test_photos_sent_to_try_the_application_are_not_labelled(office: Office) -> None:
-    record = office.arrive("simulated/20261121/00001.png")
+    record = office.arrive("20261121/00001.png", folder="simulated")
     with pytest.raises(Refused, match="sent to try the application"):
         find_waiting(office, office.stack, record.photo)
     with pytest.raises(Refused, match="sent to try the application"):

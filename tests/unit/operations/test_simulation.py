@@ -138,8 +138,8 @@ def test_photos_go_to_a_folder_of_the_simulations_own(
 ) -> None:
     first, second = run(application, photos[:2]), run(application, photos[:2])
     assert [one.key for one in first.sent] == [
-        f"incoming/simulated/{first.name}/00000-0.png",
-        f"incoming/simulated/{first.name}/00001-1.png",
+        f"simulated/{first.name}/00000-0.png",
+        f"simulated/{first.name}/00001-1.png",
     ]
     assert first.name != second.name
     stored = application.s3.get_object(Bucket=STACK.photos_bucket, Key=first.sent[0].key)

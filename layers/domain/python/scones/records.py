@@ -27,7 +27,7 @@ REVIEW_QUEUE = "review"
 FILING_QUEUE, WITHDRAWING_QUEUE = "filing", "withdrawing"
 """What it holds from then until all is done that follows, and while what was said is undone."""
 
-SIMULATED = "incoming/simulated/"
+SIMULATED = "simulated/"
 """What the keys of test photos begin with: decided as any other, but no person is asked."""
 
 

@@ -89,8 +89,8 @@ def test_the_time_asked_for_and_when_the_first_and_the_last_were_decided() -> No
 
 
 def test_photos_that_were_simulated_wait_for_nobody() -> None:
-    unsure = [photo("bicycle", 0.6, key=f"incoming/simulated/a/{n}.png") for n in range(3)]
-    sure = photo(key="incoming/simulated/a/9.png")
+    unsure = [photo("bicycle", 0.6, key=f"simulated/a/{n}.png") for n in range(3)]
+    sure = photo(key="simulated/a/9.png")
     words = render(sure, *unsure).words
     assert "needed review 3 3 of these simulated 0 still waiting" in words
     assert "3 photos needed review. 3 of these were simulated: nobody is asked about them." in words

@@ -1,0 +1,125 @@
+"""SNS topics that are encrypted: who publishes to one must be allowed to use its key.
+
+MiniStack's CloudFormation drops the property, and nothing asks about the key:
+https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ministack.core import iam_evaluator
+from ministack.services import cloudwatch, kms, sns
+from ministack.services.cloudformation import provisioners
+
+from local.ministack import ACCOUNT, REGION
+from local.ministack.patching import wrap
+from local.ministack.permissions import DeniedError, Permission
+
+_log = logging.getLogger("local.encrypted_topics")
+
+_ACTIONS = ("kms:Decrypt", "kms:GenerateDataKey")
+_CLOUDWATCH = "cloudwatch.amazonaws.com"
+
+
+def install() -> None:
+    """Keep the key of a topic, and ask it before an alarm notifies."""
+    handlers = provisioners._RESOURCE_HANDLERS["AWS::SNS::Topic"]
+    handlers["create"] = _creating(handlers["create"])
+    handlers["update"] = _updating(handlers["update"])
+    wrap(cloudwatch, "_dispatch_alarm_actions", _notifying_if_allowed)
+
+
+def needed_to_encrypt(topic: str) -> Iterator[Permission]:
+    """Yield what a role needs beside ``sns:Publish`` to publish to a topic.
+
+    Parameters
+    ----------
+    topic
+        ARN of the topic.
+    """
+    if key := _key(topic):
+        yield from (Permission(action, key["Arn"]) for action in _ACTIONS)
+
+
+def require_of_key(topic: str, service: str, **context: str) -> None:
+    """Raise if the policy of a topic's key does not let a service use it.
+
+    Parameters
+    ----------
+    topic
+        ARN of the topic.
+    service
+        Service principal, such as ``events.amazonaws.com``.
+    context
+        Condition keys that the service's requests to KMS have.
+
+    Raises
+    ------
+    DeniedError
+        If it does not.
+    """
+    key = _key(topic)
+    for action in _ACTIONS if key else ():
+        asked = iam_evaluator.EvalContext(
+            principal_arn=service,
+            principal_type="Service",
+            principal_account=ACCOUNT,
+            action=action,
+            resource_arn=key["Arn"],
+            region=REGION,
+            service_context=context,
+        )
+        policy = key.get("Policy")
+        if iam_evaluator.evaluate_resource_policy(policy, asked, service).decision != "Allow":
+            raise DeniedError(
+                f"{service} is not authorized to perform: {action} on resource: {key['Arn']}"
+            )
+
+
+def _key(topic: str) -> Any:
+    attributes = (sns._topics.get(topic) or {}).get("attributes", {})
+    return kms._resolve_key(attributes.get("KmsMasterKeyId"))
+
+
+def _creating(create: Callable[..., Any]) -> Callable[..., Any]:
+    def run(logical_id: str, properties: dict[str, Any], stack: str) -> Any:
+        return _with_key(create(logical_id, properties, stack), properties)
+
+    return run
+
+
+def _updating(update: Callable[..., Any]) -> Callable[..., Any]:
+    # MiniStack passes the logical ID to what takes one of that name.
+    def run(
+        physical_id: str,
+        before: dict[str, Any],
+        after: dict[str, Any],
+        stack: str,
+        logical_id: str | None = None,
+    ) -> Any:
+        return _with_key(update(physical_id, before, after, stack, logical_id), after)
+
+    return run
+
+
+def _with_key(provisioned: Any, properties: dict[str, Any]) -> Any:
+    attributes = sns._topics[provisioned[0]]["attributes"]
+    attributes.pop("KmsMasterKeyId", None)
+    if key := properties.get("KmsMasterKeyId"):
+        attributes["KmsMasterKeyId"] = key
+    return provisioned
+
+
+def _notifying_if_allowed(notify: Callable[..., None]) -> Callable[..., None]:
+    def run(alarm: dict[str, Any], *rest: Any) -> None:
+        topics = [action for action in alarm.get("AlarmActions") or [] if action in sns._topics]
+        try:
+            for topic in topics:
+                require_of_key(topic, _CLOUDWATCH, **{"aws:sourceaccount": ACCOUNT})
+        except DeniedError as denied:
+            _log.warning("the alarm %s notifies nobody: %s", alarm["AlarmName"], denied)
+        else:
+            notify(alarm, *rest)
+
+    return run

@@ -1,0 +1,154 @@
+"""What people with each of the template's policies can not do, though they try."""
+
+import json
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.e2e.harness import Application
+
+pytestmark = pytest.mark.e2e
+
+Call = tuple[str, str, dict[str, Any]]
+"""A client's service, the method, and its parameters."""
+
+POLICIES = ("UploaderPolicy", "ReviewerPolicy", "OperatorPolicy", "ApproverPolicy")
+
+
+def denied(application: Application, policy: str, calls: list[Call]) -> list[Call]:
+    """Return those of some calls that IAM denies to a user with one policy."""
+    session = application.as_user(f"only-{policy}", policy).session()
+    refused = []
+    for service, method, parameters in calls:
+        try:
+            getattr(session.client(service), method)(**parameters)
+        except ClientError as error:
+            if "AccessDenied" in str(error) or "not authorized" in str(error):
+                refused.append((service, method, parameters))
+    return refused
+
+
+def put(bucket: str, key: str) -> Call:
+    return "s3", "put_object", {"Bucket": bucket, "Key": key, "Body": b"x"}
+
+
+def start(machine: str, request: dict[str, Any]) -> Call:
+    parameters = {"stateMachineArn": machine, "input": json.dumps(request)}
+    return "stepfunctions", "start_execution", parameters
+
+
+def update(application: Application, **change: Any) -> Call:
+    """Change a version that does not exist: IAM decides before that is noticed."""
+    group = application.stack.model_package_group
+    arn = f"arn:aws:sagemaker:us-east-1:123456789012:model-package/{group}/999"
+    return "sagemaker", "update_model_package", {"ModelPackageArn": arn, **change}
+
+
+def publish(application: Application, source: str, detail_type: str) -> Call:
+    entry = {
+        "Source": source,
+        "DetailType": detail_type,
+        "Detail": "{}",
+        "EventBusName": application.stack.event_bus,
+    }
+    return "events", "put_events", {"Entries": [entry]}
+
+
+def set_attributes(application: Application, *names: str) -> Call:
+    parameters = {
+        "TableName": application.stack.results_table,
+        "Key": {"photo": {"S": "s3://photos/incoming/1.png"}, "version": {"S": "1"}},
+        "UpdateExpression": "SET " + ", ".join(f"#{name} = :text" for name in names),
+        "ExpressionAttributeNames": {f"#{name}": name for name in names},
+        "ExpressionAttributeValues": {":text": {"S": "{}"}},
+        "ConditionExpression": "attribute_exists(photo)",
+    }
+    return "dynamodb", "update_item", parameters
+
+
+def answer() -> Call:
+    return "stepfunctions", "send_task_success", {"taskToken": "x" * 32, "output": "{}"}
+
+
+def forbidden(application: Application) -> dict[str, list[Call]]:
+    """Attacks by who has one policy only."""
+    stack = application.stack
+    photos, data = stack.photos_bucket, stack.data_bucket
+    model = put(data, "models/model.tar.gz")
+    validation = put(data, "dataset/validation/bicycle/1.png")
+    promote = start(stack.promote_machine, {"artifacts": f"s3://{data}/models/model.tar.gz"})
+    approve = update(application, ModelApprovalStatus="Approved")
+    anybody: list[Call] = [
+        model,
+        put(data, "retraining/scones-1/model/model.tar.gz"),
+        put(data, "retraining/scones-1/evaluation/evaluation.json"),
+        ("s3", "delete_object", {"Bucket": photos, "Key": "incoming/1.png"}),
+        ("s3", "delete_object", {"Bucket": data, "Key": "dataset/train/bicycle/1.png"}),
+        ("dynamodb", "scan", {"TableName": stack.results_table}),
+        set_attributes(application, "event"),
+        set_attributes(application, "review", "announced_at"),
+        publish(application, "scones", "Photo Decided"),
+        publish(application, "aws.s3", "Object Created"),
+        update(application, CustomerMetadataProperties={"accuracy": "1.0"}),
+        update(
+            application,
+            ModelApprovalStatus="Approved",
+            CustomerMetadataProperties={"accuracy": "1.0"},
+        ),
+        update(
+            application,
+            ModelApprovalStatus="Approved",
+            CustomerMetadataPropertiesToRemove=["accuracy"],
+        ),
+        ("sagemaker", "delete_endpoint", {"EndpointName": stack.endpoint}),
+        ("iam", "list_users", {}),
+    ]
+    deciding = [promote, approve, answer()]
+    return {
+        "UploaderPolicy": [
+            *anybody,
+            *deciding,
+            validation,
+            put(photos, "simulated/x.png"),
+            ("s3", "get_object", {"Bucket": photos, "Key": "incoming/1.png"}),
+        ],
+        "ReviewerPolicy": [
+            *anybody,
+            *deciding,
+            validation,
+            put(photos, "incoming/x.png"),
+            put(photos, "simulated/x.png"),
+            start(stack.retrain_machine, {}),
+        ],
+        "OperatorPolicy": [
+            *anybody,
+            *deciding,
+            set_attributes(application, "review"),
+            publish(application, "scones", "Photo Reviewed"),
+        ],
+        "ApproverPolicy": [
+            *anybody,
+            validation,
+            put(photos, "incoming/x.png"),
+            set_attributes(application, "review"),
+            start(stack.retrain_machine, {}),
+        ],
+    }
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_policy_allows_nothing_of_others(application: Application, policy: str) -> None:
+    attacks = forbidden(application)[policy]
+
+    assert denied(application, policy, attacks) == attacks
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_policy_fits_where_names_are_longer(application: Application, policy: str) -> None:
+    iam, arn = application.client("iam"), application.resource(policy)
+    version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+    document = iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
+
+    # IAM takes 6,144 characters of a managed policy, white space not counted.
+    assert len(json.dumps(document, separators=(",", ":"))) < 5_000

@@ -1,0 +1,87 @@
+"""Write the table of roles and policies in docs/security.md, made from the template.
+
+`make policies` runs it; a test fails if the table and the template differ.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from tools.scan_template import translate
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "security.md"
+BEGIN, END = "<!-- begin: made by `make policies` -->\n", "<!-- end -->\n"
+
+_ARN = re.compile(r"arn:\$\{AWS::Partition\}:[a-z-]+:[^:]*:[^:]*:")
+
+
+def render(resources: Mapping[str, Any]) -> str:
+    """Return the table as Markdown.
+
+    Parameters
+    ----------
+    resources
+        The template's resources, as SAM's transform makes them for CloudFormation.
+    """
+    lines = ["| role or policy | statement | actions | resources |", "|---|---|---|---|"]
+    for name, statement in _statements(resources):
+        actions = ", ".join(_listed(statement["Action"]))
+        targets = ", ".join(f"`{_short(one)}`" for one in _listed(statement["Resource"]))
+        if statement.get("Condition"):
+            targets += " ¹"
+        lines.append(f"| {name} | {statement.get('Sid', '')} | {actions} | {targets} |")
+    return "\n".join(lines) + "\n"
+
+
+def write(page: Path = PAGE) -> None:
+    """Replace the table in a page.
+
+    Parameters
+    ----------
+    page
+        Markdown file with the two markers.
+    """
+    before, _, rest = page.read_text("utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    table = render(translate(ROOT / "template.yaml")["Resources"])
+    page.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", "utf-8")
+
+
+def _statements(resources: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, resource in sorted(resources.items()):
+        match resource["Type"]:
+            case "AWS::IAM::Role":
+                policies = resource["Properties"].get("Policies", [])
+            case "AWS::IAM::ManagedPolicy":
+                policies = [resource["Properties"]]
+            case _:
+                continue
+        for policy in policies:
+            for item in policy["PolicyDocument"]["Statement"]:
+                # A statement that depends on a condition is the second or third of Fn::If.
+                for statement in item.get("Fn::If", [item]):
+                    if "Action" in statement:
+                        yield name, statement
+
+
+def _short(resource: Any) -> str:
+    """Write a resource as its logical ID, or as the end of its ARN."""
+    match resource:
+        case {"Ref": str(name)}:
+            return name
+        case {"Fn::GetAtt": [str(name), *_]}:
+            return name
+        case {"Fn::Sub": str(text)} | {"Fn::Sub": [str(text), *_]}:
+            return re.sub(r"\$\{(\w+)\.Arn\}", r"\1", _ARN.sub("", text)).replace("${", "{")
+        case _:
+            return str(resource)
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+if __name__ == "__main__":
+    write()
