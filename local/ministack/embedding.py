@@ -14,9 +14,11 @@ from local.ministack import (
     audit,
     delivery,
     embedded_metrics,
+    function_permissions,
     functions,
     invocations,
     permissions,
+    s3_absence,
     s3_events,
     sagemaker,
     sagemaker_types,
@@ -79,10 +81,12 @@ def embed(state: Path, endpoint: str, access_key: str, secret_key: str) -> Embed
     hypercorn_compat.install()
     functions.install(PythonRuntime(state / "lambda"), endpoint)
     s3_events.install()
+    s3_absence.install()
     transport.install()
     permissions.install()
     audit.install(StateFolder(state).audit)
     delivery.install()
+    function_permissions.install()
     invocations.install()
     embedded_metrics.install()
     alarms.install()

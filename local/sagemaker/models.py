@@ -10,6 +10,7 @@ from local.sagemaker.control import ControlPlane, Record
 from local.sagemaker.events import Events
 from local.sagemaker.objects import DataError, Objects
 from local.sagemaker.platform import Platform
+from local.sagemaker.pulling import pull
 from local.sagemaker.protocol import invalid, unsupported
 
 _INSTANCE_TYPE_MOTO_KNOWS = "ml.m5.large"
@@ -128,13 +129,14 @@ class Models:
         return self._servable(name, record.describe())
 
     def install(self, model: ServableModel, folder: Path) -> None:
-        """Put a model's data into a folder, with the permissions of the model's role.
+        """Pull a model's image and put its data into a folder, as the model's role.
 
         Raises
         ------
         DataError
             If it can't be had.
         """
+        pull(self._platform, model.role, model.image)
         folder.mkdir(parents=True, exist_ok=True)
         if model.data_url is None:
             return
