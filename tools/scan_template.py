@@ -1,7 +1,8 @@
 """Scan the template for unsafe settings with checkov.
 
 checkov does not look into the policies of ``AWS::Serverless::Function``, so it is given the
-resources that SAM makes for CloudFormation. `.checkov.yaml` has the exceptions, each with its reason.
+resources that SAM makes for CloudFormation. `.checkov.yaml` has the exceptions, each with its
+reason.
 """
 
 import json

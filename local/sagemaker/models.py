@@ -10,8 +10,8 @@ from local.sagemaker.control import ControlPlane, Record
 from local.sagemaker.events import Events
 from local.sagemaker.objects import DataError, Objects
 from local.sagemaker.platform import Platform
-from local.sagemaker.pulling import pull
 from local.sagemaker.protocol import invalid, unsupported
+from local.sagemaker.pulling import pull
 
 _INSTANCE_TYPE_MOTO_KNOWS = "ml.m5.large"
 _PAGE = 10  # by the API's default
