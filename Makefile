@@ -37,15 +37,24 @@ up: $(VENV)/ready ## The same without photos, and leave it running for developme
 down: $(VENV)/ready ## Stop what `make up` left running
 	@$(BIN)/python -m local down
 
+# They leave what IAM was asked in build/iam.
+E2E = rm -rf build/iam && $(BIN)/pytest --numprocesses auto --dist loadfile --timeout 600 tests/e2e
+
 .PHONY: test
 test: test-fast $(VENV)/checkov/ready ## All tests
 	$(BIN)/pytest --numprocesses auto --dist loadfile tests/integration
 	$(BIN)/pytest tests/browser
-	$(BIN)/pytest --numprocesses auto --dist loadfile --timeout 600 tests/e2e
+	$(E2E)
+	$(BIN)/python -m tools.prove_iam --summary
 
 .PHONY: test-fast
 test-fast: $(VENV)/ready ## The unit tests
 	$(BIN)/pytest --numprocesses auto --dist loadfile tests/unit
+
+.PHONY: prove-iam
+prove-iam: $(VENV)/ready ## Show what fails without each statement of each role (REAL='*': really remove those named so; hours)
+	$(E2E)
+	$(BIN)/python -m tools.prove_iam $(if $(REAL),--real '$(REAL)')
 
 .PHONY: benchmark
 benchmark: $(VENV)/ready ## List a dataset of a million photos, and measure it; some minutes

@@ -96,7 +96,7 @@ def _send_to_dead_letters(
     """Send what may not be delivered to the target's dead-letter queue, at once as AWS does."""
     arn = (target.get("DeadLetterConfig") or {}).get("Arn")
     queue = sqs._queue_by_arn(arn) if arn else None
-    if queue is None or not _may_keep(target, event, arn):
+    if queue is None or arn is None or not _may_keep(target, event, arn):
         return
     attributes = {
         "RULE_ARN": rule.get("Arn", ""),

@@ -30,7 +30,7 @@ class Run:
     passed
         Whether all of them passed.
     denied
-        Names of the principals that were denied something, such as ``role/NAME``.
+        Logical IDs of the roles and managed policies whose holders were denied something.
     """
 
     passed: bool
@@ -46,11 +46,12 @@ def failing_test(statement: str, tests: Iterable[str]) -> str | None:
         Role or managed policy, and statement.
     tests
         Node IDs of the tests that made a request that needs it. The first ones are run one by
-        one, then the whole file of the first.
+        one, then their files until something fails.
     """
+    holder = statement.partition("/")[0]
     for selected in _selections(tests):
         run = _run(selected, statement)
-        if not run.passed and run.denied and _run(selected, "").passed:
+        if not run.passed and holder in run.denied and _run(selected, "").passed:
             return selected
     return None
 
@@ -58,7 +59,7 @@ def failing_test(statement: str, tests: Iterable[str]) -> str | None:
 def _selections(tests: Iterable[str]) -> Iterator[str]:
     candidates = list(dict.fromkeys(tests))[:_CANDIDATES]
     yield from candidates
-    yield from {test.partition("::")[0]: None for test in candidates}
+    yield from dict.fromkeys(test.partition("::")[0] for test in candidates)
 
 
 @cache
@@ -78,9 +79,10 @@ def _run(selected: str, statement: str) -> Run:
     if not recordings:
         raise RuntimeError(f"{selected} did not run without {statement}:\n{done.stdout}")
     denied = frozenset(
-        request.principal
+        policy.holder
         for recording in recordings
         for request in recording.requests
-        if not request.allowed
+        for policy in recording.policies
+        if not request.allowed and request.principal in policy.principals
     )
     return Run(done.returncode == 0, denied)
