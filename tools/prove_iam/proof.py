@@ -80,7 +80,7 @@ class Proof:
             return f"{self.failing[part.name] or 'NO TEST'} fails"
         if part in self.needed:
             test = self.tests(part)[0].rpartition("/")[2]
-            return f"{_described(self.needed[part])} is denied in {test}"
+            return f"{test}: {_described(self.needed[part])} is denied"
         if part in self.excused:
             return f"not provable here: {self.excused[part].reason}"
         return "IDLE"
@@ -154,4 +154,5 @@ def _missing(resources: Mapping[str, Any], parts: Mapping[Part, None]) -> list[s
 
 def _described(requests: Sequence[Request]) -> str:
     asked = requests[0].asked
-    return f"{asked['action']} on {asked['resource_arn']}"
+    # Without partition, service, region and account.
+    return f"{asked['action']} on {asked['resource_arn'].split(':', 5)[-1]}"

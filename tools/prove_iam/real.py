@@ -46,7 +46,7 @@ def failing_test(statement: str, tests: Iterable[str]) -> str | None:
         Role or managed policy, and statement.
     tests
         Node IDs of the tests that made a request that needs it. The first ones are run one by
-        one, then their files until something fails.
+        one, then the files of all of them, until something fails.
     """
     holder = statement.partition("/")[0]
     for selected in _selections(tests):
@@ -57,9 +57,9 @@ def failing_test(statement: str, tests: Iterable[str]) -> str | None:
 
 
 def _selections(tests: Iterable[str]) -> Iterator[str]:
-    candidates = list(dict.fromkeys(tests))[:_CANDIDATES]
-    yield from candidates
-    yield from dict.fromkeys(test.partition("::")[0] for test in candidates)
+    named = list(dict.fromkeys(tests))
+    yield from named[:_CANDIDATES]
+    yield from dict.fromkeys(test.partition("::")[0] for test in named)
 
 
 @cache

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from tools.scan_template import scan
+from tools.scan_template import ROOT, scan
 
 UNSAFE = """
 Transform: AWS::Serverless-2016-10-31
@@ -34,3 +34,8 @@ def test_unsafe_settings_are_found(tmp_path: Path) -> None:
     assert ("CKV_AWS_20", "AWS::S3::Bucket.Public") in findings
     # What a policy allows: every action on every resource.
     assert ("CKV_AWS_63", "AWS::IAM::Role.MightyRole") in findings
+
+
+def test_the_template_has_no_merge_keys() -> None:
+    """Other scanners read the file itself, and end with a parsing error at the first one."""
+    assert not re.search(r"<<\s*:", (ROOT / "template.yaml").read_text("utf-8"))
