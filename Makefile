@@ -37,15 +37,24 @@ up: $(VENV)/ready ## The same without photos, and leave it running for developme
 down: $(VENV)/ready ## Stop what `make up` left running
 	@$(BIN)/python -m local down
 
+# They leave what IAM was asked in build/iam.
+E2E = rm -rf build/iam && $(BIN)/pytest --numprocesses auto --dist loadfile --timeout 600 tests/e2e
+
 .PHONY: test
-test: test-fast ## All tests
+test: test-fast $(VENV)/checkov/ready ## All tests
 	$(BIN)/pytest --numprocesses auto --dist loadfile tests/integration
 	$(BIN)/pytest tests/browser
-	$(BIN)/pytest --numprocesses auto --dist loadfile --timeout 600 tests/e2e
+	$(E2E)
+	$(BIN)/python -m tools.prove_iam --summary
 
 .PHONY: test-fast
 test-fast: $(VENV)/ready ## The unit tests
 	$(BIN)/pytest --numprocesses auto --dist loadfile tests/unit
+
+.PHONY: prove-iam
+prove-iam: $(VENV)/ready ## Show what fails without each statement of each role (REAL='*': really remove those named so; hours)
+	$(E2E)
+	$(BIN)/python -m tools.prove_iam $(if $(REAL),--real '$(REAL)')
 
 .PHONY: benchmark
 benchmark: $(VENV)/ready ## List a dataset of a million photos, and measure it; some minutes
@@ -56,13 +65,20 @@ benchmark-training: $(VENV)/ready ## Cross-validate the trainer on DATASET= (OTH
 	@test -n "$(DATASET)" || { echo "Set DATASET to a folder of photos with one folder per class" >&2; exit 2; }
 	$(BIN)/python -m benchmarks.learning $(DATASET) $(if $(OTHERS),--others $(OTHERS)) $(if $(IMAGE_SHAPE),--image-shape $(IMAGE_SHAPE))
 
+# checkov pins older boto3, packaging and others than ours: it has an environment of its own.
+$(VENV)/checkov/ready: tools/checkov/requirements.txt | $(VENV)/ready
+	$(PYTHON) -m venv $(VENV)/checkov
+	@$(VENV)/checkov/bin/python -m pip install --quiet --require-hashes --requirement tools/checkov/requirements.txt
+	@touch $@
+
 .PHONY: lint
-lint: $(VENV)/ready ## Formatting, lint, types, template and state machines
+lint: $(VENV)/ready $(VENV)/checkov/ready ## Formatting, lint, types, template and state machines
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/sam validate --lint
 	$(BIN)/python -m tools.lint_asl
+	$(BIN)/python -m tools.scan_template
 
 .PHONY: lock
 lock: $(VENV)/ready ## Resolve the requirements anew, into the locks
@@ -72,6 +88,8 @@ lock: $(VENV)/ready ## Resolve the requirements anew, into the locks
 	  layers/plots/requirements.in -o layers/plots/requirements.txt
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \
 	  requirements.in -o requirements.lock
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \
+	  --generate-hashes tools/checkov/requirements.in -o tools/checkov/requirements.txt
 
 .PHONY: clean
 clean: ## Delete everything that was built

@@ -100,9 +100,11 @@ class Cloud:
         Returns
         -------
         list[dict[str, Any]]
-            Each has ``role``, a name; ``action``, such as ``s3:GetObject``; ``resource``, an ARN
-            or ``*``; ``allowed``; and for SageMaker's control plane the request's
-            ``parameters``.
+            Each has ``role``, a name, or None if a user asked; ``action``, such as
+            ``s3:GetObject``; ``resource``, an ARN or ``*``; ``allowed``; ``at``, in seconds since
+            1970; ``asked``, the members of MiniStack's ``EvalContext``; ``allowed_by_resource``,
+            whether the resource's own policy allows it too; and for SageMaker's control plane the
+            request's ``parameters``.
         """
         with StateFolder(self.state).audit.open(encoding="utf-8") as lines:
             # The last one may be being written.

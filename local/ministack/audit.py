@@ -1,13 +1,16 @@
 """A trail of what IAM was asked, as CloudTrail keeps one: which role did what, and might it.
 
-Requests of the root user leave no trail.
+Each entry has all that the evaluator knew of the request, so that it can decide once more, by other
+policies (`tools.prove_iam`). Requests of the root user leave no trail.
 """
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,10 @@ from ministack.services import sts
 from local.ministack.patching import wrap
 
 _request: ContextVar[tuple[str, Mapping[str, Any]] | None] = ContextVar("request", default=None)
+
+# Context and decision of each evaluation for one request: the first is by the policies of its
+# principal, the others by the policy of its resource.
+_evaluations: ContextVar[list[tuple[Any, str]] | None] = ContextVar("evaluations", default=None)
 
 
 def install(path: Path) -> None:
@@ -31,6 +38,7 @@ def install(path: Path) -> None:
             trail.write(line)
 
     wrap(iam_evaluator, "enforce", lambda enforce: _noted(enforce, write))
+    wrap(iam_evaluator, "evaluate", _remembered)
 
 
 @contextmanager
@@ -55,18 +63,44 @@ def _noted(
     enforce: Callable[..., Any], write: Callable[[dict[str, Any]], None]
 ) -> Callable[..., Any]:
     def run(access_key: str, action: str, *rest: Any, resource_arn: str = "*", **more: Any) -> Any:
-        denied = enforce(access_key, action, *rest, resource_arn=resource_arn, **more)
-        if role := _role(access_key):
+        token = _evaluations.set([])
+        try:
+            denied = enforce(access_key, action, *rest, resource_arn=resource_arn, **more)
+            evaluations = _evaluations.get() or []
+        finally:
+            _evaluations.reset(token)
+        role = _role(access_key)
+        if role or evaluations:
             entry = {
                 "role": role,
                 "action": action,
                 "resource": resource_arn,
                 "allowed": denied is None,
+                "at": time.time(),
+                **_asked(evaluations),
             }
             write(entry | _parameters(action))
         return denied
 
     return run
+
+
+def _remembered(evaluate: Callable[..., Any]) -> Callable[..., Any]:
+    def run(context: Any, *layers: Any) -> Any:
+        result = evaluate(context, *layers)
+        evaluations = _evaluations.get()
+        if evaluations is not None:
+            evaluations.append((context, result.decision))
+        return result
+
+    return run
+
+
+def _asked(evaluations: list[tuple[Any, str]]) -> dict[str, Any]:
+    if not evaluations:
+        return {}
+    by_resource = any(decision == "Allow" for _, decision in evaluations[1:])
+    return {"asked": asdict(evaluations[0][0]), "allowed_by_resource": by_resource}
 
 
 def _role(access_key: str) -> str | None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ministack.core import iam_evaluator
-from ministack.services import eventbridge, lambda_svc, sqs
+from ministack.services import eventbridge, lambda_svc, scheduler, sqs
 
 from local.ministack import ACCOUNT, REGION
 from local.ministack.encrypted_topics import require_of_key
@@ -33,6 +33,8 @@ _EVENTS = "events.amazonaws.com"
 
 def install() -> None:
     """Change MiniStack's EventBridge, which its Scheduler delivers through too."""
+    # Schedules are looked at each second, not each tenth.
+    scheduler._SCHEDULE_TICK_INTERVAL = 1
     # Targets are reached as the rule's or schedule's role.
     wrap(eventbridge, "_invoke_target", _authorized)
 
@@ -98,7 +100,7 @@ def _send_to_dead_letters(
     """Send what may not be delivered to the target's dead-letter queue, at once as AWS does."""
     arn = (target.get("DeadLetterConfig") or {}).get("Arn")
     queue = sqs._queue_by_arn(arn) if arn else None
-    if queue is None:
+    if queue is None or arn is None or not _may_keep(target, event, arn):
         return
     attributes = {
         "RULE_ARN": rule.get("Arn", ""),
@@ -115,3 +117,19 @@ def _send_to_dead_letters(
         },
     }
     sqs._act_send_message(message, queue["url"])
+
+
+def _may_keep(target: dict[str, Any], event: dict[str, Any], queue: str) -> bool:
+    """Ask the role of a schedule, as Scheduler does; the queue's own policy lets rules.
+
+    https://docs.aws.amazon.com/scheduler/latest/UserGuide/configuring-schedule-dlq.html
+    """
+    if event["Source"] != "aws.scheduler":
+        return True
+    try:
+        assumed = assume(target["RoleArn"], "scheduler.amazonaws.com")
+        require(assumed.access_key, Permission("sqs:SendMessage", queue))
+    except DeniedError as denied:
+        _log.warning("%s is not kept: %s", target["Arn"], denied)
+        return False
+    return True

@@ -15,9 +15,11 @@ from local.ministack import (
     delivery,
     embedded_metrics,
     encrypted_topics,
+    function_permissions,
     functions,
     invocations,
     permissions,
+    s3_absence,
     s3_events,
     sagemaker,
     sagemaker_types,
@@ -80,10 +82,12 @@ def embed(state: Path, endpoint: str, access_key: str, secret_key: str) -> Embed
     hypercorn_compat.install()
     functions.install(PythonRuntime(state / "lambda"), endpoint)
     s3_events.install()
+    s3_absence.install()
     transport.install()
     permissions.install()
     audit.install(StateFolder(state).audit)
     delivery.install()
+    function_permissions.install()
     invocations.install()
     embedded_metrics.install()
     encrypted_topics.install()

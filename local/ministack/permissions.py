@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ministack.core import iam_actions, iam_evaluator
-from ministack.services import iam, sts
+from ministack.services import iam, sns, sts
 
 from local.ministack import ACCOUNT, REGION
 from local.ministack.patching import wrap
@@ -62,6 +62,35 @@ def install() -> None:
     """Let MiniStack's own refusals name the resource, and requests have more condition keys."""
     wrap(iam_actions, "access_denied_response", _naming_resource)
     wrap(iam_actions, "request_tag_context", _with_more_condition_keys)
+    wrap(iam_actions, "extract_resource_arn", _naming_log_stream)
+    # The policy that a topic has of itself lets nobody of the account publish, who may not anyway.
+    wrap(sns, "topic_policy_for_arn", _without_default)
+
+
+def _without_default(find: Callable[..., Any]) -> Callable[..., Any]:
+    def run(topic: str) -> Any:
+        found = find(topic)
+        if found and found[0] and json.loads(found[0]).get("Id") == "__default_policy_ID":
+            return "", found[1]
+        return found
+
+    return run
+
+
+def _naming_log_stream(extract: Callable[..., Any]) -> Callable[..., Any]:
+    """Name a group as policies must, but for tags: with more after a colon.
+
+    https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_LogGroup.html
+    """
+
+    def run(service: str, method: str, path: str, headers: Any, body: Any, *rest: Any) -> Any:
+        resource = extract(service, method, path, headers, body, *rest)
+        tags = headers.get("x-amz-target", "").endswith(("agResource", "TagsForResource"))
+        if service != "logs" or tags or ":log-group:" not in resource:
+            return resource
+        return f"{resource}:log-stream:{json.loads(body).get('logStreamName', '')}"
+
+    return run
 
 
 def _with_more_condition_keys(read: Callable[..., Any]) -> Callable[..., Any]:

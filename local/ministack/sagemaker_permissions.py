@@ -20,6 +20,7 @@ _KINDS = {"UpdateEndpointWeightsAndCapacities": "Endpoint"}
 _ALSO = {
     "CreateEndpoint": ("EndpointConfig",),
     "UpdateEndpoint": ("EndpointConfig",),
+    "CreateModelPackage": ("ModelPackageGroup",),
 }
 
 

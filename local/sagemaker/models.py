@@ -11,6 +11,7 @@ from local.sagemaker.events import Events
 from local.sagemaker.objects import DataError, Objects
 from local.sagemaker.platform import Platform
 from local.sagemaker.protocol import invalid, unsupported
+from local.sagemaker.pulling import pull
 
 _INSTANCE_TYPE_MOTO_KNOWS = "ml.m5.large"
 _PAGE = 10  # by the API's default
@@ -128,13 +129,14 @@ class Models:
         return self._servable(name, record.describe())
 
     def install(self, model: ServableModel, folder: Path) -> None:
-        """Put a model's data into a folder, with the permissions of the model's role.
+        """Pull a model's image and put its data into a folder, as the model's role.
 
         Raises
         ------
         DataError
             If it can't be had.
         """
+        pull(self._platform, model.role, model.image)
         folder.mkdir(parents=True, exist_ok=True)
         if model.data_url is None:
             return

@@ -16,6 +16,7 @@ from local.sagemaker.jobs import JobStatus
 from local.sagemaker.logs import LogStream
 from local.sagemaker.objects import DataError, FolderInStep, Objects, join
 from local.sagemaker.platform import Platform
+from local.sagemaker.pulling import pull
 from local.sagemaker.training_metrics import Metrics
 
 STOP_GRACE_SECONDS = 120.0
@@ -113,6 +114,11 @@ class TrainingRun:
             raise DataError(f"Data download failed:{error}") from error
 
     def _train(self) -> None:
+        pull(
+            self._platform,
+            self._job["RoleArn"],
+            self._job["AlgorithmSpecification"]["TrainingImage"],
+        )
         checkpoints = self._checkpoints()
         self._enter("Training")
         status, overran = self._run_container(checkpoints)

@@ -1,6 +1,8 @@
 """The whole application, deployed once for all end-to-end tests, with a really trained model."""
 
 import json
+import os
+import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -12,6 +14,17 @@ from local import cloud, samples
 from local.run.application import Settings, install
 from local.run.folders import read_dataset
 from tests.e2e.harness import Application, Inbox
+from tools.prove_iam.deployed import read_policies
+from tools.prove_iam.real import INTO, WITHOUT
+from tools.prove_iam.recording import FOLDER, INSTALLATION, Recording, requests_of
+from tools.prove_iam.removal import removed
+
+_started: list[tuple[float, str]] = []
+
+
+def pytest_runtest_logstart(nodeid: str) -> None:
+    """Remember when each test starts."""
+    _started.append((time.time(), nodeid))
 
 
 class Quiet:
@@ -34,6 +47,8 @@ def application(
     tmp_path_factory: pytest.TempPathFactory, drawn: samples.Samples
 ) -> Iterator[Application]:
     with cloud.start(tmp_path_factory.mktemp("cloud")) as running:
+        test = _started[-1][1]
+        _started.append((time.time(), INSTALLATION))
         stack, _ = install(
             running,
             Path(".local"),
@@ -42,7 +57,19 @@ def application(
             Settings("3,32,32", threshold=0.6),
             Quiet(),
         )
-        yield Application(running, stack)
+        _started.append((time.time(), test))
+        statement = os.environ.get(WITHOUT)
+        with removed(running.session(), "scones", statement) if statement else nullcontext():
+            yield Application(running, stack)
+            record_iam(running)
+
+
+def record_iam(running: cloud.Cloud) -> None:
+    """Leave what IAM was asked, for `make prove-iam`."""
+    policies = read_policies(running.session(), "scones")
+    recording = Recording(policies, requests_of(running.audit(), _started))
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    recording.save(Path(os.environ.get(INTO, FOLDER)) / f"{worker}.json")
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,10 @@ import pytest
 
 from local.samples import Samples
 from tests.e2e.harness import Application, Inbox, eventually
+from tools.prove_iam.deployed import read_policies
+from tools.prove_iam.recording import Recording, requests_of
+from tools.prove_iam.removal import removed
+from tools.prove_iam.replay import replay
 
 pytestmark = pytest.mark.e2e
 
@@ -227,45 +231,27 @@ def test_missing_endpoint_fails_the_photo_which_can_be_sent_again(
 def test_removed_permission_fails_the_photo(
     application: Application, bicycle: bytes, role: str, statement: str, says: str
 ) -> None:
-    iam, name = application.client("iam"), application.resource(role)
-    (policy,) = iam.list_role_policies(RoleName=name)["PolicyNames"]
-    document = iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
-    kept = [item for item in document["Statement"] if item["Sid"] != statement]
-    iam.put_role_policy(
-        RoleName=name,
-        PolicyName=policy,
-        PolicyDocument=json.dumps(document | {"Statement": kept or [NOTHING]}),
-    )
-    application.restart("ThresholdFunction")
-    try:
+    with removed(application.session, "scones", f"{role}/{statement}"):
+        seen = len(application.cloud.audit())
+        application.restart("ThresholdFunction")
         decided = application.decided(application.upload(f"without {statement}.png", bicycle))
-    finally:
-        iam.put_role_policy(RoleName=name, PolicyName=policy, PolicyDocument=json.dumps(document))
+        asked = requests_of(application.cloud.audit()[seen:], [(0, "")])
+        recording = Recording(read_policies(application.session, "scones"), asked)
 
-    assert len(kept) < len(document["Statement"])
     assert decided.status == "failed"
     assert decided.reason is not None
     assert says in decided.reason.message
-
-
-NOTHING = {"Sid": "Nothing", "Effect": "Deny", "Action": "s3:DeleteBucket", "Resource": "*"}
+    # What was refused is refused again when it is replayed, and nothing else is.
+    assert any(request.principal.startswith("role/") and not request.allowed for request in asked)
+    assert replay(recording).ignored == 0
 
 
 def test_machine_that_may_not_record_leaves_the_event_to_be_sent_again(
     application: Application, bicycle: bytes
 ) -> None:
-    iam, name = application.client("iam"), application.resource("ClassifyStateMachineRole")
-    (policy,) = iam.list_role_policies(RoleName=name)["PolicyNames"]
-    document = iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
-    kept = [item for item in document["Statement"] if item["Sid"] != "RecordDecisions"]
-    iam.put_role_policy(
-        RoleName=name, PolicyName=policy, PolicyDocument=json.dumps(document | {"Statement": kept})
-    )
-    try:
+    with removed(application.session, "scones", "ClassifyStateMachineRole/RecordDecisions"):
         photo = application.upload("unrecorded.png", bicycle)
         (event,) = eventually(lambda: undelivered(application) or None)
-    finally:
-        iam.put_role_policy(RoleName=name, PolicyName=policy, PolicyDocument=json.dumps(document))
 
     assert application.record(photo) is None
     assert event["detail"]["object"]["version-id"] == photo[1]

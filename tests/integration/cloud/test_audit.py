@@ -1,7 +1,10 @@
 """The cloud keeps a trail of what each role was asked for, and whether it might."""
 
+from dataclasses import replace
 from typing import Any
 
+import pytest
+from botocore.exceptions import ClientError
 from botocore.validate import ParamValidator
 
 from local.cloud import Cloud
@@ -48,15 +51,12 @@ def test_a_request_over_http_leaves_its_parameters_too(app: TinyApp, running: Cl
     task = app.task("aws-sdk:sagemaker:describeEndpoint", {"EndpointName": "absent"})
     machine = app.machine({"Look": task}, allow("sagemaker:*"))
     app.run(machine)
-    assert trail(app, running, machine) == [
-        {
-            "role": trail(app, running, machine)[0]["role"],
-            "action": "sagemaker:DescribeEndpoint",
-            "resource": sagemaker_arn("endpoint", "absent"),
-            "allowed": True,
-            "parameters": {"EndpointName": "absent"},
-        }
-    ]
+    (entry,) = trail(app, running, machine)
+    assert entry["action"] == entry["asked"]["action"] == "sagemaker:DescribeEndpoint"
+    assert entry["resource"] == sagemaker_arn("endpoint", "absent")
+    assert entry["asked"]["resource_arn"] == entry["resource"]
+    assert entry["allowed"] is True
+    assert entry["parameters"] == {"EndpointName": "absent"}
 
 
 def test_what_is_denied_is_noted_as_denied(app: TinyApp, running: Cloud) -> None:
@@ -83,3 +83,18 @@ def test_a_functions_role_leaves_a_trail(app: TinyApp, running: Cloud) -> None:
     role = configured["Role"].rpartition("/")[2]
     actions = {entry["action"] for entry in running.audit() if entry["role"] == role}
     assert "s3:PutObject" in actions
+
+
+def test_a_user_leaves_a_trail_and_root_none(app: TinyApp, running: Cloud) -> None:
+    iam, name = app.client("iam"), app.name("user")
+    iam.create_user(UserName=name)
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    user = replace(running, access_key=key["AccessKeyId"], secret_key=key["SecretAccessKey"])
+    with pytest.raises(ClientError):
+        user.session().client("s3").list_buckets()
+
+    asked = [entry["asked"] for entry in running.audit() if entry["role"] is None]
+
+    principals = {entry["principal_arn"].split(":", 5)[5] for entry in asked}
+    assert f"user/{name}" in principals
+    assert "root" not in principals

@@ -36,6 +36,9 @@ def eventually(look: Callable[[], Any], seconds: float = 15) -> Any:
     return seen
 
 
+MAY_LOG = allow(["logs:CreateLogStream", "logs:PutLogEvents"])
+
+
 @dataclass
 class Invocation:
     payload: Any
@@ -91,7 +94,7 @@ class TinyApp:
         settings = {"Runtime": RUNTIME, "Handler": "app.handler", "Timeout": 10, **options}
         created = self.client("lambda").create_function(
             FunctionName=self.name("function"),
-            Role=self.role("lambda.amazonaws.com", *statements),
+            Role=self.role("lambda.amazonaws.com", MAY_LOG, *statements),
             Code={"ZipFile": archive(app=code)},
             **settings,
         )

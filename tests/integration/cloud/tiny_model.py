@@ -87,7 +87,7 @@ class TinyModels:
             "sagemaker.amazonaws.com",
             allow(["s3:GetObject", "s3:PutObject"], f"arn:aws:s3:::{bucket}/*"),
             allow("s3:ListBucket", f"arn:aws:s3:::{bucket}"),
-            allow("logs:*"),
+            allow(["logs:*", "ecr:*"]),
         )
         models = cls(app, bucket, role)
         models.put("good.tar.gz", archive())

@@ -7,17 +7,12 @@ from typing import Any
 
 import pytest
 from samcli.yamlhelper import yaml_parse
-from samtranslator.translator.transform import transform
 
 from scones.photos import ImageShape
 from scones.settings import ClassifySettings, SerializeSettings, ThresholdSettings
+from tools.scan_template import translate
 
 ROOT = Path(__file__).parents[3]
-
-
-class _NoManagedPolicies:
-    def load(self) -> dict[str, str]:
-        return {}
 
 
 @pytest.fixture(scope="module")
@@ -28,16 +23,7 @@ def source() -> Any:
 @pytest.fixture(scope="module")
 def resources() -> Any:
     """The resources as SAM's own transform makes them for CloudFormation."""
-    patch = pytest.MonkeyPatch()
-    patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    template = yaml_parse((ROOT / "template.yaml").read_text("utf-8"))
-    for resource in template["Resources"].values():
-        for name in ("CodeUri", "ContentUri", "DefinitionUri"):
-            if name in resource["Properties"]:
-                resource["Properties"][name] = "s3://bucket/key"
-    translated = transform(template, {}, _NoManagedPolicies())
-    patch.undo()
-    return translated["Resources"]
+    return translate(ROOT / "template.yaml")["Resources"]
 
 
 def of_type(resources: Any, kind: str) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Prove that every statement of every role and managed policy is needed."""

@@ -1,0 +1,88 @@
+"""Remove a statement from a deployed application for real, and see which test fails."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tools.prove_iam.recording import Recording
+
+WITHOUT = "IAM_WITHOUT"
+"""Names the statement that the end-to-end tests remove once the application is deployed."""
+
+INTO = "IAM_RECORDING"
+"""Names the folder that the end-to-end tests leave their recordings in."""
+
+_CANDIDATES = 2
+_TEST_SECONDS = 900
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of tests without a statement.
+
+    Attributes
+    ----------
+    passed
+        Whether all of them passed.
+    denied
+        Logical IDs of the roles and managed policies whose holders were denied something.
+    """
+
+    passed: bool
+    denied: frozenset[str]
+
+
+def failing_test(statement: str, tests: Iterable[str]) -> str | None:
+    """Return the test that fails without a statement and passes with it, or None.
+
+    Parameters
+    ----------
+    statement
+        Role or managed policy, and statement.
+    tests
+        Node IDs of the tests that made a request that needs it. The first ones are run one by
+        one, then the files of all of them, until something fails.
+    """
+    holder = statement.partition("/")[0]
+    for selected in _selections(tests):
+        run = _run(selected, statement)
+        if not run.passed and holder in run.denied and _run(selected, "").passed:
+            return selected
+    return None
+
+
+def _selections(tests: Iterable[str]) -> Iterator[str]:
+    named = list(dict.fromkeys(tests))
+    yield from named[:_CANDIDATES]
+    yield from dict.fromkeys(test.partition("::")[0] for test in named)
+
+
+@cache
+def _run(selected: str, statement: str) -> Run:
+    with TemporaryDirectory() as folder:
+        done = subprocess.run(  # noqa: S603
+            [
+                *(sys.executable, "-m", "pytest", "--quiet", "--exitfirst"),
+                *("--timeout", str(_TEST_SECONDS), selected),
+            ],
+            env=os.environ | {WITHOUT: statement, INTO: folder},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        recordings = [Recording.load(file) for file in Path(folder).iterdir()]
+    if not recordings:
+        raise RuntimeError(f"{selected} did not run without {statement}:\n{done.stdout}")
+    denied = frozenset(
+        policy.holder
+        for recording in recordings
+        for request in recording.requests
+        for policy in recording.policies
+        if not request.allowed and request.principal in policy.principals
+    )
+    return Run(done.returncode == 0, denied)
