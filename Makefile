@@ -51,6 +51,10 @@ test: test-fast $(VENV)/checkov/ready ## All tests
 test-fast: $(VENV)/ready ## The unit tests
 	$(BIN)/pytest --numprocesses auto --dist loadfile tests/unit
 
+.PHONY: policies
+policies: $(VENV)/ready ## Write the table of policies in docs/security.md anew
+	$(BIN)/python -m tools.policy_table
+
 .PHONY: prove-iam
 prove-iam: $(VENV)/ready ## Show what fails without each statement of each role (REAL='*': really remove those named so; hours)
 	$(E2E)

@@ -14,7 +14,8 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "security.md"
 BEGIN, END = "<!-- begin: made by `make policies` -->\n", "<!-- end -->\n"
 
-_ARN = re.compile(r"arn:\$\{AWS::Partition\}:[a-z-]+:[^:]*:[^:]*:")
+_VARIABLE = r"\$\{([\w.]+(?:::\w+)?)\}"
+_ARN = re.compile(rf"arn:{_VARIABLE}:[a-z-]+:(?:{_VARIABLE})?:(?:{_VARIABLE})?:")
 
 
 def render(resources: Mapping[str, Any]) -> str:
@@ -74,7 +75,7 @@ def _short(resource: Any) -> str:
         case {"Fn::GetAtt": [str(name), *_]}:
             return name
         case {"Fn::Sub": str(text)} | {"Fn::Sub": [str(text), *_]}:
-            return re.sub(r"\$\{(\w+)\.Arn\}", r"\1", _ARN.sub("", text)).replace("${", "{")
+            return re.sub(_VARIABLE, r"\1", _ARN.sub("", text)).replace(".Arn", "")
         case _:
             return str(resource)
 
