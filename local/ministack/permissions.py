@@ -62,6 +62,7 @@ def install() -> None:
     """Let MiniStack's own refusals name the resource, and requests have more condition keys."""
     wrap(iam_actions, "access_denied_response", _naming_resource)
     wrap(iam_actions, "request_tag_context", _with_more_condition_keys)
+    wrap(iam_actions, "s3_service_context", _with_conditional_writes)
     wrap(iam_actions, "extract_resource_arn", _naming_log_stream)
     # The policy that a topic has of itself lets nobody of the account publish, who may not anyway.
     wrap(sns, "topic_policy_for_arn", _without_default)
@@ -89,6 +90,16 @@ def _naming_log_stream(extract: Callable[..., Any]) -> Callable[..., Any]:
         if service != "logs" or tags or ":log-group:" not in resource:
             return resource
         return f"{resource}:log-stream:{json.loads(body).get('logStreamName', '')}"
+
+    return run
+
+
+def _with_conditional_writes(read: Callable[..., Any]) -> Callable[..., Any]:
+    def run(action: str, query: Any, path: str = "", headers: Any = None) -> Any:
+        context = read(action, query, path, headers)
+        if condition := (headers or {}).get("if-none-match"):
+            context["s3:if-none-match"] = condition
+        return context
 
     return run
 

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -282,6 +283,19 @@ def test_the_report_is_written_beside_its_pictures(predicted: StoredRun) -> None
     stored = predicted.get("evaluation/evaluation.json")
     assert stored["ContentType"] == "application/json"
     assert json.loads(stored["Body"].read()) == report.document()
+
+
+def test_what_a_model_was_judged_by_is_not_overwritten(predicted: StoredRun) -> None:
+    report = evaluated(predicted)
+    publish(predicted.client, BUCKET, report, {"confusion.png": b"PNG"})
+
+    better = replace(report, class_names=("b", "a"))
+    answer = publish(predicted.client, BUCKET, better, {"confusion.png": b"other"})
+
+    assert answer["evaluation"].endswith("/evaluation/evaluation.json")
+    stored = json.loads(predicted.get("evaluation/evaluation.json")["Body"].read())
+    assert stored == report.document()
+    assert predicted.get("evaluation/confusion.png")["Body"].read() == b"PNG"
 
 
 def test_the_document_holds_everything(predicted: StoredRun) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from botocore.exceptions import ClientError
 from pydantic import Field
 
 from scones import lst
@@ -192,3 +193,26 @@ def write_file(client: "S3Client", run: Run, path: str, data: bytes, content_typ
     """
     with named_faults(f"write {run.uri(path)}"):
         client.put_object(Bucket=run.bucket, Key=run.key(path), Body=data, ContentType=content_type)
+
+
+def write_once(client: "S3Client", run: Run, path: str, data: bytes, content_type: str) -> None:
+    """Write one of a run's files, unless it exists: then it stays as it is.
+
+    An earlier attempt of the same step may have written it. The permission is for such writes only,
+    so that no run can change what another one has written:
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html
+
+    Raises
+    ------
+    StorageBusy, StorageRefused
+        As `scones.storage.named_faults`.
+    """
+    key = run.key(path)
+    with named_faults(f"write {run.uri(path)}"):
+        try:
+            client.put_object(
+                Bucket=run.bucket, Key=key, Body=data, ContentType=content_type, IfNoneMatch="*"
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "PreconditionFailed":
+                raise

@@ -22,7 +22,14 @@ class StorageRefused(Exception):
     """S3 does not let us read or write an object; the message says what to mend."""
 
 
-_THROTTLED = {"SlowDown", "RequestLimitExceeded", "Throttling", "ThrottlingException"}
+_PASSING = {
+    "SlowDown",
+    "RequestLimitExceeded",
+    "Throttling",
+    "ThrottlingException",
+    # Of a conditional write beside another one.
+    "ConditionalRequestConflict",
+}
 
 
 def pages(client: "S3Client", bucket: str, prefix: str) -> Iterator["ListObjectsV2OutputTypeDef"]:
@@ -92,7 +99,7 @@ def named_faults(action: str) -> Iterator[None]:
 def _fault(action: str, error: ClientError) -> StorageBusy | StorageRefused:
     code = error.response["Error"]["Code"]
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
-    if code in _THROTTLED or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if code in _PASSING or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return StorageBusy(f"S3 can't {action} now: {error}")
     return StorageRefused(
         f"S3 refuses to {action}; check that the bucket exists, and that who asks for it (a "

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from scones.decisions import DECIMALS
 from scones.evaluation.judging import Judgement, NotJudged
 from scones.evaluation.verdict import Limits, Verdict
-from scones.runs import Run, write_file
+from scones.runs import Run, write_once
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -120,9 +120,9 @@ def publish(
     """
     run = Run(bucket, report.run)
     for name, data in pictures.items():
-        write_file(client, run, f"evaluation/{name}", data, "image/png")
+        write_once(client, run, f"evaluation/{name}", data, "image/png")
     text = json.dumps(report.document(), indent=2, ensure_ascii=False) + "\n"
-    write_file(client, run, FILE, text.encode(), "application/json")
+    write_once(client, run, FILE, text.encode(), "application/json")
     return report.answer(run.uri(FILE))
 
 
