@@ -97,9 +97,12 @@ def _call(
     method: str, path: str, body: bytes | None, headers: dict[str, str]
 ) -> tuple[bytes, http.client.HTTPMessage]:
     # No timeout: the next invocation may be long in coming.
-    connection = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
+    # A path may follow host and port, as with the C extension.
+    host, slash, prefix = os.environ["AWS_LAMBDA_RUNTIME_API"].partition("/")
+    connection = http.client.HTTPConnection(host)
     try:
-        connection.request(method, f"/{_VERSION}/runtime/{path}", body, _agent | headers)
+        target = f"{slash}{prefix}/{_VERSION}/runtime/{path}"
+        connection.request(method, target, body, _agent | headers)
         response = connection.getresponse()
         answer = response.read()
     finally:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from ministack import app as ministack
 from ministack.core import hypercorn_compat
@@ -12,6 +13,7 @@ from local.lambda_runtime import PythonRuntime
 from local.ministack import (
     alarms,
     audit,
+    authentication,
     delivery,
     embedded_metrics,
     encrypted_topics,
@@ -26,6 +28,7 @@ from local.ministack import (
     transport,
 )
 from local.ministack.clients import Clients
+from local.ministack.gate import Gate
 from local.ministack.patching import check_version
 from local.ministack.stepfunctions import (
     branches,
@@ -84,6 +87,7 @@ def embed(state: Path, endpoint: str, access_key: str, secret_key: str) -> Embed
     s3_events.install()
     s3_absence.install()
     transport.install()
+    authentication.install(access_key)
     permissions.install()
     audit.install(StateFolder(state).audit)
     delivery.install()
@@ -107,4 +111,5 @@ def embed(state: Path, endpoint: str, access_key: str, secret_key: str) -> Embed
     hosted = sagemaker.install(state / "sagemaker", Clients(endpoint, attempts=5), root)
     sagemaker_jobs.install(hosted)
     sagemaker_types.install(hosted)
-    return Embedded(ministack.app, hosted.shutdown, functions.stop)
+    gate = Gate(ministack.app, urlsplit(endpoint).port or 0)
+    return Embedded(gate, hosted.shutdown, functions.stop)

@@ -7,6 +7,7 @@ Runtime API, which is all that AWS's runtime client needs.
 
 import os
 import queue
+import secrets
 import shutil
 import signal
 import socketserver
@@ -21,10 +22,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ministack.core import lambda_runtime
-from ministack.services import lambda_svc
+from ministack.services import iam, lambda_svc
 
 from local.lambda_runtime import RUNTIME, LayerMismatchError, PythonRuntime
+from local.ministack import ACCOUNT
 from local.ministack.patching import wrap
+from local.ministack.permissions import issue
 
 _LOG_LINES = 10_000
 _MARK = "\0end of invocation"
@@ -115,6 +118,33 @@ class _QuietServer(socketserver.ThreadingTCPServer):
             super().handle_error(request, client_address)
 
 
+def _for_holders_of(secret: str, handler: Any) -> Any:
+    """Serve who knows the path only: every program of this machine can reach the port."""
+
+    class Handler(handler):  # type: ignore[misc]
+        def parse_request(self) -> bool:
+            if not super().parse_request():
+                return False
+            if not secrets.compare_digest(self.path.split("/")[1].encode(), secret.encode()):
+                self.send_error(403)
+                return False
+            return True
+
+    return Handler
+
+
+def _credentials(config: dict[str, Any]) -> dict[str, str]:
+    """Give the credentials of a function's role, as its process finds them."""
+    role = config["Role"]
+    found = iam._roles.get_scoped(ACCOUNT, None, role.rsplit("/", 1)[-1]) or {}
+    issued = issue(role, found.get("RoleId", ""), config["FunctionName"][:64])
+    return {
+        "AWS_ACCESS_KEY_ID": issued.access_key,
+        "AWS_SECRET_ACCESS_KEY": issued.secret_key,
+        "AWS_SESSION_TOKEN": issued.session_token or "",
+    }
+
+
 class _PythonWorker(lambda_runtime.ProvidedWorker):  # type: ignore[misc]
     """One execution environment of a Python function."""
 
@@ -163,10 +193,10 @@ class _PythonWorker(lambda_runtime.ProvidedWorker):  # type: ignore[misc]
             ) from None
         generation, pending, log = self._next_generation()
         try:
-            port = self._serve_runtime_api(generation, pending)
+            runtime_api = self._serve_runtime_api(generation, pending)
             self._scratch = self._runtime.scratch(uuid.uuid4().hex)
             environment = self._runtime.environment(
-                folders, self._scratch, self._reserved(f"127.0.0.1:{port}")
+                folders, self._scratch, self._reserved(runtime_api)
             )
             printed = self._start_process(environment, folders.task)
             self._log_thread = self._stderr_thread = threading.Thread(
@@ -199,8 +229,10 @@ class _PythonWorker(lambda_runtime.ProvidedWorker):  # type: ignore[misc]
             self._stderr_queue = log
             return self._generation, pending, log
 
-    def _serve_runtime_api(self, generation: int, pending: "queue.Queue[Any]") -> int:
-        handler = self._build_handler_class(generation, pending)
+    def _serve_runtime_api(self, generation: int, pending: "queue.Queue[Any]") -> str:
+        """Serve the Runtime API; gives host, port and a secret path, as the client wants them."""
+        secret = secrets.token_urlsafe(24)
+        handler = _for_holders_of(secret, self._build_handler_class(generation, pending))
         # It writes headers and body separately: with Nagle's algorithm each answer takes 40 ms.
         handler.disable_nagle_algorithm = True
         self._server = _QuietServer(("127.0.0.1", 0), handler)
@@ -208,7 +240,7 @@ class _PythonWorker(lambda_runtime.ProvidedWorker):  # type: ignore[misc]
             target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True
         )
         self._server_thread.start()
-        return int(self._server.server_address[1])
+        return f"127.0.0.1:{self._server.server_address[1]}/{secret}"
 
     def _reserved(self, runtime_api: str) -> dict[str, str]:
         config = self.config
@@ -231,7 +263,7 @@ class _PythonWorker(lambda_runtime.ProvidedWorker):  # type: ignore[misc]
             "AWS_LAMBDA_LOG_STREAM_NAME": f"{started}/[{version}]{uuid.uuid4().hex}",
             "AWS_REGION": region,
             "AWS_DEFAULT_REGION": region,
-            **lambda_runtime.execution_credentials(config),
+            **_credentials(config),
         }
         if logging.get("LogFormat") == "JSON":
             variables["AWS_LAMBDA_LOG_FORMAT"] = "JSON"

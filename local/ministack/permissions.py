@@ -4,9 +4,10 @@ MiniStack asks it for requests that come over HTTP. State machines, rules and sc
 the process, where nothing asks: here is the question.
 """
 
-import hashlib
 import json
 import re
+import secrets
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -173,26 +174,51 @@ def assume(role: str, service: str) -> Credentials:
     DeniedError
         If the role doesn't exist or doesn't trust the service.
     """
-    name = role.rsplit("/", 1)[-1]
-    found = iam._roles.get_scoped(ACCOUNT, None, name)
+    found = iam._roles.get_scoped(ACCOUNT, None, role.rsplit("/", 1)[-1])
     if found is None or not _trusts(found["AssumeRolePolicyDocument"], service, role):
         raise DeniedError(
             f"{service} is not authorized to perform: sts:AssumeRole on resource: {role}"
         )
-    digest = hashlib.sha256(f"{role} {service}".encode()).hexdigest()
-    credentials = Credentials(f"ASIA{digest[:16].upper()}", digest[16:56], digest)
-    if credentials.access_key not in sts._sessions:
-        session = service.partition(".")[0]
-        sts.register_session(
-            credentials.access_key,
-            {
-                "Arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/{name}/{session}",
-                "UserId": f"{found['RoleId']}:{session}",
-                "SecretAccessKey": credentials.secret_key,
-                "SessionToken": credentials.session_token,
-            },
-        )
-    return credentials
+    return issue(role, found["RoleId"], service.partition(".")[0])
+
+
+_issued: dict[tuple[str, str, str], Credentials] = {}
+_issuing = threading.Lock()
+
+
+def issue(role: str, role_id: str, session: str) -> Credentials:
+    """Give the credentials of a session of a role: the same ones each time, until the end.
+
+    Parameters
+    ----------
+    role
+        ARN of the role.
+    role_id
+        Its unique ID.
+    session
+        Name of the session.
+    """
+    with _issuing:
+        key = (role, role_id, session)
+        if key not in _issued:
+            _issued[key] = Credentials(
+                f"ASIA{secrets.token_hex(8).upper()}",
+                secrets.token_urlsafe(30),
+                secrets.token_urlsafe(60),
+            )
+        credentials = _issued[key]
+        if credentials.access_key not in sts._sessions:
+            name = role.rsplit("/", 1)[-1]
+            sts.register_session(
+                credentials.access_key,
+                {
+                    "Arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/{name}/{session}",
+                    "UserId": f"{role_id}:{session}",
+                    "SecretAccessKey": credentials.secret_key,
+                    "SessionToken": credentials.session_token,
+                },
+            )
+        return credentials
 
 
 def require(access_key: str, permission: Permission) -> None:

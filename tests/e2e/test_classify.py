@@ -21,7 +21,7 @@ def events_of(inbox: Inbox, photo: tuple[str, str]) -> list[Any]:
     return [
         body["detail"]
         for body in inbox.bodies()
-        if body["detail"]["photo"]["version_id"] == photo[1]
+        if body["detail"].get("photo", {}).get("version_id") == photo[1]
     ]
 
 

@@ -467,6 +467,24 @@ def test_a_version_of_other_classes_is_refused(
     message_about(told.bodies(), "version 1 was trained for other classes")
 
 
+def test_a_version_whose_artifacts_were_overwritten_is_refused(
+    application: Application, operator: Operator, told: Inbox
+) -> None:
+    before, version = operator.configuration(), operator.version(1)
+    bucket, _, key = version.metadata["artifacts"].removeprefix("s3://").partition("/")
+    s3 = application.client("s3")
+    put = s3.put_object(Bucket=bucket, Key=key, Body=b"another model")
+
+    try:
+        outcome = operator.start_promotion({"rollback_to": version.arn})
+    finally:
+        s3.delete_object(Bucket=bucket, Key=key, VersionId=put["VersionId"])
+
+    assert outcome.outcome == "refused"
+    assert operator.configuration() == before
+    message_about(told.bodies(), "was overwritten since")
+
+
 def test_an_alarm_during_the_canary_takes_the_model_back(
     application: Application, operator: Operator, third: int, told: Inbox
 ) -> None:

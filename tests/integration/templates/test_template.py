@@ -261,6 +261,8 @@ def actions(state: Any) -> set[str]:
     needed = {f"{'states' if service == 'sfn' else service}:{api}"}
     if resource == "lambda:invoke":
         needed = {"lambda:InvokeFunction"}
+    if resource == "s3:headObject":
+        needed = {"s3:GetObject"}
     if resource == "sns:publish":
         needed |= {"kms:Decrypt", "kms:GenerateDataKey"}
     if "AutoRollbackConfiguration" in state["Arguments"].get("DeploymentConfig", {}):

@@ -1,0 +1,99 @@
+"""Who sent a request: every one is signed, by a key that was issued here.
+
+MiniStack takes a request of the root user without looking at its signature, and the key ``test``
+and any 12 digits for the root user's. Its check of the other keys' signatures is right for the
+root user's too.
+"""
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any
+
+from ministack import app
+from ministack.core import iam_evaluator, router
+from ministack.services import s3, sts
+
+from local.ministack.patching import wrap
+
+Answer = tuple[int, dict[str, str], bytes]
+
+_ANYBODY = iam_evaluator.AuthError(
+    "MissingAuthenticationToken", "Request is missing Authentication Token"
+)
+
+# While a request is kept for its signature check, the root user's key is one like any other.
+_keeping: ContextVar[bool] = ContextVar("keeping", default=False)
+
+
+def install(access_key: str) -> None:
+    """Let MiniStack know the root user by one key only.
+
+    Parameters
+    ----------
+    access_key
+        The root user's access key ID.
+    """
+
+    def is_root(key: str) -> bool:
+        return bool(key) and key == access_key
+
+    wrap(iam_evaluator, "is_root_access_key", lambda _: is_root)
+    wrap(sts, "is_root_access_key", lambda _: is_root)
+    wrap(iam_evaluator, "_is_root_key", lambda _: lambda key: is_root(key) and not _keeping.get())
+    wrap(iam_evaluator, "pin_signed_request", _keeping_all)
+    wrap(app, "pin_signed_request", _keeping_all)
+
+
+def refusal(
+    method: str,
+    path: str,
+    raw_path: str,
+    query: dict[str, list[str]],
+    raw_headers: list[tuple[bytes, bytes]],
+    body: bytes,
+) -> Answer | None:
+    """Check the signature of a request, and return AWS's answer if it is not right.
+
+    Parameters
+    ----------
+    method, path, raw_path, query
+        The request line: the path as decoded and as sent, and the query's values by name.
+    raw_headers
+        Names and values of the headers, as sent.
+    body
+        The body, as sent.
+    """
+    headers = {
+        name.decode("latin-1").lower(): value.decode("latin-1") for name, value in raw_headers
+    }
+    service = router.detect_service(method, path, headers, query)
+    iam_evaluator.pin_signed_request(method, raw_path, query, raw_headers)
+    kept = iam_evaluator._signed_request.get()
+    if kept is None:
+        return _in_the_protocol(service, _ANYBODY, headers)
+    if kept.s3_scoped:
+        # A presigned URL. S3 has a check of its own for it.
+        answer: Answer | None = s3._verify_presigned_sigv4(method, path, headers, query)
+        return answer
+    iam_evaluator.pin_signed_body(body)
+    key = kept.access_key_id
+    checked = iam_evaluator.authenticate(key, iam_evaluator.find_iam_access_key_account(key) or "")
+    if isinstance(checked, iam_evaluator.AuthError):
+        return _in_the_protocol(service, checked, headers)
+    return None
+
+
+def _keeping_all(pin: Callable[..., None]) -> Callable[..., None]:
+    def run(*given: Any, **more: Any) -> None:
+        token = _keeping.set(True)
+        try:
+            pin(*given, **more)
+        finally:
+            _keeping.reset(token)
+
+    return run
+
+
+def _in_the_protocol(service: str, error: Any, headers: dict[str, str]) -> Answer:
+    answer: Answer = app._credential_failure(service, "", "", error, headers)
+    return answer

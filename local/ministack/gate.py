@@ -1,0 +1,140 @@
+"""The gate before everything that the local cloud serves: programs of its user only.
+
+It listens on loopback, where every web page that the user visits and every other user of the
+machine can send requests to. A browser says where a request comes from by `Origin`,
+`Sec-Fetch-Site` and `Host`; none of the programs that talk to AWS sends the first two.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+from urllib.parse import parse_qs, quote
+
+from local.ministack import HEALTH_PATH
+from local.ministack.authentication import Answer, refusal
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_CORS = b"access-control-"
+
+
+class Gate:
+    """An ASGI application that lets another one see signed requests of local programs only.
+
+    Parameters
+    ----------
+    app
+        The application behind it.
+    port
+        Port on the loopback interface it is served at.
+    """
+
+    def __init__(self, app: Application, port: int) -> None:
+        self._app = app
+        self._hosts = {f"127.0.0.1:{port}", f"localhost:{port}", f"[::1]:{port}"}
+        # S3's clients put the bucket's name before a name of the host.
+        self._suffix = f".localhost:{port}"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or pass it on."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            # Nothing here needs a WebSocket.
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        headers = [(name.lower(), value) for name, value in scope["headers"]]
+        if reason := self._foreign(headers):
+            await _answer(send, (403, {}, f"{reason}\n".encode()))
+        elif scope["path"] == HEALTH_PATH and scope["method"] in ("GET", "HEAD"):
+            await self._app(scope, receive, _without_cors(send))
+        elif scope["path"].startswith(("/_ministack", "/_localstack", "/health")):
+            await _answer(send, (403, {}, b"Not served: settings and state of the emulator\n"))
+        else:
+            await self._signed(scope, receive, send)
+
+    async def _signed(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = await _body(receive)
+        if body is None:
+            return
+        raw_path = scope.get("raw_path") or quote(scope["path"]).encode()
+        query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        # In a thread: hashing a large body would hold up all others.
+        denied = await asyncio.to_thread(
+            refusal,
+            scope["method"],
+            scope["path"],
+            raw_path.decode("latin-1"),
+            query,
+            scope["headers"],
+            body,
+        )
+        if denied:
+            await _answer(send, denied)
+        else:
+            await self._app(scope, _again(body, receive), _without_cors(send))
+
+    def _foreign(self, headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+        """Return why a request is not one of a local program, None if it is one."""
+        hosts = []
+        for name, value in headers:
+            if name == b"origin":
+                return "Not served to web pages: the request has an Origin"
+            # A browser sends "none" for what its user typed or opened.
+            if name == b"sec-fetch-site" and value != b"none":
+                return "Not served to web pages: the request comes from one (Sec-Fetch-Site)"
+            if name == b"host":
+                hosts.append(value.decode("latin-1").lower())
+        if len(hosts) != 1 or not (hosts[0] in self._hosts or hosts[0].endswith(self._suffix)):
+            return f"Not served under this name: use {min(self._hosts)}"
+        return None
+
+
+async def _body(receive: Receive) -> bytes | None:
+    """Read a body; None if the client leaves meanwhile."""
+    parts = []
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        parts.append(message.get("body", b""))
+        if not message.get("more_body"):
+            return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """Give a body that was read once more, and then what follows it."""
+    left = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def run() -> Any:
+        return left.pop() if left else await receive()
+
+    return run
+
+
+def _without_cors(send: Send) -> Send:
+    async def run(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            kept = [pair for pair in message["headers"] if not pair[0].lower().startswith(_CORS)]
+            message = {**message, "headers": kept}
+        await send(message)
+
+    return run
+
+
+async def _answer(send: Send, answer: Answer) -> None:
+    status, headers, body = answer
+    sent = {
+        "Content-Type": "text/plain; charset=utf-8",
+        **headers,
+        "Content-Length": str(len(body)),
+    }
+    pairs = [(name.encode("latin-1"), str(value).encode("latin-1")) for name, value in sent.items()]
+    kept = [pair for pair in pairs if not pair[0].lower().startswith(_CORS)]
+    await send({"type": "http.response.start", "status": status, "headers": kept})
+    await send({"type": "http.response.body", "body": body})
