@@ -20,7 +20,6 @@ _KINDS = {"UpdateEndpointWeightsAndCapacities": "Endpoint"}
 _ALSO = {
     "CreateEndpoint": ("EndpointConfig",),
     "UpdateEndpoint": ("EndpointConfig",),
-    "CreateModelPackage": ("ModelPackageGroup",),
 }
 
 

@@ -1,6 +1,7 @@
 """Remove a statement from a deployed application for real, and see which test fails."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -17,6 +18,7 @@ WITHOUT = "IAM_WITHOUT"
 INTO = "IAM_RECORDING"
 """Names the folder that the end-to-end tests leave their recordings in."""
 
+_FAILING = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - |$)", re.MULTILINE)
 _CANDIDATES = 2
 _TEST_SECONDS = 900
 
@@ -27,13 +29,13 @@ class Run:
 
     Attributes
     ----------
-    passed
-        Whether all of them passed.
+    failing
+        Node ID of the first test that failed, or None if all passed.
     denied
         Logical IDs of the roles and managed policies whose holders were denied something.
     """
 
-    passed: bool
+    failing: str | None
     denied: frozenset[str]
 
 
@@ -51,8 +53,8 @@ def failing_test(statement: str, tests: Iterable[str]) -> str | None:
     holder = statement.partition("/")[0]
     for selected in _selections(tests):
         run = _run(selected, statement)
-        if not run.passed and holder in run.denied and _run(selected, "").passed:
-            return selected
+        if run.failing and holder in run.denied and _run(selected, "").failing is None:
+            return run.failing
     return None
 
 
@@ -85,4 +87,7 @@ def _run(selected: str, statement: str) -> Run:
         for policy in recording.policies
         if not request.allowed and request.principal in policy.principals
     )
-    return Run(done.returncode == 0, denied)
+    failing = _FAILING.search(done.stdout)
+    if done.returncode and failing is None:
+        raise RuntimeError(f"{selected} could not be run:\n{done.stdout}{done.stderr}")
+    return Run(failing[1] if failing else None, denied)
