@@ -5,6 +5,7 @@ things are; 2 wrong usage; 3 a fault, such as a missing permission or a failed t
 interrupted with Ctrl-C.
 """
 
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -80,6 +81,8 @@ _add(data.upload, "scones data upload data/cifar100", data_app)
 
 def main() -> None:
     """Run a command; a fault of ours is shown with its trace."""
+    # Reports, captures and datasets hold photos: they are for this user only.
+    os.umask(0o077)
     try:
         app()
     except Exception:

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -247,6 +248,8 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
             signal.signal(number, lambda number, _: sys.exit(128 + number))
+    # What is written holds photos, logs and credentials: it is for this user only.
+    os.umask(0o077)
     try:
         app()
     except OWN_ERRORS as error:

@@ -28,12 +28,17 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 PATIENCE_MS = 10_000
 
 
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def find_browser() -> str:
     """Debian's chromium, or any other of this machine."""
     path = next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
         pytest.skip(f"there is no browser here ({', '.join(NAMES)}): apt-get install chromium")
+    return path
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = find_browser()
     with sync_playwright() as playwright:
         # Chromium's sandbox does not work as root, as in most containers.
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])

@@ -1,0 +1,147 @@
+"""Attacks on the local cloud by a page of another origin, in a real browser."""
+
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlencode, urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from local import cloud
+from tests.browser.conftest import find_browser
+
+PAGE = b"<!doctype html><title>Evil</title><p>Free scones"
+
+QUERY = urlencode(
+    {
+        "Action": "CreateUser",
+        "UserName": "evil",
+        "Version": "2010-05-08",
+        "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
+        "X-Amz-Credential": "test/20261128/us-east-1/iam/aws4_request",
+        "X-Amz-Date": "20261128T000000Z",
+        "X-Amz-SignedHeaders": "host",
+        "X-Amz-Signature": "0" * 64,
+    }
+)
+"""A request as the root user, with credentials where a page can put them without a preflight."""
+
+
+class Evil(BaseHTTPRequestHandler):
+    """A server whose page a developer visits."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(PAGE)
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[cloud.Cloud]:
+    with cloud.start(tmp_path_factory.mktemp("cloud")) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def elsewhere() -> Iterator[str]:
+    """URL of a page on another port of this machine."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Evil)
+    threading.Thread(target=partial(server.serve_forever, 0.05), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}/"
+    server.shutdown()
+
+
+@pytest.fixture
+def page(browser: Browser, elsewhere: str) -> Iterator[Page]:
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(elsewhere)
+    yield page
+    context.close()
+
+
+def users(running: cloud.Cloud) -> list[str]:
+    return [user["UserName"] for user in running.session().client("iam").list_users()["Users"]]
+
+
+FETCH = """async ([url, options]) => {
+    try { const answer = await fetch(url, options); return answer.type + answer.status }
+    catch (error) { return error.name }
+}"""
+
+
+@pytest.mark.parametrize("mode", ["cors", "no-cors"])
+def test_fetch_without_a_preflight(page: Page, running: cloud.Cloud, mode: str) -> None:
+    url = f"{running.endpoint}/?{QUERY}"
+    options = {
+        "method": "POST",
+        "body": "",
+        "mode": mode,
+        "headers": {"Content-Type": "text/plain"},
+    }
+
+    # An opaque answer tells a page nothing, and it may not read another one.
+    assert page.evaluate(FETCH, [url, options]) in ("TypeError", "opaque0")
+    assert users(running) == []
+
+
+@pytest.mark.parametrize("path", ["/_ministack/reset", "/_ministack/config"])
+def test_the_emulator_s_own_settings(page: Page, running: cloud.Cloud, path: str) -> None:
+    running.session().client("s3").create_bucket(Bucket="kept")
+
+    page.evaluate(FETCH, [running.endpoint + path, {"method": "POST", "mode": "no-cors"}])
+
+    buckets = running.session().client("s3").list_buckets()["Buckets"]
+    assert [bucket["Name"] for bucket in buckets] == ["kept"]
+
+
+def test_a_form(page: Page, running: cloud.Cloud) -> None:
+    form = f'<form method=post enctype="text/plain" action="{running.endpoint}/?{QUERY}">'
+    page.set_content(f"{form}<input name=x value=y><button>Go</button></form>")
+
+    with page.expect_navigation():
+        page.click("button")
+
+    assert "Not served to web pages" in page.content()
+    assert users(running) == []
+
+
+def test_an_image(page: Page, running: cloud.Cloud) -> None:
+    with page.expect_response(lambda response: running.endpoint in response.url) as answered:
+        page.evaluate("url => { new Image().src = url }", f"{running.endpoint}/?{QUERY}")
+
+    assert answered.value.status == 403
+    assert users(running) == []
+
+
+def test_a_web_socket(page: Page, running: cloud.Cloud) -> None:
+    url = running.endpoint.replace("http", "ws", 1)
+
+    opened = page.evaluate(
+        """url => new Promise(resolve => {
+            const socket = new WebSocket(url)
+            socket.onopen = () => resolve(true)
+            socket.onerror = () => resolve(false)
+        })""",
+        url,
+    )
+
+    assert opened is False
+
+
+def test_dns_rebinding(browser: Browser, running: cloud.Cloud) -> None:
+    """A name of the attacker's that leads to this machine: the page has the cloud's own origin."""
+    rules = ["--no-sandbox", "--host-resolver-rules=MAP evil.test 127.0.0.1"]
+    misled = browser.browser_type.launch(executable_path=find_browser(), args=rules)
+
+    answer = misled.new_page().goto(f"http://evil.test:{urlsplit(running.endpoint).port}/")
+    misled.close()
+
+    assert answer is not None
+    assert answer.status == 403
