@@ -128,6 +128,10 @@ def create_app(room: Room) -> FastAPI:
     app.mount("/static", StaticFiles(directory=HERE / "static"))
 
     @app.get("/", response_class=HTMLResponse)
+    def shell() -> Response:
+        return FileResponse(HERE / "templates" / "shell.html")
+
+    @app.get("/page", response_class=HTMLResponse)
     def page(request: Request) -> Response:
         names = room.stack.class_names
         classes = [

@@ -1,27 +1,29 @@
 """Who may talk to the page: a browser on this machine that was given the link.
 
-As in Jupyter, the link holds a random token, and who brings it gets a cookie. The link stays good
-until the server ends: the same person may open it in a second browser. The cookie holds another
-secret: programs at other ports of this machine are sent it too, and do not learn the link from it.
+As in Jupyter, the link holds a random token, and stays good until the server ends. It is in the
+link's fragment, which browsers send to nobody, and the page sends it in a header. A cookie would go
+to the servers at all other ports of this machine too: cookies know no ports.
 
-A page of another site that the same browser shows can neither send the cookie (SameSite=Strict) nor
-what changes anything (`Origin`, and a header of our own), nor have its name resolve to this machine
-(`Host`).
+Without the token there is the empty page and its scripts, which hold no data. A page of another
+site, or of another port, that the same browser shows can't read the token (it is kept by origin),
+can't send its header, and can't have its name resolve to this machine (`Host`).
 """
 
 import secrets
-from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 NAMES = ("127.0.0.1", "localhost")
 """What this machine calls itself; the page is served at no other address."""
 
-OWN_HEADER = "x-scones"
-"""Sent with each request that changes something: other sites' pages may not send it."""
+TOKEN_HEADER = "x-scones-token"  # noqa: S105
+"""Holds the token, in each request for data."""
+
+_WITHOUT_DATA = ("/", "/plotly.js")
+_SCRIPTS = "/static/"
 
 # Plotly lays out with style elements; it is a script of ours like all others.
 _POLICY = "; ".join(
@@ -36,17 +38,6 @@ _POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
-# Not a redirect: to the page's own request that would make the site the sender from which the link
-# was followed, or the file that `console.opening` writes, and the cookie would not be sent.
-_WELCOME = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta http-equiv="refresh" content="0; url=/">
-<title>Scones</title>
-<link rel="icon" href="data:,">
-<a href="/">To the page</a>
-</html>
-"""
 _HEADERS = {
     "Content-Security-Policy": _POLICY,
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -66,14 +57,12 @@ class Guard:
     token
         What the link holds.
     port
-        Where the page is served; cookies know no ports, so their name has it.
+        Where the page is served.
     """
 
     def __init__(self, app: ASGIApp, token: str, port: int) -> None:
         self._app = app
         self._token = token
-        self._session = secrets.token_urlsafe(32)
-        self._cookie = f"scones-{port}"
         self._hosts = {f"{name}:{port}" for name in NAMES}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -100,24 +89,21 @@ class Guard:
         headers = request.headers
         if headers.get("host") not in self._hosts:
             return _refused("This page has no such name: open the link that `scones console` gave.")
-        given = parse_qs(request.url.query).get("token")
-        if given and request.method == "GET" and request.url.path == "/":
-            return self._let_in(given[0])
-        # Starlette takes what it can read: others on this machine set cookies for us, good and bad.
-        if not _same(request.cookies.get(self._cookie, ""), self._session):
-            return _refused("Open the link that `scones console` printed when it was started.")
-        if request.method not in ("GET", "HEAD"):
-            return _foreign(headers)
-        return None
-
-    def _let_in(self, given: str) -> Response:
+        path = request.url.path
+        if request.method in ("GET", "HEAD") and (
+            path in _WITHOUT_DATA or path.startswith(_SCRIPTS)
+        ):
+            return None
+        given = headers.get(TOKEN_HEADER, "")
         if not _same(given, self._token):
             return _refused(
                 "This link is of an earlier start: open the one that `scones console` printed last."
+                if given
+                else "Open the link that `scones console` printed when it was started."
             )
-        answer = HTMLResponse(_WELCOME)
-        answer.set_cookie(self._cookie, self._session, httponly=True, samesite="strict", path="/")
-        return answer
+        if request.method not in ("GET", "HEAD"):
+            return _foreign(headers)
+        return None
 
 
 def _same(given: str, secret: str) -> bool:
@@ -128,8 +114,8 @@ def _foreign(headers: Headers) -> Response | None:
     """Refuse what another site's page may have sent, None for what our page sends."""
     if headers.get("origin") != f"http://{headers['host']}":
         return _refused("This was sent by the page of another site.")
-    if OWN_HEADER not in headers or headers.get("content-type") != "application/json":
-        return _refused(f"This takes JSON with the header {OWN_HEADER}.")
+    if headers.get("content-type") != "application/json":
+        return _refused("This takes JSON.")
     return None
 
 

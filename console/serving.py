@@ -38,7 +38,7 @@ class Page:
     Attributes
     ----------
     url
-        The link, with the token that lets in.
+        The link, with the token that lets in as its fragment.
 
     Raises
     ------
@@ -52,14 +52,14 @@ class Page:
         self._socket = _bind(port)
         port = self._socket.getsockname()[1]
         token = secrets.token_urlsafe(32)
-        self.url = f"http://{ADDRESS}:{port}/?token={token}"
+        self.url = f"http://{ADDRESS}:{port}/#token={token}"
         self._room = Room(Access(connect), stack, user)
         app = Guard(create_app(self._room), token, port)
         self._server = _Server(
             Config(
                 app,
                 log_level="warning",
-                access_log=False,  # it would show the token
+                access_log=False,
                 server_header=False,
                 lifespan="off",
                 ws="none",

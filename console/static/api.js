@@ -1,5 +1,7 @@
 // What the page asks the console, and what went wrong in words.
 
+import { request } from "./access.js";
+
 /** An answer that is none; `kind` is taken, refused, unfinished, fault, or lost (no answer). */
 export class Trouble extends Error {
   /**
@@ -22,7 +24,7 @@ export class Trouble extends Error {
 async function ask(path, options) {
   let answer;
   try {
-    answer = await fetch(path, options);
+    answer = await request(path, options);
   } catch {
     throw new Trouble("lost", "the console does not answer: is `scones console` still running?");
   }
@@ -52,7 +54,7 @@ export async function get(path, query = {}) {
  * @returns {Promise<any>}
  */
 export async function post(path, body) {
-  const headers = { "Content-Type": "application/json", "X-Scones": "console" };
+  const headers = { "Content-Type": "application/json" };
   return (await ask(path, { method: "POST", headers, body: JSON.stringify(body) })).json();
 }
 

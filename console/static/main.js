@@ -6,6 +6,7 @@ import { mended, notice } from "./notices.js";
 import { loadResults, startResults } from "./results.js";
 import { startReview } from "./review.js";
 import { Queue, Results } from "./store.js";
+import { listen } from "./stream.js";
 
 const SECTIONS = ["review", "results", "models"];
 
@@ -36,39 +37,38 @@ function connection(state, text) {
   byId("connection-text").textContent = text;
 }
 
-function listen() {
-  const stream = new EventSource("/api/news");
-  let troubled = false;
-  stream.addEventListener("open", () => {
-    mended("lost");
-    mended("finish"); // it is told anew
-    loadResults(results);
-  });
-  stream.addEventListener("news", (event) => {
-    const news = JSON.parse(/** @type {MessageEvent} */ (event).data);
+let troubled = false;
+
+function opened() {
+  mended("lost");
+  mended("finish"); // it is told anew
+  loadResults(results);
+}
+
+/** @type {Object<string, (data: any) => void>} */
+const EVENTS = {
+  news(news) {
     mended("aws");
     connection("live", "Live");
     if (news.queue) queue.set(news.queue.rows, news.queue.more);
     results.add(news.rows);
     if (troubled) loadResults(results); // the news tell of what is new, not of all that changed meanwhile
     troubled = false;
-  });
-  stream.addEventListener("trouble", (event) => {
+  },
+  trouble(message) {
     troubled = true;
-    notice("aws", `No news: ${JSON.parse(/** @type {MessageEvent} */ (event).data)}. It is tried again by itself.`);
+    notice("aws", `No news: ${message}. It is tried again by itself.`);
     connection("trouble", "No news");
-  });
-  stream.addEventListener("unfinished", (event) => {
-    const troubles = JSON.parse(/** @type {MessageEvent} */ (event).data);
+  },
+  unfinished(troubles) {
     if (troubles.length) notice("finish", `Not all that was labelled is filed yet: ${troubles.join("; ")}`);
     else mended("finish");
-  });
-  stream.addEventListener("error", () => {
-    connection("lost", "Connection lost");
-    notice("lost", "The console does not answer: is `scones console` still running? What you see is as it was.");
-    // The browser tries again by itself, unless the console refused it.
-    if (stream.readyState === EventSource.CLOSED) setTimeout(listen, 5000);
-  });
+  },
+};
+
+function lost() {
+  connection("lost", "Connection lost");
+  notice("lost", "The console does not answer: is `scones console` still running? What you see is as it was.");
 }
 
 startReview(queue, results);
@@ -76,5 +76,5 @@ const refreshResults = startResults(results, queue, classes);
 startModels(() => location.hash === "#models");
 window.addEventListener("hashchange", () => route());
 route(false);
-listen();
+listen("/api/news", { open: opened, event: (name, data) => EVENTS[name]?.(data), lost });
 loadModels();

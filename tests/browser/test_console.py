@@ -72,7 +72,7 @@ def test_the_file_that_is_opened_leads_to_the_page(
     def go_by_the_file(tab: Tab, link: str) -> None:
         monkeypatch.setattr("webbrowser.open", lambda file: go_to(tab, file))
         with browser_opened(link):
-            tab.wait_for_url(link.split("?", maxsplit=1)[0])
+            tab.wait_for_url(link.split("#", maxsplit=1)[0])
 
     monkeypatch.setattr(Tab, "goto", go_by_the_file)
     wait(office, 1)

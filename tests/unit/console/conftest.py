@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 
 from console.access import Access
 from console.app import Room, create_app
-from console.guard import OWN_HEADER, Guard
+from console.guard import TOKEN_HEADER, Guard
 from tests.unit.operations.deployed import STACK, Session, clients, machines, session
 from tests.unit.operations.reviewed import Office
 
@@ -30,9 +30,8 @@ def open_browser(connect: Callable[[], Any]) -> TestClient:
 
 
 def follow_the_link(client: TestClient) -> None:
-    """Let a browser in, and let it send what the page sends with its requests."""
-    assert client.get("/", params={"token": TOKEN}).status_code == 200
-    client.headers.update({"Origin": HERE, OWN_HEADER: "console"})
+    """Let a browser send what the page sends with its requests once it has the token."""
+    client.headers.update({"Origin": HERE, TOKEN_HEADER: TOKEN})
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 
 from console.opening import browser_opened
 
-URL = "http://127.0.0.1:8765/?token=secret&more=1"
+URL = "http://127.0.0.1:8765/#token=secret&more=1"
 
 
 def test_what_lets_in_is_in_a_file_of_the_user_alone_and_on_no_command_line(
@@ -21,5 +21,5 @@ def test_what_lets_in_is_in_a_file_of_the_user_alone_and_on_no_command_line(
         file = Path(unquote(urlsplit(opened).path))
         assert (urlsplit(opened).scheme, list(tmp_path.iterdir())) == ("file", [file])
         assert S_IMODE(file.stat().st_mode) == 0o600
-        assert 'content="0; url=http://127.0.0.1:8765/?token=secret&amp;more=1"' in file.read_text()
+        assert 'content="0; url=http://127.0.0.1:8765/#token=secret&amp;more=1"' in file.read_text()
     assert list(tmp_path.iterdir()) == []

@@ -1,6 +1,7 @@
 import signal
 import subprocess
 import sys
+from contextlib import AbstractContextManager
 from threading import Event, Thread
 from typing import Any
 
@@ -8,6 +9,7 @@ import httpx
 import pytest
 
 from console.access import Access
+from console.guard import TOKEN_HEADER
 from console.serving import Page
 from operations.faults import Refused
 from tests.unit.operations.deployed import STACK
@@ -45,32 +47,30 @@ def test_it_ends_though_somebody_listens_to_the_news(office: Office) -> None:
     thread = Thread(target=page.serve, args=[opened.set])
     thread.start()
     assert opened.wait(10)
-    with (
-        httpx.Client(follow_redirects=True) as client,
-        client.stream("GET", page.url) as answer,
-    ):
-        assert answer.status_code == 200
-        root = page.url.split("?")[0]
-        with client.stream("GET", f"{root}api/news") as news:
-            lines = news.iter_lines()
-            assert next(lines) == "event: news"
-            page.stop()
-            thread.join(10)
-            assert not thread.is_alive()
+    with news_of(page.url) as news:
+        lines = news.iter_lines()
+        assert next(lines) == "event: news"
+        page.stop()
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def news_of(link: str) -> AbstractContextManager[httpx.Response]:
+    """Listen to the news, as who has the link."""
+    page, _, token = link.partition("#token=")
+    return httpx.stream("GET", f"{page}api/news", headers={TOKEN_HEADER: token})
 
 
 def test_ctrl_c_ends_it_at_once_and_cleanly() -> None:
     with subprocess.Popen([sys.executable, "-c", PAGE], stdout=-1, stderr=-1, text=True) as process:
         assert process.stdout is not None
         url = process.stdout.readline().strip()
-        with httpx.Client(follow_redirects=True) as client:
-            client.get(url)
-            with client.stream("GET", url.split("?")[0] + "api/news") as news:
-                lines = news.iter_lines()
-                assert next(lines) == "event: trouble"
-                assert "Could not connect" in next(lines)
-                process.send_signal(signal.SIGINT)
-                out, err = process.communicate(timeout=10)
+        with news_of(url) as news:
+            lines = news.iter_lines()
+            assert next(lines) == "event: trouble"
+            assert "Could not connect" in next(lines)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=10)
     assert (out, err, process.returncode) == ("ended\n", "", 0)
 
 

@@ -1,0 +1,20 @@
+// Let in who has the link: its fragment holds the token, without which there is no data.
+
+import { keepToken, request } from "./access.js";
+
+const link = /^#token=([\w-]+)$/.exec(location.hash);
+if (link) {
+  keepToken(link[1]);
+  // Neither the address nor the history shows it.
+  history.replaceState(null, "", location.pathname);
+}
+
+const answer = await request("/page").catch(() => null);
+if (answer?.ok) {
+  // Made by the console of its own template, with what is not its own escaped.
+  document.body.innerHTML = await answer.text();
+  await import("./main.js");
+} else {
+  const text = document.getElementById("entry");
+  if (text) text.textContent = answer ? await answer.text() : "The console does not answer: is `scones console` still running?";
+}
