@@ -108,7 +108,7 @@ def _meta(items: Sequence[Item], primary: int, data_offset: int, more: bytes) ->
 
 
 def phone_photo() -> bytes:
-    """A photo with all that iPhones put into one: thumbnail, depth, gain map, tone map, metadata."""
+    """A photo with what iPhones add: thumbnail, depth, gain map, tone map, metadata."""
     unknown = Property(box(b"amve", bytes(8)))
     tiles = [coded(), coded()]
     return heic(

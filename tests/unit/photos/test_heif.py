@@ -21,7 +21,7 @@ from tests.unit.photos.heif_files import (
     heic,
     phone_photo,
 )
-from tests.unit.photos.samples import FOUR, HEIC, corners_of
+from tests.unit.photos.samples import HEIC, corners_of
 
 SHAPE = ImageShape(height=64, width=96)
 IDENTITY = Item(b"iden", b"", (SIZE,), [(b"dimg", [2])])

@@ -33,7 +33,7 @@ PROPERTIES = frozenset(
 """Codec, size, depth, color profile, rotation, mirroring, crop, pixels' shape, and alpha."""
 
 MAX_META_BYTES = 2**22
-"""Largest box ``meta``: phones' have some thousand bytes, reading one takes 10 to 20 times its size."""
+"""Largest box ``meta``: phones' have some thousand bytes; reading takes up to 20 times as many."""
 
 _ALPHA = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1")
 """Kinds of auxiliary images that are the transparency of another image."""
@@ -185,7 +185,7 @@ def _require_known_properties(
 def _unusual(part: str, kind: bytes) -> UnusablePhoto:
     return UnusablePhoto(
         "unsupported_format",
-        f"the HEIC photo is made of {part} of the type {ascii(kind.decode('latin-1'))}, which "
+        f"the HEIC photo is made of {part} of the type {kind.decode('latin-1')!a}, which "
         "phones do not write: export it as JPEG, and upload that",
     )
 
@@ -226,10 +226,8 @@ def _read_references(heif: bytes, children: list[Box]) -> list[_Reference]:
     return references
 
 
-def _read_properties(
-    heif: bytes, iprp: Box
-) -> tuple[list[Box], dict[int, list[tuple[int, bool]]]]:
-    """Read the properties, and each item's: the place in the list from 1, and if it is essential."""
+def _read_properties(heif: bytes, iprp: Box) -> tuple[list[Box], dict[int, list[tuple[int, bool]]]]:
+    """Read the properties, and each item's: their places in the list, from 1, and if essential."""
     boxes = list(_boxes(heif, iprp.body, iprp.end))
     ipco = _only(b"ipco", boxes)
     properties = list(_boxes(heif, ipco.body, ipco.end))
