@@ -72,6 +72,16 @@ class _Comparison(ctypes.Structure):
 _IS_THREAD = _Comparison(0, 7, _CLONE_THREAD, _CLONE_THREAD)  # 7: SCMP_CMP_MASKED_EQ
 
 
+def _load_libseccomp() -> ctypes.CDLL | None:
+    try:
+        return ctypes.CDLL("libseccomp.so.2")
+    except OSError:
+        return None
+
+
+_libseccomp = _load_libseccomp()  # now, while files can still be opened
+
+
 def limit_resources() -> None:
     """Give up root, and lower the limits of this process for good."""
     if os.geteuid() == 0:  # root could raise the limits again
@@ -93,9 +103,8 @@ def filter_system_calls() -> bool:
     bool
         False without libseccomp (macOS, and a few Linux distributions).
     """
-    try:
-        seccomp = ctypes.CDLL("libseccomp.so.2")
-    except OSError:
+    seccomp = _libseccomp
+    if seccomp is None:
         return False
     seccomp.seccomp_init.restype = ctypes.c_void_p
     rules = ctypes.c_void_p(seccomp.seccomp_init(ctypes.c_uint32(_FAIL | errno.EPERM)))

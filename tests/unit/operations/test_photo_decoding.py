@@ -94,7 +94,7 @@ def test_the_filter_alone_keeps_from_all() -> None:
 
 
 @pytest.mark.parametrize(
-    "attack", [f"{OPENS_FILE}.read()", "socket.socket() and b''", "bytes([os.fork()])"]
+    "attack", [f"{OPENS_FILE}.read()", "socket.socket() and b''", "os.fork() and b''"]
 )
 def test_a_photo_is_read_only_after_the_process_is_locked(
     attack: str, monkeypatch: pytest.MonkeyPatch
