@@ -17,7 +17,8 @@ $(VENV)/ready: requirements.lock training/requirements-torch.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Set PYTHON=python3.x") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
 	@echo "Installing packages into $(VENV); a minute or two, once"
-	@$(BIN)/python -m pip install --quiet --requirement requirements.lock --requirement training/requirements-torch.txt
+	@$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --requirement training/requirements-torch.txt
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -84,16 +85,24 @@ lint: $(VENV)/ready $(VENV)/checkov/ready ## Formatting, lint, types, template a
 	$(BIN)/python -m tools.lint_asl
 	$(BIN)/python -m tools.scan_template
 
+.PHONY: audit
+audit: $(VENV)/ready ## Look up known vulnerabilities of all locked packages
+	@$(BIN)/python -m tools.audit
+
+.PHONY: sbom
+sbom: $(VENV)/ready ## List all locked packages in CycloneDX: build/sbom.cdx.json
+	@$(BIN)/python -m tools.sbom
+
+# One version for all Pythons from 3.11, where there is one, and the hashes of all its files.
+COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+  --no-header --no-annotate
 .PHONY: lock
 lock: $(VENV)/ready ## Resolve the requirements anew, into the locks
-	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \
-	  layers/dependencies/requirements.in -o layers/dependencies/requirements.txt
-	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \
-	  layers/plots/requirements.in -o layers/plots/requirements.txt
-	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \
-	  requirements.in -o requirements.lock
-	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \
-	  --generate-hashes tools/checkov/requirements.in -o tools/checkov/requirements.txt
+	$(COMPILE) layers/dependencies/requirements.in -o layers/dependencies/requirements.txt
+	$(COMPILE) layers/plots/requirements.in -o layers/plots/requirements.txt
+	$(COMPILE) requirements.in -o requirements.lock
+	$(COMPILE) training/requirements.in -o training/requirements.txt
+	$(COMPILE) tools/checkov/requirements.in -o tools/checkov/requirements.txt
 
 .PHONY: clean
 clean: ## Delete everything that was built

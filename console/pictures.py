@@ -1,21 +1,19 @@
 """Photos as any browser shows them, whatever format they came in."""
 
 from collections import OrderedDict
-from io import BytesIO
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from operations.faults import Refused
 from operations.filing import read_photo
+from operations.photo_decoding import decode_photo
 from operations.stack import Stack
-from scones.photos import UnusablePhoto, fit
+from scones.photos import UnusablePhoto
 from scones.records import read_record
 
 if TYPE_CHECKING:
     import boto3
 
-LONGEST_SIDE = 1600
-QUALITY = 85
 KEPT = 24
 """So many pictures are kept, some 10 MB: those that were looked at last."""
 
@@ -66,9 +64,6 @@ class Pictures:
             raise Refused(f"nothing is known of {photo}, version {version}")
         try:
             data = read_photo(self._session.client("s3"), record)
-            picture = fit(data, LONGEST_SIDE)
+            return decode_photo(data, "preview").data
         except UnusablePhoto as error:
             raise Refused(f"the photo can't be shown: {error}") from None
-        file = BytesIO()
-        picture.save(file, "JPEG", quality=QUALITY)
-        return file.getvalue()

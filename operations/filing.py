@@ -9,23 +9,16 @@ from urllib.parse import quote
 from botocore.exceptions import ClientError
 
 from operations.faults import Fault, Refused
+from operations.photo_decoding import decode_photo
 from operations.stack import Stack
 from scones.datasets.errors import DatasetError
 from scones.datasets.layout import NEGATIVES, find_roots
 from scones.datasets.sides import digest, is_held_back
-from scones.photos import EncodedImage, UnusablePhoto, encode, fit
+from scones.photos import EncodedImage, UnusablePhoto
 from scones.records import Record, Review
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-LONGEST_SIDE = 2048
-"""Photos are filed with at most so many pixels a side: four times what a model sees, so that
-nothing it could learn from is lost, and training does not download what it throws away."""
-
-MAX_BYTES = 2_000_000
-"""PNG up to this size, which keeps each pixel of what is small; the best JPEG that fits above.
-The built-in algorithm takes these two formats and no other."""
 
 FOLDER = "reviewed"
 """Folder within a class, or within the photos of none of the classes, so that photos reviewed here
@@ -84,7 +77,7 @@ def make_picture(client: "S3Client", record: Record) -> EncodedImage:
         If it can't be read.
     """
     try:
-        return encode(fit(read_photo(client, record), LONGEST_SIDE), MAX_BYTES)
+        return decode_photo(read_photo(client, record), "dataset")
     except UnusablePhoto as error:
         raise PhotoUnreadableError(f"{record.photo} can't be filed: {error}") from None
 

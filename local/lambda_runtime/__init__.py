@@ -1,6 +1,6 @@
 """AWS's Python runtime for Lambda functions, as processes on this machine."""
 
 from local.lambda_runtime.packages import LayerMismatchError
-from local.lambda_runtime.runtime import RUNTIME, FunctionFolders, PythonRuntime
+from local.lambda_runtime.runtime import HOST_PYTHON, RUNTIME, FunctionFolders, PythonRuntime
 
-__all__ = ["RUNTIME", "FunctionFolders", "LayerMismatchError", "PythonRuntime"]
+__all__ = ["HOST_PYTHON", "RUNTIME", "FunctionFolders", "LayerMismatchError", "PythonRuntime"]

@@ -19,8 +19,14 @@ from pathlib import Path
 
 from local.lambda_runtime.packages import link_compiled, link_runtime
 
-RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
-"""The one runtime that runs here: that of the interpreter which runs the embedded cloud."""
+HOST_PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
+"""The interpreter that runs the local cloud, and functions."""
+
+RUNTIME = "python3.12" if HOST_PYTHON == "python3.11" else HOST_PYTHON
+"""Name of the one runtime of the local cloud.
+
+Python 3.11 runs functions here, but the template does not accept it: on Lambda its glibc is too old
+for the photo decoders. So it goes by the name of the next one."""
 
 _PROCESS = Path(__file__).with_name("process.py")
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from local.lambda_runtime import HOST_PYTHON, RUNTIME
 from operations.parameters import overrides
 from operations.stack import STACK
 
@@ -22,11 +23,11 @@ class DeployError(Exception):
 def host_parameters() -> dict[str, str]:
     """Return the template's parameters that make functions run on this machine.
 
-    Lambda's runtime is named after the Python that runs this, its architecture after the machine.
+    The runtime is the local cloud's, the architecture is named after the machine.
     """
     machine = platform.machine().lower()
     return {
-        "Runtime": f"python{sys.version_info.major}.{sys.version_info.minor}",
+        "Runtime": RUNTIME,
         "Architecture": "arm64" if machine in {"arm64", "aarch64"} else "x86_64",
     }
 
@@ -51,7 +52,7 @@ def alone_in(work: Path) -> Iterator[None]:
 
 
 def build(work: Path, environ: Mapping[str, str], parameters: Mapping[str, str]) -> Path:
-    """Build the functions and layers.
+    """Build the functions and layers, for the Python that runs this.
 
     Parameters
     ----------
@@ -75,7 +76,8 @@ def build(work: Path, environ: Mapping[str, str], parameters: Mapping[str, str])
     work = work.resolve()
     arguments = ["build", "--cached", "--parallel", "--template-file", str(ROOT / "template.yaml")]
     folders = ["--build-dir", str(work / "build"), "--cache-dir", str(work / "cache")]
-    _sam([*arguments, *folders, *overrides(parameters)], work, environ)
+    host = {**parameters, "Runtime": HOST_PYTHON}
+    _sam([*arguments, *folders, *overrides(host)], work, environ)
     return built_template(work)
 
 
@@ -112,7 +114,7 @@ def _sam(arguments: Sequence[str], folder: Path, environ: Mapping[str, str]) -> 
     log = folder / f"sam-{arguments[0]}.log"
     with tempfile.TemporaryDirectory(dir=folder) as scratch, log.open("w") as output:
         run = subprocess.run(  # noqa: S603
-            [scripts / "sam", *arguments],
+            [sys.executable, "-m", "local.run.sam_cli", *arguments],
             cwd=folder,
             env={**environ, "PATH": f"{scripts}:{environ.get('PATH', '')}", "TMPDIR": scratch},
             stdout=output,

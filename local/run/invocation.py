@@ -17,6 +17,7 @@ import docker  # type: ignore[import-untyped]
 from samcli.yamlhelper import yaml_dump, yaml_parse
 
 from local.cloud import Cloud
+from local.lambda_runtime import HOST_PYTHON
 from local.run.deploy import host_parameters
 from operations.stack import STACK
 
@@ -126,7 +127,7 @@ def write_template(running: Cloud, built: Path, endpoint: str) -> Path:
         The copy.
     """
     template = yaml_parse(built.read_text(encoding="utf-8"))
-    for name, value in host_parameters().items():
+    for name, value in {**host_parameters(), "Runtime": HOST_PYTHON}.items():
         template["Parameters"][name]["Default"] = value
     for name, resource in template["Resources"].items():
         properties = resource.get("Properties", {})

@@ -3,7 +3,6 @@
 import io
 import itertools
 import json
-import sys
 import time
 import zipfile
 from collections.abc import Callable, Sequence
@@ -12,7 +11,7 @@ from typing import Any
 
 import boto3
 
-RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
+from local.lambda_runtime import RUNTIME
 
 
 def archive(**files: str) -> bytes:

@@ -1,3 +1,4 @@
+import sys
 from io import BytesIO
 from typing import Any
 
@@ -6,7 +7,7 @@ from botocore.exceptions import NoCredentialsError
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from operations import review
+from operations import photo_decoding, review
 from scones.records import Record
 from tests.unit.console.conftest import follow_the_link, open_browser
 from tests.unit.operations.reviewed import Office, refusal
@@ -93,6 +94,18 @@ def test_a_heic_photo_is_sent_as_jpeg(office: Office, browser: TestClient) -> No
     office.calls.clear()
     assert browser.get("/api/photo", params=which(record)).content == answer.content
     assert office.calls == []  # it is kept
+
+
+def test_a_photo_that_crashes_its_decoder_is_not_shown_and_others_are(
+    office: Office, browser: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = office.arrive("a.heic", body=(HEIC / "turned.heic").read_bytes())
+    with monkeypatch.context() as patch:
+        patch.setattr(photo_decoding, "COMMAND", (sys.executable, "-c", "import os; os.abort()"))
+        answer = browser.get("/api/photo", params=which(record))
+    assert answer.status_code == 409
+    assert "the photo can't be shown: its decoder crashed (SIGABRT)" in answer.json()["message"]
+    assert browser.get("/api/photo", params=which(record)).status_code == 200
 
 
 def test_only_photos_with_a_record_are_shown(office: Office, browser: TestClient) -> None:

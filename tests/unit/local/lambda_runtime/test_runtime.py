@@ -7,6 +7,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from samcli.yamlhelper import yaml_parse
 
 from local.lambda_runtime import RUNTIME, PythonRuntime
 
@@ -24,6 +25,13 @@ def archive(files: dict[str, str], mode: int = 0o644) -> bytes:
 @pytest.fixture
 def runtime(tmp_path: Path) -> PythonRuntime:
     return PythonRuntime(tmp_path)
+
+
+def test_the_template_accepts_the_runtime() -> None:
+    template = yaml_parse((Path(__file__).parents[4] / "template.yaml").read_text("utf-8"))
+    allowed = template["Parameters"]["Runtime"]["AllowedValues"]
+    assert RUNTIME in allowed
+    assert "python3.11" not in allowed  # its glibc is too old for the photo decoders
 
 
 def test_a_later_layer_overwrites_an_earlier(runtime: PythonRuntime) -> None:

@@ -8,12 +8,13 @@ from io import BytesIO
 from math import ceil
 from typing import NamedTuple, cast
 
-import pi_heif
+import pillow_heif
 from PIL import ExifTags, Image
 
 from scones.photos.formats import UnusablePhoto, format_of, spoken, unsupported
+from scones.photos.heif import hide_unneeded_items
 
-pi_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
+pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
 
 MAX_PIXELS = {
     "JPEG": 120_000_000,
@@ -38,11 +39,6 @@ pixels however few bytes it has, and thousands fit in a small file."""
 
 _JPEG_MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
 """Markers other than those within compressed data (ITU-T T.81, B.1.1.3)."""
-
-_HEIF_ITEM = re.compile(
-    rb"infe(?:[\0-\x02]\0\0.{5}|\x03\0\0.{7})(?P<type>.{4})(?P<names>[^\0]*\0[^\0]*)", re.DOTALL
-)
-"""An entry of HEIF's list of items: its type, its name and its content type (ISO/IEC 14496-12)."""
 
 _USUAL_WHITES = (1.0, 255.0, 65535.0, 2.0**32)
 """What white is in floating point, and in 8, 16 and 32 bits stored in 32."""
@@ -100,7 +96,7 @@ def _opened(data: bytes, name: str) -> Image.Image:
     if name == "JPEG":
         _refuse_scans(data)
     if name == "HEIF":
-        _refuse_items(data)
+        data = hide_unneeded_items(data)
     photo = Image.open(BytesIO(data), formats=[name])
     _refuse_raw(photo)
     _refuse_bomb(photo, name)
@@ -162,19 +158,6 @@ def _refuse_scans(jpeg: bytes) -> None:
         if scans > MAX_SCANS:
             raise ValueError(f"more than {MAX_SCANS} scans")
         at = marker.end() + int.from_bytes(jpeg[marker.end() : marker.end() + 2])
-
-
-def _refuse_items(heif: bytes) -> None:
-    """Refuse the HEIF items of which decoders die or worse, and which no photo has.
-
-    pi-heif up to its last release, 1.4.0, ends the process at a type or name that is not UTF-8
-    (pillow_heif pull request 478); libheif up to 1.20 reads beyond the memory of an overlay
-    (CVE-2025-68431).
-    """
-    for item in _HEIF_ITEM.finditer(heif):
-        (item["type"] + item["names"]).decode()
-        if item["type"] == b"iovl":
-            raise ValueError("an overlay of pictures")
 
 
 def _orientation(photo: Image.Image) -> int:
