@@ -9,6 +9,7 @@ from urllib.parse import quote
 from botocore.exceptions import ClientError
 
 from operations.faults import Fault, Refused
+from operations.object_versions import remove_version, versions_of
 from operations.stack import Stack
 from scones.datasets.errors import DatasetError
 from scones.datasets.layout import NEGATIVES, find_roots
@@ -51,9 +52,12 @@ def read_photo(client: "S3Client", record: Record) -> bytes:
     Raises
     ------
     PhotoGone
-        If it was deleted or has expired, or was replaced in a bucket without versions.
+        If it was deleted or has expired, or was replaced in a bucket without versions. A photo
+        with a delete marker is deleted, though S3 still has its versions for a while.
     """
     photo = record.decided.photo
+    if not is_stored(client, photo.bucket, photo.key):
+        raise _photo_gone(record.photo)
     try:
         if photo.version_id:
             answer = client.get_object(
@@ -66,11 +70,15 @@ def read_photo(client: "S3Client", record: Record) -> bytes:
     except ClientError as error:
         if error.response["Error"]["Code"] not in _GONE | {"PreconditionFailed"}:
             raise
-        raise PhotoGone(
-            f"the photo {record.photo} is gone: this version of it was deleted or has expired. It "
-            "can't be labelled any more; saying that it is not a vehicle takes it out of the queue"
-        ) from None
+        raise _photo_gone(record.photo) from None
     return answer["Body"].read()
+
+
+def _photo_gone(photo: str) -> PhotoGone:
+    return PhotoGone(
+        f"the photo {photo} is gone: this version of it was deleted or has expired. It can't be "
+        "labelled any more; saying that it is not a vehicle takes it out of the queue"
+    )
 
 
 def make_picture(client: "S3Client", record: Record) -> EncodedImage:
@@ -112,13 +120,23 @@ def find_place(
     StorageBusy, StorageRefused
         As `scones.storage.named_faults`.
     """
-    stem = PurePosixPath(record.decided.photo.key).stem
-    name = re.sub(r"[^A-Za-z0-9]+", "-", stem).strip("-")[:60] or "photo"
+    name = copy_name(record.decided.photo.key)
     source = "\n".join((record.photo, record.version, review.id))
     unique = hashlib.sha256(source.encode()).hexdigest()[:12]
     suffix = _SUFFIXES[picture.content_type]
     folder = f"{_root(client, stack, record)}{review.label}/" if review.label else NEGATIVES
     return f"{folder}{FOLDER}/{name}-{unique}{suffix}"
+
+
+def copy_name(key: str) -> str:
+    """Return how the name of a photo's copy in the dataset begins.
+
+    Parameters
+    ----------
+    key
+        The photo's key in the photos bucket.
+    """
+    return re.sub(r"[^A-Za-z0-9]+", "-", PurePosixPath(key).stem).strip("-")[:60] or "photo"
 
 
 def file_picture(
@@ -148,9 +166,10 @@ def file_picture(
 
 
 def remove_picture(client: "S3Client", stack: Stack, review: Review) -> None:
-    """Take out of the dataset what was filed for a review, if anything was."""
-    if review.dataset_key and _exists(client, stack.data_bucket, review.dataset_key):
-        client.delete_object(Bucket=stack.data_bucket, Key=review.dataset_key)
+    """Remove all versions of the copy that a review has in the dataset, if it has one."""
+    if review.dataset_key:
+        for version in versions_of(client, stack.data_bucket, review.dataset_key):
+            remove_version(client, version)
 
 
 def _root(client: "S3Client", stack: Stack, record: Record) -> str:
@@ -178,8 +197,8 @@ def _metadata(record: Record, review: Review) -> dict[str, str]:
     return {name: text for name, text in told.items() if len(text) <= _LONGEST_METADATA}
 
 
-def _exists(client: "S3Client", bucket: str, key: str) -> bool:
-    """Tell whether there is an object: deleting what is not there would leave a delete marker."""
+def is_stored(client: "S3Client", bucket: str, key: str) -> bool:
+    """Return True if a key has an object; a delete marker is not one."""
     try:
         client.head_object(Bucket=bucket, Key=key)
     except ClientError as error:

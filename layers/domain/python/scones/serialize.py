@@ -47,10 +47,15 @@ class Picture(BaseModel):
 
     content_type: str
     data: str
-
     def decoded(self) -> bytes:
         """Return the encoded picture's bytes."""
         return base64.b64decode(self.data, validate=True)
+
+
+class IdentifiedPicture(Picture):
+    """A picture with the ID of its photo, `scones.records.inference_id`, if it is known."""
+
+    inference_id: str | None = None
 
 
 class Serialized(BaseModel):
