@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Container, Mapping
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -120,12 +121,25 @@ def find_place(
     StorageBusy, StorageRefused
         As `scones.storage.named_faults`.
     """
-    name = copy_name(record.decided.photo.key)
     source = "\n".join((record.photo, record.version, review.id))
-    unique = hashlib.sha256(source.encode()).hexdigest()[:12]
+    unique = hashlib.sha256(source.encode()).hexdigest()[:8]
     suffix = _SUFFIXES[picture.content_type]
     folder = f"{_root(client, stack, record)}{review.label}/" if review.label else NEGATIVES
-    return f"{folder}{FOLDER}/{name}-{unique}{suffix}"
+    return f"{folder}{FOLDER}/{copy_stem(record.photo)}{unique}{suffix}"
+
+
+def copy_stem(photo: str) -> str:
+    """Return how the names of all copies of a photo begin, and of no other photo's.
+
+    So the copies of a photo can be found, and lists that name them, after its reviews were undone.
+
+    Parameters
+    ----------
+    photo
+        S3 URI of the photo.
+    """
+    key = photo.removeprefix("s3://").partition("/")[2]
+    return f"{copy_name(key)}-{hashlib.sha256(photo.encode()).hexdigest()[:8]}"
 
 
 def copy_name(key: str) -> str:
@@ -165,6 +179,27 @@ def file_picture(
     )
 
 
+def is_copy_of(metadata: Mapping[str, str], photo: str, versions: Container[str]) -> bool:
+    """Return True if the metadata of a filed copy names a photo.
+
+    Parameters
+    ----------
+    metadata
+        The object's own metadata.
+    photo
+        S3 URI of the photo.
+    versions
+        Its versions: the URI is left out of the metadata if it is too long.
+    """
+    if "photo" in metadata:
+        return metadata["photo"] == _quoted(photo)
+    return metadata.get("photo-version") in versions
+
+
+def _quoted(photo: str) -> str:
+    return quote(photo, safe=":/ ")
+
+
 def remove_picture(client: "S3Client", stack: Stack, review: Review) -> None:
     """Remove all versions of the copy that a review has in the dataset, if it has one."""
     if review.dataset_key:
@@ -192,7 +227,7 @@ def _metadata(record: Record, review: Review) -> dict[str, str]:
         "reviewed-at": review.at.isoformat(),
         "review": review.id,
         "photo-version": record.version,
-        "photo": quote(record.photo, safe=":/ "),
+        "photo": _quoted(record.photo),
     }
     return {name: text for name, text in told.items() if len(text) <= _LONGEST_METADATA}
 

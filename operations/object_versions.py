@@ -44,9 +44,7 @@ class ObjectVersion:
         return f"s3://{self.bucket}/{self.key}"
 
 
-def list_versions(
-    client: "S3Client", bucket: str, prefix: str, after: str = ""
-) -> Iterator[ObjectVersion]:
+def list_versions(client: "S3Client", bucket: str, prefix: str) -> Iterator[ObjectVersion]:
     """Yield all versions and delete markers below a prefix, in the order of their keys.
 
     Parameters
@@ -55,13 +53,8 @@ def list_versions(
         An S3 client.
     bucket, prefix
         Location.
-    after
-        Key after which the list begins; all keys by default.
     """
-    begins = {"KeyMarker": after} if after else {}
-    pages = client.get_paginator("list_object_versions").paginate(
-        Bucket=bucket, Prefix=prefix, **begins
-    )
+    pages = client.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix)
     for page in pages:
         found = [
             *(_version(bucket, item) for item in page.get("Versions", [])),

@@ -207,9 +207,7 @@ def _stored_versions(
     for version in found:
         if not version.is_delete_marker:
             record = records.get(version.id)
-            yield Version(
-                version.id, version.modified_at, version.size, stored=True, record=record
-            )
+            yield Version(version.id, version.modified_at, version.size, stored=True, record=record)
 
 
 def _choose(versions: Sequence[Version], key: str, wanted: str | None) -> Version:

@@ -190,6 +190,7 @@ def test_machines_are_logged_and_traced(resources: Any) -> None:
         "ClassifyStateMachine": "EXPRESS",
         "RetrainStateMachine": "STANDARD",
         "PromoteStateMachine": "STANDARD",
+        "DiscardStateMachine": "EXPRESS",
     }
     for machine in machines.values():
         assert machine["LoggingConfiguration"]["Level"] == "ALL"
@@ -205,6 +206,7 @@ def test_what_is_personal_or_secret_is_not_logged(resources: Any) -> None:
     }
     assert logged["ClassifyStateMachine"] == {"Ref": "LogExecutionData"}
     assert logged["PromoteStateMachine"] is False
+    assert logged["DiscardStateMachine"] is False
 
 
 WITHOUT_RESOURCES = {
@@ -226,7 +228,7 @@ def test_no_permission_on_everything(resources: Any) -> None:
             assert statement["Sid"] in WITHOUT_RESOURCES
 
 
-MACHINES = ["classify", "retrain", "promote"]
+MACHINES = ["classify", "retrain", "promote", "discard"]
 
 
 @pytest.mark.parametrize("machine", MACHINES)
@@ -335,6 +337,7 @@ def test_an_event_for_every_function_and_machine(source: Any) -> None:
         "ClassifyStateMachine": "photo-uploaded",
         "RetrainStateMachine": "retraining-requested",
         "PromoteStateMachine": "model-approved",
+        "DiscardStateMachine": "photo-decided",
     }
 
     assert names == set(event_of)

@@ -47,6 +47,7 @@ class Picture(BaseModel):
 
     content_type: str
     data: str
+
     def decoded(self) -> bytes:
         """Return the encoded picture's bytes."""
         return base64.b64decode(self.data, validate=True)
