@@ -39,6 +39,11 @@ class Application:
         key = iam.create_access_key(UserName=name)["AccessKey"]
         return replace(self.cloud, access_key=key["AccessKeyId"], secret_key=key["SecretAccessKey"])
 
+    @cached_property
+    def privacy_officer(self) -> Cloud:
+        """The same cloud for a person who may do what PrivacyPolicy allows, and nothing else."""
+        return self.as_user("privacy-officer", "PrivacyPolicy")
+
     def client(self, service: str) -> Any:
         return self.session.client(service)
 
