@@ -63,12 +63,14 @@ class Application:
 
     def records(self, key: str) -> list[Any]:
         """All versions' records of a key."""
+        return self.records_of(f"s3://{self.stack.photos_bucket}/incoming/{key}")
+
+    def records_of(self, uri: str) -> list[Any]:
+        """All versions' records of a photo."""
         answer = self.client("dynamodb").query(
             TableName=self.stack.results_table,
             KeyConditionExpression="photo = :photo",
-            ExpressionAttributeValues={
-                ":photo": {"S": f"s3://{self.stack.photos_bucket}/incoming/{key}"}
-            },
+            ExpressionAttributeValues={":photo": {"S": uri}},
         )
         return answer["Items"]
 

@@ -28,7 +28,7 @@ from operations.undelivered import receiving
 from scones import lst
 from scones.datasets.layout import NEGATIVES
 from scones.datasets.sides import digest, is_held_back
-from scones.records import inference_id
+from scones.records import SIMULATED, inference_id
 from tests.e2e.harness import Application, Inbox, eventually
 from tests.e2e.operations import Operator, message_about
 
@@ -588,13 +588,15 @@ def test_a_photo_is_forgotten_wherever_it_was(
     application: Application, operator: Operator, second: int, labelled: str, tmp_path: Path
 ) -> None:
     uri = f"s3://{application.stack.photos_bucket}/incoming/{NEW}"
-    (record,) = application.records(NEW)
+    (first,) = application.records(NEW)
     operator.undo(uri)
-    operator.label((uri, record["version"]["S"]), "motorcycle")
+    operator.label((uri, first["version"]["S"]), "motorcycle")
+    (record,) = application.records(NEW)
     s3, stack = application.client("s3"), application.stack
     original = s3.get_object(Bucket=stack.photos_bucket, Key=f"incoming/{NEW}")["Body"].read()
     names = [NEW, copy_stem(uri), record["version"]["S"], inference_id(uri, record["version"]["S"])]
     told = [*(name.encode() for name in names), original]
+    send_copies(application, record)
     waiting = {"detail": {"photo": {"bucket": stack.photos_bucket, "key": f"incoming/{NEW}"}}}
     for queue in (stack.undelivered_events, stack.missed_measurements):
         application.client("sqs").send_message(QueueUrl=queue, MessageBody=json.dumps(waiting))
@@ -617,11 +619,27 @@ def test_a_photo_is_forgotten_wherever_it_was(
     assert (again["traces"], again["models"]) == ([], [])
 
 
+def send_copies(application: Application, record: Any) -> None:
+    """Simulate with the photo's copy, and leave one as reviews filed them before."""
+    s3, data = application.client("s3"), application.stack.data_bucket
+    key = json.loads(record["review"]["S"])["dataset_key"]
+    folder, _, name = key.rpartition("/")
+    copied = s3.get_object(Bucket=data, Key=key)["Body"].read()
+    simulated = f"{SIMULATED}forget/00001.png"
+    s3.put_object(Bucket=application.stack.photos_bucket, Key=simulated, Body=copied)
+    old = f"{folder}/{name[: name.rindex('-')]}-0123456789ab.png"
+    s3.put_object(Bucket=data, Key=old, Body=b"x", Metadata={"photo": record["photo"]["S"]})
+    uri = f"s3://{application.stack.photos_bucket}/{simulated}"
+    eventually(lambda: application.records_of(uri) or None)
+
+
 def forget(application: Application, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run the command as a person who may do nothing else."""
     words = [sys.executable, "-m", "cli", "--json", "forget", f"incoming/{NEW}", "--yes"]
     environ = application.privacy_officer.environ()
-    return subprocess.run(words, cwd=folder, env=environ, capture_output=True, text=True, check=True)
+    return subprocess.run(
+        words, cwd=folder, env=environ, capture_output=True, text=True, check=True
+    )
 
 
 def everything(application: Application) -> dict[str, bytes]:

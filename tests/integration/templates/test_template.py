@@ -147,7 +147,9 @@ def test_operators_are_told_of_executions_that_can_not_tell_themselves(resources
 
 
 def test_originals_are_deleted_only_without_keep_originals(source: Any, resources: Any) -> None:
-    made = {name for name, item in resources.items() if item.get("Condition") == "DiscardsOriginals"}
+    made = {
+        name for name, item in resources.items() if item.get("Condition") == "DiscardsOriginals"
+    }
     capture = source["Resources"]["PromoteStateMachine"]["Properties"]["DefinitionSubstitutions"]
     (target,) = of_type(resources, "AWS::Events::Rule")["DiscardStateMachineFinished"]["Targets"]
 
