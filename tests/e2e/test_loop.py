@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import botocore.session
 import pytest
@@ -628,7 +629,8 @@ def send_copies(application: Application, record: Any) -> None:
     simulated = f"{SIMULATED}forget/00001.png"
     s3.put_object(Bucket=application.stack.photos_bucket, Key=simulated, Body=copied)
     old = f"{folder}/{name[: name.rindex('-')]}-0123456789ab.png"
-    s3.put_object(Bucket=data, Key=old, Body=b"x", Metadata={"photo": record["photo"]["S"]})
+    named = {"photo": quote(record["photo"]["S"], safe=":/ ")}
+    s3.put_object(Bucket=data, Key=old, Body=b"x", Metadata=named)
     uri = f"s3://{application.stack.photos_bucket}/{simulated}"
     eventually(lambda: application.records_of(uri) or None)
 

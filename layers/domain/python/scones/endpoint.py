@@ -137,7 +137,7 @@ def predict(
             Body=body,
             ContentType=content_type,
             Accept="application/json",
-            **named,  # type: ignore[arg-type]
+            **named,
         )
         text = reply["Body"].read()
     except ReadTimeoutError as error:
