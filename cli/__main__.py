@@ -17,6 +17,7 @@ from cli.commands import (
     data,
     drift,
     executions,
+    forget,
     models,
     profiles,
     promoting,
@@ -57,6 +58,7 @@ _add(redriving.redrive, "scones redrive --failed --dry-run")
 _add(reviewing.review, "scones review --limit 50")
 _add(reviewing.label, "scones label north-gate/7.jpg motorcycle")
 _add(reviewing.console, "scones console --port 8765 --no-open")
+_add(forget.forget, "scones forget incoming/north-gate/7.jpg --dry-run")
 _add(retraining.retrain, "scones retrain --wait")
 _add(models.models, "scones models --limit 5")
 _add(models.approve, 'scones approve 3 --comment "looks good" --wait')

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Container, Mapping
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -9,6 +10,7 @@ from urllib.parse import quote
 from botocore.exceptions import ClientError
 
 from operations.faults import Fault, Refused
+from operations.object_versions import remove_version, versions_of
 from operations.photo_decoding import decode_photo
 from operations.stack import Stack
 from scones.datasets.errors import DatasetError
@@ -44,9 +46,12 @@ def read_photo(client: "S3Client", record: Record) -> bytes:
     Raises
     ------
     PhotoGone
-        If it was deleted or has expired, or was replaced in a bucket without versions.
+        If it was deleted or has expired, or was replaced in a bucket without versions. A photo
+        with a delete marker is deleted, though S3 still has its versions for a while.
     """
     photo = record.decided.photo
+    if not is_stored(client, photo.bucket, photo.key):
+        raise _photo_gone(record.photo)
     try:
         if photo.version_id:
             answer = client.get_object(
@@ -59,11 +64,15 @@ def read_photo(client: "S3Client", record: Record) -> bytes:
     except ClientError as error:
         if error.response["Error"]["Code"] not in _GONE | {"PreconditionFailed"}:
             raise
-        raise PhotoGone(
-            f"the photo {record.photo} is gone: this version of it was deleted or has expired. It "
-            "can't be labelled any more; saying that it is not a vehicle takes it out of the queue"
-        ) from None
+        raise _photo_gone(record.photo) from None
     return answer["Body"].read()
+
+
+def _photo_gone(photo: str) -> PhotoGone:
+    return PhotoGone(
+        f"the photo {photo} is gone: this version of it was deleted or has expired. It can't be "
+        "labelled any more; saying that it is not a vehicle takes it out of the queue"
+    )
 
 
 def make_picture(client: "S3Client", record: Record) -> EncodedImage:
@@ -105,13 +114,36 @@ def find_place(
     StorageBusy, StorageRefused
         As `scones.storage.named_faults`.
     """
-    stem = PurePosixPath(record.decided.photo.key).stem
-    name = re.sub(r"[^A-Za-z0-9]+", "-", stem).strip("-")[:60] or "photo"
     source = "\n".join((record.photo, record.version, review.id))
-    unique = hashlib.sha256(source.encode()).hexdigest()[:12]
+    unique = hashlib.sha256(source.encode()).hexdigest()[:8]
     suffix = _SUFFIXES[picture.content_type]
     folder = f"{_root(client, stack, record)}{review.label}/" if review.label else NEGATIVES
-    return f"{folder}{FOLDER}/{name}-{unique}{suffix}"
+    return f"{folder}{FOLDER}/{copy_stem(record.photo)}{unique}{suffix}"
+
+
+def copy_stem(photo: str) -> str:
+    """Return how the names of all copies of a photo begin, and of no other photo's.
+
+    So the copies of a photo can be found, and lists that name them, after its reviews were undone.
+
+    Parameters
+    ----------
+    photo
+        S3 URI of the photo.
+    """
+    key = photo.removeprefix("s3://").partition("/")[2]
+    return f"{copy_name(key)}-{hashlib.sha256(photo.encode()).hexdigest()[:8]}"
+
+
+def copy_name(key: str) -> str:
+    """Return how the name of a photo's copy in the dataset begins.
+
+    Parameters
+    ----------
+    key
+        The photo's key in the photos bucket.
+    """
+    return re.sub(r"[^A-Za-z0-9]+", "-", PurePosixPath(key).stem).strip("-")[:60] or "photo"
 
 
 def file_picture(
@@ -140,10 +172,32 @@ def file_picture(
     )
 
 
+def is_copy_of(metadata: Mapping[str, str], photo: str, versions: Container[str]) -> bool:
+    """Return True if the metadata of a filed copy names a photo.
+
+    Parameters
+    ----------
+    metadata
+        The object's own metadata.
+    photo
+        S3 URI of the photo.
+    versions
+        Its versions: the URI is left out of the metadata if it is too long.
+    """
+    if "photo" in metadata:
+        return metadata["photo"] == _quoted(photo)
+    return metadata.get("photo-version") in versions
+
+
+def _quoted(photo: str) -> str:
+    return quote(photo, safe=":/ ")
+
+
 def remove_picture(client: "S3Client", stack: Stack, review: Review) -> None:
-    """Take out of the dataset what was filed for a review, if anything was."""
-    if review.dataset_key and _exists(client, stack.data_bucket, review.dataset_key):
-        client.delete_object(Bucket=stack.data_bucket, Key=review.dataset_key)
+    """Remove all versions of the copy that a review has in the dataset, if it has one."""
+    if review.dataset_key:
+        for version in versions_of(client, stack.data_bucket, review.dataset_key):
+            remove_version(client, version)
 
 
 def _root(client: "S3Client", stack: Stack, record: Record) -> str:
@@ -166,13 +220,13 @@ def _metadata(record: Record, review: Review) -> dict[str, str]:
         "reviewed-at": review.at.isoformat(),
         "review": review.id,
         "photo-version": record.version,
-        "photo": quote(record.photo, safe=":/ "),
+        "photo": _quoted(record.photo),
     }
     return {name: text for name, text in told.items() if len(text) <= _LONGEST_METADATA}
 
 
-def _exists(client: "S3Client", bucket: str, key: str) -> bool:
-    """Tell whether there is an object: deleting what is not there would leave a delete marker."""
+def is_stored(client: "S3Client", bucket: str, key: str) -> bool:
+    """Return True if a key has an object; a delete marker is not one."""
     try:
         client.head_object(Bucket=bucket, Key=key)
     except ClientError as error:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from operations.classify_log import LogEvent, read_execution
 from operations.faults import Refused
+from operations.object_versions import versions_of
 from operations.photos import INCOMING
 from operations.results import Wanted, read_results
 from operations.stack import Stack
@@ -200,22 +201,13 @@ def _read_versions(session: "boto3.Session", stack: Stack, key: str) -> list[Ver
 def _stored_versions(
     session: "boto3.Session", stack: Stack, key: str, records: Mapping[str, "Record"]
 ) -> Iterator[Version]:
-    pages = (
-        session.client("s3")
-        .get_paginator("list_object_versions")
-        .paginate(Bucket=stack.photos_bucket, Prefix=key)
-    )
-    for page in pages:
-        for item in page.get("Versions", []):
-            if item["Key"] != key:  # the keys are sorted, and the shortest comes first
-                return
-            yield Version(
-                item["VersionId"],
-                item["LastModified"],
-                item["Size"],
-                stored=True,
-                record=records.get(item["VersionId"]),
-            )
+    found = versions_of(session.client("s3"), stack.photos_bucket, key)
+    if any(version.is_latest and version.is_delete_marker for version in found):
+        return  # the photo is deleted, though S3 still has its versions for a while
+    for version in found:
+        if not version.is_delete_marker:
+            record = records.get(version.id)
+            yield Version(version.id, version.modified_at, version.size, stored=True, record=record)
 
 
 def _choose(versions: Sequence[Version], key: str, wanted: str | None) -> Version:

@@ -158,7 +158,7 @@ def redrive(
         became = machines.run(job)
         if became.done or became.end == "failed":
             for message in job.messages:
-                undelivered.delete(session, stack, message)
+                undelivered.delete(session, stack.undelivered_events, message)
         show(became)
         return became
 

@@ -299,7 +299,7 @@ def _file(desk: _Desk, record: Record, review: Review, picture: EncodedImage | N
     try:
         picture = picture or filing.make_picture(desk.s3, record)
     except (filing.PhotoGone, filing.PhotoUnreadableError):
-        if review.outcome == "labelled":
+        if review.outcome == "labelled" and not _is_filed(desk, review):
             raise
         # Nothing can be learned from the photo, and nothing else takes it out of the queue. A copy
         # that was made before it was gone stays, under the key that the review has.
@@ -313,6 +313,12 @@ def _file(desk: _Desk, record: Record, review: Review, picture: EncodedImage | N
         # Whoever has undone it may have done so before the photo was there.
         filing.remove_picture(desk.s3, desk.stack, review)
         raise
+
+
+def _is_filed(desk: _Desk, review: Review) -> bool:
+    """Return True if the photo was copied: without KeepOriginals it may be gone since."""
+    bucket, key = desk.stack.data_bucket, review.dataset_key
+    return key is not None and filing.is_stored(desk.s3, bucket, key)
 
 
 def _place(desk: _Desk, record: Record, review: Review, picture: EncodedImage) -> Review:

@@ -28,6 +28,7 @@ _OUTPUTS = {
     "operators_topic": "OperatorsTopic",
     "classify_machine": "ClassifyStateMachine",
     "undelivered_events": "UndeliveredEvents",
+    "missed_measurements": "MissedMeasurements",
     "threshold_parameter": "ThresholdParameter",
     "familiarity_limit_parameter": "FamiliarityLimitParameter",
     "check_drift_function": "CheckDriftFunction",
@@ -58,6 +59,7 @@ class Stack:
     operators_topic: str
     classify_machine: str
     undelivered_events: str
+    missed_measurements: str
     threshold_parameter: str
     familiarity_limit_parameter: str
     check_drift_function: str

@@ -85,29 +85,29 @@ class Request:
 
 
 @contextmanager
-def receiving(session: "boto3.Session", stack: Stack) -> Iterator[Sequence[Message]]:
-    """Take all messages of the queue; those not deleted in the end can be received again at once.
+def receiving(session: "boto3.Session", queue: str) -> Iterator[Sequence[Message]]:
+    """Take all messages of a queue; those not deleted in the end can be received again at once.
 
     Parameters
     ----------
-    session, stack
+    session
         Where.
+    queue
+        URL of the queue.
     """
     client = session.client("sqs")
     messages: dict[str, Message] = {}
     try:
-        _receive(client, stack.undelivered_events, messages)
+        _receive(client, queue, messages)
         yield list(messages.values())
     finally:
         for message in messages.values():
-            _release(client, stack.undelivered_events, message)
+            _release(client, queue, message)
 
 
-def delete(session: "boto3.Session", stack: Stack, message: Message) -> None:
-    """Delete a message."""
-    session.client("sqs").delete_message(
-        QueueUrl=stack.undelivered_events, ReceiptHandle=message.receipt
-    )
+def delete(session: "boto3.Session", queue: str, message: Message) -> None:
+    """Delete a message of a queue."""
+    session.client("sqs").delete_message(QueueUrl=queue, ReceiptHandle=message.receipt)
 
 
 def understand(message: Message, stack: Stack) -> Request:

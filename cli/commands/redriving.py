@@ -60,7 +60,7 @@ def _queued(desk: Desk, *, wanted: bool) -> Iterator[Sequence[Job]]:
     if not wanted:
         yield []
         return
-    with undelivered.receiving(desk.session, desk.stack) as messages:
+    with undelivered.receiving(desk.session, desk.stack.undelivered_events) as messages:
         yield redriving.queued_jobs(messages, desk.stack)
 
 

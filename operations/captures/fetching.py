@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from operations.captures.reading import Damage, read_file
 from operations.captures.records import Captured
+from operations.object_versions import ObjectVersion, list_folders, list_versions
 from operations.stack import Stack
 
 if TYPE_CHECKING:
@@ -99,6 +100,27 @@ def find_files(session: "boto3.Session", stack: Stack, span: Span) -> list[Captu
         for file in _files(client, stack, prefix, first, last)
     ]
     return sorted(found, key=_when, reverse=True)
+
+
+def find_file_versions(client: "S3Client", bucket: str, span: Span) -> Iterator[ObjectVersion]:
+    """Yield all versions of the files that can hold what any endpoint captured in a range of time.
+
+    Parameters
+    ----------
+    client
+        An S3 client.
+    bucket
+        The data bucket.
+    span
+        The range.
+    """
+    first = (span.since - _COLLECTED).astimezone(UTC)
+    days = (span.until.astimezone(UTC).date() - first.date()).days
+    for endpoint in list_folders(client, bucket, CAPTURES):
+        for variant in list_folders(client, bucket, endpoint):
+            for day in range(days + 1):
+                date = first + timedelta(days=day)
+                yield from list_versions(client, bucket, f"{variant}{date:%Y/%m/%d}/")
 
 
 def read_files(

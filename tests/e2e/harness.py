@@ -39,6 +39,11 @@ class Application:
         key = iam.create_access_key(UserName=name)["AccessKey"]
         return replace(self.cloud, access_key=key["AccessKeyId"], secret_key=key["SecretAccessKey"])
 
+    @cached_property
+    def privacy_officer(self) -> Cloud:
+        """The same cloud for a person who may do what PrivacyPolicy allows, and nothing else."""
+        return self.as_user("privacy-officer", "PrivacyPolicy")
+
     def client(self, service: str) -> Any:
         return self.session.client(service)
 
@@ -58,12 +63,14 @@ class Application:
 
     def records(self, key: str) -> list[Any]:
         """All versions' records of a key."""
+        return self.records_of(f"s3://{self.stack.photos_bucket}/incoming/{key}")
+
+    def records_of(self, uri: str) -> list[Any]:
+        """All versions' records of a photo."""
         answer = self.client("dynamodb").query(
             TableName=self.stack.results_table,
             KeyConditionExpression="photo = :photo",
-            ExpressionAttributeValues={
-                ":photo": {"S": f"s3://{self.stack.photos_bucket}/incoming/{key}"}
-            },
+            ExpressionAttributeValues={":photo": {"S": uri}},
         )
         return answer["Items"]
 

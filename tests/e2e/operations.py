@@ -38,6 +38,10 @@ class Operator:
         assert said.dataset_key is not None
         return said.dataset_key
 
+    def undo(self, photo: str) -> None:
+        record = review.find_reviewed(self._session, self._stack, photo)
+        review.undo(self._session, self._stack, record, "tests")
+
     @contextmanager
     def unsure_of_everything(self) -> Iterator[None]:
         """A threshold for a while that no photo reaches."""

@@ -5,24 +5,31 @@ import io
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import botocore.session
 import pytest
 from botocore.validate import ParamValidator
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from local import samples
 from operations.executions import ExecutionFailed, Outcome
+from operations.filing import copy_stem
 from operations.retraining import start_retraining
+from operations.undelivered import receiving
 from scones import lst
 from scones.datasets.layout import NEGATIVES
 from scones.datasets.sides import digest, is_held_back
+from scones.records import SIMULATED, inference_id
 from tests.e2e.harness import Application, Inbox, eventually
 from tests.e2e.operations import Operator, message_about
 
@@ -31,6 +38,7 @@ pytestmark = pytest.mark.e2e
 QUICK = "augmentation_type=none"
 # The head stays at zero when rounded, and the first class is always predicted.
 HOPELESS = "augmentation_type=none,epochs=1,learning_rate=0.0000000001"
+NEW = "new one (1).png"
 SLOW = "augmentation_type=none,epochs=1000000"
 
 
@@ -65,10 +73,24 @@ def ended(published: Inbox, kind: str) -> list[Any]:
 def labelled(operator: Operator, application: Application, drawn: samples.Samples) -> str:
     """Where the photo is of which a person said that it is a motorcycle."""
     photo = sorted((drawn.photos / "motorcycle").iterdir())[0]
+    share = float(application.stack.parameters["ValidationShare"])
     with operator.unsure_of_everything():
-        uploaded = application.upload(f"new one (1){photo.suffix}", photo.read_bytes())
+        uploaded = application.upload(NEW, held_back(photo, share))
         application.decided(uploaded, status="needs_review")
     return operator.label(uploaded, "motorcycle")
+
+
+def held_back(photo: Path, share: float) -> bytes:
+    """A variant of a photo that no other has, and that is there to validate on."""
+    for number in range(1000):
+        file, info = io.BytesIO(), PngInfo()
+        info.add_text("Comment", f"only of this photo: {number}")
+        with Image.open(photo) as image:
+            image.convert("RGB").save(file, "PNG", pnginfo=info)
+        content_id = hashlib.md5(file.getvalue(), usedforsecurity=False).hexdigest()
+        if is_held_back(digest(content_id), share):
+            return file.getvalue()
+    raise AssertionError("none of 1,000 variants is held back")
 
 
 @pytest.fixture(scope="module")
@@ -561,6 +583,132 @@ def test_a_model_in_production_that_was_rejected_is_not_compared_with(
     )
     message = message_about(told.bodies(), f"scones approve {version.number}")
     assert evaluation["champion_message"] in message
+
+
+def test_a_photo_is_forgotten_wherever_it_was(
+    application: Application, operator: Operator, second: int, labelled: str, tmp_path: Path
+) -> None:
+    uri = f"s3://{application.stack.photos_bucket}/incoming/{NEW}"
+    (first,) = application.records(NEW)
+    operator.undo(uri)
+    operator.label((uri, first["version"]["S"]), "motorcycle")
+    (record,) = application.records(NEW)
+    s3, stack = application.client("s3"), application.stack
+    original = s3.get_object(Bucket=stack.photos_bucket, Key=f"incoming/{NEW}")["Body"].read()
+    names = [NEW, copy_stem(uri), record["version"]["S"], inference_id(uri, record["version"]["S"])]
+    told = [*(name.encode() for name in names), original]
+    send_copies(application, record)
+    waiting = {"detail": {"photo": {"bucket": stack.photos_bucket, "key": f"incoming/{NEW}"}}}
+    for queue in (stack.undelivered_events, stack.missed_measurements):
+        application.client("sqs").send_message(QueueUrl=queue, MessageBody=json.dumps(waiting))
+    before = everything(application)
+    assert [name for name in told if not names_any([name], before)] == []
+
+    done = forget(application, tmp_path)
+
+    after = everything(application)
+    answer = json.loads(done.stdout)
+    assert {trace["place"] for trace in answer["traces"]} == {
+        *("queue", "capture", "prediction", "image", "list", "dataset copy", "photo", "record")
+    }
+    assert {(one["use"], one["version"]) for one in answer["models"]} >= {("validated", second)}
+    assert names_any(told, after) == []
+    assert {where.partition("?")[0] for where in before.keys() - after.keys()} == {
+        trace["name"] for trace in answer["traces"]
+    }
+    again = json.loads(forget(application, tmp_path).stdout)
+    assert (again["traces"], again["models"]) == ([], [])
+
+
+def send_copies(application: Application, record: Any) -> None:
+    """Simulate with the photo's copy, and leave one as reviews filed them before."""
+    s3, data = application.client("s3"), application.stack.data_bucket
+    key = json.loads(record["review"]["S"])["dataset_key"]
+    folder, _, name = key.rpartition("/")
+    copied = s3.get_object(Bucket=data, Key=key)["Body"].read()
+    simulated = f"{SIMULATED}forget/00001.png"
+    s3.put_object(Bucket=application.stack.photos_bucket, Key=simulated, Body=copied)
+    old = f"{folder}/{name[: name.rindex('-')]}-0123456789ab.png"
+    named = {"photo": quote(record["photo"]["S"], safe=":/ ")}
+    s3.put_object(Bucket=data, Key=old, Body=b"x", Metadata=named)
+    uri = f"s3://{application.stack.photos_bucket}/{simulated}"
+    eventually(lambda: application.records_of(uri) or None)
+
+
+def forget(application: Application, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the command as a person who may do nothing else."""
+    words = [sys.executable, "-m", "cli", "--json", "forget", f"incoming/{NEW}", "--yes"]
+    environ = application.privacy_officer.environ()
+    return subprocess.run(
+        words, cwd=folder, env=environ, capture_output=True, text=True, check=True
+    )
+
+
+def everything(application: Application) -> dict[str, bytes]:
+    """Every version of every object, every record and message that the stack has, by its place."""
+    s3, stack = application.client("s3"), application.stack
+    found = {}
+    for bucket in (stack.photos_bucket, stack.data_bucket):
+        pages = s3.get_paginator("list_object_versions").paginate(Bucket=bucket)
+        for page in pages:
+            for item in page.get("DeleteMarkers", []):
+                found[f"s3://{bucket}/{item['Key']}?{item['VersionId']}"] = item["Key"].encode()
+            for item in page.get("Versions", []):
+                which = {"Bucket": bucket, "Key": item["Key"], "VersionId": item["VersionId"]}
+                answer = s3.get_object(**which)
+                content = repr((item["Key"], answer["Metadata"])).encode() + answer["Body"].read()
+                found[f"s3://{bucket}/{item['Key']}?{item['VersionId']}"] = content
+    items = application.client("dynamodb").scan(TableName=stack.results_table)["Items"]
+    for item in items:
+        found[f"{item['photo']['S']} {item['version']['S']}"] = json.dumps(item).encode()
+    for queue in (stack.undelivered_events, stack.missed_measurements):
+        with receiving(application.session, queue) as messages:
+            for message in messages:
+                found[f"{queue}?{message.id}"] = message.body.encode()
+    return found
+
+
+def names_any(names: list[bytes], content: dict[str, bytes]) -> list[str]:
+    """Return the places that have one of the names in them."""
+    return [
+        where for where, body in content.items() if any(n in where.encode() + body for n in names)
+    ]
+
+
+MACHINES = {"RetrainStateMachine": "retrain", "PromoteStateMachine": "promote"}
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_every_action_that_a_machine_may_do_was_done(
+    application: Application, machine: str
+) -> None:
+    """After all of the above: what was not needed for it is a permission too many."""
+    role = application.resource(f"{machine}Role")
+    policies = application.client("iam").list_role_policies(RoleName=role)["PolicyNames"]
+    allowed = {
+        action
+        for name in policies
+        for statement in application.client("iam").get_role_policy(RoleName=role, PolicyName=name)[
+            "PolicyDocument"
+        ]["Statement"]
+        if statement.get("Sid") != "DeliverLogs"
+        for action in as_list(statement["Action"])
+    }
+    done = {
+        request["action"]
+        for request in application.cloud.audit()
+        if request["role"] == role and request["allowed"]
+    }
+
+    assert allowed - done - NEVER_ASKED == set()
+
+
+NEVER_ASKED = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+"""X-Ray is not emulated."""
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def test_arguments_of_sagemaker_tasks_are_what_aws_s_model_of_the_api_takes(

@@ -211,7 +211,7 @@ def test_an_operator_redrives_an_undelivered_event(
     )
     session, stack = application.operator.session(), application.stack
 
-    with receiving(session, stack) as messages:
+    with receiving(session, stack.undelivered_events) as messages:
         (became,) = redrive(session, stack, queued_jobs(messages, stack), lambda _: None)
 
     assert became.done, became.message

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.e2e
 Call = tuple[str, str, dict[str, Any]]
 """A client's service, the method, and its parameters."""
 
-POLICIES = ("UploaderPolicy", "ReviewerPolicy", "OperatorPolicy", "ApproverPolicy")
+POLICIES = ("UploaderPolicy", "ReviewerPolicy", "OperatorPolicy", "ApproverPolicy", "PrivacyPolicy")
 
 
 def denied(application: Application, policy: str, calls: list[Call]) -> list[Call]:
@@ -31,6 +31,10 @@ def denied(application: Application, policy: str, calls: list[Call]) -> list[Cal
 
 def put(bucket: str, key: str) -> Call:
     return "s3", "put_object", {"Bucket": bucket, "Key": key, "Body": b"x"}
+
+
+def remove(bucket: str, key: str) -> Call:
+    return "s3", "delete_object", {"Bucket": bucket, "Key": key, "VersionId": "x"}
 
 
 def start(machine: str, request: dict[str, Any]) -> Call:
@@ -131,6 +135,18 @@ def forbidden(application: Application) -> dict[str, list[Call]]:
             *anybody,
             validation,
             put(photos, "incoming/x.png"),
+            set_attributes(application, "review"),
+            start(stack.retrain_machine, {}),
+        ],
+        "PrivacyPolicy": [
+            *anybody,
+            *deciding,
+            validation,
+            put(photos, "incoming/x.png"),
+            ("s3", "get_object", {"Bucket": photos, "Key": "incoming/1.png"}),
+            remove(data, "dataset/validation/bicycle/1.png"),
+            remove(data, "retraining/scones-1/model/model.tar.gz"),
+            remove(data, "retraining/scones-1/evaluation/evaluation.json"),
             set_attributes(application, "review"),
             start(stack.retrain_machine, {}),
         ],

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from scones.events import PhotoDecided
-from scones.records import is_simulated
+from scones.records import inference_id, is_simulated
 from tests.integration.cloud.tiny_app import TinyApp, allow
 
 ROOT = Path(__file__).parents[3]
@@ -54,6 +54,10 @@ UNFAMILIAR = DECISION | {
     "familiarity": 0.012346,
     "reason": {"code": "unfamiliar", "message": "the photo does not resemble the training photos"},
 }
+IDENTIFIED = f"""
+def handler(event, context):
+    return {{**{PREDICTION!r}, "variant": event["inference_id"]}}
+"""
 UNSURE = DECISION | {"confidence": 0.5, "probabilities": {"bicycle": 0.5, "motorcycle": 0.5}}
 
 
@@ -170,7 +174,7 @@ def _deliver(app: TinyApp, bus: str, published: str, topic: str, notified: str) 
 
 
 def test_classified(deploy: Callable[..., Classify]) -> None:
-    machine = deploy()
+    machine = deploy(classify=IDENTIFIED)
 
     result = machine.run()
 
@@ -185,6 +189,8 @@ def test_classified(deploy: Callable[..., Classify]) -> None:
     assert decided.photo.key == EVENT["detail"]["object"]["key"]
     assert decided.photo.version_id == EVENT["detail"]["object"]["version-id"]
     assert result["output"] == event == json.loads(record["event"]["S"])
+    assert decided.model is not None
+    assert decided.model.variant == inference_id(record["photo"]["S"], record["version"]["S"])
     assert record["status"] == {"S": "classified"}
     assert float(record["confidence"]["N"]) == 0.98
     assert "announced_at" in record

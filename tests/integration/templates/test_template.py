@@ -124,6 +124,7 @@ def rules(resources: Any) -> dict[str, Any]:
     """The rules that start machines."""
     found = of_type(resources, "AWS::Events::Rule")
     del found["ExecutionsCutOff"], found["MeasureFunctionPublished"]
+    del found["DiscardStateMachineFinished"]
     return found
 
 
@@ -143,6 +144,25 @@ def test_operators_are_told_of_executions_that_can_not_tell_themselves(resources
     assert by_service["events.amazonaws.com"]["Condition"] == {
         "ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["ExecutionsCutOff", "Arn"]}}
     }
+
+
+def test_originals_are_deleted_only_without_keep_originals(source: Any, resources: Any) -> None:
+    made = {
+        name for name, item in resources.items() if item.get("Condition") == "DiscardsOriginals"
+    }
+    capture = source["Resources"]["PromoteStateMachine"]["Properties"]["DefinitionSubstitutions"]
+    (target,) = of_type(resources, "AWS::Events::Rule")["DiscardStateMachineFinished"]["Targets"]
+
+    assert {name for name in resources if "Discard" in name} == made
+    assert source["Conditions"]["DiscardsOriginals"] == {
+        "Fn::Equals": [{"Ref": "KeepOriginals"}, "false"]
+    }
+    assert source["Parameters"]["KeepOriginals"]["Default"] == "true"
+    assert capture["CapturePercent"] == {
+        "Fn::If": ["DiscardsOriginals", "0", {"Ref": "CapturePercent"}]
+    }
+    assert target["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["MissedMeasurements", "Arn"]}}
+    assert target["InputPath"] == "$.detail"
 
 
 def test_schedule_starts_retrain(resources: Any) -> None:
@@ -190,6 +210,7 @@ def test_machines_are_logged_and_traced(resources: Any) -> None:
         "ClassifyStateMachine": "EXPRESS",
         "RetrainStateMachine": "STANDARD",
         "PromoteStateMachine": "STANDARD",
+        "DiscardStateMachine": "EXPRESS",
     }
     for machine in machines.values():
         assert machine["LoggingConfiguration"]["Level"] == "ALL"
@@ -205,6 +226,7 @@ def test_what_is_personal_or_secret_is_not_logged(resources: Any) -> None:
     }
     assert logged["ClassifyStateMachine"] == {"Ref": "LogExecutionData"}
     assert logged["PromoteStateMachine"] is False
+    assert logged["DiscardStateMachine"] is False
 
 
 WITHOUT_RESOURCES = {
@@ -226,7 +248,7 @@ def test_no_permission_on_everything(resources: Any) -> None:
             assert statement["Sid"] in WITHOUT_RESOURCES
 
 
-MACHINES = ["classify", "retrain", "promote"]
+MACHINES = ["classify", "retrain", "promote", "discard"]
 
 
 @pytest.mark.parametrize("machine", MACHINES)
@@ -256,6 +278,9 @@ def actions(state: Any) -> set[str]:
     https://docs.aws.amazon.com/step-functions/latest/dg/connect-sagemaker.html.
     """
     resource = state["Resource"].removeprefix("arn:aws:states:::").removeprefix("aws-sdk:")
+    if resource == "s3:deleteObject":
+        assert "VersionId" in state["Arguments"]
+        return {"s3:DeleteObjectVersion"}
     service, name = resource.removesuffix(".waitForTaskToken").removesuffix(".sync").split(":")
     api = name[0].upper() + name[1:]
     needed = {f"{'states' if service == 'sfn' else service}:{api}"}
@@ -335,6 +360,7 @@ def test_an_event_for_every_function_and_machine(source: Any) -> None:
         "ClassifyStateMachine": "photo-uploaded",
         "RetrainStateMachine": "retraining-requested",
         "PromoteStateMachine": "model-approved",
+        "DiscardStateMachine": "photo-decided",
     }
 
     assert names == set(event_of)

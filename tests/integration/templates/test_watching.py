@@ -242,7 +242,20 @@ def test_what_is_not_measured_waits_apart_from_what_starts_machines(resources: A
         }
         assert properties["RetryPolicy"]["MaximumRetryAttempts"] > 0
     assert [statement["Condition"] for statement in policy] == [
-        {"ArnEquals": {"aws:SourceArn": [{"Fn::GetAtt": ["MeasureFunctionPublished", "Arn"]}]}}
+        {
+            "ArnEquals": {
+                "aws:SourceArn": [
+                    {"Fn::GetAtt": ["MeasureFunctionPublished", "Arn"]},
+                    {
+                        "Fn::If": [
+                            "DiscardsOriginals",
+                            {"Fn::GetAtt": ["DiscardStateMachineFinished", "Arn"]},
+                            {"Ref": "AWS::NoValue"},
+                        ]
+                    },
+                ]
+            }
+        }
     ]
 
 

@@ -93,7 +93,19 @@ def test_a_heic_photo_is_sent_as_jpeg(office: Office, browser: TestClient) -> No
     assert Image.open(BytesIO(answer.content)).format == "JPEG"
     office.calls.clear()
     assert browser.get("/api/photo", params=which(record)).content == answer.content
-    assert office.calls == []  # it is kept
+    assert office.calls == [("s3", "head_object")]  # it is kept, if it is not deleted
+
+
+def test_a_deleted_photo_is_not_shown_by_its_version(office: Office, browser: TestClient) -> None:
+    seen, unseen = office.arrive("seen.png"), office.arrive("unseen.png")
+    assert browser.get("/api/photo", params=which(seen)).status_code == 200
+    for record in (seen, unseen):
+        office.s3.delete_object(Bucket="photos", Key=record.decided.photo.key)
+
+    for record in (seen, unseen):
+        answer = browser.get("/api/photo", params=which(record))
+        assert answer.status_code == 409
+        assert "deleted" in answer.json()["message"]
 
 
 def test_a_photo_that_crashes_its_decoder_is_not_shown_and_others_are(

@@ -53,6 +53,7 @@ def test_classify(load: Load, event: Event, context: Any) -> None:
                 "Body": base64.b64decode(event("classify")["data"]),
                 "ContentType": "image/png",
                 "Accept": "application/json",
+                "InferenceId": event("classify")["inference_id"],
             },
         )
         answer = function.handler(event("classify"), context)

@@ -25,6 +25,7 @@ STACK = Stack(
     operators_topic="arn:aws:sns:us-east-1:123456789012:operators",
     classify_machine="arn:aws:states:us-east-1:123456789012:stateMachine:classify",
     undelivered_events="https://sqs.us-east-1.amazonaws.com/123456789012/undelivered",
+    missed_measurements="https://sqs.us-east-1.amazonaws.com/123456789012/missed",
     threshold_parameter="/scones/scones/threshold",
     familiarity_limit_parameter="/scones/scones/familiarity-limit",
     check_drift_function="scones-check-drift",

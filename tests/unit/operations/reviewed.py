@@ -59,9 +59,9 @@ class Office:
         create_table(session.client("dynamodb"), stack.results_table)
         for bucket in (stack.photos_bucket, stack.data_bucket):
             session.client("s3").create_bucket(Bucket=bucket)
-        session.client("s3").put_bucket_versioning(
-            Bucket=stack.photos_bucket, VersioningConfiguration={"Status": "Enabled"}
-        )
+            session.client("s3").put_bucket_versioning(
+                Bucket=bucket, VersioningConfiguration={"Status": "Enabled"}
+            )
 
     def client(self, service: str) -> Any:
         real = self.bus if service == "events" else self._session.client(service)

@@ -61,6 +61,16 @@ def test_a_photo_without_a_result_by_its_key(photos: Any) -> None:
     assert find_key(photos, STACK, "new.png") == "incoming/new.png"
 
 
+def test_a_deleted_photo_is_not_stored_though_its_version_is_there(photos: Any) -> None:
+    version = upload(photos, "gone.png")
+    record(photos, "gone.png", version)
+    photos.client("s3").delete_object(Bucket=BUCKET, Key="incoming/gone.png")
+
+    history = read_history(photos, STACK, "incoming/gone.png")
+
+    assert (history.version.version, history.version.stored) == (version, False)
+
+
 def test_a_key_that_is_the_beginning_of_another_is_not_it(photos: Any) -> None:
     upload(photos, "new.png.bak")
     with pytest.raises(Refused, match=r"there is no photo 'new.png'"):

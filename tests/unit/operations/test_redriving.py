@@ -89,13 +89,13 @@ def send(session: Any, body: Any, target: str | None = None) -> None:
 
 def redrive_queue(session: Any) -> dict[str, Redriven]:
     """Redrive the queue; gives what became of each job by what it is about."""
-    with receiving(session, STACK) as messages:
+    with receiving(session, STACK.undelivered_events) as messages:
         found = redrive(session, STACK, queued_jobs(messages, STACK), lambda _: None)
     return {became.job.what: became for became in found}
 
 
 def waiting(session: Any) -> int:
-    with receiving(session, STACK) as messages:
+    with receiving(session, STACK.undelivered_events) as messages:
         return len(messages)
 
 

@@ -259,6 +259,44 @@ def test_undo_removes_what_was_filed_and_the_photo_waits_again(
     assert withdrawn.at > labelled.at
 
 
+def test_undo_removes_all_versions_of_what_was_filed(office: Office) -> None:
+    spoken = say(office, office.arrive())
+    assert spoken.review is not None
+    key = spoken.review.dataset_key
+    office.s3.put_object(Bucket="data", Key=key, Body=b"filed twice")
+    office.s3.put_object(Bucket="data", Key=f"{key}.other", Body=b"of another photo")
+
+    undo(office, spoken)
+
+    left = office.s3.list_object_versions(Bucket="data")
+    assert [item["Key"] for item in left["Versions"]] == [f"{key}.other"]
+    assert "DeleteMarkers" not in left
+
+
+def test_a_deleted_photo_can_not_be_labelled_though_its_version_is_there(office: Office) -> None:
+    record = office.arrive()
+    office.s3.delete_object(Bucket="photos", Key=record.decided.photo.key)
+
+    with pytest.raises(filing.PhotoGone, match="deleted"):
+        say(office, record)
+
+
+def test_a_label_is_finished_though_the_photo_is_gone_since_it_was_filed(
+    office: Office, later: Callable[[float], None]
+) -> None:
+    record = office.arrive()
+    office.bus.refusing = True
+    leave_unfinished(office, record)
+    photo = record.decided.photo
+    office.s3.delete_object(Bucket="photos", Key=photo.key, VersionId=photo.version_id)
+    later(5)
+
+    (found,) = finish(office)
+
+    assert found.trouble is None
+    assert office.queue_of(record) is None
+
+
 def test_after_undo_another_label_can_be_given(office: Office) -> None:
     record = office.arrive()
     say(office, undo(office, say(office, record)), "bicycle", "ben")

@@ -123,7 +123,7 @@ def test_messages_are_received_with_their_attributes(
             MessageBody=str(number),
             MessageAttributes=attribute if number == 0 else {},
         )
-    with receiving(session, STACK) as messages:
+    with receiving(session, STACK.undelivered_events) as messages:
         assert sorted(int(message.body) for message in messages) == list(range(13))
         assert {m.body: m.attributes for m in messages}["0"] == {"TARGET_ARN": "arn"}
         assert {m.body: m.attributes for m in messages}["1"] == {}
@@ -139,8 +139,9 @@ def test_what_is_not_deleted_can_be_received_again(
         queue.send_message(QueueUrl=STACK.undelivered_events, MessageBody=body)
 
     def leave() -> None:
-        with receiving(session, STACK) as messages:
-            delete(session, STACK, next(message for message in messages if message.body == "b"))
+        with receiving(session, STACK.undelivered_events) as messages:
+            found = next(message for message in messages if message.body == "b")
+            delete(session, STACK.undelivered_events, found)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

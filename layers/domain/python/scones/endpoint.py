@@ -99,6 +99,7 @@ def predict(
     body: bytes,
     content_type: str,
     class_count: int,
+    inference_id: str | None = None,
 ) -> Prediction:
     """Send one photo to an endpoint and check what comes back.
 
@@ -115,6 +116,8 @@ def predict(
         Its type: ``image/png`` or ``image/jpeg``.
     class_count
         How many probabilities the reply must hold.
+    inference_id
+        ID that data capture records with the request, at most 64 characters; none by default.
 
     Returns
     -------
@@ -128,8 +131,13 @@ def predict(
         Faults that a person must mend; the message says how.
     """
     try:
+        named = {"InferenceId": inference_id} if inference_id else {}
         reply = client.invoke_endpoint(
-            EndpointName=endpoint, Body=body, ContentType=content_type, Accept="application/json"
+            EndpointName=endpoint,
+            Body=body,
+            ContentType=content_type,
+            Accept="application/json",
+            **named,
         )
         text = reply["Body"].read()
     except ReadTimeoutError as error:

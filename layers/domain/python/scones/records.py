@@ -1,5 +1,6 @@
 """The records of the results table: what was decided of each photo, what a person said of it."""
 
+import hashlib
 import heapq
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -118,6 +119,19 @@ def is_simulated(key: str) -> bool:
         Its key in the photos bucket.
     """
     return key.startswith(SIMULATED)
+
+
+def inference_id(photo: str, version: str) -> str:
+    """Return the ID that the state machine `classify` gives the endpoint with a photo.
+
+    Data capture writes it to the photo's records. SageMaker takes at most 64 characters of it.
+
+    Parameters
+    ----------
+    photo, version
+        Key of the photo's record.
+    """
+    return hashlib.sha256(f"{photo}\n{version}".encode()).hexdigest()
 
 
 def read_record(client: "DynamoDBClient", table: str, photo: str, version: str) -> Record | None:

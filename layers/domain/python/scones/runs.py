@@ -19,6 +19,13 @@ ListFile = Literal["validation.lst", "negatives.lst"]
 """Name of a list whose photos are prepared for the evaluation: held out of the classes, or of none
 of them."""
 
+RUNS = "retraining/"
+"""Prefix of all runs in the data bucket."""
+
+RETENTION_TAG = "retention=photos"
+"""Tag of the files of a run that hold or name photos, as S3 takes it: a rule of the data bucket
+deletes them after PhotoRetentionDays, and leaves the run's model and evaluation."""
+
 LISTS = "lists/"
 VALIDATION_LIST = f"{LISTS}validation.lst"
 NEGATIVES_LIST = f"{LISTS}negatives.lst"
@@ -54,7 +61,7 @@ class Run:
 
     def key(self, path: str) -> str:
         """Return the key of one of the run's files, such as ``lists/validation.lst``."""
-        return f"retraining/{self.name}/{path}"
+        return f"{RUNS}{self.name}/{path}"
 
     def uri(self, path: str) -> str:
         """Return the S3 URI of one of the run's files."""
@@ -184,7 +191,7 @@ def _read(client: "S3Client", run: Run, path: str, which: dict[str, Any]) -> byt
 
 
 def write_file(client: "S3Client", run: Run, path: str, data: bytes, content_type: str) -> None:
-    """Write one of a run's files.
+    """Write one of a run's files that hold photos, with the tag `RETENTION_TAG`.
 
     Raises
     ------
@@ -192,7 +199,13 @@ def write_file(client: "S3Client", run: Run, path: str, data: bytes, content_typ
         As `scones.storage.named_faults`.
     """
     with named_faults(f"write {run.uri(path)}"):
-        client.put_object(Bucket=run.bucket, Key=run.key(path), Body=data, ContentType=content_type)
+        client.put_object(
+            Bucket=run.bucket,
+            Key=run.key(path),
+            Body=data,
+            ContentType=content_type,
+            Tagging=RETENTION_TAG,
+        )
 
 
 def write_once(client: "S3Client", run: Run, path: str, data: bytes, content_type: str) -> None:

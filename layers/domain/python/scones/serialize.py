@@ -53,6 +53,12 @@ class Picture(BaseModel):
         return base64.b64decode(self.data, validate=True)
 
 
+class IdentifiedPicture(Picture):
+    """A picture with the ID of its photo, `scones.records.inference_id`, if it is known."""
+
+    inference_id: str | None = None
+
+
 class Serialized(BaseModel):
     """A photo that can be classified."""
 

@@ -23,7 +23,7 @@ from scones.datasets.manifest import (
     require_photos,
 )
 from scones.datasets.sides import SIDES
-from scones.runs import ListFile
+from scones.runs import RETENTION_TAG, ListFile
 from scones.settings import GenerateListsSettings
 from scones.storage import named_faults
 
@@ -63,7 +63,12 @@ class _Folder:
 
     def upload(self, client: "S3Client", name: str) -> None:
         with named_faults(f"write {self.uri(name)}"):
-            client.upload_file(str(self.workspace / name), self.bucket, f"{self.prefix}{name}")
+            client.upload_file(
+                str(self.workspace / name),
+                self.bucket,
+                f"{self.prefix}{name}",
+                ExtraArgs={"Tagging": RETENTION_TAG},
+            )
 
 
 def generate_lists(client: "S3Client", run: str, settings: GenerateListsSettings) -> GeneratedLists:

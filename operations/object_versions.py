@@ -1,0 +1,99 @@
+"""Versions of S3 objects: listed, and removed for good."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+@dataclass(frozen=True)
+class ObjectVersion:
+    """One version of an object, or a delete marker.
+
+    Attributes
+    ----------
+    bucket, key, id
+        Location of the object, and S3's ID of the version.
+    is_latest
+        Whether it is the newest version of its key.
+    is_delete_marker
+        Whether it only marks the key as deleted.
+    modified_at
+        Time at which it was written (UTC).
+    etag
+        Entity tag without quotes; empty for a delete marker.
+    size
+        Number of bytes; 0 for a delete marker.
+    """
+
+    bucket: str
+    key: str
+    id: str
+    is_latest: bool
+    is_delete_marker: bool
+    modified_at: datetime
+    etag: str = ""
+    size: int = 0
+
+    @property
+    def uri(self) -> str:
+        """S3 URI of the object."""
+        return f"s3://{self.bucket}/{self.key}"
+
+
+def list_versions(client: "S3Client", bucket: str, prefix: str) -> Iterator[ObjectVersion]:
+    """Yield all versions and delete markers below a prefix, in the order of their keys.
+
+    Parameters
+    ----------
+    client
+        An S3 client.
+    bucket, prefix
+        Location.
+    """
+    pages = client.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix)
+    for page in pages:
+        found = [
+            *(_version(bucket, item) for item in page.get("Versions", [])),
+            *(_version(bucket, item) for item in page.get("DeleteMarkers", [])),
+        ]
+        yield from sorted(found, key=lambda version: version.key)
+
+
+def list_folders(client: "S3Client", bucket: str, prefix: str) -> list[str]:
+    """Return the prefixes directly below a prefix, those of deleted objects included."""
+    pages = client.get_paginator("list_object_versions").paginate(
+        Bucket=bucket, Prefix=prefix, Delimiter="/"
+    )
+    return [found["Prefix"] for page in pages for found in page.get("CommonPrefixes", [])]
+
+
+def versions_of(client: "S3Client", bucket: str, key: str) -> list[ObjectVersion]:
+    """Return all versions and delete markers of one key."""
+    found = []
+    for version in list_versions(client, bucket, key):
+        if version.key != key:  # the keys are sorted, and the shortest comes first
+            break
+        found.append(version)
+    return found
+
+
+def remove_version(client: "S3Client", version: ObjectVersion) -> None:
+    """Remove a version for good: no version and no delete marker replaces it."""
+    client.delete_object(Bucket=version.bucket, Key=version.key, VersionId=version.id)
+
+
+def _version(bucket: str, item: Any) -> ObjectVersion:
+    return ObjectVersion(
+        bucket=bucket,
+        key=item["Key"],
+        id=item["VersionId"],
+        is_latest=item["IsLatest"],
+        is_delete_marker="ETag" not in item,
+        modified_at=item["LastModified"],
+        etag=item.get("ETag", "").strip('"'),
+        size=item.get("Size", 0),
+    )

@@ -1,0 +1,69 @@
+"""`scones forget` as it is typed."""
+
+import json
+from typing import Any
+
+import pytest
+
+from operations.filing import copy_stem
+from scones.records import Record
+from tests.unit.cli.terminal import Terminal, words
+from tests.unit.operations.deployed import STACK
+from tests.unit.operations.reviewed import Office
+
+PHOTO = "incoming/gate/7.png"
+
+
+@pytest.fixture
+def record(session: Any, monkeypatch: pytest.MonkeyPatch) -> Record:
+    monkeypatch.setattr("operations.undelivered.LONG_POLL_SECONDS", 0)
+    for queue in (STACK.undelivered_events, STACK.missed_measurements):
+        session.client("sqs").create_queue(QueueName=queue.rpartition("/")[2])
+    record = Office(session).arrive("gate/7.png")
+    lists = "retraining/scones-1/lists"
+    body = f"0\t0\tbicycle/reviewed/{copy_stem(record.photo)}00000000.png\n".encode()
+    for name in ("train.lst", "validation.lst"):
+        session.client("s3").put_object(Bucket="data", Key=f"{lists}/{name}", Body=body)
+    session.register(run="scones-1")
+    return record
+
+
+def versions(session: Any) -> int:
+    return len(session.client("s3").list_object_versions(Bucket="photos").get("Versions", []))
+
+
+def test_a_photo_is_forgotten_once_it_is_confirmed(
+    terminal: Terminal, record: Record, session: Any
+) -> None:
+    declined = terminal.type("forget", PHOTO)
+    assert declined.exit_code == 1
+    assert "nothing was removed: confirm it, or give --yes" in words(declined.stderr)
+    assert versions(session) == 1
+
+    done = terminal.type("forget", "gate/7.png", "--yes")
+
+    assert done.exit_code == 0, done.output
+    said = words(done.stdout)
+    assert f"photo {record.photo}" in said
+    assert "Model version 1, trained with the photo in the training run scones-1." in said
+    assert "Backups of the results table" in said
+    assert "Removed 4 traces" in words(done.stderr)
+    assert versions(session) == 0
+
+
+def test_forgetting_again_finds_nothing(terminal: Terminal, record: Record) -> None:
+    terminal.type("forget", PHOTO, "--yes")
+
+    again = terminal.type("forget", PHOTO)
+
+    assert (again.exit_code, words(again.stdout)) == (0, f"Nothing is found of {record.photo}.")
+
+
+def test_a_dry_run_removes_nothing(terminal: Terminal, record: Record, session: Any) -> None:
+    shown = terminal.type("--json", "forget", record.photo, "--dry-run")
+
+    answer = json.loads(shown.stdout)
+    assert (shown.exit_code, answer["dry_run"], answer["photo"]) == (0, True, record.photo)
+    assert [trace["place"] for trace in answer["traces"]] == ["list", "list", "photo", "record"]
+    assert answer["models"] == [{"run": "scones-1", "use": "trained", "version": 1}]
+    assert versions(session) == 1
