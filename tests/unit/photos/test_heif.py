@@ -70,6 +70,14 @@ def test_sequences_and_videos_next_to_the_photo_are_hidden() -> None:
     assert is_as_upright(photo)
 
 
+@pytest.mark.parametrize("appended", [b"\0", b"\r\n", bytes(4), b"a trailer that is not a box"])
+def test_what_follows_the_last_box_is_cut_off(appended: bytes) -> None:
+    photo = heic([coded()])
+
+    assert hide_unneeded_items(photo + appended) == hide_unneeded_items(photo)
+    assert is_as_upright(photo + appended)
+
+
 def test_transparency_is_kept() -> None:
     transparent = (HEIC / "transparent.heic").read_bytes()
     assert b"auxl" in hide_unneeded_items(transparent)

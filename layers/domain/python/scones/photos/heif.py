@@ -8,6 +8,7 @@ is hidden, and a photo that needs something unusual is rejected.
 
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
 from scones.photos.formats import UnusablePhoto
@@ -73,8 +74,9 @@ class _Reference(NamedTuple):
 def hide_unneeded_items(heif: bytes) -> bytes:
     """Return a HEIC file in which a decoder finds the primary image and nothing else.
 
-    The size and all offsets stay the same. Kept are the primary image, the tiles of a grid and
-    the alpha channel; hidden are all other items, references, properties and boxes, metadata too.
+    All offsets stay the same. Kept are the primary image, the tiles of a grid and the alpha
+    channel; hidden are all other items, references, properties and boxes, metadata too. What
+    follows the last whole box is cut off.
 
     Parameters
     ----------
@@ -87,10 +89,9 @@ def hide_unneeded_items(heif: bytes) -> bytes:
         If the image is of a kind that is not in `IMAGE_ITEMS`, or needs a property that is not in
         `PROPERTIES`: ``unsupported_format``.
     ValueError, struct.error
-        If the boxes contradict each other or the file ends within one.
+        If the boxes contradict each other or one of them is incomplete.
     """
-    photo = bytearray(heif)
-    top_level = list(_boxes(heif, 0, len(heif)))
+    top_level = _top_level_boxes(heif)
     meta = _only(b"meta", top_level)
     if meta.end - meta.start > MAX_META_BYTES:
         raise ValueError(f"more than {MAX_META_BYTES:,} bytes about items")
@@ -101,6 +102,7 @@ def hide_unneeded_items(heif: bytes) -> bytes:
     needed = _needed_items(heif, items, references, properties, associations, children)
     _require_known_properties(needed, properties, associations)
 
+    photo = bytearray(heif[: top_level[-1].end])
     for box in top_level:
         _hide_unless(box.kind in TOP_LEVEL_BOXES, photo, box.start + 4)
     for box in children:
@@ -248,6 +250,15 @@ def _read_properties(heif: bytes, iprp: Box) -> tuple[list[Box], dict[int, list[
                     raise ValueError(f"there is no property {index & (top - 1)}")
                 associations.setdefault(item, []).append((index & (top - 1), bool(index & top)))
     return properties, associations
+
+
+def _top_level_boxes(heif: bytes) -> list[Box]:
+    """Return the whole boxes that the file begins with: phones and apps append what is no box."""
+    boxes = []
+    with suppress(ValueError, struct.error):
+        for box in _boxes(heif, 0, len(heif)):
+            boxes.append(box)
+    return boxes
 
 
 def _boxes(heif: bytes, start: int, end: int) -> Iterator[Box]:
