@@ -7,9 +7,12 @@ process without credentials, files and network: `operations.decoder_process` des
 import subprocess
 import sys
 from contextlib import suppress
-from os import cpu_count
+from os import cpu_count, killpg, read
+from selectors import EVENT_READ, DefaultSelector
 from signal import SIGKILL, Signals
-from threading import BoundedSemaphore, Thread, Timer
+from tempfile import TemporaryFile
+from threading import BoundedSemaphore
+from time import monotonic
 from typing import IO, Literal, cast
 
 from pydantic import BaseModel, ValidationError
@@ -75,33 +78,45 @@ def decode_photo(data: bytes, form: Form) -> EncodedImage:
 
 
 def _run(command: list[str], data: bytes) -> tuple[bytes, int]:
-    """Run a decoder; return what it wrote, cut off above `MAX_ANSWER_BYTES`, and its exit code."""
-    with subprocess.Popen(  # noqa: S603
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env={},
-        start_new_session=True,
-    ) as process:
-        timer = Timer(DECODING_TIMEOUT_SECONDS, process.kill)
-        sender = Thread(target=_send, args=(process.stdin, data), daemon=True)
-        timer.start()
-        sender.start()
-        try:
-            output = cast(IO[bytes], process.stdout).read(MAX_ANSWER_BYTES + 1)
-            if len(output) > MAX_ANSWER_BYTES:
-                process.kill()
+    """Run a decoder; return what it wrote, cut off above `MAX_ANSWER_BYTES`, and its exit code.
+
+    The time is limited even if the decoder has started processes that keep its output open.
+    """
+    end = monotonic() + DECODING_TIMEOUT_SECONDS
+    with TemporaryFile() as photo:
+        photo.write(data)
+        photo.seek(0)
+        with subprocess.Popen(  # noqa: S603
+            command,
+            stdin=photo,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={},
+            start_new_session=True,
+        ) as process:
+            try:
+                output = _read(cast(IO[bytes], process.stdout).fileno(), end)
+                if len(output) <= MAX_ANSWER_BYTES:
+                    with suppress(subprocess.TimeoutExpired):
+                        process.wait(max(0, end - monotonic()))
+            finally:
+                with suppress(ProcessLookupError, PermissionError):  # all have ended already
+                    killpg(process.pid, SIGKILL)
             return output, process.wait()
-        finally:
-            process.kill()
-            timer.cancel()
-            sender.join()
 
 
-def _send(pipe: IO[bytes], data: bytes) -> None:
-    with suppress(BrokenPipeError), pipe:
-        pipe.write(data)
+def _read(descriptor: int, end: float) -> bytes:
+    """Read until nobody can write any more, it is too much, or `monotonic()` reaches the end."""
+    output = bytearray()
+    with DefaultSelector() as selector:
+        selector.register(descriptor, EVENT_READ)
+        while len(output) <= MAX_ANSWER_BYTES and (remaining := end - monotonic()) > 0:
+            if selector.select(remaining):
+                block = read(descriptor, 2**16)
+                if not block:
+                    break
+                output += block
+    return bytes(output)
 
 
 def _describe(exit_code: int) -> str:

@@ -2,6 +2,7 @@ import ctypes.util
 import json
 import subprocess
 import sys
+from time import monotonic
 
 import pytest
 
@@ -136,6 +137,17 @@ def test_a_decoder_that_hangs(monkeypatch: pytest.MonkeyPatch, waiting: str) -> 
     assert "did not finish within" in error(
         monkeypatch, f"import os, sys, time; {waiting} time.sleep(60)"
     )
+
+
+@pytest.mark.parametrize("escape", ["", "os.setsid()"])
+def test_a_decoder_whose_child_keeps_its_output_open(
+    monkeypatch: pytest.MonkeyPatch, escape: str
+) -> None:
+    monkeypatch.setattr(photo_decoding, "DECODING_TIMEOUT_SECONDS", 1)
+    fork = f"import os, time\nif os.fork(): time.sleep(60)\n{escape}\ntime.sleep(5)"
+    started_at = monotonic()
+    assert "did not finish within" in error(monkeypatch, fork)
+    assert monotonic() - started_at < 4
 
 
 def test_a_decoder_that_writes_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
