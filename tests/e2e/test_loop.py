@@ -675,42 +675,6 @@ def names_any(names: list[bytes], content: dict[str, bytes]) -> list[str]:
     ]
 
 
-MACHINES = {"RetrainStateMachine": "retrain", "PromoteStateMachine": "promote"}
-
-
-@pytest.mark.parametrize("machine", MACHINES)
-def test_every_action_that_a_machine_may_do_was_done(
-    application: Application, machine: str
-) -> None:
-    """After all of the above: what was not needed for it is a permission too many."""
-    role = application.resource(f"{machine}Role")
-    policies = application.client("iam").list_role_policies(RoleName=role)["PolicyNames"]
-    allowed = {
-        action
-        for name in policies
-        for statement in application.client("iam").get_role_policy(RoleName=role, PolicyName=name)[
-            "PolicyDocument"
-        ]["Statement"]
-        if statement.get("Sid") != "DeliverLogs"
-        for action in as_list(statement["Action"])
-    }
-    done = {
-        request["action"]
-        for request in application.cloud.audit()
-        if request["role"] == role and request["allowed"]
-    }
-
-    assert allowed - done - NEVER_ASKED == set()
-
-
-NEVER_ASKED = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
-"""X-Ray is not emulated."""
-
-
-def as_list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
 def test_arguments_of_sagemaker_tasks_are_what_aws_s_model_of_the_api_takes(
     application: Application,
 ) -> None:

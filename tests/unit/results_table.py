@@ -42,7 +42,10 @@ def decided(
     minutes: float = 0,
     **changes: Any,
 ) -> PhotoDecided:
-    """Return the event of a photo decided so many minutes after `START`."""
+    """Return the event of a photo decided so many minutes after `START`.
+
+    A name that begins with the folder of simulated photos is the whole key.
+    """
     at = START + timedelta(minutes=minutes)
     answered = status in ("classified", "needs_review")
     confidence = SURE if status == "classified" else UNSURE
@@ -51,7 +54,7 @@ def decided(
         "status": status,
         "photo": {
             "bucket": "photos",
-            "key": f"incoming/{name}",
+            "key": name if is_simulated(name) else f"incoming/{name}",
             "version_id": f"version-of-{name}",
             "etag": f"etag-of-{name}",
             "size": 1234,

@@ -58,7 +58,7 @@ class FakeS3:
             for key in keys
         ]
 
-    def upload_file(self, path: str, bucket: str, key: str) -> None:
+    def upload_file(self, path: str, bucket: str, key: str, **_: Any) -> None:
         self.uploaded[key.rpartition("/")[2]] = Path(path).read_text("utf-8")
 
     def get_object(self, Bucket: str, Key: str) -> Any:  # noqa: N803
