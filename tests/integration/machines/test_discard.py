@@ -17,6 +17,11 @@ KEPT = {
     "withdrawn": (REVIEWED, {"outcome": "withdrawn"}),
     "later version": ("Drift Checked", {"status": "classified"}),
 }
+FORGED = {
+    "review of a failed photo": ("failed", "{}"),
+    "review of a photo without a review": ("needs_review", None),
+    "review of an unknown photo": (None, None),
+}
 DELETED = {
     "classified": (DECIDED, {"status": "classified"}),
     "rejected": (DECIDED, {"status": "rejected"}),
@@ -25,12 +30,40 @@ DELETED = {
 }
 
 
-def machine(app: TinyApp, bucket: str, queue: str, *actions: str) -> str:
+ACTIONS = ("dynamodb:GetItem", "s3:DeleteObjectVersion", "sqs:SendMessage")
+
+
+def results_table(app: TinyApp) -> str:
+    name, keys = app.name("results"), ("photo", "version")
+    app.client("dynamodb").create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
+        KeySchema=[
+            {"AttributeName": key, "KeyType": kind}
+            for key, kind in zip(keys, ("HASH", "RANGE"), strict=True)
+        ],
+    )
+    return name
+
+
+def record(app: TinyApp, table: str, photo: Any, status: str, review: str | None) -> None:
+    """Record a photo's decision, and its review if it has one."""
+    item = {
+        "photo": {"S": f"s3://{photo['bucket']}/{photo['key']}"},
+        "version": {"S": photo["version_id"]},
+        "status": {"S": status},
+        **({"review": {"S": review}} if review else {}),
+    }
+    app.client("dynamodb").put_item(TableName=table, Item=item)
+
+
+def machine(app: TinyApp, bucket: str, queue: str, table: str) -> str:
     text = (ROOT / "statemachine" / "discard.asl.json").read_text("utf-8")
     text = text.replace("${PhotosBucket}", bucket).replace("${MissedMeasurements}", queue)
     text = text.replace('"IntervalSeconds": 1', '"IntervalSeconds": 0')
-    states = json.loads(text)["States"]
-    return app.machine(states, allow(list(actions)))
+    states = json.loads(text.replace("${ResultsTable}", table))["States"]
+    return app.machine(states, allow(list(ACTIONS)))
 
 
 def pattern(bucket: str) -> Any:
@@ -49,7 +82,8 @@ def upload(app: TinyApp, bucket: str, key: str) -> dict[str, Any]:
 def test_what_is_decided_or_reviewed_is_deleted_and_nothing_else(app: TinyApp) -> None:
     bucket, queue, bus = app.bucket(), app.queue(), app.name("bus")
     app.client("events").create_event_bus(Name=bus)
-    arn = machine(app, bucket, queue, "s3:DeleteObjectVersion", "sqs:SendMessage")
+    table = results_table(app)
+    arn = machine(app, bucket, queue, table)
     role = app.role("events.amazonaws.com", allow("states:StartExecution"))
     app.rule(pattern(bucket), {"Arn": arn, "RoleArn": role, "InputPath": "$.detail"}, bus)
     entries = [
@@ -57,7 +91,17 @@ def test_what_is_decided_or_reviewed_is_deleted_and_nothing_else(app: TinyApp) -
         for name, (kind, fields) in (KEPT | DELETED).items()
         for key in (f"incoming/{name}", f"elsewhere/{name}")
     ]
+    for item in entries:
+        detail = json.loads(item["Detail"])
+        reviewed = item["DetailType"] == REVIEWED
+        status = "needs_review" if reviewed else detail["status"]
+        record(app, table, detail["photo"], status, "{}" if reviewed else None)
     upload(app, bucket, "incoming/classified")
+    for name, (status, review) in FORGED.items():
+        photo = upload(app, bucket, f"incoming/{name}")
+        if status:
+            record(app, table, photo, status, review)
+        entries.append(entry(bus, REVIEWED, {"outcome": "labelled"}, photo))
 
     for first in range(0, len(entries), 10):
         app.client("events").put_events(Entries=entries[first : first + 10])
@@ -68,7 +112,7 @@ def test_what_is_decided_or_reviewed_is_deleted_and_nothing_else(app: TinyApp) -
         keys = [item["Key"] for item in listed["Versions"]]
         return set(keys) if len(keys) == len(entries) - len(DELETED) + 1 else None
 
-    expected = {f"incoming/{name}" for name in (*KEPT, "classified")}
+    expected = {f"incoming/{name}" for name in (*KEPT, *FORGED, "classified")}
     assert eventually(kept) == expected | {f"elsewhere/{name}" for name in KEPT | DELETED}
 
 
@@ -83,9 +127,10 @@ def entry(bus: str, kind: str, fields: Any, photo: Any) -> Any:
 
 
 def test_an_original_that_could_not_be_deleted_is_told(app: TinyApp) -> None:
-    queue = app.queue()
-    arn = machine(app, "no-such-bucket", queue, "s3:DeleteObjectVersion", "sqs:SendMessage")
+    queue, table = app.queue(), results_table(app)
+    arn = machine(app, "no-such-bucket", queue, table)
     event = decided().model_dump(mode="json")
+    record(app, table, event["photo"], "classified", None)
 
     result = app.run(arn, event)
 
