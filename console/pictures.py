@@ -5,7 +5,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from operations.faults import Refused
-from operations.filing import is_stored, read_photo
+from operations.filing import is_photo_stored, read_photo
 from operations.photo_decoding import decode_photo
 from operations.stack import Stack
 from scones.photos import UnusablePhoto
@@ -48,16 +48,15 @@ class Pictures:
         """
         with self._lock:
             kept = self._kept.pop((photo, version), None)
-        picture = kept if kept and self._is_stored(photo) else self._make(photo, version)
+        picture = kept if kept and self._is_stored(photo, version) else self._make(photo, version)
         with self._lock:
             self._kept[photo, version] = picture
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
         return picture
 
-    def _is_stored(self, photo: str) -> bool:
-        bucket, _, key = photo.removeprefix("s3://").partition("/")
-        return is_stored(self._session.client("s3"), bucket, key)
+    def _is_stored(self, photo: str, version: str) -> bool:
+        return is_photo_stored(self._session.client("s3"), photo, version)
 
     def _make(self, photo: str, version: str) -> bytes:
         client = self._session.client("dynamodb")

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from botocore.exceptions import ClientError
 
 from operations.faults import Fault, Refused
-from operations.object_versions import remove_version, versions_of
+from operations.object_versions import remove_version, undeleted, versions_of
 from operations.photo_decoding import decode_photo
 from operations.stack import Stack
 from scones.datasets.errors import DatasetError
@@ -46,11 +46,11 @@ def read_photo(client: "S3Client", record: Record) -> bytes:
     Raises
     ------
     PhotoGone
-        If it was deleted or has expired, or was replaced in a bucket without versions. A photo
-        with a delete marker is deleted, though S3 still has its versions for a while.
+        If it was deleted or has expired, or was replaced in a bucket without versions. A version
+        that is older than a delete marker is deleted, though S3 still has it for a while.
     """
     photo = record.decided.photo
-    if not is_stored(client, photo.bucket, photo.key):
+    if not is_photo_stored(client, record.photo, photo.version_id):
         raise _photo_gone(record.photo)
     try:
         if photo.version_id:
@@ -223,6 +223,23 @@ def _metadata(record: Record, review: Review) -> dict[str, str]:
         "photo": _quoted(record.photo),
     }
     return {name: text for name, text in told.items() if len(text) <= _LONGEST_METADATA}
+
+
+def is_photo_stored(client: "S3Client", photo: str, version: str | None) -> bool:
+    """Return True if a version of a photo was not deleted.
+
+    Parameters
+    ----------
+    client
+        An S3 client.
+    photo
+        S3 URI of the photo.
+    version
+        ID of the version; None in a bucket without versions.
+    """
+    bucket, _, key = photo.removeprefix("s3://").partition("/")
+    stored = undeleted(versions_of(client, bucket, key))
+    return any(version in (None, found.id) for found in stored)
 
 
 def is_stored(client: "S3Client", bucket: str, key: str) -> bool:

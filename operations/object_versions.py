@@ -1,6 +1,6 @@
 """Versions of S3 objects: listed, and removed for good."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -79,6 +79,26 @@ def versions_of(client: "S3Client", bucket: str, key: str) -> list[ObjectVersion
             break
         found.append(version)
     return found
+
+
+def undeleted(found: Sequence[ObjectVersion]) -> list[ObjectVersion]:
+    """Return those versions of one key that no delete marker is newer than.
+
+    Parameters
+    ----------
+    found
+        All versions and delete markers of the key.
+    """
+    deleted_at = max(
+        (version.modified_at for version in found if version.is_delete_marker), default=None
+    )
+    return [
+        version
+        for version in found
+        if not version.is_delete_marker
+        # S3 tells times in seconds: what was written in the second of a deletion counts as deleted.
+        and (version.is_latest or deleted_at is None or version.modified_at > deleted_at)
+    ]
 
 
 def remove_version(client: "S3Client", version: ObjectVersion) -> None:

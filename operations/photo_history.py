@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from operations.classify_log import LogEvent, read_execution
 from operations.faults import Refused
-from operations.object_versions import versions_of
+from operations.object_versions import undeleted, versions_of
 from operations.photos import INCOMING
 from operations.results import Wanted, read_results
 from operations.stack import Stack
@@ -201,13 +201,10 @@ def _read_versions(session: "boto3.Session", stack: Stack, key: str) -> list[Ver
 def _stored_versions(
     session: "boto3.Session", stack: Stack, key: str, records: Mapping[str, "Record"]
 ) -> Iterator[Version]:
-    found = versions_of(session.client("s3"), stack.photos_bucket, key)
-    if any(version.is_latest and version.is_delete_marker for version in found):
-        return  # the photo is deleted, though S3 still has its versions for a while
-    for version in found:
-        if not version.is_delete_marker:
-            record = records.get(version.id)
-            yield Version(version.id, version.modified_at, version.size, stored=True, record=record)
+    # S3 still has deleted versions for a while.
+    for version in undeleted(versions_of(session.client("s3"), stack.photos_bucket, key)):
+        record = records.get(version.id)
+        yield Version(version.id, version.modified_at, version.size, stored=True, record=record)
 
 
 def _choose(versions: Sequence[Version], key: str, wanted: str | None) -> Version:

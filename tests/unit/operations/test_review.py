@@ -281,6 +281,17 @@ def test_a_deleted_photo_can_not_be_labelled_though_its_version_is_there(office:
         say(office, record)
 
 
+def test_a_deleted_version_can_not_be_labelled_though_the_key_was_used_again(
+    office: Office,
+) -> None:
+    record = office.arrive()
+    bucket, key = record.decided.photo.bucket, record.decided.photo.key
+    office.s3.delete_object(Bucket=bucket, Key=key)
+    office.s3.put_object(Bucket=bucket, Key=key, Body=b"another photo")
+    with pytest.raises(filing.PhotoGone):
+        say(office, record)
+
+
 def test_a_label_is_finished_though_the_photo_is_gone_since_it_was_filed(
     office: Office, later: Callable[[float], None]
 ) -> None:
