@@ -103,7 +103,7 @@ class Cloud:
             Each has ``role``, a name, or None if a user asked; ``action``, such as
             ``s3:GetObject``; ``resource``, an ARN or ``*``; ``allowed``; ``at``, in seconds since
             1970; ``asked``, the members of MiniStack's ``EvalContext``; ``allowed_by_resource``,
-            whether the resource's own policy allows it too; and for SageMaker's control plane the
+            whether the resource's own policy would be enough; and for SageMaker's control plane the
             request's ``parameters``.
         """
         with StateFolder(self.state).audit.open(encoding="utf-8") as lines:

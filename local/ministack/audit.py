@@ -21,9 +21,8 @@ from local.ministack.patching import wrap
 
 _request: ContextVar[tuple[str, Mapping[str, Any]] | None] = ContextVar("request", default=None)
 
-# Context and decision of each evaluation for one request: the first is by the policies of its
-# principal, the others by the policy of its resource.
-_evaluations: ContextVar[list[tuple[Any, str]] | None] = ContextVar("evaluations", default=None)
+# What the evaluator is asked on behalf of one request.
+_asked: ContextVar[dict[str, Any] | None] = ContextVar("asked", default=None)
 
 
 def install(path: Path) -> None:
@@ -38,7 +37,8 @@ def install(path: Path) -> None:
             trail.write(line)
 
     wrap(iam_evaluator, "enforce", lambda enforce: _noted(enforce, write))
-    wrap(iam_evaluator, "evaluate", _remembered)
+    wrap(iam_evaluator, "evaluate", _remembering_context)
+    wrap(iam_evaluator, "combine_resource_policy", _remembering_resource)
 
 
 @contextmanager
@@ -63,21 +63,21 @@ def _noted(
     enforce: Callable[..., Any], write: Callable[[dict[str, Any]], None]
 ) -> Callable[..., Any]:
     def run(access_key: str, action: str, *rest: Any, resource_arn: str = "*", **more: Any) -> Any:
-        token = _evaluations.set([])
+        asked: dict[str, Any] = {}
+        token = _asked.set(asked)
         try:
             denied = enforce(access_key, action, *rest, resource_arn=resource_arn, **more)
-            evaluations = _evaluations.get() or []
         finally:
-            _evaluations.reset(token)
+            _asked.reset(token)
         role = _role(access_key)
-        if role or evaluations:
+        if role or asked:
             entry = {
                 "role": role,
                 "action": action,
                 "resource": resource_arn,
                 "allowed": denied is None,
                 "at": time.time(),
-                **_asked(evaluations),
+                **asked,
             }
             write(entry | _parameters(action))
         return denied
@@ -85,22 +85,26 @@ def _noted(
     return run
 
 
-def _remembered(evaluate: Callable[..., Any]) -> Callable[..., Any]:
+def _remembering_context(evaluate: Callable[..., Any]) -> Callable[..., Any]:
     def run(context: Any, *layers: Any) -> Any:
-        result = evaluate(context, *layers)
-        evaluations = _evaluations.get()
-        if evaluations is not None:
-            evaluations.append((context, result.decision))
-        return result
+        asked = _asked.get()
+        # First by the policies of the principal, then by that of the resource.
+        if asked is not None and not asked:
+            asked.update(asked=asdict(context), allowed_by_resource=False)
+        return evaluate(context, *layers)
 
     return run
 
 
-def _asked(evaluations: list[tuple[Any, str]]) -> dict[str, Any]:
-    if not evaluations:
-        return {}
-    by_resource = any(decision == "Allow" for _, decision in evaluations[1:])
-    return {"asked": asdict(evaluations[0][0]), "allowed_by_resource": by_resource}
+def _remembering_resource(combine: Callable[..., Any]) -> Callable[..., Any]:
+    def run(identity: Any, *rest: Any, **more: Any) -> Any:
+        asked = _asked.get()
+        if asked is not None:
+            alone = combine(iam_evaluator.EvalResult("ImplicitDeny"), *rest, **more)
+            asked["allowed_by_resource"] = alone.decision == "Allow"
+        return combine(identity, *rest, **more)
+
+    return run
 
 
 def _role(access_key: str) -> str | None:

@@ -25,17 +25,28 @@ class Application:
     def session(self) -> Any:
         return self.cloud.session()
 
+    # One user with each policy and nothing else, so that what they do proves what it needs.
+    @cached_property
+    def uploader(self) -> Cloud:
+        return self.as_user("uploader", "UploaderPolicy")
+
+    @cached_property
+    def reviewer(self) -> Cloud:
+        return self.as_user("reviewer", "ReviewerPolicy")
+
     @cached_property
     def operator(self) -> Cloud:
-        """The same cloud for a person who may operate, review and approve, and nothing else."""
-        return self.as_user("operator", "OperatorPolicy", "ReviewerPolicy", "ApproverPolicy")
+        return self.as_user("operator", "OperatorPolicy")
 
-    def as_user(self, name: str, *policies: str) -> Cloud:
-        """The same cloud for a new user with these of the template's policies."""
+    @cached_property
+    def approver(self) -> Cloud:
+        return self.as_user("approver", "ApproverPolicy")
+
+    def as_user(self, name: str, policy: str) -> Cloud:
+        """The same cloud for a new user with one of the template's policies."""
         iam = self.client("iam")
         iam.create_user(UserName=name)
-        for policy in policies:
-            iam.attach_user_policy(UserName=name, PolicyArn=self.resource(policy))
+        iam.attach_user_policy(UserName=name, PolicyArn=self.resource(policy))
         key = iam.create_access_key(UserName=name)["AccessKey"]
         return replace(self.cloud, access_key=key["AccessKeyId"], secret_key=key["SecretAccessKey"])
 
@@ -49,8 +60,8 @@ class Application:
 
     def upload(self, key: str, body: bytes) -> tuple[str, str]:
         """Upload a photo; returns its record's key."""
-        key = f"incoming/{key}"
-        answer = self.client("s3").put_object(Bucket=self.stack.photos_bucket, Key=key, Body=body)
+        key, s3 = f"incoming/{key}", self.uploader.session().client("s3")
+        answer = s3.put_object(Bucket=self.stack.photos_bucket, Key=key, Body=body)
         return f"s3://{self.stack.photos_bucket}/{key}", answer["VersionId"]
 
     def record(self, photo: tuple[str, str]) -> Any:

@@ -1,4 +1,4 @@
-"""What an operator does with a running application, as end-to-end tests do it."""
+"""What people do with a running application, as end-to-end tests do it."""
 
 import time
 from collections.abc import Iterator
@@ -14,11 +14,15 @@ from tests.e2e.harness import Application, eventually
 
 
 class Operator:
-    """Retrains, reviews, approves, promotes; as `scones` does it, and with its permissions."""
+    """Retrains, reviews, approves, promotes; as `scones` does it, and with nobody's permissions
+    but those of operators, reviewers and approvers for what is theirs.
+    """
 
     def __init__(self, application: Application) -> None:
         self._application = application
         self._session, self._stack = application.operator.session(), application.stack
+        self._reviewer = application.reviewer.session()
+        self._approver = application.approver.session()
 
     def retrain(self, *, force: bool = False) -> Outcome:
         execution = start_retraining(self._session, self._stack, "tests", force=force)
@@ -29,11 +33,11 @@ class Operator:
 
     def label(self, photo: tuple[str, str], name: str | None) -> str:
         """Label a photo, with None as none of the classes, and return its key in the dataset."""
-        record = review.find_waiting(self._session, self._stack, *photo)
+        record = review.find_waiting(self._reviewer, self._stack, *photo)
         if name is None:
-            said = review.say_not_a_vehicle(self._session, self._stack, record, "tests").review
+            said = review.say_not_a_vehicle(self._reviewer, self._stack, record, "tests").review
         else:
-            said = review.label(self._session, self._stack, record, name, "tests").review
+            said = review.label(self._reviewer, self._stack, record, name, "tests").review
         assert said is not None
         assert said.dataset_key is not None
         return said.dataset_key
@@ -64,13 +68,13 @@ class Operator:
 
     def approve(self, version: int) -> Question | Outcome:
         """Approve a version; gives the promotion's question, or how it ended without one."""
-        approval = promotion.approve(self._session, self._stack, version, "tests")
-        execution = promotion.await_promotion(self._session, self._stack, approval, a_moment)
+        approval = promotion.approve(self._approver, self._stack, version, "tests")
+        execution = promotion.await_promotion(self._approver, self._stack, approval, a_moment)
         return self.follow(execution)
 
     def reject(self, version: int) -> str:
         """Reject a version; gives its ARN."""
-        return registry.reject(self._session, self._stack, version, "").arn
+        return registry.reject(self._approver, self._stack, version, "").arn
 
     def ask(self, version: int) -> Question:
         asked = self.approve(version)
@@ -78,7 +82,7 @@ class Operator:
         return asked
 
     def answer(self, asked: Question, *, approved: bool, comment: str = "") -> None:
-        promotion.answer(self._session, asked, approved=approved, by="tests", comment=comment)
+        promotion.answer(self._approver, asked, approved=approved, by="tests", comment=comment)
 
     def end_of(self, asked: Question) -> Outcome:
         """How a promotion ends after its question was answered."""
@@ -87,7 +91,9 @@ class Operator:
         return ended
 
     def follow(self, execution: str, after: int = 0) -> Question | Outcome:
-        return promotion.follow_promotion(self._session, execution, lambda _: None, after, a_moment)
+        return promotion.follow_promotion(
+            self._approver, execution, lambda _: None, after, a_moment
+        )
 
     def promote(self, version: int) -> Outcome:
         asked = self.ask(version)
@@ -95,18 +101,20 @@ class Operator:
         return self.end_of(asked)
 
     def roll_back(self, version: int) -> Outcome:
-        ended = self.follow(promotion.start_rollback(self._session, self._stack, version, "tests"))
+        ended = self.follow(promotion.start_rollback(self._approver, self._stack, version, "tests"))
         assert isinstance(ended, Outcome)
         return ended
 
     def host(self, artifacts: str) -> Outcome:
-        ended = self.follow(promotion.start_hosting(self._session, self._stack, artifacts, "tests"))
+        ended = self.follow(
+            promotion.start_hosting(self._approver, self._stack, artifacts, "tests")
+        )
         assert isinstance(ended, Outcome)
         return ended
 
     def start_promotion(self, request: dict[str, Any]) -> Outcome:
         """Start the machine itself with any input, to its end."""
-        execution = start(self._session, self._stack.promote_machine, request)
+        execution = start(self._approver, self._stack.promote_machine, request)
         ended = self.follow(execution)
         assert isinstance(ended, Outcome)
         return ended

@@ -199,10 +199,10 @@ def test_missing_endpoint_fails_the_photo_which_can_be_sent_again(
         photo = application.upload("too early.png", bicycle)
         failed = application.decided(photo)
     finally:
+        often = {"Delay": 1, "MaxAttempts": 60}
+        sagemaker.get_waiter("endpoint_deleted").wait(EndpointName=endpoint, WaiterConfig=often)
         sagemaker.create_endpoint(EndpointName=endpoint, EndpointConfigName=config)
-        sagemaker.get_waiter("endpoint_in_service").wait(
-            EndpointName=endpoint, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
-        )
+        sagemaker.get_waiter("endpoint_in_service").wait(EndpointName=endpoint, WaiterConfig=often)
 
     assert failed.status == "failed"
     assert failed.reason is not None
