@@ -18,7 +18,6 @@ from local.cloud import CloudError
 from local.run import development, job
 from local.run.application import Settings, augmentations
 from local.run.deploy import DeployError
-from local.run.folders import FolderError
 from local.run.invocation import InvocationError
 from local.run.model import ModelError
 from local.run.screen import Screen
@@ -26,6 +25,7 @@ from local.samples.layouts import CLASSES
 from local.state import StateError
 from operations import parameters, profiles
 from operations.faults import Fault, Refused
+from operations.folder_files import FolderError
 from operations.profiles import Profile
 from scones.decisions import InvalidThreshold, parse_threshold
 from scones.labels import parse_class_names
