@@ -24,6 +24,7 @@ from local.run.screen import Screen
 from local.samples.layouts import CLASSES
 from local.state import StateError
 from operations import parameters, profiles
+from operations.escaping import escape_lines
 from operations.faults import Fault, Refused
 from operations.folder_files import FolderError
 from operations.profiles import Profile
@@ -253,7 +254,7 @@ def main() -> None:
     try:
         app()
     except OWN_ERRORS as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {escape_lines(str(error))}")
 
 
 if __name__ == "__main__":
