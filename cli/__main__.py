@@ -7,7 +7,6 @@ interrupted with Ctrl-C.
 
 import os
 import sys
-import traceback
 from collections.abc import Callable
 
 import typer
@@ -32,6 +31,7 @@ from cli.commands import (
     uploading,
 )
 from cli.desk import FAULT, at_desk, remember, with_options
+from operations.escaping import print_traceback
 
 app = typer.Typer(
     no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None, help=__doc__
@@ -88,7 +88,7 @@ def main() -> None:
     try:
         app()
     except Exception:
-        traceback.print_exc()
+        print_traceback()
         sys.exit(FAULT)
 
 

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
-from rich.console import Console
 
 from cli.hints import copyable
+from cli.plain_text import make_console
 from cli.screen import Screen
 from operations.connection import caller, connect, connect_embedded
+from operations.escaping import escape
 from operations.faults import Fault, Refused, explain
 from operations.stack import STACK, Stack
 
@@ -64,7 +65,7 @@ class Desk:
 
     def __init__(self, options: Options) -> None:
         self._options = options
-        out, err = Console(), Console(stderr=True)
+        out, err = make_console(), make_console(stderr=True)
         self.written = copyable(
             {name: getattr(options, name) for name in ("stack", "profile", "region", "local")}
         )
@@ -113,6 +114,9 @@ def at_desk(command: Callable[..., None]) -> Callable[..., None]:
         desk = Desk(options)
         try:
             command(desk, **given)
+        except typer.BadParameter as error:
+            error.message = escape(error.message)
+            raise
         except Refused as error:
             _complain(desk.written(str(error)), OTHERWISE)
         except Fault as error:
@@ -170,5 +174,5 @@ def _of_file(error: OSError) -> str:
 
 
 def _complain(error: str, code: int) -> None:
-    typer.echo(f"error: {error}", err=True)
+    typer.echo(f"error: {escape(error)}", err=True)
     raise typer.Exit(code)

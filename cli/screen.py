@@ -12,10 +12,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColu
 from rich.status import Status
 from rich.text import Text
 
+from cli.plain_text import escape_styled
 from operations.data.amounts import Amount
+from operations.escaping import escape, escape_json
 from operations.progress import Progress, Step
 
 SPINNER_WIDTH = 2
+
+_AS_IT_IS = {"markup": False, "emoji": False, "highlight": False}
+"""Options of `rich.console.Console.print` for text that may look like markup."""
 
 
 class Screen:
@@ -57,13 +62,12 @@ class Screen:
         """
         if self._as_json:
             text = json.dumps(record, indent=2, default=_plain, ensure_ascii=False)
-            self._out.out(text, highlight=False)
+            self._out.out(escape_json(text), highlight=False)
             return
         for item in shown:
             # The terminal breaks plain lines, so that what is copied from them stays whole.
             whole = isinstance(item, str) or (isinstance(item, Text) and item.no_wrap is True)
-            shown_ = self._written(item) if isinstance(item, str) else item
-            self._out.print(shown_, markup=False, highlight=False, soft_wrap=whole)
+            self._out.print(self._safe(item), **_AS_IT_IS, soft_wrap=whole)
 
     def item(self, record: Mapping[str, Any], shown: Text) -> None:
         """Give a part of an answer that comes bit by bit, as one line.
@@ -76,16 +80,22 @@ class Screen:
             The same for people.
         """
         if self._as_json:
-            self._out.out(json.dumps(record, default=_plain, ensure_ascii=False), highlight=False)
+            text = json.dumps(record, default=_plain, ensure_ascii=False)
+            self._out.out(escape_json(text), highlight=False)
             return
         # On a terminal a progress bar knows only of what is written where it is itself.
         console = self._err if self._counting and self._out.is_terminal else self._out
-        console.print(shown, soft_wrap=True)
+        console.print(escape_styled(shown), soft_wrap=True)
+
+    def _safe(self, item: RenderableType) -> RenderableType:
+        if isinstance(item, str):
+            return escape(self._written(item))
+        return escape_styled(item) if isinstance(item, Text) else item
 
     def say(self, text: str) -> None:
         """Tell something by the way."""
-        text = self._written(text)
-        self._err.print(text, markup=False, highlight=False, soft_wrap=not self._err.is_terminal)
+        text = escape(self._written(text))
+        self._err.print(text, **_AS_IT_IS, soft_wrap=not self._err.is_terminal)
 
     @contextmanager
     def counting(self, title: str, total: int) -> Iterator[Callable[..., None]]:
@@ -103,7 +113,7 @@ class Screen:
             task = bars.add_task(title, total=total, stand="")
             self._counting = not quiet
             try:
-                yield lambda stand="": bars.update(task, advance=1, stand=stand)
+                yield lambda stand="": bars.update(task, advance=1, stand=escape(stand))
             finally:
                 self._counting = False
 
@@ -158,11 +168,9 @@ class _Steps:
         if isinstance(told, Step):
             self._enter(told)
         elif self._console.is_terminal:
-            self._update(str(told).strip())
+            self._update(escape(str(told).strip()))
         else:
-            self._console.print(
-                f"  {str(told).strip()}", markup=False, highlight=False, soft_wrap=True
-            )
+            self._console.print(f"  {escape(str(told).strip())}", **_AS_IT_IS, soft_wrap=True)
 
     def end(self, mark: str, style: str) -> None:
         if self._step:

@@ -18,14 +18,15 @@ from local.cloud import CloudError
 from local.run import development, job
 from local.run.application import Settings, augmentations
 from local.run.deploy import DeployError
-from local.run.folders import FolderError
 from local.run.invocation import InvocationError
 from local.run.model import ModelError
 from local.run.screen import Screen
 from local.samples.layouts import CLASSES
 from local.state import StateError
 from operations import parameters, profiles
+from operations.escaping import escape_lines
 from operations.faults import Fault, Refused
+from operations.folder_files import FolderError
 from operations.profiles import Profile
 from scones.decisions import InvalidThreshold, parse_threshold
 from scones.labels import parse_class_names
@@ -253,7 +254,7 @@ def main() -> None:
     try:
         app()
     except OWN_ERRORS as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {escape_lines(str(error))}")
 
 
 if __name__ == "__main__":

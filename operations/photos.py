@@ -12,6 +12,7 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from operations.faults import Refused
+from operations.folder_files import list_files, require_photos
 from operations.stack import Stack
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def find_photos(paths: Iterable[Path], prefix: str = "") -> list[Photo]:
     Parameters
     ----------
     paths
-        Files, whatever their names, and folders. Of a folder all files at any depth are taken but
+        Files, whatever they are, and folders. Of a folder all files at any depth are taken but
         hidden and empty ones and those that file managers leave; their keys begin with its name.
     prefix
         What the keys begin with after `INCOMING`.
@@ -104,8 +105,8 @@ def find_photos(paths: Iterable[Path], prefix: str = "") -> list[Photo]:
     Raises
     ------
     Refused
-        If a path is not there, a file is empty, a folder has no photo, or a key would be too long
-        or that of two photos.
+        If a path is not there, a file is empty, a folder has no photo, a link out of it or a file
+        that is not a photo by its content, or a key would be too long or that of two photos.
     """
     start = INCOMING + prefix.strip("/").removeprefix(INCOMING)
     start = start if start.endswith("/") else start + "/"
@@ -275,9 +276,10 @@ def _files(path: Path) -> Iterator[tuple[Path, str]]:
         return
     if not path.is_dir():
         raise Refused(f"there is no file or folder {path}")
-    found = [file for file in sorted(path.rglob("*")) if _is_photo(file, path)]
+    found = [file for file in list_files(path, path) if _is_photo(file, path)]
     if not found:
         raise Refused(f"{path} holds no photos: hidden and empty files are passed over")
+    require_photos(found)
     for file in found:
         yield file, f"{path.resolve().name}/{file.relative_to(path).as_posix()}".lstrip("/")
 

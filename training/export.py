@@ -28,6 +28,11 @@ ONNX, WEIGHTS, FACTS = "model.onnx", "weights.pt", "model.json"
 FORM = ("use_pretrained_model", "image_shape", "num_classes", "num_layers")
 """The hyperparameters that give the weights their number and place."""
 
+MAX_MODEL_BYTES = 1 << 30
+"""Bytes of an earlier job's files together; those of our largest network have half as many."""
+
+BLOCK = 1 << 20
+
 DIFFERENCE = 1e-4
 """The most by which a probability of the ONNX model may differ from PyTorch's."""
 
@@ -156,13 +161,24 @@ def _model_files(channel: Path) -> dict[str, bytes]:
 def _unpacked(packed: Path) -> dict[str, bytes]:
     unpacked = {}
     # All of it first, as only its end has the checksum.
-    content = gzip.decompress(packed.read_bytes())
+    content = _decompressed(packed)
     with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as archive:
         for member in archive:
-            name, file = Path(member.name).name, archive.extractfile(member)
-            if file is not None and name in (WEIGHTS, FACTS):
-                unpacked[name] = file.read()
+            name = Path(member.name).name
+            # A sparse file of a few bytes unpacks to any size; a link leads to another member.
+            if name in (WEIGHTS, FACTS) and member.isreg() and not member.issparse():
+                unpacked[name] = archive.extractfile(member).read()  # type: ignore[union-attr]
     return unpacked
+
+
+def _decompressed(packed: Path) -> bytes:
+    content = bytearray()
+    with gzip.open(packed) as stream:
+        while block := stream.read(BLOCK):
+            content += block
+            if len(content) > MAX_MODEL_BYTES:
+                raise tarfile.TarError(f"unpacked it has more than {MAX_MODEL_BYTES:,} bytes")
+    return bytes(content)
 
 
 def _broken(what: str, error: Exception) -> BadInput:

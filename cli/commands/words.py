@@ -8,6 +8,8 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from cli.plain_text import EscapingTable
+from operations.escaping import escape
 from operations.executions import Outcome
 from operations.photos import INCOMING
 from operations.promotion import Question
@@ -35,7 +37,7 @@ def fields(rows: Mapping[str, object]) -> list[str]:
 
 def table() -> Table:
     """Make a table without lines."""
-    return Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    return EscapingTable(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
 
 
 def photo_shown(key: str) -> str:
@@ -65,16 +67,21 @@ def columns(header: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> list
     ['status  photo', 'failed  a.png', '-       b']
     """
     cells = [[Text(name, style="dim") for name in header], *rows]
-    widths = [max(cell_len(str(cell)) for cell in column) for column in zip(*cells, strict=True)]
+    widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
     lines = []
     for row in cells:
         line = Text(no_wrap=True)
         for cell, width in zip(row, widths, strict=True):
             line.append(cell)
-            line.append(" " * (width - cell_len(str(cell))) + "  ")
-        line.rstrip()
+            line.append(" " * (width - _width(cell)) + "  ")
+        line.right_crop(len(line.plain) - len(line.plain.rstrip(" ")))
         lines.append(line)
     return lines
+
+
+def _width(cell: str | Text) -> int:
+    """Return the width of a cell as the screen shows it."""
+    return cell_len(escape(str(cell)))
 
 
 def headline(outcome: Outcome) -> Text:

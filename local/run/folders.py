@@ -6,15 +6,15 @@ from pathlib import Path
 
 from operations.data.folders import (
     Dataset,
-    FolderError,
     LabelledPhoto,
     count_files,
     is_somebodys_file,
     read_dataset,
     require_folder,
 )
+from operations.folder_files import FolderError, list_files
 
-__all__ = ["Dataset", "FolderError", "LabelledPhoto", "Photos", "read_dataset", "read_photos"]
+__all__ = ["Dataset", "LabelledPhoto", "Photos", "read_dataset", "read_photos"]
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,10 @@ def read_photos(folder: Path, class_names: Sequence[str]) -> Photos:
     Raises
     ------
     FolderError
-        If there is none.
+        If there is none, or a link out of `folder`.
     """
     require_folder(folder)
-    files = sorted(path for path in folder.rglob("*") if is_somebodys_file(path, folder))
+    files = [path for path in list_files(folder, folder) if is_somebodys_file(path, folder)]
     photos = tuple(LabelledPhoto(path, _label(path, folder, class_names)) for path in files)
     if not photos:
         raise FolderError(f"{folder} holds no photos")

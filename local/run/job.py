@@ -14,11 +14,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local import cloud, samples
 from local.run import deploy
 from local.run.application import Settings, install
-from local.run.folders import Dataset, FolderError, Photos, read_dataset, read_photos
+from local.run.folders import Dataset, Photos, read_dataset, read_photos
 from local.run.photos import Result, as_row, decide_photos
 from local.run.screen import Screen
 from local.run.summary import status_of, summarize, unexpected
 from operations.captures.fetching import Span
+from operations.folder_files import FolderError
 from operations.stack import Stack
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from local.run.photos import Result
 from local.run.summary import STATUSES, status_of
+from operations.escaping import escape, escape_lines
 
 STYLES = {"classified": "green", "needs_review": "yellow", "rejected": "magenta", "failed": "red"}
 
@@ -43,7 +44,7 @@ class Screen:
 
     def _spinner(self, status: Status, title: str) -> Callable[[str], None]:
         def show(detail: str) -> None:
-            line = Text(f"{title}  ") + Text(detail.strip(), style="dim")
+            line = Text(f"{title}  ") + Text(escape(detail.strip()), style="dim")
             line.truncate(self._console.width - SPINNER_WIDTH, overflow="ellipsis")
             status.update(line)
 
@@ -66,7 +67,7 @@ class Screen:
         line = Text("  ")
         line.append(f"{status:<13}", style=STYLES[status])
         line.append(f"{_said(result):<28} ")
-        line.append(result.name, style="dim")
+        line.append(escape(result.name), style="dim")
         self._console.print(line, soft_wrap=True)
 
     def figures(self, summary: Mapping[str, Any]) -> None:
@@ -89,7 +90,9 @@ class Screen:
 
     def say(self, text: str) -> None:
         """Show a line."""
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(
+            escape_lines(text), markup=False, emoji=False, highlight=False, soft_wrap=True
+        )
 
 
 def _said(result: Result) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from backports import tarfile
 from botocore.exceptions import BotoCoreError, ClientError
 
+from local.sagemaker.archives import MAX_UNPACKED_BYTES, ArchiveError, unpack
 from local.sagemaker.platform import Platform
 from local.sagemaker.protocol import invalid
 
@@ -140,24 +141,25 @@ class Objects:
             archive.unlink()
 
     def extract_archive(self, uri: str, folder: Path) -> None:
-        """Unpack a gzipped tar file into a folder."""
+        """Unpack a gzipped tar file into a folder; raise DataError if `unpack` refuses it."""
         archive = folder.with_name(f"{folder.name}.tar.gz")
-        self._fetch(uri, archive)
+        self._fetch(uri, archive, limit=MAX_UNPACKED_BYTES)
         try:
-            with tarfile.open(archive, "r:gz") as tar:
-                tar.extractall(folder, filter="data")
-        except (tarfile.TarError, EOFError, OSError) as error:
-            raise DataError(f"{uri} is not a gzipped tar file: {error}") from error
+            unpack(archive, folder)
+        except ArchiveError as error:
+            raise DataError(f"Cannot unpack {uri}: {error}") from error
         finally:
             archive.unlink()
 
-    def _fetch(self, uri: str, path: Path) -> None:
+    def _fetch(self, uri: str, path: Path, limit: int | None = None) -> None:
         bucket, key = split(uri)
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            answer = self._client.get_object(Bucket=bucket, Key=key)
+            if limit is not None and answer["ContentLength"] > limit:
+                raise DataError(f"{uri} has more than {limit:,} bytes")
             with path.open("wb") as target:
-                content = self._client.get_object(Bucket=bucket, Key=key)["Body"]
-                shutil.copyfileobj(content, target)
+                shutil.copyfileobj(answer["Body"], target)
         except _FAULTS as error:
             raise DataError(_reason("download", uri, error)) from error
 

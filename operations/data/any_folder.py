@@ -9,8 +9,9 @@ from pathlib import Path
 from PIL import ImageOps
 
 from operations.data.amounts import Amount, Tell
-from operations.data.folders import Dataset, FolderError
-from operations.data.layout import Place, Staged, content_name, require_nothing_else, some
+from operations.data.folders import Dataset
+from operations.data.layout import Place, Staged, content_name, require_nothing_else
+from operations.folder_files import FolderError, some
 from scones.datasets.sides import SIDES
 from scones.labels import NONE_OF_THE_CLASSES
 from scones.photos import UnusablePhoto, fit

@@ -32,6 +32,9 @@ SOURCE = Source(
 )
 VEHICLES = ("bicycle", "motorcycle")
 
+MAX_MEMBER_BYTES = 500_000_000
+"""Bytes of one of the archive's pickles, of which the largest has 155 million."""
+
 SIZE = (32, 32)
 PIXELS = 32 * 32
 SIDE_OF: Mapping[str, Side] = {"train": "train", "test": "validation"}
@@ -124,6 +127,8 @@ def _unpickled(archive: Path, tell: Tell) -> Iterator[tuple[str, dict[bytes, Any
             name = member.name.rpartition("/")[2]
             content = members.extractfile(member) if name in wanted else None
             if content:
+                if member.size > MAX_MEMBER_BYTES:
+                    raise ValueError(f"{name} has more than {MAX_MEMBER_BYTES:,} bytes")
                 wanted.remove(name)
                 yield name, _Unpickler(content, encoding="bytes").load()
     if wanted:

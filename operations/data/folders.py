@@ -8,15 +8,11 @@ from pathlib import Path
 
 from operations import parameters
 from operations.data.layout import VALIDATION_SHARE
-from operations.faults import Refused
+from operations.folder_files import FolderError, list_files, require_photos
 from scones.datasets.layout import VALIDATION_FOLDERS
 from scones.datasets.sides import digest, is_held_back
 from scones.labels import NONE_OF_THE_CLASSES
 from scones.photos.names import has_photo_suffix, is_hidden, is_left_by_a_program
-
-
-class FolderError(Refused):
-    """A folder is not laid out as it must be; the message says how it should."""
 
 
 @dataclass(frozen=True)
@@ -75,13 +71,14 @@ def read_dataset(
     Raises
     ------
     FolderError
-        If a class has no folder or no photos, a folder is no class, or its name can't be one's.
+        If a class has no folder or no photos, a folder is no class, or its name can't be one's;
+        if there are links out of `folder`, or a file that is not a photo by its content.
     """
     require_folder(folder)
     root = _train_folder(folder)
     names = tuple(class_names) or _classes_of(root, folder)
     train = _read_classes(root, names, folder)
-    negatives = _read_photos(folder / NONE_OF_THE_CLASSES, None)
+    negatives = _read_photos(folder / NONE_OF_THE_CLASSES, None, folder)
     passed_over = count_files(root) - len(train) - len(negatives)
     if root != folder:
         passed_over += count_files(folder / NONE_OF_THE_CLASSES)
@@ -147,20 +144,21 @@ def _read_classes(folder: Path, names: Sequence[str], dataset: Path) -> tuple[La
             f"{folder} has folders that are no class: {', '.join(unknown)} "
             f"(the classes are {', '.join(names)}): move them away, or choose them too"
         )
-    return tuple(photo for name in names for photo in _read_class(folder / name, name))
+    return tuple(photo for name in names for photo in _read_class(folder / name, name, dataset))
 
 
-def _read_class(folder: Path, name: str) -> tuple[LabelledPhoto, ...]:
+def _read_class(folder: Path, name: str, dataset: Path) -> tuple[LabelledPhoto, ...]:
     require_folder(folder)
-    photos = _read_photos(folder, name)
+    photos = _read_photos(folder, name, dataset)
     if not photos:
         raise FolderError(f"class {name} has no photos: {folder} holds none")
     return photos
 
 
-def _read_photos(folder: Path, label: str | None) -> tuple[LabelledPhoto, ...]:
+def _read_photos(folder: Path, label: str | None, dataset: Path) -> tuple[LabelledPhoto, ...]:
     """Read the photos of a folder; none if it does not exist."""
-    paths = sorted(path for path in folder.rglob("*") if _is_photo(path, folder))
+    paths = [path for path in list_files(folder, dataset) if _is_photo(path, folder)]
+    require_photos(paths)
     return tuple(LabelledPhoto(path, label) for path in paths)
 
 

@@ -15,8 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from operations.data.amounts import Amount, Tell
-from operations.data.layout import Place, Staged, require_nothing_else, some
+from operations.data.layout import Place, Staged, require_nothing_else
 from operations.faults import Refused
+from operations.folder_files import require_inside, some
 from scones.datasets.sides import Side, digest, is_held_back
 
 LESIONS = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
@@ -30,6 +31,12 @@ PHOTO = re.compile(r"(?:.*/)?(?P<image_id>[\w-]+)\.jpe?g", re.ASCII | re.IGNOREC
 
 LARGEST = 50_000_000
 """More bytes than any photo has."""
+
+MAX_TABLE_BYTES = 10_000_000
+"""Bytes of the table, which has 0.6 million."""
+
+MAX_UNPACKED_BYTES = 10_000_000_000
+"""Bytes of all photos together, unpacked, which have 2.8 billion."""
 
 ADVICE = (
     "take all files of doi:10.7910/DVN/DBW86T, as the one zip that Dataverse gives or in a folder"
@@ -66,9 +73,11 @@ def stage(source: Path, folder: Path, share: float, tell: Tell) -> Staged:
         files = _files(source)
         places = _read_table(files, share)
         require_nothing_else(folder, places.values())
-        staged, missing = Staged(folder, LESIONS), set(places)
+        staged, missing, unpacked = Staged(folder, LESIONS), set(places), 0
         for name in sorted(filter(PART.fullmatch, files)):
             for image_id, info, part in _photos(files[name]):
+                unpacked += info.file_size
+                _require_size(name, unpacked, MAX_UNPACKED_BYTES)
                 _stage_photo(staged, places, missing, (image_id, info, part))
                 tell(Amount("Writing photos", len(places) - len(missing), len(places)))
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
@@ -83,6 +92,8 @@ def _files(source: Path) -> dict[str, _File]:
         raise Refused(f"there is no file {source}")
     root: _File = source if source.is_dir() else zipfile.Path(source)
     files = {entry.name: entry for entry in root.iterdir() if entry.is_file()}
+    if source.is_dir():
+        require_inside((source / name for name in files if _is_used(name)), source)
     for wanted, what in ((TABLE, "table HAM10000_metadata"), (PART, "HAM10000_images_part_1.zip")):
         if not any(map(wanted.fullmatch, files)):
             holds = some(sorted(files)) or "nothing"
@@ -90,10 +101,17 @@ def _files(source: Path) -> dict[str, _File]:
     return files
 
 
+def _is_used(name: str) -> bool:
+    return bool(TABLE.fullmatch(name) or PART.fullmatch(name))
+
+
 def _read_table(files: dict[str, _File], share: float) -> dict[str, Place]:
     """Return where each photo belongs, by its image_id."""
     name = min(filter(TABLE.fullmatch, files))
-    text = files[name].read_text(encoding="utf-8-sig")
+    with files[name].open("rb") as file:
+        content = file.read(MAX_TABLE_BYTES + 1)
+    _require_size(name, len(content), MAX_TABLE_BYTES)
+    text = content.decode("utf-8-sig")
     delimiter = "\t" if "\t" in text.partition("\n")[0] else ","
     rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
     if lacking := [column for column in COLUMNS if column not in (rows.fieldnames or ())]:
@@ -143,9 +161,13 @@ def _stage_photo(
 
 
 def _unpack(part: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
-    if info.file_size > LARGEST:
-        raise Refused(f"{info.filename} has {info.file_size:,} bytes: that is no photo. {ADVICE}")
+    _require_size(info.filename, info.file_size, LARGEST)
     return part.read(info)
+
+
+def _require_size(name: str, size: int, limit: int) -> None:
+    if size > limit:
+        raise Refused(f"{name} has more than {limit:,} bytes, unpacked: not HAM10000. {ADVICE}")
 
 
 def _is_there(path: Path, info: zipfile.ZipInfo) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from operations.faults import Refused
+from operations.folder_files import some
 from scones.datasets.sides import SIDES, Side
 from scones.labels import NONE_OF_THE_CLASSES
 from scones.photos.names import is_hidden
@@ -20,9 +21,6 @@ VALIDATION_SHARE = 0.1
 
 UNFINISHED = ".unfinished-"
 """How the name of a file begins while it is being written; hidden, so never taken for a photo."""
-
-SHOWN = 3
-"""How many of many names a message has."""
 
 
 @dataclass(frozen=True)
@@ -156,13 +154,6 @@ def staged_files(folder: Path) -> list[PurePosixPath]:
         if path.is_file()
     )
     return sorted(path for path in found if not is_hidden(str(path)))
-
-
-def some(names: Iterable[str]) -> str:
-    """Name a few of many, such as ``a, b, c and 4 more``."""
-    every = list(names)
-    more = f" and {len(every) - SHOWN:,} more" if len(every) > SHOWN else ""
-    return ", ".join(every[:SHOWN]) + more
 
 
 def _count(things: Collection[object], noun: str) -> str:

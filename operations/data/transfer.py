@@ -12,8 +12,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from operations.data.amounts import Amount, Tell
 from operations.data.folders import require_folder
-from operations.data.layout import some
 from operations.faults import Refused, explain
+from operations.folder_files import list_files, require_photos, some
 from scones.datasets.layout import DATASET, NEGATIVES, TRAIN, VALIDATION_FOLDERS
 from scones.datasets.leaving_out import why_left_out
 from scones.labels import NONE_OF_THE_CLASSES
@@ -91,7 +91,7 @@ def staged_photos(folder: Path) -> Photos:
     Raises
     ------
     Refused
-        If it does not.
+        If it does not, has links out of it, or a file that is not a photo by its content.
     """
     sides = {TRAIN: folder / TRAIN, VALIDATION_FOLDERS[0]: _validation_folder(folder)}
     if not all(path.is_dir() for path in sides.values()):
@@ -103,7 +103,7 @@ def staged_photos(folder: Path) -> Photos:
     roots = {**sides, NONE_OF_THE_CLASSES: folder / NONE_OF_THE_CLASSES}
     files, passed_over = {}, 0
     for top, root in roots.items():
-        for path in sorted(path for path in root.rglob("*") if path.is_file()):
+        for path in list_files(root, folder):
             name = path.relative_to(root).as_posix()
             is_loose = "/" not in name and top in sides
             if is_loose or why_left_out(name, path.stat().st_size):
@@ -112,6 +112,7 @@ def staged_photos(folder: Path) -> Photos:
                 files[f"{DATASET}{top}/{name}"] = path
     if not files:
         raise Refused(f"{folder} holds no photos")
+    require_photos(files.values())
     return Photos(files, passed_over)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from operations import escaping
 from operations.report.figures import Interval, Latency, Predicted
 from operations.report.photos import Photo
 
@@ -214,7 +215,7 @@ def _said_of(photo: Photo, clock: Clock) -> str:
     """Write what is shown of a photo."""
     why = f", unfamiliar {photo.familiarity:.3f}" if photo.unfamiliar else ""
     guess = f"{photo.label} {photo.confidence:.3f}{why}"
-    lines = (photo.key, guess, f"{clock(photo.at):%H:%M:%S}")
+    lines = (escaping.escape(photo.key), guess, f"{clock(photo.at):%H:%M:%S}")
     return "<br>".join(map(_plain, lines))
 
 

@@ -14,6 +14,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from operations.captures.fetching import Span
+from operations.escaping import escape
 from operations.registry import Production, Version
 from operations.report import charts, figures
 from operations.report.photos import Photo
@@ -141,7 +142,11 @@ def _part(name: str) -> str:
 @cache
 def _template() -> Any:
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_visible,
     )
     environment.filters["share"] = _share
     environment.filters["breakable"] = _breakable
@@ -172,14 +177,19 @@ def _breakable(code: str) -> Markup:
     return Markup("_<wbr>").join(code.split("_"))
 
 
+def _visible(value: object) -> object:
+    """Escape what turns the direction of text; our own markup stays as it is."""
+    return escape(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
 def _share(value: float | None) -> str:
     r"""Write a share as people do.
 
     Examples
     --------
     >>> _share(0.9217), _share(1.0), _share(None)
-    ('92.2\u202f%', '100\u202f%', '-')
+    (Markup('92.2\u202f%'), Markup('100\u202f%'), '-')
     """
     if value is None:
         return "-"
-    return f"{value * 100:.1f}".removesuffix(".0") + "\N{NARROW NO-BREAK SPACE}%"
+    return Markup(f"{value * 100:.1f}".removesuffix(".0") + "\N{NARROW NO-BREAK SPACE}%")  # noqa: S704

@@ -164,6 +164,28 @@ def archive_of(trained: Trained, path: Path) -> bytes:
     return path.read_bytes()
 
 
+def test_an_archive_that_unpacks_to_too_much_is_refused(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive_of(trained, tmp_path / "model.tar.gz")
+    monkeypatch.setattr(export, "MAX_MODEL_BYTES", 1000)
+
+    with pytest.raises(BadInput, match=r"unpacked it has more than 1,000 bytes"):
+        export.read(tmp_path, given(trained))
+
+
+def test_links_of_an_archive_are_not_read(trained: Trained, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "model.tar.gz", "w:gz") as archive:
+        for path in trained.job.paths.model.iterdir():
+            archive.add(path, arcname=f"hidden/{path.name}.bin")
+            link = tarfile.TarInfo(path.name)
+            link.type, link.linkname = tarfile.LNKTYPE, f"hidden/{path.name}.bin"
+            archive.addfile(link)
+
+    with pytest.raises(BadInput, match=r"must hold the model.tar.gz"):
+        export.read(tmp_path, given(trained))
+
+
 @pytest.mark.parametrize("damage", ["no archive", "empty", "half", "a flipped byte"])
 def test_a_broken_archive_is_refused(trained: Trained, tmp_path: Path, damage: str) -> None:
     whole = archive_of(trained, tmp_path / "model.tar.gz")

@@ -13,6 +13,7 @@ import pytest
 from operations import photos
 from operations import results as operations
 from tests.unit.cli.terminal import Terminal, words
+from tests.unit.files_like_photos import JPEG
 from tests.unit.operations.classify_logs import create_group, write_log
 from tests.unit.operations.deployed import STACK
 from tests.unit.operations.step_functions import RETRAIN, StepFunctions
@@ -59,7 +60,7 @@ def gate(tmp_path: Path) -> Path:
     folder = tmp_path / "gate"
     folder.mkdir()
     for name in ("1.png", "2.png"):
-        (folder / name).write_bytes(name.encode())
+        (folder / name).write_bytes(JPEG + name.encode())
     return folder
 
 

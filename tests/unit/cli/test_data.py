@@ -14,6 +14,7 @@ from operations.data import cifar100
 from operations.data.amounts import Amount
 from operations.data.download import Source
 from tests.unit.cli.terminal import Terminal
+from tests.unit.files_like_photos import JPEG
 from tests.unit.operations.data.archives import batch, meta, pixels, write_cifar
 from tests.unit.operations.deployed import STACK
 
@@ -119,7 +120,7 @@ def test_classes_that_the_stack_does_not_know(
 ) -> None:
     for place in ("train/bicycle", "train/tank", "validation/bicycle"):
         (tmp_path / place).mkdir(parents=True)
-        (tmp_path / place / "1.png").write_bytes(place.encode())
+        (tmp_path / place / "1.png").write_bytes(JPEG + place.encode())
     result = terminal.type("data", "upload", str(tmp_path))
     assert result.exit_code == 1
     assert "the stack knows no class tank, only bicycle, motorcycle" in result.stderr
@@ -181,7 +182,7 @@ def test_photos_of_none_of_the_classes_are_shown_apart(
     sides = [f"{side}/{name}" for side in ("train", "test") for name in classes]
     for place in (*sides, "none_of_the_classes"):
         (tmp_path / "from" / place).mkdir(parents=True)
-        (tmp_path / "from" / place / "1.png").write_bytes(place.encode())
+        (tmp_path / "from" / place / "1.png").write_bytes(JPEG + place.encode())
     words = ("data", "folder", str(tmp_path / "from"), str(tmp_path / "to"))
 
     told = json.loads(terminal.type(*words, "--json").stdout)

@@ -16,6 +16,7 @@ from operations.sampling import Sample
 from operations.simulation import Plan, Sent, Simulation
 from scones.records import Record
 from tests.unit.cli.terminal import Terminal, words
+from tests.unit.files_like_photos import JPEG
 from tests.unit.operations.captures.files import line
 from tests.unit.operations.deployed import STACK
 from tests.unit.results_table import decided
@@ -73,7 +74,7 @@ def street(
     for name in ("bicycle/1.png", "motorcycle/2.png"):
         path = tmp_path / "photos" / name
         path.parent.mkdir(parents=True)
-        path.write_text(name)
+        path.write_bytes(JPEG + name.encode())
     session.client("s3").create_bucket(Bucket=STACK.data_bucket)
     return street
 

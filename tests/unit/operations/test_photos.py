@@ -9,6 +9,7 @@ import pytest
 from operations import photos
 from operations.faults import Refused
 from operations.photos import Fate, Photo, Upload, decide_photos, find_photos, upload_photos
+from tests.unit.files_like_photos import JPEG
 from tests.unit.operations.deployed import STACK
 from tests.unit.results_table import decided
 
@@ -19,7 +20,7 @@ ANNOUNCED = {**DECIDED, "announced_at": {"S": "2026-11-20T09:00:01.250Z"}}
 def write(folder: Path, *names: str) -> Path:
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(name.encode())
+        (folder / name).write_bytes(JPEG + name.encode())
     return folder
 
 

@@ -12,6 +12,7 @@ from operations.photos import ANNOUNCEMENT_SECONDS, PATIENCE_SECONDS
 from operations.report.truth import read_truth
 from operations.sampling import Sample
 from operations.simulation import Clock, Plan, Sent, simulate, summarize, write_results
+from tests.unit.files_like_photos import JPEG
 from tests.unit.operations.deployed import STACK
 from tests.unit.results_table import UNFAMILIAR, create_table, decided, put_record
 
@@ -92,7 +93,7 @@ def photos(tmp_path: Path) -> list[Sample]:
     found = []
     for number in range(6):
         path = tmp_path / f"{number}.png"
-        path.write_bytes(b"photo")
+        path.write_bytes(JPEG + b"photo")
         found.append(Sample(path, "bicycle" if number % 2 else "motorcycle"))
     return found
 
@@ -143,7 +144,10 @@ def test_photos_go_to_a_folder_of_the_simulations_own(
     ]
     assert first.name != second.name
     stored = application.s3.get_object(Bucket=STACK.photos_bucket, Key=first.sent[0].key)
-    assert (stored["ContentType"], stored["Body"].read()) == ("image/png", b"photo")
+    assert (stored["ContentType"], stored["Body"].read()) == (
+        "image/png",
+        JPEG + b"photo",
+    )
 
 
 def test_each_photo_is_shown_when_it_is_decided(

@@ -3,14 +3,16 @@ from pathlib import Path
 
 import pytest
 
-from local.run.folders import FolderError, read_dataset, read_photos
+from local.run.folders import read_dataset, read_photos
+from operations.folder_files import FolderError
+from tests.unit.files_like_photos import JPEG
 
 
 def fill(folder: Path, *names: str) -> None:
     for name in names:
         file = folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(name.encode())
+        file.write_bytes(JPEG + name.encode())
 
 
 def fill_classes(folder: Path, *classes: str, count: int = 60) -> None:

@@ -15,10 +15,11 @@ from local import samples
 from local.cloud import Cloud
 from local.run import job
 from local.run.application import Settings
-from local.run.folders import Dataset, FolderError, LabelledPhoto, Photos
+from local.run.folders import Dataset, LabelledPhoto, Photos
 from local.run.model import TrainedModel
 from local.run.photos import Result
 from local.run.screen import Screen
+from operations.folder_files import FolderError
 from tests.unit.local.run.examples import result
 from tests.unit.operations.captures.files import line
 from tests.unit.operations.deployed import STACK, clients, session

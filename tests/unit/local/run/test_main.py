@@ -14,9 +14,10 @@ from local import __main__ as commands
 from local.cloud import Cloud, CloudError
 from local.run import development, job
 from local.run.application import Settings
-from local.run.folders import Dataset, FolderError, LabelledPhoto
+from local.run.folders import Dataset, LabelledPhoto
 from local.run.job import Inputs
 from operations import profiles
+from operations.folder_files import FolderError
 
 ROOT = Path(__file__).parents[4]
 OPTIONS = (

@@ -7,10 +7,12 @@ from PIL import ExifTags, Image
 
 from operations.data.amounts import Amount, silence
 from operations.data.any_folder import mirror, stage
-from operations.data.folders import FolderError, read_dataset
+from operations.data.folders import read_dataset
 from operations.data.layout import Staged
 from operations.faults import Refused
+from operations.folder_files import FolderError
 from scones.photos import UnusablePhoto
+from tests.unit.files_like_photos import JPEG
 
 MIRRORED = {"left": "right", "right": "left", "none": "none"}
 
@@ -67,7 +69,8 @@ def test_photos_lie_by_side_and_class_under_names_of_their_content(tmp_path: Pat
 
 
 def test_a_folder_without_sides_gets_them_by_content(tmp_path: Path) -> None:
-    photos = {f"{label}/{n}.jpg": f"{label}{n}".encode() for label in "ab" for n in range(60)}
+    names = [f"{label}/{n}.jpg" for label in "ab" for n in range(60)]
+    photos = {name: JPEG + name.encode() for name in names}
     first = staged(fill(tmp_path / "from", photos), tmp_path / "one")
     elsewhere = {f"{path.partition('/')[0]}/deep/{path[2:]}": data for path, data in photos.items()}
     staged(fill(tmp_path / "moved", elsewhere), tmp_path / "two")
@@ -162,7 +165,7 @@ def test_a_photo_is_turned_upright_before_it_is_mirrored() -> None:
 
 
 def test_photos_that_can_not_be_mirrored_are_counted(tmp_path: Path) -> None:
-    source = fill(views(tmp_path / "from"), {"train/left/broken.jpg": b"no photo"})
+    source = fill(views(tmp_path / "from"), {"train/left/broken.jpg": JPEG + b"broken"})
     result = staged(source, tmp_path / "to", MIRRORED)
 
     assert result.left_out["unreadable photos without a mirrored copy"] == 1
@@ -180,14 +183,14 @@ def test_how_far_it_is(tmp_path: Path) -> None:
 
 
 def test_photos_of_none_of_the_classes_are_staged_beside_the_sides(tmp_path: Path) -> None:
-    source = views(tmp_path / "from")
-    fill(source, {"none_of_the_classes/x.PNG": b"x", "none_of_the_classes/copy.png": b"x"})
+    source, same = views(tmp_path / "from"), JPEG + b"x"
+    fill(source, {"none_of_the_classes/x.PNG": same, "none_of_the_classes/copy.png": same})
     to = tmp_path / "to"
 
     result = staged(source, to, MIRRORED)
 
-    name = hashlib.sha256(b"x").hexdigest()[:20] + ".png"
-    assert (to / "none_of_the_classes" / name).read_bytes() == b"x"
+    name = hashlib.sha256(same).hexdigest()[:20] + ".png"
+    assert (to / "none_of_the_classes" / name).read_bytes() == same
     assert result.negatives == 1
     assert result.left_out["copies of photos that are there"] == 1
     assert list(result.by_class()) == sorted(MIRRORED)

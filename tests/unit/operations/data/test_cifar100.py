@@ -1,4 +1,5 @@
 import pickle
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -6,6 +7,7 @@ import numpy
 import pytest
 from PIL import Image
 
+from operations.data import cifar100
 from operations.data.amounts import Amount, silence
 from operations.data.cifar100 import FINE_LABELS, require_labels, stage
 from operations.faults import Refused
@@ -216,6 +218,24 @@ def test_an_archive_without_a_member(tmp_path: Path) -> None:
     archive = write_cifar(tmp_path / "a.tar.gz", {"train": batch(TRAIN), "meta": meta()})
     with pytest.raises(Refused, match="it has no test"):
         stage(archive, tmp_path / "to", VEHICLES, silence)
+
+
+def test_an_archive_that_unpacks_to_too_much(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cifar100, "MAX_MEMBER_BYTES", 1000)
+    with pytest.raises(Refused, match="train has more than 1,000 bytes"):
+        stage(written(tmp_path), tmp_path / "to", VEHICLES, silence)
+
+
+def test_an_archive_of_links(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as archive:
+        for name in ("train", "test", "meta"):
+            link = tarfile.TarInfo(f"cifar-100-python/{name}")
+            link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+            archive.addfile(link)
+    with pytest.raises(Refused, match="not CIFAR-100"):
+        stage(tmp_path / "a.tar.gz", tmp_path / "to", VEHICLES, silence)
 
 
 def test_no_archive_at_all(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from operations.data import ham10000
 from operations.data.amounts import Amount, silence
 from operations.data.ham10000 import LESIONS, stage
 from operations.faults import Refused
@@ -192,3 +193,48 @@ def test_damaged_archives(tmp_path: Path) -> None:
             stage(given, tmp_path / "to", 0.1, silence)
     with pytest.raises(Refused, match="there is no file"):
         stage(tmp_path / "nowhere.zip", tmp_path / "to", 0.1, silence)
+
+
+@pytest.mark.parametrize(
+    ("limit", "bytes_", "said"),
+    [
+        ("MAX_TABLE_BYTES", 1000, "HAM10000_metadata.csv has more than 1,000 bytes"),
+        ("LARGEST", 100, r"ISIC_0000000.jpg has more than 100 bytes"),
+        ("MAX_UNPACKED_BYTES", 20_000, "images_part_1.zip has more than 20,000 bytes, unpacked"),
+    ],
+)
+def test_archives_that_unpack_to_too_much(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, bytes_: int, said: str
+) -> None:
+    monkeypatch.setattr(ham10000, limit, bytes_)
+    with pytest.raises(Refused, match=said):
+        stage(archive(tmp_path, files()), tmp_path / "to", 0.1, silence)
+
+
+def test_a_bomb_for_a_table_is_not_unpacked_whole(tmp_path: Path) -> None:
+    bomb = b"," * 60_000_000  # 60 KB in the archive
+    with pytest.raises(Refused, match=r"HAM10000_metadata\.csv has more than 10,000,000 bytes"):
+        stage(
+            archive(tmp_path, files(HAM10000_metadata_csv=bomb), zipfile.ZIP_DEFLATED),
+            tmp_path / "to",
+            0.1,
+            silence,
+        )
+
+
+def test_photos_stay_in_the_folder_whatever_their_path_in_the_archive(tmp_path: Path) -> None:
+    slip = {f"../../../{name}": data for name, data in part(0).items()}
+    given = archive(tmp_path, files(HAM10000_images_part_1_zip=zipped(slip)))
+    assert stage(given, tmp_path / "to", 0.1, silence).written == 140
+    assert set(staged_photos(tmp_path)) == set(staged_photos(tmp_path / "to")) == set(PHOTOS)
+
+
+def test_a_folder_whose_table_is_a_link_out_of_it(tmp_path: Path) -> None:
+    folder = tmp_path / "from"
+    folder.mkdir()
+    for name, content in files().items():
+        (folder / name).write_bytes(content)
+    (folder / "HAM10000_metadata.csv").rename(tmp_path / "secret.csv")
+    (folder / "HAM10000_metadata.csv").symlink_to(tmp_path / "secret.csv")
+    with pytest.raises(Refused, match=r"outside it: .*HAM10000_metadata\.csv"):
+        stage(folder, tmp_path / "to", 0.1, silence)

@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 from operations.data.amounts import Amount, silence
 from operations.data.transfer import ENOUGH_FAILURES, staged_photos, upload
 from operations.faults import Refused
+from tests.unit.files_like_photos import JPEG
 from tests.unit.operations.deployed import clients, session
 
 __all__ = ["clients", "session"]
@@ -45,12 +46,16 @@ def s3(session: Any) -> Spied:
     return Spied(client)
 
 
+def photo(side: str, label: str, number: int) -> bytes:
+    return JPEG + f"{side} {label} {number}".encode()
+
+
 def staged(folder: Path, count: int = 2, side: str = "validation") -> Path:
     for name in ("train", side):
         for label in ("bicycle", "motorcycle"):
             (folder / name / label).mkdir(parents=True)
             for number in range(count):
-                content = f"{name} {label} {number}".encode()
+                content = photo(name, label, number)
                 (folder / name / label / f"{number}.png").write_bytes(content)
     return folder
 
@@ -71,7 +76,7 @@ def test_an_upload(s3: Spied, tmp_path: Path) -> None:
     assert photos.labels == ("bicycle", "motorcycle")
     assert (uploaded.sent, uploaded.there, uploaded.failed) == (8, 0, {})
     assert objects(s3) == {
-        f"dataset/{side}/{label}/{number}.png": f"{side} {label} {number}".encode()
+        f"dataset/{side}/{label}/{number}.png": photo(side, label, number)
         for side in ("train", "validation")
         for label in ("bicycle", "motorcycle")
         for number in range(2)
@@ -84,8 +89,8 @@ def test_photos_of_none_of_the_classes_are_uploaded_beside_the_sides(
 ) -> None:
     folder = staged(tmp_path) / "none_of_the_classes"
     (folder / "deep").mkdir(parents=True)
-    (folder / "1.png").write_bytes(b"1")
-    (folder / "deep/2.png").write_bytes(b"2")
+    (folder / "1.png").write_bytes(JPEG + b"1")
+    (folder / "deep/2.png").write_bytes(JPEG + b"2")
     photos = staged_photos(tmp_path)
     upload(s3, BUCKET, photos.files, silence)  # type: ignore[arg-type]
 
@@ -93,8 +98,8 @@ def test_photos_of_none_of_the_classes_are_uploaded_beside_the_sides(
     assert photos.negatives == 2
     root = "dataset/none_of_the_classes/"
     assert {key: body for key, body in objects(s3).items() if key.startswith(root)} == {
-        f"{root}1.png": b"1",
-        f"{root}deep/2.png": b"2",
+        f"{root}1.png": JPEG + b"1",
+        f"{root}deep/2.png": JPEG + b"2",
     }
     # A dataset that has them has sides all the same.
     assert upload(s3, BUCKET, photos.files, silence).there == 10  # type: ignore[arg-type]
@@ -106,19 +111,20 @@ def test_what_is_there_is_not_uploaded_again(s3: Spied, tmp_path: Path) -> None:
     s3.put.clear()
     s3.delete_object(Bucket=BUCKET, Key="dataset/train/bicycle/0.png")
     # As long as the right one.
-    s3._client.put_object(Bucket=BUCKET, Key="dataset/train/bicycle/1.png", Body=b"train bicycle x")
+    almost = JPEG + b"train bicycle x"
+    s3._client.put_object(Bucket=BUCKET, Key="dataset/train/bicycle/1.png", Body=almost)
 
     again = upload(s3, BUCKET, files, silence)  # type: ignore[arg-type]
 
     assert sorted(s3.put) == ["dataset/train/bicycle/0.png", "dataset/train/bicycle/1.png"]
     assert (again.sent, again.there) == (2, 6)
-    assert objects(s3)["dataset/train/bicycle/1.png"] == b"train bicycle 1"
+    assert objects(s3)["dataset/train/bicycle/1.png"] == photo("train", "bicycle", 1)
 
 
 def test_where_the_entity_tag_is_no_md5_the_checksum_tells(s3: Spied, tmp_path: Path) -> None:
     """As in a bucket that is encrypted with KMS."""
     key = "dataset/train/bicycle/0.png"
-    content = b"train bicycle 0"
+    content = photo("train", "bicycle", 0)
     started = s3.create_multipart_upload(Bucket=BUCKET, Key=key, ChecksumAlgorithm="SHA256")
     given = {"Bucket": BUCKET, "Key": key, "UploadId": started["UploadId"]}
     part = s3.upload_part(**given, PartNumber=1, Body=content)
@@ -142,7 +148,7 @@ def test_where_the_entity_tag_is_no_md5_the_checksum_tells(s3: Spied, tmp_path: 
 def test_uploads_carry_the_checksum(s3: Spied, tmp_path: Path) -> None:
     upload(s3, BUCKET, staged_photos(staged(tmp_path)).files, silence)  # type: ignore[arg-type]
     head = s3.head_object(Bucket=BUCKET, Key="dataset/train/bicycle/0.png", ChecksumMode="ENABLED")
-    digest = hashlib.sha256(b"train bicycle 0").digest()
+    digest = hashlib.sha256(photo("train", "bicycle", 0)).digest()
     assert head["ChecksumSHA256"] == base64.b64encode(digest).decode()
 
 

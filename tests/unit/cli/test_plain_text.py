@@ -1,0 +1,77 @@
+import io
+import json
+import re
+from collections.abc import Callable
+
+import pytest
+from rich.console import Console, RenderableType
+from rich.text import Text
+
+from cli.commands import words
+from cli.plain_text import escape_styled
+from cli.screen import Screen
+from tests.unit.operations.test_escaping import ATTACKS, shows
+
+STYLES = re.compile(r"\x1b\[[0-9;]*m")
+
+WAYS: dict[str, Callable[[str], RenderableType]] = {
+    "string": lambda name: f"photo {name}",
+    "text": lambda name: Text("photo ", style="bold") + Text(name, style="red"),
+    "columns": lambda name: words.columns(["photo", "x"], [[name, Text(name, style="red")]])[1],
+}
+
+
+def screen(*, as_json: bool = False) -> tuple[Screen, io.StringIO]:
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=True, width=400, color_system="truecolor")
+    return Screen(console, console, as_json=as_json), file
+
+
+def without_our_styles(output: str) -> str:
+    """Return what is printed on one line."""
+    assert output.count("\n") == 1
+    return STYLES.sub("", output.rstrip("\n"))
+
+
+@pytest.mark.parametrize("attack", [*ATTACKS.values(), "[red]x[/red]", ":warning:"])
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_answers(way: Callable[[str], RenderableType], attack: str) -> None:
+    shown, file = screen()
+    shown.answer({}, way(attack))
+    # Colors of the attack would be gone with ours: what is left of it tells.
+    assert shows(without_our_styles(file.getvalue()))
+    assert "[31m" in file.getvalue() or attack != ATTACKS["colors"]
+    if attack in ("[red]x[/red]", ":warning:"):
+        assert attack in file.getvalue()
+
+
+@pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
+def test_parts_notes_and_tables(attack: str) -> None:
+    for show in (
+        lambda one: one.item({}, Text(attack)),
+        lambda one: one.say(attack),
+    ):
+        shown, file = screen()
+        show(shown)
+        assert shows(without_our_styles(file.getvalue()))
+    table = words.table()
+    table.add_column("photo")
+    table.add_row(attack)
+    shown, file = screen()
+    shown.answer({}, table)
+    assert shows(STYLES.sub("", file.getvalue()).replace("\n", ""))
+    assert len(file.getvalue().splitlines()) == 2
+
+
+def test_json_has_the_exact_name() -> None:
+    record = {"keys": list(ATTACKS.values())}
+    shown, file = screen(as_json=True)
+    shown.answer(record)
+    assert json.loads(file.getvalue()) == record
+    assert shows(file.getvalue().replace("\n", ""))
+
+
+def test_styles_stay_where_they_were() -> None:
+    text = Text("a\x1bb", style="dim") + Text("c\nd", style="red")
+    assert escape_styled(text) == Text("a\\x1bb", style="dim") + Text("c\\x0ad", style="red")
+    assert [(s.start, s.end) for s in escape_styled(text).spans] == [(6, 12)]
