@@ -19,9 +19,6 @@ from operations.progress import Progress, Step
 
 SPINNER_WIDTH = 2
 
-_AS_IT_IS = {"markup": False, "emoji": False, "highlight": False}
-"""Options of `rich.console.Console.print` for text that may look like markup."""
-
 
 class Screen:
     """Writes for a person, or for a program.
@@ -67,7 +64,7 @@ class Screen:
         for item in shown:
             # The terminal breaks plain lines, so that what is copied from them stays whole.
             whole = isinstance(item, str) or (isinstance(item, Text) and item.no_wrap is True)
-            self._out.print(self._safe(item), **_AS_IT_IS, soft_wrap=whole)
+            self._out.print(self._safe(item), soft_wrap=whole)
 
     def item(self, record: Mapping[str, Any], shown: Text) -> None:
         """Give a part of an answer that comes bit by bit, as one line.
@@ -89,13 +86,13 @@ class Screen:
 
     def _safe(self, item: RenderableType) -> RenderableType:
         if isinstance(item, str):
-            return escape(self._written(item))
+            return Text(escape(self._written(item)))
         return escape_styled(item) if isinstance(item, Text) else item
 
     def say(self, text: str) -> None:
         """Tell something by the way."""
-        text = escape(self._written(text))
-        self._err.print(text, **_AS_IT_IS, soft_wrap=not self._err.is_terminal)
+        line = Text(escape(self._written(text)))
+        self._err.print(line, soft_wrap=not self._err.is_terminal)
 
     @contextmanager
     def counting(self, title: str, total: int) -> Iterator[Callable[..., None]]:
@@ -170,7 +167,7 @@ class _Steps:
         elif self._console.is_terminal:
             self._update(escape(str(told).strip()))
         else:
-            self._console.print(f"  {escape(str(told).strip())}", **_AS_IT_IS, soft_wrap=True)
+            self._console.print(Text(f"  {escape(str(told).strip())}"), soft_wrap=True)
 
     def end(self, mark: str, style: str) -> None:
         if self._step:

@@ -183,7 +183,7 @@ def test_unsure_photo_goes_to_a_person(
     (message,) = eventually(
         lambda: [body for body in notified.bodies() if photo[1] in body["Message"]] or None
     )
-    assert photo[0] in message["Message"]
+    assert 'Photo: "incoming/who%20knows.png"' in message["Message"]
     assert "Threshold: 1" in message["Message"]
     assert "motorcycle: " in message["Message"]
 

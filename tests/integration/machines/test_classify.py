@@ -20,6 +20,7 @@ EVENT = json.loads((ROOT / "events" / "photo-uploaded.json").read_text("utf-8"))
 
 STEP = """
 from itertools import count
+from urllib.parse import quote
 
 FAULTS = {faults!r}
 calls = count()
@@ -222,7 +223,7 @@ def test_needs_review(deploy: Callable[..., Classify]) -> None:
     assert decided.probabilities == {"bicycle": 0.5, "motorcycle": 0.5}
     assert decided.threshold == 0.93
     (message,) = machine.notifications()
-    assert EVENT["detail"]["object"]["key"] in message
+    assert f'Photo: "{quote(EVENT["detail"]["object"]["key"])}"\n' in message
     assert message.startswith("The model is not sure enough of this photo.")
     assert "Threshold: 0.93" in message
     assert "Familiarity: 0.41, limit 0.05" in message
