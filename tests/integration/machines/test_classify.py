@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -20,7 +21,6 @@ EVENT = json.loads((ROOT / "events" / "photo-uploaded.json").read_text("utf-8"))
 
 STEP = """
 from itertools import count
-from urllib.parse import quote
 
 FAULTS = {faults!r}
 calls = count()
