@@ -43,8 +43,8 @@ class Operator:
         return said.dataset_key
 
     def undo(self, photo: str) -> None:
-        record = review.find_reviewed(self._session, self._stack, photo)
-        review.undo(self._session, self._stack, record, "tests")
+        record = review.find_reviewed(self._reviewer, self._stack, photo)
+        review.undo(self._reviewer, self._stack, record, "tests")
 
     @contextmanager
     def unsure_of_everything(self) -> Iterator[None]:
