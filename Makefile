@@ -17,7 +17,7 @@ $(VENV)/ready: requirements.lock training/requirements-torch.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Set PYTHON=python3.x") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
 	@echo "Installing packages into $(VENV); a minute or two, once"
-	@$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement requirements.lock
 	@$(BIN)/python -m pip install --quiet --requirement training/requirements-torch.txt
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
@@ -73,7 +73,7 @@ benchmark-training: $(VENV)/ready ## Cross-validate the trainer on DATASET= (OTH
 # checkov pins older boto3, packaging and others than ours: it has an environment of its own.
 $(VENV)/checkov/ready: tools/checkov/requirements.txt | $(VENV)/ready
 	$(PYTHON) -m venv $(VENV)/checkov
-	@$(VENV)/checkov/bin/python -m pip install --quiet --require-hashes --requirement tools/checkov/requirements.txt
+	@$(VENV)/checkov/bin/python -m pip install --quiet --no-deps --require-hashes --requirement tools/checkov/requirements.txt
 	@touch $@
 
 .PHONY: lint
