@@ -613,9 +613,10 @@ def test_a_photo_is_forgotten_wherever_it_was(
     }
     assert {(one["use"], one["version"]) for one in answer["models"]} >= {("validated", second)}
     assert names_any(told, after) == []
-    assert {where.partition("?")[0] for where in before.keys() - after.keys()} == {
-        trace["name"] for trace in answer["traces"]
-    }
+    # A capture may have been written since, and be removed too.
+    were = {where.partition("?")[0] for where in before}
+    removed = {where.partition("?")[0] for where in before.keys() - after.keys()}
+    assert {trace["name"] for trace in answer["traces"]} & were == removed
     again = json.loads(forget(application, tmp_path).stdout)
     assert (again["traces"], again["models"]) == ([], [])
 
