@@ -223,7 +223,9 @@ def test_needs_review(deploy: Callable[..., Classify]) -> None:
     assert decided.probabilities == {"bicycle": 0.5, "motorcycle": 0.5}
     assert decided.threshold == 0.93
     (message,) = machine.notifications()
-    assert f'Photo: "{quote(EVENT["detail"]["object"]["key"])}"\n' in message
+    # What encodeURIComponent of ECMAScript leaves as it is, and slashes.
+    encoded = quote(EVENT["detail"]["object"]["key"], safe="/!'()*~")
+    assert f'Photo: "{encoded}"\n' in message
     assert message.startswith("The model is not sure enough of this photo.")
     assert "Threshold: 0.93" in message
     assert "Familiarity: 0.41, limit 0.05" in message
