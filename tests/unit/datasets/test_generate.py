@@ -166,7 +166,10 @@ def test_photos_are_on_the_side_that_the_same_folder_on_disk_has_them_on(
     for name in ("van", "bicycle"):
         (tmp_path / name).mkdir()
         for number in range(40):
-            (tmp_path / name / f"{number}.jpg").write_bytes(f"{name}/{number}.jpg".encode())
+            # A folder on disk has to have photos, which begin so.
+            body = b"\xff\xd8\xff" + f"{name}/{number}.jpg".encode()
+            (tmp_path / name / f"{number}.jpg").write_bytes(body)
+            unsided.put(f"{name}/{number}.jpg", body)
 
     unsided.generate()
 

@@ -20,7 +20,7 @@ def folder(tmp_path: Path) -> Path:
     for name in ("bicycle/1.png", "bicycle/2.png", "motorcycle/new/1.png", "others/1.png", "9.png"):
         path = tmp_path / "photos" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(name)
+        path.write_bytes(b"\xff\xd8\xff" + name.encode())
     return tmp_path / "photos"
 
 
