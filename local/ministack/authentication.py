@@ -2,15 +2,16 @@
 
 MiniStack takes a request of the root user without looking at its signature, and the key ``test``
 and any 12 digits for the root user's. Its check of the other keys' signatures is right for the
-root user's too.
+root user's too, but for the body: it believes the hash that the request has of it.
 """
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any
 
 from ministack import app
-from ministack.core import iam_evaluator, router
+from ministack.core import iam_evaluator, router, sigv4
 from ministack.services import s3, sts
 
 from local.ministack.patching import wrap
@@ -20,6 +21,17 @@ Answer = tuple[int, dict[str, str], bytes]
 _ANYBODY = iam_evaluator.AuthError(
     "MissingAuthenticationToken", "Request is missing Authentication Token"
 )
+
+_WRONG_SIGNATURE = iam_evaluator.AuthError("SignatureDoesNotMatch", sigv4.SIGNATURE_MISMATCH)
+
+# Instead of a hash: not signed, or signed chunk by chunk, which MiniStack checks.
+# https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
+_WITHOUT_A_HASH = {
+    "UNSIGNED-PAYLOAD",
+    "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+    "STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
+    "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER",
+}
 
 # While a request is kept for its signature check, the root user's key is one like any other.
 _keeping: ContextVar[bool] = ContextVar("keeping", default=False)
@@ -78,9 +90,26 @@ def refusal(
     iam_evaluator.pin_signed_body(body)
     key = kept.access_key_id
     checked = iam_evaluator.authenticate(key, iam_evaluator.find_iam_access_key_account(key) or "")
-    if isinstance(checked, iam_evaluator.AuthError):
-        return _in_the_protocol(service, checked, headers)
+    if not isinstance(checked, iam_evaluator.ResolvedCredential):
+        return _in_the_protocol(service, checked or _ANYBODY, headers)
+    if not _has_its_hash(body, kept.headers):
+        return _other_body(service, path, headers)
     return None
+
+
+def _has_its_hash(body: bytes, headers: Mapping[str, str]) -> bool:
+    claimed = headers.get("x-amz-content-sha256")
+    if not claimed or claimed in _WITHOUT_A_HASH:
+        return True
+    return claimed == hashlib.sha256(body).hexdigest()
+
+
+def _other_body(service: str, path: str, headers: dict[str, str]) -> Answer:
+    if service != "s3":
+        return _in_the_protocol(service, _WRONG_SIGNATURE, headers)
+    message = "The provided 'x-amz-content-sha256' header does not match what was computed."
+    answer: Answer = s3._error("XAmzContentSHA256Mismatch", message, 400, path)
+    return answer
 
 
 def _keeping_all(pin: Callable[..., None]) -> Callable[..., None]:

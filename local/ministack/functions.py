@@ -125,7 +125,8 @@ def _for_holders_of(secret: str, handler: Any) -> Any:
         def parse_request(self) -> bool:
             if not super().parse_request():
                 return False
-            if not secrets.compare_digest(self.path.split("/")[1].encode(), secret.encode()):
+            given = self.path.removeprefix("/").partition("/")[0]
+            if not secrets.compare_digest(given.encode(), secret.encode()):
                 self.send_error(403)
                 return False
             return True

@@ -3,10 +3,16 @@
 It listens on loopback, where every web page that the user visits and every other user of the
 machine can send requests to. A browser says where a request comes from by `Origin`,
 `Sec-Fetch-Site` and `Host`; none of the programs that talk to AWS sends the first two.
+
+A page of a name that its owner leads to this machine (DNS rebinding) has that name in `Host`. A
+container that reaches us through Docker's bridge has an address there (`sam local invoke`).
 """
 
 import asyncio
+import contextvars
+import ipaddress
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, quote
 
@@ -19,6 +25,12 @@ Send = Callable[[Any], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _CORS = b"access-control-"
+
+# Settings and state of MiniStack, which it serves to everybody.
+_SETTINGS = ("/_ministack", "/_localstack")
+
+# Hashing more than that would hold up all other requests.
+_LARGE_BYTES = 1 << 20
 
 
 class Gate:
@@ -34,9 +46,7 @@ class Gate:
 
     def __init__(self, app: Application, port: int) -> None:
         self._app = app
-        self._hosts = {f"127.0.0.1:{port}", f"localhost:{port}", f"[::1]:{port}"}
-        # S3's clients put the bucket's name before a name of the host.
-        self._suffix = f".localhost:{port}"
+        self._port = port
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or pass it on."""
@@ -53,7 +63,7 @@ class Gate:
             await _answer(send, (403, {}, f"{reason}\n".encode()))
         elif scope["path"] == HEALTH_PATH and scope["method"] in ("GET", "HEAD"):
             await self._app(scope, receive, _without_cors(send))
-        elif scope["path"].startswith(("/_ministack", "/_localstack", "/health")):
+        elif scope["path"].startswith(_SETTINGS) or scope["path"] == "/health":
             await _answer(send, (403, {}, b"Not served: settings and state of the emulator\n"))
         else:
             await self._signed(scope, receive, send)
@@ -64,16 +74,12 @@ class Gate:
             return
         raw_path = scope.get("raw_path") or quote(scope["path"]).encode()
         query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-        # In a thread: hashing a large body would hold up all others.
-        denied = await asyncio.to_thread(
-            refusal,
-            scope["method"],
-            scope["path"],
-            raw_path.decode("latin-1"),
-            query,
-            scope["headers"],
-            body,
-        )
+        request = (scope["method"], scope["path"], raw_path.decode("latin-1"), query)
+        check = partial(refusal, *request, scope["headers"], body)
+        if len(body) < _LARGE_BYTES:
+            denied = contextvars.copy_context().run(check)
+        else:
+            denied = await asyncio.to_thread(check)
         if denied:
             await _answer(send, denied)
         else:
@@ -90,9 +96,23 @@ class Gate:
                 return "Not served to web pages: the request comes from one (Sec-Fetch-Site)"
             if name == b"host":
                 hosts.append(value.decode("latin-1").lower())
-        if len(hosts) != 1 or not (hosts[0] in self._hosts or hosts[0].endswith(self._suffix)):
-            return f"Not served under this name: use {min(self._hosts)}"
+        if len(hosts) != 1 or not self._is_ours(hosts[0]):
+            return f"Not served under this name: use 127.0.0.1:{self._port}"
         return None
+
+    def _is_ours(self, host: str) -> bool:
+        name, _, port = host.rpartition(":")
+        if not port.isdecimal():
+            return False
+        # S3's clients put the bucket's name before a name of the host.
+        if name == "localhost" or name.endswith(".localhost"):
+            return int(port) == self._port
+        try:
+            address = ipaddress.ip_address(name.removeprefix("[").removesuffix("]"))
+        except ValueError:
+            return False
+        # To 0.0.0.0, which leads here too, browsers send no Sec-Fetch-Site.
+        return int(port) == self._port if address.is_loopback else not address.is_unspecified
 
 
 async def _body(receive: Receive) -> bytes | None:
