@@ -35,7 +35,7 @@ _log = logging.getLogger("local.server")
 def main(arguments: list[str] | None = None) -> None:
     """Serve until told to stop."""
     options = _parser().parse_args(arguments)
-    # Photos, logs and credentials: for this user only.
+    # What is written here is for this user only.
     os.umask(0o077)
     # Until there is a way to end in order, with what is in `finally` below.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))

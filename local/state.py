@@ -44,6 +44,8 @@ class StateFolder:
                 f"{self.path} is no folder of an embedded cloud and not empty; since all in such "
                 "a folder is deleted in the end, use a new one"
             )
+        # Photos, logs and credentials: for this user only.
+        self.path.chmod(0o700)
         lock = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         if not _locked(lock, fcntl.LOCK_EX):
             os.close(lock)

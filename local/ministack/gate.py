@@ -104,8 +104,7 @@ class Gate:
         name, _, port = host.rpartition(":")
         if not port.isdecimal():
             return False
-        # S3's clients put the bucket's name before a name of the host.
-        if name == "localhost" or name.endswith(".localhost"):
+        if name == "localhost":
             return int(port) == self._port
         try:
             address = ipaddress.ip_address(name.removeprefix("[").removesuffix("]"))

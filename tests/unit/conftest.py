@@ -1,5 +1,8 @@
 """What unit tests share: no test reaches AWS or reads the developer's own configuration."""
 
+import os
+from collections.abc import Iterator
+
 import pytest
 from moto.core.config import default_user_config
 
@@ -14,3 +17,11 @@ def aws_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+
+
+@pytest.fixture(autouse=True)
+def umask() -> Iterator[None]:
+    """Start with files that all may read; commands change that for their whole process."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)

@@ -2,6 +2,7 @@
 
 import errno
 import json
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -445,6 +446,22 @@ def test_faults_of_ours_show_where(
         scones.main()
     assert left.value.code == 3
     assert "a fault of ours" in capsys.readouterr().err
+
+
+def test_what_a_command_writes_is_for_its_user_only(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    photo = tmp_path / "captures" / "photo.png"
+
+    def write() -> None:
+        photo.parent.mkdir()
+        photo.touch()
+
+    monkeypatch.setattr(scones, "app", write)
+    scones.main()
+
+    assert photo.parent.stat().st_mode & 0o777 == 0o700
+    assert photo.stat().st_mode & 0o777 == 0o600
 
 
 def test_each_command_has_help_with_an_example() -> None:

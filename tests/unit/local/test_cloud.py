@@ -1,5 +1,6 @@
 import fcntl
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -32,6 +33,14 @@ def test_one_that_was_killed_is_not_found(tmp_path: Path) -> None:
     (tmp_path / "cloud.lock").touch()
     with pytest.raises(CloudError, match="no embedded cloud is running"):
         cloud.attach(tmp_path)
+
+
+def test_others_can_t_look_into_a_folder_that_was_there(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+
+    os.close(StateFolder(tmp_path).hold())
+
+    assert tmp_path.stat().st_mode & 0o777 == 0o700
 
 
 @pytest.fixture

@@ -1,10 +1,12 @@
 """The condition keys that requests have."""
 
 import json
+from dataclasses import astuple
 from typing import Any
 
 import pytest
 from ministack.core import iam_actions
+from ministack.services import sts
 
 from local.ministack import permissions
 
@@ -55,3 +57,16 @@ def test_events_that_are_put_name_their_sources_and_types() -> None:
 
     assert found["events:source"] == ["scones", "others"]
     assert found["events:detail-type"] == ["A", "B"]
+
+
+def test_credentials_of_a_role_are_random(monkeypatch: pytest.MonkeyPatch) -> None:
+    role, issued = "arn:aws:iam::123456789012:role/worker", []
+
+    for _ in range(2):
+        monkeypatch.setattr(sts, "_sessions", {})
+        monkeypatch.setattr(permissions, "_issued", {})
+        issued.append(permissions.issue(role, "AROA", "session"))
+        assert permissions.issue(role, "AROA", "session") == issued[-1]
+
+    first, second = map(astuple, issued)
+    assert [one for one, other in zip(first, second, strict=True) if one == other] == []

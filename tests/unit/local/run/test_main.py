@@ -242,6 +242,18 @@ def test_faults_of_ours_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
         commands.main()
 
 
+def test_what_a_command_writes_is_for_its_user_only(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(commands, "app", lambda: job.write_report(tmp_path / "run", [], {}))
+
+    commands.main()
+
+    written = [tmp_path / "run", *(tmp_path / "run").iterdir()]
+    assert len(written) == 3
+    assert [path for path in written if path.stat().st_mode & 0o077] == []
+
+
 WAITING = """
 import signal, sys, time
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # however these tests were started
