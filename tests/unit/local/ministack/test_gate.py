@@ -445,6 +445,36 @@ def test_what_is_no_signature(authorization: str) -> None:
         assert send(request).served == 0
 
 
+V2 = f"/bucket/key?AWSAccessKeyId={ROOT.access_key}"
+
+
+@pytest.mark.parametrize(
+    ("make", "code"),
+    [
+        (lambda: ask(signed("iam")), b"SignatureDoesNotMatch"),
+        (lambda: ask(signed("dynamodb"), headers=JSON), b"InvalidSignatureException"),
+        (lambda: ask(presigned("iam")), b"SignatureDoesNotMatch"),
+        (lambda: ask(presigned("s3"), "GET", "/bucket/key"), b"SignatureDoesNotMatch"),
+        # Superscript two is a digit, and no number.
+        (
+            lambda: ask(lambda _: None, path=f"{V2}&Signature=x&Expires=%C2%B2"),
+            b"SignatureDoesNotMatch",
+        ),
+    ],
+    ids=["header", "json", "presigned", "presigned s3", "version 2"],
+)
+def test_signatures_of_strange_characters(make: Callable[[], AWSRequest], code: bytes) -> None:
+    request = make()
+    request.url = str(request.url).replace("Signature=", "Signature=%C3%A9")
+    if given := request.headers.get("Authorization"):
+        request.headers.replace_header("Authorization", given.replace("ture=", "ture=\u00e9"))
+
+    answer = send(request)
+
+    assert (answer.served, answer.status // 100) == (0, 4)
+    assert code in answer.body
+
+
 def test_one_signature_does_not_stand_for_another_key() -> None:
     as_root = f"X-Amz-Credential={ROOT.access_key}%2F20261128%2F{REGION}%2Fiam%2Faws4_request"
     for query in (f"X-Amz-Algorithm=AWS4-HMAC-SHA256&{as_root}&X-Amz-Signature=0", as_root):
