@@ -56,7 +56,7 @@ def test_forgetting_again_finds_nothing(terminal: Terminal, record: Record) -> N
 
     again = terminal.type("forget", PHOTO)
 
-    assert (again.exit_code, words(again.stdout)) == (0, f"Nothing is found of {record.photo}.")
+    assert (again.exit_code, words(again.stdout)) == (0, f'Nothing is found of "{record.photo}".')
 
 
 def test_a_dry_run_removes_nothing(terminal: Terminal, record: Record, session: Any) -> None:
