@@ -444,7 +444,8 @@ def _require_decided(photo: _Photo) -> None:
             continue
         left = round((LONGEST_EXECUTION - age).total_seconds())
         raise Refused(
-            f"{photo.uri} was uploaded just now and may be being decided: try again in {left} s"
+            f"{quote(photo.uri)} was uploaded just now and may be being decided: try again in "
+            f"{left} s"
         )
 
 
