@@ -26,6 +26,7 @@ from console.live import News, Watch
 from console.pictures import Pictures
 from console.rows import RESULTS_SHOWN, Row, as_row
 from operations import promotion, registry, review
+from operations.escaping import escape
 from operations.faults import Fault, Refused, explain, is_locked_out
 from operations.promotion import Promotion
 from operations.registry import LONGEST_COMMENT, Production, Version
@@ -80,7 +81,7 @@ class Room:
     def finish(self) -> list[str]:
         """Finish reviews that were left unfinished; return what can't be."""
         found = review.finish(self.session, self.stack)
-        return [item.trouble for item in found if item.trouble]
+        return [escape(item.trouble) for item in found if item.trouble]
 
 
 class Photo(BaseModel):
@@ -178,7 +179,7 @@ def _add_results(app: FastAPI, room: Room) -> None:
                 found = await _in_thread(watch.look)
             except (BotoCoreError, ClientError) as error:
                 troubled = True
-                yield ServerSentEvent(event="trouble", data=_said(room, error))
+                yield ServerSentEvent(event="trouble", data=escape(_said(room, error)))
             else:
                 if found or troubled:
                     yield ServerSentEvent(event="news", data=found or NOTHING)
@@ -273,7 +274,7 @@ def _add_errors(app: FastAPI, room: Room) -> None:
 
 
 def _error(status: int, kind: str, error: object, **more: Any) -> Response:
-    return JSONResponse({"kind": kind, "message": str(error), **more}, status_code=status)
+    return JSONResponse({"kind": kind, "message": escape(str(error)), **more}, status_code=status)
 
 
 def _said(room: Room, error: ClientError | BotoCoreError) -> str:
@@ -293,7 +294,7 @@ def _version(version: Version, production: Production | None) -> dict[str, Any]:
         "number": version.number,
         "registered_at": version.registered_at,
         "status": version.status,
-        "comment": version.comment,
+        "comment": escape(version.comment),
         "accuracy": version.figure("accuracy"),
         "threshold": version.figure("threshold"),
         "run": version.metadata.get("run"),

@@ -89,7 +89,7 @@ class Guard:
         headers = request.headers
         if headers.get("host") not in self._hosts:
             return _refused("This page has no such name: open the link that `scones console` gave.")
-        path = request.url.path
+        path = request.scope["path"]
         if request.method in ("GET", "HEAD") and (
             path in _WITHOUT_DATA or path.startswith(_SCRIPTS)
         ):

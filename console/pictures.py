@@ -4,6 +4,7 @@ from collections import OrderedDict
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from operations.escaping import quote
 from operations.faults import Refused
 from operations.filing import is_photo_stored, read_photo
 from operations.photo_decoding import decode_photo
@@ -62,7 +63,7 @@ class Pictures:
         client = self._session.client("dynamodb")
         record = read_record(client, self._stack.results_table, photo, version)
         if record is None:
-            raise Refused(f"nothing is known of {photo}, version {version}")
+            raise Refused(f"nothing is known of {quote(photo)}, version {version}")
         try:
             data = read_photo(self._session.client("s3"), record)
             return decode_photo(data, "preview").data

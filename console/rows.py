@@ -5,6 +5,7 @@ from datetime import datetime
 
 from pydantic import BaseModel
 
+from operations.escaping import escape
 from scones.events import Status
 from scones.records import Record, Review
 from scones.serialize import Reason
@@ -21,7 +22,7 @@ class Row(BaseModel):
     photo, version
         Which, as the table's key has it.
     key
-        Of the object in the photos bucket.
+        Of the object in the photos bucket, escaped to be shown.
     familiarity, familiarity_limit
         How like the training photos it is, and below what a photo is unfamiliar; null without.
     unfamiliar
@@ -65,7 +66,7 @@ def as_row(record: Record, bays: Mapping[str, str]) -> Row:
     return Row(
         photo=record.photo,
         version=record.version,
-        key=decided.photo.key,
+        key=escape(decided.photo.key),
         status=decided.status,
         label=decided.label,
         confidence=decided.confidence,
@@ -75,9 +76,13 @@ def as_row(record: Record, bays: Mapping[str, str]) -> Row:
         familiarity_limit=decided.familiarity_limit,
         unfamiliar=decided.unfamiliar,
         loading_bay=bays.get(review.label or "") if review else decided.loading_bay,
-        reason=decided.reason,
+        reason=_escaped(decided.reason),
         at=decided.timings.decided_at,
         uploaded_at=decided.timings.uploaded_at,
         total_ms=decided.timings.total_ms,
-        review=review,
+        review=review and review.model_copy(update={"by": escape(review.by)}),
     )
+
+
+def _escaped(reason: Reason | None) -> Reason | None:
+    return reason and reason.model_copy(update={"message": escape(reason.message)})

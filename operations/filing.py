@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from botocore.exceptions import ClientError
 
+from operations import escaping
 from operations.faults import Fault, Refused
 from operations.object_versions import remove_version, undeleted, versions_of
 from operations.photo_decoding import decode_photo
@@ -70,8 +71,9 @@ def read_photo(client: "S3Client", record: Record) -> bytes:
 
 def _photo_gone(photo: str) -> PhotoGone:
     return PhotoGone(
-        f"the photo {photo} is gone: this version of it was deleted or has expired. It can't be "
-        "labelled any more; saying that it is not a vehicle takes it out of the queue"
+        f"the photo {escaping.quote(photo)} is gone: this version of it was deleted or has "
+        "expired. It can't be labelled any more; saying that it is not a vehicle takes it "
+        "out of the queue"
     )
 
 
@@ -88,7 +90,9 @@ def make_picture(client: "S3Client", record: Record) -> EncodedImage:
     try:
         return decode_photo(read_photo(client, record), "dataset")
     except UnusablePhoto as error:
-        raise PhotoUnreadableError(f"{record.photo} can't be filed: {error}") from None
+        raise PhotoUnreadableError(
+            f"{escaping.quote(record.photo)} can't be filed: {error}"
+        ) from None
 
 
 def find_place(

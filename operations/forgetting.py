@@ -15,6 +15,7 @@ from operations import registry, undelivered
 from operations.captures.fetching import Span, find_file_versions
 from operations.captures.records import Captured, UnreadableRecord, read_record
 from operations.classify_log import LONGEST_EXECUTION
+from operations.escaping import quote
 from operations.faults import Refused
 from operations.filing import FOLDER, copy_name, copy_stem, is_copy_of
 from operations.object_versions import (
@@ -164,7 +165,7 @@ def photo_key(stack: Stack, photo: str) -> str:
     if photo.startswith("s3://"):
         bucket, _, key = photo.removeprefix("s3://").partition("/")
         if bucket != stack.photos_bucket:
-            raise Refused(f"{photo} is not in the photos bucket, {stack.photos_bucket}")
+            raise Refused(f"{quote(photo)} is not in the photos bucket, {stack.photos_bucket}")
         return key
     return photo if photo.startswith((INCOMING, SIMULATED)) else INCOMING + photo
 
@@ -443,7 +444,8 @@ def _require_decided(photo: _Photo) -> None:
             continue
         left = round((LONGEST_EXECUTION - age).total_seconds())
         raise Refused(
-            f"{photo.uri} was uploaded just now and may be being decided: try again in {left} s"
+            f"{quote(photo.uri)} was uploaded just now and may be being decided: try again in "
+            f"{left} s"
         )
 
 

@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from operations.classify_log import LogEvent, read_execution
+from operations.escaping import quote
 from operations.faults import Refused
 from operations.object_versions import undeleted, versions_of
 from operations.photos import INCOMING
@@ -111,8 +113,8 @@ def find_key(session: "boto3.Session", stack: Stack, photo: str) -> str:
     session, stack
         Where.
     photo
-        A key of the photos bucket, with `INCOMING` or without, its S3 URI, or how the key of
-        one of the latest photos ends.
+        A key of the photos bucket, with `INCOMING` or without, its S3 URI, the key as the message
+        to reviewers has it, or how the key of one of the latest photos ends.
 
     Raises
     ------
@@ -123,12 +125,13 @@ def find_key(session: "boto3.Session", stack: Stack, photo: str) -> str:
     if photo.startswith("s3://"):
         bucket, _, key = photo.removeprefix("s3://").partition("/")
         if bucket != stack.photos_bucket:
-            raise Refused(f"{photo} is not in the photos bucket, {stack.photos_bucket}")
-    for candidate in (key, INCOMING + key):
+            raise Refused(f"{quote(photo)} is not in the photos bucket, {stack.photos_bucket}")
+    # The message to reviewers has the key percent-encoded.
+    for candidate in dict.fromkeys((key, INCOMING + key, unquote(key))):
         if candidate.strip("/") and _read_versions(session, stack, candidate):
             return candidate
     if key != photo:
-        raise Refused(f"there is no photo {photo}, and there is no result of it")
+        raise Refused(f"there is no photo {quote(photo)}, and there is no result of it")
     return _find_by_end(session, stack, photo)
 
 
@@ -153,7 +156,7 @@ def read_history(
     """
     versions = _read_versions(session, stack, key)
     if not versions:
-        raise Refused(f"there is no photo s3://{stack.photos_bucket}/{key}")
+        raise Refused(f"there is no photo {quote(f's3://{stack.photos_bucket}/{key}')}")
     told = _choose(versions, key, version)
     others = tuple(other for other in versions if other is not told)
     return History(key, told, _steps(session, stack, told), others)
@@ -169,13 +172,14 @@ def _find_by_end(session: "boto3.Session", stack: Stack, end: str) -> str:
         return whole[0]
     if not found:
         raise Refused(
-            f"there is no photo {end!r}, and the key of none of the latest {len(keys)} with a "
-            "result ends like that: `scones results` lists them"
+            f"there is no photo {quote(end)}, and the key of none of the latest {len(keys)} "
+            "with a result ends like that: `scones results` lists them"
         )
     if len(found) > 1:
         more = f" and {len(found) - 3} more" if len(found) > 3 else ""
         raise Refused(
-            f"{end!r} may be {', '.join(found[:3])}{more}: give more of the key that you mean"
+            f"{quote(end)} may be {', '.join(map(quote, found[:3]))}{more}: give "
+            "more of the key that you mean"
         )
     return found[0]
 

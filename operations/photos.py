@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
+from operations.escaping import escape_json
 from operations.faults import Refused
 from operations.folder_files import list_files, require_photos
 from operations.stack import Stack
@@ -203,7 +204,7 @@ def result_line(
         "announced": announced,
         **(decided.model_dump(mode="json") if decided else {"status": None}),
     }
-    return json.dumps(row, ensure_ascii=False)
+    return escape_json(json.dumps(row, ensure_ascii=False))
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from operations import filing
+from operations.escaping import quote
 from operations.faults import Fault, Refused, explain
 from operations.review_records import ReviewedRecords
 from operations.stack import Stack
@@ -108,8 +109,8 @@ def find_waiting(
     open_ones = [record for record in found if _waits(record)]
     if len(open_ones) > 1:
         raise Refused(
-            f"{len(open_ones)} versions of {open_ones[0].photo} wait, name one with --version: "
-            f"{', '.join(record.version for record in open_ones)}"
+            f"{len(open_ones)} versions of {quote(open_ones[0].photo)} wait, name one with "
+            f"--version: {', '.join(record.version for record in open_ones)}"
         )
     if not open_ones:
         _refuse(found[0])
@@ -131,7 +132,7 @@ def find_reviewed(
     for record in _versions(session, stack, photo, version):
         if record.review:
             return record
-    raise Refused(f"nobody has said what {photo} shows: there is nothing to undo")
+    raise Refused(f"nobody has said what {quote(photo)} shows: there is nothing to undo")
 
 
 def label(session: "boto3.Session", stack: Stack, record: Record, name: str, by: str) -> Record:
@@ -205,7 +206,7 @@ def undo(session: "boto3.Session", stack: Stack, record: Record, by: str) -> Rec
         If it can't be removed from the dataset, or published, now.
     """
     if record.review is None:
-        raise Refused(f"nobody has said what {record.photo} shows: there is nothing to undo")
+        raise Refused(f"nobody has said what {quote(record.photo)} shows: there is nothing to undo")
     desk = _Desk(session, stack)
     withdrawn = _withdraw(desk, record, record.review, Withdrawal(by=by, at=_now()))
     return _take_back(desk, record, withdrawn)
@@ -289,8 +290,9 @@ def _follow_up(
     except _PASSING as error:
         raise Unfinished(
             replace(record, review=review),
-            f"{record.photo} is reviewed, but not all is done that follows ({_spoken(error)}). "
-            "It is tried again while `scones console` is open, or by `scones review`",
+            f"{quote(record.photo)} is reviewed, but not all is done that follows "
+            f"({_spoken(error)}). It is tried again while `scones console` is open, or by "
+            "`scones review`",
         ) from error
     return replace(record, review=review)
 
@@ -334,7 +336,7 @@ def _standing(desk: _Desk, record: Record, review: Review) -> Review:
     """Read a review as it is now; refuse where it was or is being undone."""
     now = desk.records.read(record).review
     if now is None or now.id != review.id or now.withdrawal:
-        raise Refused(f"what was said of {record.photo} was undone meanwhile")
+        raise Refused(f"what was said of {quote(record.photo)} was undone meanwhile")
     return now
 
 
@@ -360,7 +362,7 @@ def _take_back(desk: _Desk, record: Record, review: Review) -> Record:
     except _PASSING as error:
         raise Unfinished(
             replace(record, review=review),
-            f"what was said of {record.photo} is being undone, but not all is done "
+            f"what was said of {quote(record.photo)} is being undone, but not all is done "
             f"({_spoken(error)}). It is tried again while `scones console` is open, or by "
             "`scones review`",
         ) from error
@@ -399,11 +401,13 @@ def _versions(
     uri = photo if photo.startswith("s3://") else f"s3://{stack.photos_bucket}/{photo}"
     found = read_versions(session.client("dynamodb"), stack.results_table, uri)
     if not found:
-        raise Refused(f"nothing is known of {uri}: `scones review` lists what waits for a person")
+        raise Refused(
+            f"nothing is known of {quote(uri)}: `scones review` lists what waits for a person"
+        )
     chosen = [record for record in found if version in (None, record.version)]
     if not chosen:
         known = ", ".join(record.version for record in found)
-        raise Refused(f"{uri} has no version {version} that was decided, but {known}")
+        raise Refused(f"{quote(uri)} has no version {version} that was decided, but {known}")
     return chosen
 
 
@@ -416,15 +420,15 @@ def _refuse(record: Record) -> None:
     """Say why a photo can't be labelled."""
     if record.review:
         raise AlreadyReviewed(
-            f"{said(record.review)}, of {record.photo}: undo that first if it is wrong"
+            f"{said(record.review)}, of {quote(record.photo)}: undo that first if it is wrong"
         )
     if is_simulated(record.decided.photo.key):
         raise Refused(
-            f"{record.photo} does not wait for a person: it was sent to try the application, and "
-            "is in the dataset already"
+            f"{quote(record.photo)} does not wait for a person: it was sent to try the "
+            "application, and is in the dataset already"
         )
     raise Refused(
-        f"{record.photo} does not wait for a person: it is {record.decided.status}"
+        f"{quote(record.photo)} does not wait for a person: it is {record.decided.status}"
         + (f" as {record.decided.label}" if record.decided.label else "")
     )
 

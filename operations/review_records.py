@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from operations.escaping import quote
 from operations.faults import Refused
 from scones.records import (
     FILING_QUEUE,
@@ -103,7 +104,7 @@ class ReviewedRecords:
         """Read a record as it is now."""
         found = read_record(self._client, self._table, record.photo, record.version)
         if found is None:
-            raise Refused(f"there is no record of {record.photo} any more")
+            raise Refused(f"there is no record of {quote(record.photo)} any more")
         return found
 
     def _update(

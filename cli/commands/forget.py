@@ -8,6 +8,7 @@ import typer
 from rich.text import Text
 
 from cli.desk import Desk
+from operations.escaping import escape, quote
 from operations.faults import Refused
 from operations.stack import Stack
 
@@ -51,11 +52,11 @@ def forget(
         _confirm(found, given=yes)
         with desk.screen.counting("Removing", len(found.traces)) as advance:
             forgetting.forget(found, lambda trace: advance(trace.place))
-        desk.screen.say(f"Removed {len(found.traces)} traces of {found.uri}.")
+        desk.screen.say(f"Removed {len(found.traces)} traces of {quote(found.uri)}.")
 
 
 def _confirm(found: "Findings", *, given: bool) -> None:
-    question = f"Remove {len(found.traces)} traces of {found.uri} for good?"
+    question = f"Remove {len(found.traces)} traces of {escape(quote(found.uri))} for good?"
     if given:
         return
     try:
@@ -80,7 +81,7 @@ def _record(found: "Findings", stack: Stack, *, dry_run: bool) -> dict[str, Any]
 
 def _shown(found: "Findings", stack: Stack) -> list[Text | str]:
     if not found.traces:
-        return [f"Nothing is found of {found.uri}."]
+        return [f"Nothing is found of {quote(found.uri)}."]
     lines: list[Text | str] = [Text(_line(trace)) for trace in found.traces]
     counts = Counter(trace.place for trace in found.traces)
     lines.append("")

@@ -1,6 +1,5 @@
 """`scones review`, `scones label` and `scones console`."""
 
-import shlex
 from collections.abc import Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +11,7 @@ from rich.text import Text
 from cli.commands import words
 from cli.desk import OTHERWISE, Desk
 from cli.moments import shown
+from operations.escaping import quote
 from operations.photo_history import find_key
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def console(
 def _waiting_shown(desk: Desk, found: "Sequence[Record]", *, more: bool) -> list[Any]:
     if not found:
         return ["No photo waits for a person."]
-    say = f"scones label {shlex.quote(_name(found[0]))} CLASS"
+    say = f"scones label {words.photo_argument(found[0].decided.photo.key)} CLASS"
     classes = ", ".join(desk.stack.class_names)
     others = [f"More wait than these {len(found)}: --limit shows more."] if more else []
     return [_table(found), *others, f"{say} (CLASS: {classes}), or scones console"]
@@ -146,9 +146,9 @@ def _labelled(desk: Desk, record: "Record") -> list[str]:
 
 def _finished_shown(finished: "Sequence[Finished]") -> list[str]:
     return [
-        f"{item.record.photo}: {item.trouble}"
+        f"{quote(item.record.photo)}: {item.trouble}"
         if item.trouble
-        else f"{item.record.photo}: finished what somebody had begun"
+        else f"{quote(item.record.photo)}: finished what somebody had begun"
         for item in finished
     ]
 

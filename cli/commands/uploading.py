@@ -81,7 +81,7 @@ def _decide(desk: Desk, found: list[Photo]) -> None:
     if bad:
         desk.screen.say(
             f"{len(bad)} of {_count(len(fates))} failed, or nothing was announced in time: "
-            f"scones show {bad[0].upload.photo.key}"
+            f"scones show {words.photo_argument(bad[0].upload.photo.key)}"
         )
         raise typer.Exit(OTHERWISE)
 

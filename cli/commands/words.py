@@ -1,7 +1,9 @@
 """How outcomes, versions and questions are put to a person, and to a program."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from rich.cells import cell_len
 from rich.console import RenderableType
@@ -49,6 +51,22 @@ def photo_shown(key: str) -> str:
     'north-gate/7.jpg'
     """
     return key.removeprefix(INCOMING)
+
+
+def photo_argument(key: str) -> str:
+    """Return a photo as an argument of a command that can be copied.
+
+    A name that does not print is given as in the message to reviewers, percent-encoded.
+
+    Examples
+    --------
+    >>> photo_argument("incoming/north gate.jpg"), photo_argument("incoming/--undo")
+    ("'north gate.jpg'", 'incoming/--undo')
+    """
+    name = photo_shown(key)
+    if escape(name) != name:
+        return quote(key)
+    return shlex.quote(key if name.startswith("-") else name)
 
 
 def columns(header: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> list[Text]:

@@ -2,7 +2,8 @@
 
 import { keepToken, request } from "./access.js";
 
-const link = /^#token=([\w-]+)$/.exec(location.hash);
+const LINK = /^#token=([\w-]+)$/;
+const link = LINK.exec(location.hash);
 if (link) {
   keepToken(link[1]);
   // Neither the address nor the history shows it.
@@ -10,6 +11,11 @@ if (link) {
 }
 
 const answer = await request("/page").catch(() => null);
+// A new link in the address bar of an open page, such as after the console was started again.
+window.addEventListener("hashchange", () => {
+  if (LINK.test(location.hash)) location.reload();
+});
+
 if (answer?.ok) {
   // Made by the console of its own template, with what is not its own escaped.
   document.body.innerHTML = await answer.text();

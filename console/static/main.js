@@ -66,9 +66,10 @@ const EVENTS = {
   },
 };
 
-function lost() {
+/** @param {string} [why] */
+function lost(why = "The console does not answer: is `scones console` still running?") {
   connection("lost", "Connection lost");
-  notice("lost", "The console does not answer: is `scones console` still running? What you see is as it was.");
+  notice("lost", `${why} What you see is as it was.`);
 }
 
 startReview(queue, results);

@@ -5,25 +5,33 @@ import { request } from "./access.js";
 const AGAIN_MS = 3000;
 
 /**
- * Listen for ever: where the stream ends it is opened again.
+ * Listen until the console refuses the token: where the stream ends it is opened again.
  * @param {string} path
- * @param {{open: () => void, event: (name: string, data: any) => void, lost: () => void}} told
+ * @param {{open: () => void, event: (name: string, data: any) => void, lost: (why?: string) => void}} told
  */
 export async function listen(path, told) {
   for (;;) {
+    let refusal;
     try {
-      await follow(path, told);
+      refusal = await follow(path, told);
     } catch {
       // Whatever broke it, it is tried again.
     }
-    told.lost();
+    told.lost(refusal);
+    if (refusal) return;
     await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
   }
 }
 
-/** @param {string} path @param {{open: () => void, event: (name: string, data: any) => void}} told */
+/**
+ * Read a stream to its end.
+ * @param {string} path
+ * @param {{open: () => void, event: (name: string, data: any) => void}} told
+ * @returns {Promise<string|undefined>} why the console refuses the token, if it does
+ */
 async function follow(path, told) {
   const answer = await request(path);
+  if (answer.status === 403) return answer.text();
   if (!answer.ok || !answer.body) return;
   told.open();
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();

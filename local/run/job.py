@@ -19,6 +19,7 @@ from local.run.photos import Result, as_row, decide_photos
 from local.run.screen import Screen
 from local.run.summary import status_of, summarize, unexpected
 from operations.captures.fetching import Span
+from operations.escaping import quote
 from operations.folder_files import FolderError
 from operations.stack import Stack
 
@@ -189,12 +190,13 @@ def _complaints(inputs: Inputs, results: Sequence[Result], accuracy: float | Non
 
 
 def _complaint(result: Result) -> str:
+    name = quote(result.name)
     if result.decided is None:
-        return f"{result.name} has no record"
+        return f"{name} has no record"
     if not result.announced:
-        return f"{result.name} ended as {status_of(result)}, but that was not announced in time"
+        return f"{name} ended as {status_of(result)}, but that was not announced in time"
     reason = f": {result.decided.reason.message}" if result.decided.reason else ""
-    return f"{result.name} should not have ended as {status_of(result)}{reason}"
+    return f"{name} should not have ended as {status_of(result)}{reason}"
 
 
 def write_report(report: Path, results: Sequence[Result], figures: Mapping[str, Any]) -> None:

@@ -314,7 +314,7 @@ def test_what_was_left_is_filed_without_a_reload(
     anna.photo("north gate 1.jpg")
     office.bus.refusing = True
     anna.press("2")
-    anna.sees("Not all that was labelled is filed yet: .*north gate 1.jpg is reviewed")
+    anna.sees('Not all that was labelled is filed yet: .*north gate 1.jpg" is reviewed')
     office.mend()
     anna.tab.locator("[data-name='finish']").wait_for(state="detached")
     assert office.queue_of(record) is None

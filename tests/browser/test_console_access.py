@@ -83,3 +83,30 @@ def test_the_page_can_be_loaded_again(office: Office, visit: Visit) -> None:
     anna.tab.reload()
 
     anna.photo("north gate 1.jpg")
+
+
+def test_a_page_of_an_earlier_start_says_so_and_takes_the_new_link(
+    office: Office, visit: Visit
+) -> None:
+    office.arrive("north gate 1.jpg")
+    anna = visit("anna")
+    anna.photo("north gate 1.jpg")
+    link = anna.tab.evaluate("`#token=${sessionStorage.getItem('scones-token')}`")
+    refusal = "This link is of an earlier start."
+    anna.tab.route("**/api/news", lambda route: route.fulfill(status=403, body=refusal))
+    anna.tab.reload()
+    anna.sees(refusal)
+    anna.tab.unroute("**/api/news")
+
+    anna.tab.goto(anna.tab.url + link)
+
+    anna.tab.locator(".notice").wait_for(state="detached")
+    anna.photo("north gate 1.jpg")
+    assert "token" not in anna.tab.url
+    anna.complaints.clear()  # the browser's own, of what failed
+
+
+def test_a_name_turns_no_text_on_the_page(office: Office, visit: Visit) -> None:
+    office.arrive("gate\u202egpj.exe\n\u200b.jpg")
+    anna = visit("anna")
+    anna.sees(r"gate\\u202egpj\.exe\\x0a\\u200b\.jpg")

@@ -140,7 +140,7 @@ def test_upload_of_a_photo_that_fails(
     result = terminal.type("upload", str(gate), "--wait")
     assert result.exit_code == 1
     assert "1 of 2 photos failed" in result.stderr
-    assert "scones show incoming/gate/2.png" in words(result.stderr)
+    assert "scones show gate/2.png" in words(result.stderr)
 
 
 def test_upload_of_a_photo_that_nothing_is_heard_of(
@@ -295,7 +295,7 @@ def test_show_of_what_is_not_looked_at(terminal: Terminal, table: Any, session: 
     assert "of no bytes is not looked at" in terminal.type("show", "empty.png").stdout
     missing = terminal.type("show", "missing.png")
     assert missing.exit_code == 1
-    assert "there is no photo 'missing.png'" in missing.stderr
+    assert 'there is no photo "missing.png"' in missing.stderr
 
 
 # ---- executions

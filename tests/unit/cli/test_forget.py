@@ -1,6 +1,7 @@
 """`scones forget` as it is typed."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from scones.records import Record
 from tests.unit.cli.terminal import Terminal, words
 from tests.unit.operations.deployed import STACK
 from tests.unit.operations.reviewed import Office
+from tests.unit.operations.test_escaping import shows
 
 PHOTO = "incoming/gate/7.png"
 
@@ -56,7 +58,17 @@ def test_forgetting_again_finds_nothing(terminal: Terminal, record: Record) -> N
 
     again = terminal.type("forget", PHOTO)
 
-    assert (again.exit_code, words(again.stdout)) == (0, f"Nothing is found of {record.photo}.")
+    assert (again.exit_code, words(again.stdout)) == (0, f'Nothing is found of "{record.photo}".')
+
+
+def test_the_question_shows_no_controls(
+    terminal: Terminal, record: Record, session: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("operations.forgetting.LONGEST_EXECUTION", timedelta(seconds=-1))
+    session.client("s3").put_object(Bucket="photos", Key="incoming/x\u202e.png", Body=b"x")
+    asked = terminal.type("forget", "incoming/x\u202e.png")
+    assert 'traces of "s3://photos/incoming/x\\u202e.png" for good?' in words(asked.stderr)
+    assert shows(words(asked.stderr))
 
 
 def test_a_dry_run_removes_nothing(terminal: Terminal, record: Record, session: Any) -> None:

@@ -1,7 +1,9 @@
 import io
 import json
 import re
+import shlex
 from collections.abc import Callable
+from urllib.parse import unquote
 
 import pytest
 from rich.console import Console, RenderableType
@@ -61,6 +63,15 @@ def test_parts_notes_and_tables(attack: str) -> None:
     shown.answer({}, table)
     assert shows(STYLES.sub("", file.getvalue()).replace("\n", ""))
     assert len(file.getvalue().splitlines()) == 2
+
+
+@pytest.mark.parametrize("name", [*ATTACKS.values(), "it's 1.jpg", "--undo", "a\\b", "$(reboot)"])
+def test_a_photo_is_one_argument_of_a_command_that_can_be_copied(name: str) -> None:
+    name = name.encode("utf-8", "replace").decode()
+    (argument,) = shlex.split(words.photo_argument(f"incoming/{name}"))
+    assert unquote(argument).removeprefix("incoming/") == name
+    assert not argument.startswith("-")
+    assert shows(argument)
 
 
 def test_json_has_the_exact_name() -> None:

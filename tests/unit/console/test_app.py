@@ -8,10 +8,12 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from operations import photo_decoding, review
+from operations.escaping import escape
 from scones.records import Record
 from tests.unit.console.conftest import follow_the_link, open_browser
 from tests.unit.operations.reviewed import Office, refusal
 from tests.unit.operations.step_functions import PROMOTE, StepFunctions, asked
+from tests.unit.operations.test_escaping import ATTACKS, shows
 from tests.unit.photos.samples import HEIC
 from tests.unit.results_table import decided, put_record
 
@@ -38,6 +40,34 @@ def test_a_period_that_is_none_is_refused_in_words(browser: TestClient, hours: s
     answer = browser.get("/api/results", params={"hours": hours})
     assert answer.status_code == 422
     assert answer.json()["message"].startswith("hours: Input should be")
+
+
+@pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
+def test_what_others_wrote_is_shown_escaped(
+    office: Office, browser: TestClient, attack: str
+) -> None:
+    name = attack.encode("utf-8", "replace").decode()
+    put_record(office.table, office.stack.results_table, decided(name, "classified"))
+
+    (row,) = browser.get("/api/results", params={"hours": 24 * 365}).json()["rows"]
+    assert row["key"] == escape(f"incoming/{name}")
+    for answer in (
+        browser.post("/api/label", json={**photo_of(row), "label": "bicycle"}),
+        browser.get("/api/photo", params={"photo": name, "version": name}),
+    ):
+        assert answer.status_code == 409
+        assert shows(answer.json()["message"])
+
+
+def photo_of(row: dict[str, str]) -> dict[str, str]:
+    return {"photo": row["photo"], "version": row["version"]}
+
+
+def test_names_of_reviewers_are_shown_escaped(office: Office, browser: TestClient) -> None:
+    session: Any = office
+    review.label(session, office.stack, office.arrive(), "bicycle", "ben\u202e")
+    (row,) = browser.get("/api/results", params={"hours": 24 * 365}).json()["rows"]
+    assert row["review"]["by"] == "ben\\u202e"
 
 
 def test_a_label_and_its_undoing(office: Office, browser: TestClient) -> None:
@@ -124,7 +154,7 @@ def test_only_photos_with_a_record_are_shown(office: Office, browser: TestClient
     office.s3.put_object(Bucket="data", Key="secret.png", Body=b"x")
     answer = browser.get("/api/photo", params={"photo": "s3://data/secret.png", "version": "1"})
     assert answer.status_code == 409
-    assert "nothing is known of s3://data/secret.png" in answer.json()["message"]
+    assert 'nothing is known of "s3://data/secret.png"' in answer.json()["message"]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operations.escaping import escape, escape_json, escape_lines
+from operations.escaping import MAX_QUOTED_LENGTH, escape, escape_json, escape_lines, quote
 
 ATTACKS = {
     "title": "\x1b]0;pwned\x07",
@@ -60,6 +60,18 @@ def test_what_is_shown_has_no_controls_and_decodes_to_the_same(text: str) -> Non
     assert unescape(shown) == text
     assert escape_lines(text).count("\n") == text.count("\n")
     assert shows(escape_lines(text).replace("\n", ""))
+
+
+@given(TEXT)
+def test_a_name_in_a_message_stays_in_its_quotes(name: str) -> None:
+    quoted = quote(name)
+    assert quoted[0] == quoted[-1] == '"'
+    assert '"' not in quoted[1:-1]
+    assert len(quoted) <= MAX_QUOTED_LENGTH + 5
+
+
+def test_a_long_name_is_shortened_in_its_middle() -> None:
+    assert quote("a" * 500 + "b" * 500) == f'"{"a" * 60} … {"b" * 60}"'
 
 
 @given(TEXT)

@@ -1,5 +1,6 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -71,22 +72,31 @@ def test_a_deleted_photo_is_not_stored_though_its_version_is_there(photos: Any) 
     assert (history.version.version, history.version.stored) == (version, False)
 
 
+def test_the_key_of_the_message_to_reviewers_is_decoded(photos: Any) -> None:
+    upload(photos, "north gate\u202e.jpg")
+    key = "incoming/north gate\u202e.jpg"
+    for photo in ("incoming/north%20gate%E2%80%AE.jpg", f"s3://{BUCKET}/{quote(key)}"):
+        assert find_key(photos, STACK, photo) == key
+    upload(photos, "north%20gate%E2%80%AE.jpg")
+    assert find_key(photos, STACK, "north%20gate%E2%80%AE.jpg").endswith("%AE.jpg")
+
+
 def test_a_key_that_is_the_beginning_of_another_is_not_it(photos: Any) -> None:
     upload(photos, "new.png.bak")
-    with pytest.raises(Refused, match=r"there is no photo 'new.png'"):
+    with pytest.raises(Refused, match=r'there is no photo "new.png"'):
         find_key(photos, STACK, "new.png")
 
 
 def test_photos_that_can_not_be_told(photos: Any) -> None:
     for gate in "abcde":
         record(photos, f"{gate}/7.png", "v1")
-    with pytest.raises(Refused, match=r"incoming/a/7.png, .*incoming/c/7.png and 2 more"):
+    with pytest.raises(Refused, match=r'"incoming/a/7.png", .*"incoming/c/7.png" and 2 more'):
         find_key(photos, STACK, "7.png")
     with pytest.raises(Refused, match="of none of the latest 5 with a result ends like that"):
         find_key(photos, STACK, "8.png")
     with pytest.raises(Refused, match="is not in the photos bucket"):
         find_key(photos, STACK, "s3://other/7.png")
-    with pytest.raises(Refused, match=r"there is no photo s3://photos/7.png"):
+    with pytest.raises(Refused, match=r'there is no photo "s3://photos/7.png"'):
         find_key(photos, STACK, f"s3://{BUCKET}/7.png")
 
 
@@ -116,7 +126,7 @@ def test_a_version_that_can_not_be_told(photos: Any) -> None:
         read_history(photos, STACK, "incoming/a.png", "v")
     with pytest.raises(Refused, match="has no versions that begin with x: there are v"):
         read_history(photos, STACK, "incoming/a.png", "x")
-    with pytest.raises(Refused, match=r"there is no photo s3://photos/incoming/b.png"):
+    with pytest.raises(Refused, match=r'there is no photo "s3://photos/incoming/b.png"'):
         read_history(photos, STACK, "incoming/b.png")
 
 

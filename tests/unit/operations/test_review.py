@@ -747,7 +747,7 @@ def test_of_several_versions_that_wait_one_must_be_named(office: Office) -> None
 @pytest.mark.parametrize(
     ("photo", "version", "told"),
     [
-        ("incoming/z.png", None, "nothing is known of s3://photos/incoming/z.png"),
+        ("incoming/z.png", None, 'nothing is known of "s3://photos/incoming/z.png"'),
         ("incoming/a.png", "other", "no version other that was decided"),
         ("incoming/a.png", None, "anna said motorcycle at"),
     ],

@@ -104,11 +104,11 @@ def test_photos_that_end_as_they_should(application: Application) -> None:
 @pytest.mark.parametrize(
     ("results", "said"),
     [
-        ([result("failed")], "failed photo should not have ended as failed: m"),
-        ([result(None)], "photo has no record"),
+        ([result("failed")], '"failed photo" should not have ended as failed: m'),
+        ([result(None)], '"photo" has no record'),
         (
             [replace(result("classified", "a", "a"), announced=False)],
-            "classified photo ended as classified, but that was not announced in time",
+            '"classified photo" ended as classified, but that was not announced in time',
         ),
     ],
 )
