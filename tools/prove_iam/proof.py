@@ -72,7 +72,7 @@ class Proof:
         }
 
     def _parts(self) -> list[Part]:
-        whole = [part for part in (*self.needed, *self.idle) if not part.value]
+        whole = [part for part in (*self.needed, *self.idle) if part.place is None]
         return sorted(whole, key=lambda part: (part.holder, part.statement))
 
     def _outcome(self, part: Part) -> str:
@@ -114,8 +114,14 @@ def prove(
                 needed.setdefault(part, []).extend(requests)
     idle = [part for part in parts if part not in needed]
     excused = {part: entry for part in idle for entry in not_provable if entry.covers(part)}
+    whole = {part.name for part in idle if part.place is None}
     complaints = [
-        *(_complaint(part) for part in idle if part not in excused),
+        # The values of an idle statement go with it.
+        *(
+            _complaint(part)
+            for part in idle
+            if part not in excused and (part.place is None or part.name not in whole)
+        ),
         *exceptions.outdated(not_provable, set(needed), set(idle)),
         *(
             f"{name} is in the template and not in the recording"

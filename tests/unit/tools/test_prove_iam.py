@@ -1,5 +1,6 @@
 """Statements are proven by what was asked, and what is idle, missing or wrongly excused is told."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,28 @@ def test_a_resource_that_nothing_needs_is_idle() -> None:
     (complaint,) = proof([policy(both)], [request("s3:GetObject")]).complaints
 
     assert complaint.startswith("arn:aws:s3:::c/* of Reader/Read is idle")
+
+
+def test_a_resource_is_the_same_in_local_clouds_that_name_it_differently() -> None:
+    def of(cloud: str, key: str) -> Recording:
+        resources = [f"arn:aws:s3:::{cloud}/a/*", f"arn:aws:s3:::{cloud}/b/*"]
+        asked = request("s3:GetObject")
+        resource = {"resource_arn": f"arn:aws:s3:::{cloud}/{key}"}
+        return Recording(
+            [policy(READ | {"Resource": resources})],
+            [replace(asked, asked={**asked.asked, **resource})],
+        )
+
+    recordings = [of("first", "a/1"), of("second", "b/1")]
+
+    assert prove(recordings, {}, []).complaints == []
+    assert len(prove(recordings[:1], {}, []).complaints) == 1
+
+
+def test_an_idle_statement_is_told_once() -> None:
+    both = READ | {"Action": ["s3:GetObject", "s3:PutObject"]}
+
+    assert len(proof([policy(both)], []).complaints) == 1
 
 
 def test_a_denial_is_needed_by_what_only_it_denies() -> None:
