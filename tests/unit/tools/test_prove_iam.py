@@ -8,7 +8,7 @@ import pytest
 
 from tools.prove_iam import exceptions
 from tools.prove_iam.deployed import Policy
-from tools.prove_iam.exceptions import NotProvable
+from tools.prove_iam.exceptions import Exceptions, NotProvable, ProvenElsewhere
 from tools.prove_iam.proof import Proof, prove
 from tools.prove_iam.recording import INSTALLATION, Recording, Request, requests_of
 
@@ -38,7 +38,7 @@ def request(
 def proof(
     policies: list[Policy], requests: list[Request], *not_provable: NotProvable, **template: Any
 ) -> Proof:
-    return prove([Recording(policies, requests)], template, not_provable)
+    return prove([Recording(policies, requests)], template, Exceptions(list(not_provable)))
 
 
 def excuse(statement: str, *values: str) -> NotProvable:
@@ -102,8 +102,8 @@ def test_a_resource_is_the_same_in_local_clouds_that_name_it_differently() -> No
 
     recordings = [of("first", "a/1"), of("second", "b/1")]
 
-    assert prove(recordings, {}, []).complaints == []
-    assert len(prove(recordings[:1], {}, []).complaints) == 1
+    assert prove(recordings, {}, Exceptions()).complaints == []
+    assert len(prove(recordings[:1], {}, Exceptions()).complaints) == 1
 
 
 def test_an_idle_statement_is_told_once() -> None:
@@ -151,7 +151,7 @@ def test_an_outdated_entry_is_told(entry: NotProvable, complaint: str) -> None:
 
 
 def test_every_entry_has_its_reason_and_aws_as_its_source() -> None:
-    for entry in exceptions.load():
+    for entry in exceptions.load().not_provable:
         assert len(entry.reason) > 20
         assert entry.source.startswith("https://docs.aws.amazon.com/")
 
@@ -163,6 +163,24 @@ def test_a_statement_that_was_not_deployed_is_missing() -> None:
     (complaint,) = proof([policy(READ)], [request("s3:GetObject")], Reader=role).complaints
 
     assert complaint == "Reader/Write is in the template and not in the recording"
+
+
+def test_a_statement_that_another_test_proves_may_be_missing() -> None:
+    document = {"Statement": [READ]}
+    role = {"Type": "AWS::IAM::Role", "Properties": {"Policies": [{"PolicyDocument": document}]}}
+    entry = ProvenElsewhere("Other/*", "tests/other.py::test_it")
+    recording = Recording([policy(READ)], [request("s3:GetObject")])
+    excepted = Exceptions(proven_elsewhere=[entry])
+
+    assert prove([recording], {"Reader": role, "Other": role}, excepted).complaints == []
+    (complaint,) = prove([recording], {"Reader": role}, excepted).complaints
+    assert complaint == "Other/* is proven_elsewhere, and no such statement is missing"
+
+
+def test_the_tests_that_prove_elsewhere_exist() -> None:
+    for entry in exceptions.load().proven_elsewhere:
+        file, _, name = entry.test.partition("::")
+        assert f"def {name}(" in Path(file).read_text("utf-8")
 
 
 def test_requests_that_other_policies_decided_prove_nothing() -> None:
