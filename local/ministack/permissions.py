@@ -65,6 +65,7 @@ def install() -> None:
     wrap(iam_actions, "request_tag_context", _with_more_condition_keys)
     wrap(iam_actions, "s3_service_context", _with_conditional_writes)
     wrap(iam_actions, "extract_resource_arn", _naming_log_stream)
+    wrap(iam_actions, "s3_additional_checks", _with_tagging)
     # The policy that a topic has of itself lets nobody of the account publish, who may not anyway.
     wrap(sns, "topic_policy_for_arn", _without_default)
 
@@ -74,6 +75,21 @@ def _without_default(find: Callable[..., Any]) -> Callable[..., Any]:
         found = find(topic)
         if found and found[0] and json.loads(found[0]).get("Id") == "__default_policy_ID":
             return "", found[1]
+        return found
+
+    return run
+
+
+def _with_tagging(checks: Callable[..., Any]) -> Callable[..., Any]:
+    """Ask for s3:PutObjectTagging where an object is written with tags.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
+    """
+
+    def run(method: str, path: str, headers: Any, *rest: Any) -> Any:
+        found = checks(method, path, headers, *rest)
+        if method in ("PUT", "POST") and "x-amz-tagging" in headers:
+            found.append(("s3:PutObjectTagging", f"arn:aws:s3:::{path.lstrip('/')}"))
         return found
 
     return run

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from local import samples
+from operations.filing import read_photo
+from scones.records import as_record
 from tests.e2e.harness import Application, Inbox
 from tests.e2e.operations import Operator
 
@@ -175,6 +177,28 @@ def test_executions_of_a_machine_are_listed(machine: str, scones: Scones) -> Non
     assert {one["machine"] for one in found} == {machine}
 
 
+def test_an_approver_sees_the_versions_how_good_they_are_and_what_is_asked(
+    application: Application, scones: Scones
+) -> None:
+    seen = scones("models").answer
+    plot = some_key(application, application.stack.data_bucket, "retraining/", "confusion.png")
+
+    assert seen["production"]["version"] in [one["version"] for one in seen["versions"]]
+    assert scones("promote", code=None).answer is not None
+    answer = (
+        application.approver.session()
+        .client("s3")
+        .get_object(Bucket=application.stack.data_bucket, Key=plot)
+    )
+    assert answer["Body"].read().startswith(b"\x89PNG")
+
+
+def some_key(application: Application, bucket: str, prefix: str, suffix: str = "") -> str:
+    """Key of an object."""
+    listed = application.client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix)["Contents"]
+    return next(str(item["Key"]) for item in listed if item["Key"].endswith(suffix))
+
+
 def test_a_simulation_is_captured_and_reported(scones: Scones, tmp_path: Path) -> None:
     figures = scones("simulate", "--count", "4", "--rate", "2", "--seed", "1").answer
 
@@ -186,6 +210,15 @@ def test_a_simulation_is_captured_and_reported(scones: Scones, tmp_path: Path) -
     page = tmp_path / "report.html"
     scones("report", "--truth", figures["results"], "--to", str(page))
     assert "bicycle" in page.read_text("utf-8")
+
+
+@pytest.mark.parametrize("prefix", ["incoming/", "simulated/"])
+def test_reviewers_and_operators_see_photos(application: Application, prefix: str) -> None:
+    key = some_key(application, application.stack.photos_bucket, prefix)
+    (item, *_) = application.records_of(f"s3://{application.stack.photos_bucket}/{key}")
+
+    for person in (application.reviewer, application.operator):
+        assert read_photo(person.session().client("s3"), as_record(item))
 
 
 def test_a_dataset_is_staged_and_only_what_is_missing_is_uploaded(

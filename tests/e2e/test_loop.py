@@ -40,6 +40,8 @@ QUICK = "augmentation_type=none"
 HOPELESS = "augmentation_type=none,epochs=1,learning_rate=0.0000000001"
 NEW = "new one (1).png"
 SLOW = "augmentation_type=none,epochs=1000000"
+# What `Incremental=true` makes of the state machine.
+TRAINED_ON = ("$from := 'false' = 'true'", "$from := 'true' = 'true'")
 
 
 @pytest.fixture(scope="module")
@@ -322,45 +324,15 @@ def test_an_event_starts_a_retraining(application: Application, operator: Operat
     assert operator.follow_retraining(execution).outcome == "unchanged"
 
 
-def test_a_worse_model_is_not_registered(
-    application: Application, operator: Operator, told: Inbox, published: Inbox
-) -> None:
-    versions, before = operator.versions(), operator.configuration()
-
-    with operator.configured("GenerateListsFunction", HYPERPARAMETERS=HOPELESS):
-        outcome = operator.retrain(force=True)
-
-    assert outcome.outcome == "not_good_enough"
-    assert (operator.versions(), operator.configuration()) == (versions, before)
-    message = message_about(told.bodies(), outcome.details["run"])
-    assert outcome.message in message
-    events = ended(published, "Retraining Ended")
-    (event,) = [detail for detail in events if detail["run"] == outcome.details["run"]]
-    assert event["accuracy"] < event["champion_accuracy"]
-    models = application.client("sagemaker").list_models(NameContains=outcome.details["run"])
-    assert models["Models"] == []
-
-
-def test_a_bad_hyperparameter_fails_with_its_name(operator: Operator, told: Inbox) -> None:
-    versions, before = operator.versions(), operator.configuration()
-    bad = f"{QUICK},learning_rate=99"
-
-    with (
-        operator.configured("GenerateListsFunction", HYPERPARAMETERS=bad),
-        pytest.raises(ExecutionFailed, match="learning_rate"),
-    ):
-        operator.retrain(force=True)
-
-    assert (operator.versions(), operator.configuration()) == (versions, before)
-    assert "Nothing changes in production" in message_about(told.bodies(), "learning_rate")
-
-
 def test_a_killed_training_process_fails_the_run(
     application: Application, operator: Operator, told: Inbox
 ) -> None:
     before = operator.configuration()
 
-    with operator.configured("GenerateListsFunction", HYPERPARAMETERS=SLOW):
+    with (
+        operator.with_definition(application.stack.retrain_machine, *TRAINED_ON),
+        operator.configured("GenerateListsFunction", HYPERPARAMETERS=SLOW),
+    ):
         execution = start_retraining(application.session, application.stack, "tests", force=True)
         trainer = eventually(lambda: training_process(application.cloud.state))
         os.kill(trainer, signal.SIGKILL)
@@ -541,24 +513,61 @@ def test_rollback_to_an_earlier_version(
     assert application.decided(application.upload("rolled back.png", bicycle)).label == "bicycle"
 
 
-def test_a_model_saved_in_s3_is_hosted_again(
-    application: Application, operator: Operator, second: int, bicycle: bytes
-) -> None:
-    artifacts, bucket = (
-        operator.version(second).metadata["artifacts"],
-        application.stack.data_bucket,
-    )
+@pytest.fixture(scope="class")
+def saved(application: Application, operator: Operator, second: int) -> Iterator[Outcome]:
+    """A model of no version in production, as it was saved in S3."""
+    artifacts = operator.version(second).metadata["artifacts"]
+    bucket = application.stack.data_bucket
     key = artifacts.removeprefix(f"s3://{bucket}/")
     application.client("s3").copy_object(
         Bucket=bucket, Key="models/saved/model.tar.gz", CopySource={"Bucket": bucket, "Key": key}
     )
-
-    outcome = operator.host(f"s3://{bucket}/models/saved/model.tar.gz")
-
-    assert outcome.outcome == "promoted"
-    assert operator.version_in_production() is None
-    assert application.decided(application.upload("hosted.png", bicycle)).label == "bicycle"
+    yield operator.host(f"s3://{bucket}/models/saved/model.tar.gz")
     assert operator.roll_back(second).outcome == "promoted"
+
+
+@pytest.mark.usefixtures("saved")
+class TestWithASavedModelInProduction:
+    def test_it_is_hosted(
+        self, application: Application, operator: Operator, saved: Outcome, bicycle: bytes
+    ) -> None:
+        assert saved.outcome == "promoted"
+        assert operator.version_in_production() is None
+        assert application.decided(application.upload("hosted.png", bicycle)).label == "bicycle"
+
+    def test_a_worse_model_is_not_registered(
+        self, application: Application, operator: Operator, told: Inbox, published: Inbox
+    ) -> None:
+        versions, before = operator.versions(), operator.configuration()
+
+        with operator.configured("GenerateListsFunction", HYPERPARAMETERS=HOPELESS):
+            outcome = operator.retrain(force=True)
+
+        assert outcome.outcome == "not_good_enough"
+        assert (operator.versions(), operator.configuration()) == (versions, before)
+        message = message_about(told.bodies(), outcome.details["run"])
+        assert outcome.message in message
+        events = ended(published, "Retraining Ended")
+        (event,) = [detail for detail in events if detail["run"] == outcome.details["run"]]
+        assert event["accuracy"] < event["champion_accuracy"]
+        models = application.client("sagemaker").list_models(NameContains=outcome.details["run"])
+        assert models["Models"] == []
+
+    def test_a_bad_hyperparameter_fails_with_its_name(
+        self, application: Application, operator: Operator, told: Inbox
+    ) -> None:
+        versions, before = operator.versions(), operator.configuration()
+        bad = f"{QUICK},learning_rate=99"
+
+        with (
+            operator.with_definition(application.stack.retrain_machine, *TRAINED_ON),
+            operator.configured("GenerateListsFunction", HYPERPARAMETERS=bad),
+            pytest.raises(ExecutionFailed, match="learning_rate"),
+        ):
+            operator.retrain(force=True)
+
+        assert (operator.versions(), operator.configuration()) == (versions, before)
+        assert "Nothing changes in production" in message_about(told.bodies(), "learning_rate")
 
 
 def test_a_model_in_production_that_was_rejected_is_not_compared_with(

@@ -39,8 +39,8 @@ def main() -> int:
     if not options.summary:
         sys.stdout.writelines(f"{line}\n" for line in proof.table())
     sys.stdout.writelines(f"error: {complaint}\n" for complaint in proof.complaints)
-    whole = [part for part in proof.needed if not part.value]
-    excused = [part for part in proof.excused if not part.value]
+    whole = [part for part in proof.needed if part.place is None]
+    excused = [part for part in proof.excused if part.place is None]
     print(f"{len(whole)} statements are needed, {len(excused)} are not provable here: {PROOF}")
     return 1 if proof.complaints else 0
 
@@ -48,7 +48,7 @@ def main() -> int:
 def _remove_for_real(proof: Proof, pattern: str) -> None:
     """Run the tests that need a statement without it, for all statements that match."""
     for part in proof.needed:
-        if part.value or not fnmatchcase(part.name, pattern):
+        if part.place or not fnmatchcase(part.name, pattern):
             continue
         tests = [test for test in proof.tests(part) if test != INSTALLATION]
         proof.failing[part.name] = failing = failing_test(part.name, tests)

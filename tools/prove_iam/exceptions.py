@@ -1,8 +1,8 @@
-"""Parts of policies that AWS needs and the local cloud does not ask for, each with its reason."""
+"""Parts of policies that the end-to-end tests cannot prove, each with its reason."""
 
 import tomllib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -38,15 +38,40 @@ class NotProvable:
         return not self.values or any(fnmatchcase(part.value, value) for value in self.values)
 
 
-def load(file: Path = FILE) -> list[NotProvable]:
-    """Read the entries of a file."""
+@dataclass(frozen=True)
+class ProvenElsewhere:
+    """Statements that the end-to-end tests do not deploy.
+
+    Attributes
+    ----------
+    statement
+        Pattern for role or managed policy, and statement.
+    test
+        Node ID of the test that removes each of them.
+    """
+
+    statement: str
+    test: str
+
+
+@dataclass(frozen=True)
+class Exceptions:
+    """All exceptions."""
+
+    not_provable: list[NotProvable] = field(default_factory=list)
+    proven_elsewhere: list[ProvenElsewhere] = field(default_factory=list)
+
+
+def load(file: Path = FILE) -> Exceptions:
+    """Read the exceptions of a file."""
     read = tomllib.loads(file.read_text("utf-8"))
-    return [
-        NotProvable(
-            entry["statement"], tuple(entry.get("values", ())), entry["reason"], entry["source"]
-        )
-        for entry in read["not_provable"]
-    ]
+    return Exceptions(
+        [
+            NotProvable(**entry | {"values": tuple(entry.get("values", ()))})
+            for entry in read["not_provable"]
+        ],
+        [ProvenElsewhere(**entry) for entry in read["proven_elsewhere"]],
+    )
 
 
 def outdated(entries: Iterable[NotProvable], needed: set[Part], idle: set[Part]) -> list[str]:

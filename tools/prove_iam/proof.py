@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any
 
 from tools.prove_iam import exceptions
-from tools.prove_iam.exceptions import NotProvable
+from tools.prove_iam.exceptions import Exceptions, NotProvable, ProvenElsewhere
 from tools.prove_iam.recording import INSTALLATION, Recording, Request
 from tools.prove_iam.replay import Part, replay
 
@@ -72,7 +73,7 @@ class Proof:
         }
 
     def _parts(self) -> list[Part]:
-        whole = [part for part in (*self.needed, *self.idle) if not part.value]
+        whole = [part for part in (*self.needed, *self.idle) if part.place is None]
         return sorted(whole, key=lambda part: (part.holder, part.statement))
 
     def _outcome(self, part: Part) -> str:
@@ -89,7 +90,7 @@ class Proof:
 def prove(
     recordings: Sequence[Recording],
     resources: Mapping[str, Any],
-    not_provable: Sequence[NotProvable],
+    excepted: Exceptions,
 ) -> Proof:
     """Find out what each part of each policy is needed for.
 
@@ -99,8 +100,8 @@ def prove(
         Of the same application, from one or several local clouds.
     resources
         Resources of the template, as SAM translates it.
-    not_provable
-        Parts that may be idle.
+    excepted
+        Parts that may be idle, and statements that may be missing.
     """
     needed: dict[Part, list[Request]] = {}
     parts: dict[Part, None] = {}
@@ -113,14 +114,19 @@ def prove(
             if requests:
                 needed.setdefault(part, []).extend(requests)
     idle = [part for part in parts if part not in needed]
-    excused = {part: entry for part in idle for entry in not_provable if entry.covers(part)}
+    excused = {
+        part: entry for part in idle for entry in excepted.not_provable if entry.covers(part)
+    }
+    whole = {part.name for part in idle if part.place is None}
     complaints = [
-        *(_complaint(part) for part in idle if part not in excused),
-        *exceptions.outdated(not_provable, set(needed), set(idle)),
+        # The values of an idle statement go with it.
         *(
-            f"{name} is in the template and not in the recording"
-            for name in _missing(resources, parts)
+            _complaint(part)
+            for part in idle
+            if part not in excused and (part.place is None or part.name not in whole)
         ),
+        *exceptions.outdated(excepted.not_provable, set(needed), set(idle)),
+        *_missing(resources, parts, excepted.proven_elsewhere),
     ]
     return Proof(needed, idle, excused, ignored, complaints)
 
@@ -130,10 +136,23 @@ def _complaint(part: Part) -> str:
     return f"{what} is idle: nothing fails without it. Remove it, or test what needs it"
 
 
-def _missing(resources: Mapping[str, Any], parts: Mapping[Part, None]) -> list[str]:
-    """Return the statements with a Sid that the template has and the deployed stack has not."""
+def _missing(
+    resources: Mapping[str, Any],
+    parts: Mapping[Part, None],
+    elsewhere: Sequence[ProvenElsewhere],
+) -> Iterator[str]:
+    """Complain of statements with a Sid that the template has and the deployed stack has not."""
     recorded = {part.name for part in parts}
-    found = []
+    missing = [name for name in _names(resources) if name not in recorded]
+    for name in missing:
+        if not any(fnmatchcase(name, entry.statement) for entry in elsewhere):
+            yield f"{name} is in the template and not in the recording"
+    for entry in elsewhere:
+        if not any(fnmatchcase(name, entry.statement) for name in missing):
+            yield f"{entry.statement} is proven_elsewhere, and no such statement is missing"
+
+
+def _names(resources: Mapping[str, Any]) -> Iterator[str]:
     for name, resource in resources.items():
         properties = resource.get("Properties", {})
         match resource["Type"]:
@@ -143,13 +162,10 @@ def _missing(resources: Mapping[str, Any], parts: Mapping[Part, None]) -> list[s
                 documents = [properties["PolicyDocument"]]
             case _:
                 continue
-        found += [
-            f"{name}/{statement['Sid']}"
-            for document in documents
-            for statement in document["Statement"]
-            if "Sid" in statement
-        ]
-    return [name for name in found if name not in recorded]
+        for document in documents:
+            for statement in document["Statement"]:
+                if "Sid" in statement:
+                    yield f"{name}/{statement['Sid']}"
 
 
 def _described(requests: Sequence[Request]) -> str:

@@ -25,13 +25,18 @@ class Part:
         Logical ID of the role or managed policy.
     statement
         Name of the statement; of a policy that AWS owns, the name of the policy.
+    place
+        ``Action`` or ``Resource`` and the position in that list, if the part is one value of the
+        statement; None if it is the whole statement. Physical names in a value differ between
+        local clouds, its place does not.
     value
-        One action or resource of the statement; empty if the part is the whole statement.
+        The action or resource; empty if the part is the whole statement.
     """
 
     holder: str
     statement: str
-    value: str = ""
+    place: tuple[str, int] | None = None
+    value: str = field(default="", compare=False)
 
     @property
     def name(self) -> str:
@@ -127,23 +132,29 @@ def _removable(policy: Policy) -> Iterator[_Removable]:
         return
     for label, statement in zip(policy.labels, policy.statements, strict=True):
         without_value = [
-            (Part(policy.holder, label, value), parse({"Statement": [without(statement, value)]}))
-            for value in values(statement)
+            (
+                Part(policy.holder, label, place, as_list(statement[place[0]])[place[1]]),
+                parse({"Statement": [without(statement, place)]}),
+            )
+            for place in places(statement)
         ]
         parsed = parse({"Statement": [statement]})
         yield _Removable(Part(policy.holder, label), parsed, without_value)
 
 
-def values(statement: dict[str, Any]) -> list[str]:
-    """Return the actions and resources that a statement would not be empty without."""
-    lists = [as_list(statement.get(member, [])) for member in ("Action", "Resource")]
-    return [value for members in lists if len(members) > 1 for value in members]
+def places(statement: dict[str, Any]) -> list[tuple[str, int]]:
+    """Return the places of the actions and resources that a statement has several of."""
+    lists = {member: as_list(statement.get(member, [])) for member in ("Action", "Resource")}
+    return [
+        (member, position)
+        for member, values in lists.items()
+        if len(values) > 1
+        for position in range(len(values))
+    ]
 
 
-def without(statement: dict[str, Any], value: str) -> dict[str, Any]:
+def without(statement: dict[str, Any], place: tuple[str, int]) -> dict[str, Any]:
     """Return a statement without one of its actions or resources."""
-    return statement | {
-        member: [kept for kept in as_list(statement[member]) if kept != value]
-        for member in ("Action", "Resource")
-        if member in statement
-    }
+    member, position = place
+    values = as_list(statement[member])
+    return statement | {member: values[:position] + values[position + 1 :]}

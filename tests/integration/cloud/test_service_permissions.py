@@ -28,6 +28,21 @@ def test_an_absent_object_is_told_only_to_who_may_list(
     assert error in answer.payload["errorMessage"]
 
 
+@pytest.mark.parametrize("allowed", [True, False])
+def test_tags_of_an_object_need_a_permission_of_their_own(app: TinyApp, allowed: bool) -> None:
+    code = (
+        "import boto3\ndef handler(event, context):\n"
+        " boto3.client('s3').put_object(Bucket=event['bucket'], Key='a/b c', Tagging='kept=short')"
+    )
+    tagging = [allow("s3:PutObjectTagging", "arn:aws:s3:::*/a/b c")] if allowed else []
+
+    answer = app.invoke(
+        app.function(code, [allow("s3:PutObject"), *tagging]), {"bucket": app.bucket()}
+    )
+
+    assert answer.failed != allowed, answer.payload
+
+
 def test_a_function_that_may_not_log_leaves_no_log(app: TinyApp) -> None:
     function = app.function("def handler(event, context): print('seen')")
     role = app.client("lambda").get_function_configuration(FunctionName=function)["Role"]

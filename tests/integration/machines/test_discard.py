@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from samcli.yamlhelper import yaml_parse
 
 from tests.integration.cloud.tiny_app import TinyApp, allow, eventually
@@ -30,7 +31,7 @@ DELETED = {
 }
 
 
-ACTIONS = ("dynamodb:GetItem", "s3:DeleteObjectVersion", "sqs:SendMessage")
+STATEMENTS = ("ReadRecords", "DeleteOriginals", "KeepEvents", "DeliverLogs")
 
 
 def results_table(app: TinyApp) -> str:
@@ -58,17 +59,51 @@ def record(app: TinyApp, table: str, photo: Any, status: str, review: str | None
     app.client("dynamodb").put_item(TableName=table, Item=item)
 
 
-def machine(app: TinyApp, bucket: str, queue: str, table: str) -> str:
+def permissions(app: TinyApp, bucket: str, queue: str, table: str) -> list[Any]:
+    """The statements of the template's own role, for these resources."""
+    arns = {
+        "ResultsTable": f"arn:aws:dynamodb:{app.region}:{app.account}:table/{table}",
+        "MissedMeasurements": app.queue_arn(queue),
+        "PhotosBucket": f"arn:aws:s3:::{bucket}",
+    }
+    (policy,) = template()["DiscardStateMachine"]["Properties"]["Policies"]
+    text = json.dumps(policy["Statement"])
+    for name, arn in arns.items():
+        text = text.replace(json.dumps({"Fn::GetAtt": [name, "Arn"]}), json.dumps(arn))
+        text = text.replace(
+            json.dumps({"Fn::Sub": f"${{{name}.Arn}}/incoming/*"}), f'"{arn}/incoming/*"'
+        )
+    assert "Fn::" not in text
+    return list(json.loads(text))
+
+
+def template() -> Any:
+    return yaml_parse((ROOT / "template.yaml").read_text("utf-8"))["Resources"]
+
+
+def machine(app: TinyApp, bucket: str, queue: str, table: str, without: str = "") -> str:
     text = (ROOT / "statemachine" / "discard.asl.json").read_text("utf-8")
     text = text.replace("${PhotosBucket}", bucket).replace("${MissedMeasurements}", queue)
     text = text.replace('"IntervalSeconds": 1', '"IntervalSeconds": 0')
     states = json.loads(text.replace("${ResultsTable}", table))["States"]
-    return app.machine(states, allow(list(ACTIONS)))
+    group = f"arn:aws:logs:{app.region}:{app.account}:log-group:{log_group(bucket)}:*"
+    app.client("logs").create_log_group(logGroupName=log_group(bucket))
+    return app.machine(
+        states,
+        *(it for it in permissions(app, bucket, queue, table) if it["Sid"] != without),
+        loggingConfiguration={
+            "level": "ALL",
+            "destinations": [{"cloudWatchLogsLogGroup": {"logGroupArn": group}}],
+        },
+    )
+
+
+def log_group(bucket: str) -> str:
+    return f"/aws/vendedlogs/states/discard-{bucket}"
 
 
 def pattern(bucket: str) -> Any:
-    template = yaml_parse((ROOT / "template.yaml").read_text("utf-8"))
-    events = template["Resources"]["DiscardStateMachine"]["Properties"]["Events"]
+    events = template()["DiscardStateMachine"]["Properties"]["Events"]
     found = events["Finished"]["Properties"]["Pattern"]
     found["detail"]["photo"]["bucket"] = [bucket]
     return found
@@ -137,3 +172,25 @@ def test_an_original_that_could_not_be_deleted_is_told(app: TinyApp) -> None:
     (message,) = app.messages(queue)
     assert json.loads(message["Body"]) == {"not_deleted": event["photo"], "error": result["error"]}
     assert "NoSuchBucket" in result["error"]
+
+
+@pytest.mark.parametrize("without", ["", *STATEMENTS])
+def test_each_statement_of_the_role_is_needed(app: TinyApp, without: str) -> None:
+    bucket, queue, table = app.bucket(), app.queue(), results_table(app)
+    assert [it["Sid"] for it in permissions(app, bucket, queue, table)] == list(STATEMENTS)
+    arn = machine(app, bucket, queue, table, without)
+    event = decided().model_dump(mode="json")
+    event["photo"] |= upload(app, bucket, "incoming/1.png")
+    record(app, table, event["photo"], "classified", None)
+    lost = {**event, "photo": {**event["photo"], "key": "elsewhere/1.png"}}
+    record(app, table, lost["photo"], "classified", None)
+
+    app.run(arn, event)
+    app.run(arn, lost)
+
+    deleted = "Versions" not in app.client("s3").list_object_versions(Bucket=bucket)
+    told = app.messages(queue, 5 if without != "KeepEvents" else 1)
+    logged = app.client("logs").filter_log_events(logGroupName=log_group(bucket))["events"]
+    assert deleted == (without not in ("ReadRecords", "DeleteOriginals"))
+    assert bool(told) == (without != "KeepEvents")
+    assert bool(logged) == (without != "DeliverLogs")

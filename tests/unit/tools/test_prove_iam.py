@@ -1,5 +1,6 @@
 """Statements are proven by what was asked, and what is idle, missing or wrongly excused is told."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from tools.prove_iam import exceptions
 from tools.prove_iam.deployed import Policy
-from tools.prove_iam.exceptions import NotProvable
+from tools.prove_iam.exceptions import Exceptions, NotProvable, ProvenElsewhere
 from tools.prove_iam.proof import Proof, prove
 from tools.prove_iam.recording import INSTALLATION, Recording, Request, requests_of
 
@@ -37,7 +38,7 @@ def request(
 def proof(
     policies: list[Policy], requests: list[Request], *not_provable: NotProvable, **template: Any
 ) -> Proof:
-    return prove([Recording(policies, requests)], template, not_provable)
+    return prove([Recording(policies, requests)], template, Exceptions(list(not_provable)))
 
 
 def excuse(statement: str, *values: str) -> NotProvable:
@@ -89,6 +90,28 @@ def test_a_resource_that_nothing_needs_is_idle() -> None:
     assert complaint.startswith("arn:aws:s3:::c/* of Reader/Read is idle")
 
 
+def test_a_resource_is_the_same_in_local_clouds_that_name_it_differently() -> None:
+    def of(cloud: str, key: str) -> Recording:
+        resources = [f"arn:aws:s3:::{cloud}/a/*", f"arn:aws:s3:::{cloud}/b/*"]
+        asked = request("s3:GetObject")
+        resource = {"resource_arn": f"arn:aws:s3:::{cloud}/{key}"}
+        return Recording(
+            [policy(READ | {"Resource": resources})],
+            [replace(asked, asked={**asked.asked, **resource})],
+        )
+
+    recordings = [of("first", "a/1"), of("second", "b/1")]
+
+    assert prove(recordings, {}, Exceptions()).complaints == []
+    assert len(prove(recordings[:1], {}, Exceptions()).complaints) == 1
+
+
+def test_an_idle_statement_is_told_once() -> None:
+    both = READ | {"Action": ["s3:GetObject", "s3:PutObject"]}
+
+    assert len(proof([policy(both)], []).complaints) == 1
+
+
 def test_a_denial_is_needed_by_what_only_it_denies() -> None:
     everything = READ | {"Action": "s3:*"}
     denial = WRITE | {"Sid": "NoWriting", "Effect": "Deny"}
@@ -128,7 +151,7 @@ def test_an_outdated_entry_is_told(entry: NotProvable, complaint: str) -> None:
 
 
 def test_every_entry_has_its_reason_and_aws_as_its_source() -> None:
-    for entry in exceptions.load():
+    for entry in exceptions.load().not_provable:
         assert len(entry.reason) > 20
         assert entry.source.startswith("https://docs.aws.amazon.com/")
 
@@ -140,6 +163,24 @@ def test_a_statement_that_was_not_deployed_is_missing() -> None:
     (complaint,) = proof([policy(READ)], [request("s3:GetObject")], Reader=role).complaints
 
     assert complaint == "Reader/Write is in the template and not in the recording"
+
+
+def test_a_statement_that_another_test_proves_may_be_missing() -> None:
+    document = {"Statement": [READ]}
+    role = {"Type": "AWS::IAM::Role", "Properties": {"Policies": [{"PolicyDocument": document}]}}
+    entry = ProvenElsewhere("Other/*", "tests/other.py::test_it")
+    recording = Recording([policy(READ)], [request("s3:GetObject")])
+    excepted = Exceptions(proven_elsewhere=[entry])
+
+    assert prove([recording], {"Reader": role, "Other": role}, excepted).complaints == []
+    (complaint,) = prove([recording], {"Reader": role}, excepted).complaints
+    assert complaint == "Other/* is proven_elsewhere, and no such statement is missing"
+
+
+def test_the_tests_that_prove_elsewhere_exist() -> None:
+    for entry in exceptions.load().proven_elsewhere:
+        file, _, name = entry.test.partition("::")
+        assert f"def {name}(" in Path(file).read_text("utf-8")
 
 
 def test_requests_that_other_policies_decided_prove_nothing() -> None:
