@@ -643,6 +643,24 @@ def send_copies(application: Application, record: Any) -> None:
     s3.put_object(Bucket=data, Key=old, Body=b"x", Metadata=named)
     uri = f"s3://{application.stack.photos_bucket}/{simulated}"
     eventually(lambda: application.records_of(uri) or None)
+    capture_beside_another(application, record)
+
+
+def capture_beside_another(application: Application, record: Any) -> None:
+    """Let a file of captures hold this photo's and another one's, as production writes them."""
+    s3, bucket = application.client("s3"), application.stack.data_bucket
+    own = inference_id(record["photo"]["S"], record["version"]["S"]).encode()
+
+    def look() -> tuple[str, bytes, bytes] | None:
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="captures/")
+        keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
+        files = {key: s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys}
+        with_it = [key for key, body in files.items() if own in body]
+        without = [body for body in files.values() if own not in body]
+        return (with_it[0], files[with_it[0]], without[0]) if with_it and without else None
+
+    key, body, another = eventually(look)
+    s3.put_object(Bucket=bucket, Key=key, Body=body.rstrip() + b"\n" + another)
 
 
 def forget(application: Application, folder: Path) -> subprocess.CompletedProcess[str]:
