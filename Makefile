@@ -38,7 +38,7 @@ up: $(VENV)/ready ## The same without photos, and leave it running for developme
 down: $(VENV)/ready ## Stop what `make up` left running
 	@$(BIN)/python -m local down
 
-# They leave what IAM was asked in build/iam.
+# These tests record the requests to IAM in build/iam.
 E2E = rm -rf build/iam && $(BIN)/pytest --numprocesses auto --dist loadfile --timeout 600 tests/e2e
 
 .PHONY: test
@@ -52,7 +52,7 @@ test-fast: $(VENV)/ready ## The unit tests
 	$(BIN)/pytest --numprocesses auto --dist loadfile tests/unit
 
 .PHONY: policies
-policies: $(VENV)/ready ## Write the table of policies in docs/security.md anew
+policies: $(VENV)/ready ## Update the table of policies in docs/security.md
 	$(BIN)/python -m tools.policy_table
 
 .PHONY: prove-iam
@@ -69,7 +69,7 @@ benchmark-training: $(VENV)/ready ## Cross-validate the trainer on DATASET= (OTH
 	@test -n "$(DATASET)" || { echo "Set DATASET to a folder of photos with one folder per class" >&2; exit 2; }
 	$(BIN)/python -m benchmarks.learning $(DATASET) $(if $(OTHERS),--others $(OTHERS)) $(if $(IMAGE_SHAPE),--image-shape $(IMAGE_SHAPE))
 
-# checkov pins older boto3, packaging and others than ours: it has an environment of its own.
+# checkov pins older versions of boto3, packaging, and others: it has a separate environment.
 $(VENV)/checkov/ready: tools/checkov/requirements.txt | $(VENV)/ready
 	$(PYTHON) -m venv $(VENV)/checkov
 	@$(VENV)/checkov/bin/python -m pip install --quiet --no-deps --require-hashes --requirement tools/checkov/requirements.txt

@@ -53,7 +53,6 @@ def install(access_key: str) -> None:
     wrap(sts, "is_root_access_key", lambda _: is_root)
     wrap(iam_evaluator, "_is_root_key", lambda _: lambda key: is_root(key) and not _keeping.get())
     wrap(iam_evaluator, "pin_signed_request", _keeping_all)
-    wrap(app, "pin_signed_request", _keeping_all)
 
 
 def refusal(

@@ -8,13 +8,17 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from ministack.core import iam_evaluator
 from ministack.services import eventbridge, lambda_svc, scheduler, sqs
 
-from local.ministack import ACCOUNT, REGION
 from local.ministack.encrypted_topics import require_of_key
 from local.ministack.patching import wrap
-from local.ministack.permissions import DeniedError, Permission, assume, require
+from local.ministack.permissions import (
+    DeniedError,
+    Permission,
+    assume,
+    require,
+    require_of_policy,
+)
 
 _log = logging.getLogger("local.delivery")
 
@@ -78,20 +82,8 @@ def _require(target: dict[str, Any], event: dict[str, Any], rule: dict[str, Any]
 def _require_of_function(function: str, rule: str) -> None:
     """Ask a function's own policy, which MiniStack keeps and does not ask."""
     found, _, _ = lambda_svc._get_func_record_for_ref(function)
-    asked = iam_evaluator.EvalContext(
-        principal_arn=_EVENTS,
-        principal_type="Service",
-        principal_account=ACCOUNT,
-        action=_ACTIONS["lambda"],
-        resource_arn=function,
-        region=REGION,
-        service_context={"aws:sourcearn": rule},
-    )
-    policy = (found or {}).get("policy")
-    if iam_evaluator.evaluate_resource_policy(policy, asked, _EVENTS).decision != "Allow":
-        raise DeniedError(
-            f"{_EVENTS} is not authorized to perform: {_ACTIONS['lambda']} on resource: {function}"
-        )
+    asked = Permission(_ACTIONS["lambda"], function, {"aws:SourceArn": rule})
+    require_of_policy((found or {}).get("policy"), _EVENTS, asked)
 
 
 def _send_to_dead_letters(

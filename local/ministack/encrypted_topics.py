@@ -8,13 +8,12 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ministack.core import iam_evaluator
 from ministack.services import cloudwatch, kms, sns
 from ministack.services.cloudformation import provisioners
 
-from local.ministack import ACCOUNT, REGION
+from local.ministack import ACCOUNT
 from local.ministack.patching import wrap
-from local.ministack.permissions import DeniedError, Permission
+from local.ministack.permissions import DeniedError, Permission, require_of_policy
 
 _log = logging.getLogger("local.encrypted_topics")
 
@@ -61,20 +60,7 @@ def require_of_key(topic: str, service: str, **context: str) -> None:
     """
     key = _key(topic)
     for action in _ACTIONS if key else ():
-        asked = iam_evaluator.EvalContext(
-            principal_arn=service,
-            principal_type="Service",
-            principal_account=ACCOUNT,
-            action=action,
-            resource_arn=key["Arn"],
-            region=REGION,
-            service_context=context,
-        )
-        policy = key.get("Policy")
-        if iam_evaluator.evaluate_resource_policy(policy, asked, service).decision != "Allow":
-            raise DeniedError(
-                f"{service} is not authorized to perform: {action} on resource: {key['Arn']}"
-            )
+        require_of_policy(key.get("Policy"), service, Permission(action, key["Arn"], context))
 
 
 def _key(topic: str) -> Any:

@@ -268,6 +268,44 @@ def require(access_key: str, permission: Permission) -> None:
     )
 
 
+def require_of_policy(policy: Any, service: str, permission: Permission) -> None:
+    """Raise if the policy of a resource does not let a service act on it.
+
+    Parameters
+    ----------
+    policy
+        The policy, as MiniStack keeps it; None if the resource has none.
+    service
+        Service principal, such as ``events.amazonaws.com``.
+    permission
+        The action on the resource, with the condition keys of the service's request.
+
+    Raises
+    ------
+    DeniedError
+        If it does not.
+    """
+    if not _allows(policy, service, permission):
+        raise DeniedError(
+            f"{service} is not authorized to perform: {permission.action} on resource: "
+            f"{permission.resource}"
+        )
+
+
+def _allows(policy: Any, service: str, permission: Permission) -> bool:
+    asked = iam_evaluator.EvalContext(
+        principal_arn=service,
+        principal_type="Service",
+        principal_account=ACCOUNT,
+        action=permission.action,
+        resource_arn=permission.resource,
+        region=REGION,
+        service_context={name.lower(): v for name, v in (permission.context or {}).items()},
+    )
+    decision = iam_evaluator.evaluate_resource_policy(policy, asked, service).decision
+    return bool(decision == "Allow")
+
+
 def _trusts(policy: str | Mapping[str, Any], service: str, role: str) -> bool:
     document = json.loads(policy) if isinstance(policy, str) else policy
     statements = document.get("Statement", [])
@@ -275,14 +313,5 @@ def _trusts(policy: str | Mapping[str, Any], service: str, role: str) -> bool:
         statements = [statements]
     # A trust policy names no resource: it is that of its role.
     complete = {"Statement": [{"Resource": "*", **statement} for statement in statements]}
-    context = iam_evaluator.EvalContext(
-        principal_arn=service,
-        principal_type="Service",
-        principal_account=ACCOUNT,
-        action="sts:AssumeRole",
-        resource_arn=role,
-        region=REGION,
-        service_context={"aws:sourceaccount": ACCOUNT},
-    )
-    decision = iam_evaluator.evaluate_resource_policy(complete, context, service=service).decision
-    return bool(decision == "Allow")
+    asked = Permission("sts:AssumeRole", role, {"aws:SourceAccount": ACCOUNT})
+    return _allows(complete, service, asked)

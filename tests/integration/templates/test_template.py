@@ -54,6 +54,28 @@ def listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
+def test_approvers_change_nothing_of_what_a_version_was_registered_with(resources: Any) -> None:
+    definition = json.loads((ROOT / "statemachine" / "retrain.asl.json").read_text("utf-8"))
+    registered = definition["States"]["Register"]["Arguments"]["CustomerMetadataProperties"]
+    (statement,) = (one for _, one in statements(resources) if one["Sid"] == "ApproveVersions")
+
+    absent = statement["Condition"]["Null"]
+    names = {f"sagemaker:CustomerMetadataProperties/{name}" for name in registered}
+    assert set(absent) == names | {"sagemaker:CustomerMetadataPropertiesToRemove"}
+    assert set(absent.values()) == {"true"}
+
+
+def test_access_logs_are_written_if_a_bucket_is_named(resources: Any) -> None:
+    prefixes = {}
+    for name, bucket in of_type(resources, "AWS::S3::Bucket").items():
+        condition, logging, nothing = bucket["LoggingConfiguration"]["Fn::If"]
+        assert (condition, nothing) == ("HasAccessLogs", {"Ref": "AWS::NoValue"})
+        assert logging["DestinationBucketName"] == {"Ref": "AccessLogsBucket"}
+        prefixes[name] = json.dumps(logging["LogFilePrefix"])
+
+    assert len(set(prefixes.values())) == len(prefixes) == 2
+
+
 def test_every_parameter_is_grouped_and_labelled(source: Any) -> None:
     interface = source["Metadata"]["AWS::CloudFormation::Interface"]
     grouped = [name for group in interface["ParameterGroups"] for name in group["Parameters"]]
