@@ -46,6 +46,7 @@ test: test-fast $(VENV)/checkov/ready ## All tests
 	$(BIN)/pytest --numprocesses auto --dist loadfile tests/integration
 	$(BIN)/pytest tests/browser
 	$(E2E)
+	$(BIN)/python -m tools.prove_iam --summary
 
 .PHONY: test-fast
 test-fast: $(VENV)/ready ## The unit tests
