@@ -42,11 +42,7 @@ down: $(VENV)/ready ## Stop what `make up` left running
 E2E = rm -rf build/iam && $(BIN)/pytest --numprocesses auto --dist loadfile --timeout 600 tests/e2e
 
 .PHONY: test
-test: test-fast $(VENV)/checkov/ready ## All tests
-	$(BIN)/pytest --numprocesses auto --dist loadfile tests/integration
-	$(BIN)/pytest tests/browser
-	$(E2E)
-	$(BIN)/python -m tools.prove_iam --summary
+test: test-fast test-integration test-browser test-e2e ## All tests
 
 .PHONY: test-fast
 test-fast: $(VENV)/ready ## The unit tests
@@ -77,13 +73,7 @@ $(VENV)/checkov/ready: tools/checkov/requirements.txt | $(VENV)/ready
 	@touch $@
 
 .PHONY: lint
-lint: $(VENV)/ready $(VENV)/checkov/ready ## Formatting, lint, types, template and state machines
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/mypy
-	$(BIN)/sam validate --lint
-	$(BIN)/python -m tools.lint_asl
-	$(BIN)/python -m tools.scan_template
+lint: lint-code types lint-template scan lint-workflows ## Formatting, lint, types, templates, state machines, workflows
 
 .PHONY: audit
 audit: $(VENV)/ready ## Look up known vulnerabilities of all locked packages
@@ -103,6 +93,8 @@ lock: $(VENV)/ready ## Resolve the requirements anew, into the locks
 	$(COMPILE) requirements.in -o requirements.lock
 	$(COMPILE) training/requirements.in -o training/requirements.txt
 	$(COMPILE) tools/checkov/requirements.in -o tools/checkov/requirements.txt
+
+include ci.mk
 
 .PHONY: clean
 clean: ## Delete everything that was built
