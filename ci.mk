@@ -27,7 +27,7 @@ scan: $(VENV)/ready $(VENV)/checkov/ready
 .PHONY: lint-workflows
 lint-workflows: $(VENV)/ready
 	$(BIN)/actionlint
-	$(BIN)/zizmor --offline --no-progress --strict-collection .github
+	$(BIN)/zizmor --quiet --offline --strict-collection .github
 
 .PHONY: test-integration
 test-integration: $(VENV)/ready $(VENV)/checkov/ready

@@ -23,7 +23,7 @@ REQUIRED = ("ARTIFACTS_BUCKET", "EXECUTION_ROLE", "ROLE_BOUNDARY")
 
 
 class DeployError(Exception):
-    """The deployment cannot be started; the message says why."""
+    """The deployment cannot be started; the message contains the reason."""
 
 
 def list_environments(folder: Path = ROOT) -> list[str]:

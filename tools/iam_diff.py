@@ -35,7 +35,7 @@ class RevisionError(Exception):
 
 
 class Place(NamedTuple):
-    """Where something is granted.
+    """Location of a statement or an attached policy.
 
     Attributes
     ----------
@@ -117,7 +117,7 @@ def render_since(revision: str) -> str:
     Raises
     ------
     RevisionError
-        If there is no such revision.
+        If the revision does not exist.
     """
     commit = _git("rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}").strip()
     parts = []

@@ -58,7 +58,7 @@ def make_report(summary: Path, base: str) -> str:
     Raises
     ------
     RevisionError
-        If there is no such revision.
+        If the revision does not exist.
     """
     if summary.exists():
         figures = render_figures(json.loads(summary.read_text("utf-8")))

@@ -16,7 +16,7 @@ OUTPUT = ROOT / "build" / "release-notes.md"
 
 
 class ReleaseError(Exception):
-    """The tree is not ready for a release; the message says why."""
+    """The tree is not ready for a release; the message contains the reason."""
 
 
 def read_version() -> str:
@@ -38,7 +38,7 @@ def extract_notes(changelog: str, version: str) -> str:
     Raises
     ------
     ReleaseError
-        If there is no such section, or it is empty.
+        If the section is missing or empty.
     """
     sections = re.split(r"^## +", changelog, flags=re.MULTILINE)
     for section in sections[1:]:
@@ -47,7 +47,7 @@ def extract_notes(changelog: str, version: str) -> str:
             if not body.strip():
                 raise ReleaseError(f"the section {version} of CHANGELOG.md is empty")
             return f"{body.strip()}\n"
-    raise ReleaseError(f"CHANGELOG.md has no section {version}: rename its section Unreleased")
+    raise ReleaseError(f"CHANGELOG.md has no section {version}: add one")
 
 
 def check_tag(tag: str, version: str) -> None:

@@ -162,7 +162,7 @@ def test_names_cannot_leave_their_code_span(old: dict[str, Any], new: dict[str, 
 
 
 def test_a_policy_that_sam_writes() -> None:
-    """Of a function's event source: no such statement is in the file itself."""
+    """A function's event source: the file itself does not contain the statement."""
     resources = translate(iam_diff.ROOT / "template.yaml")["Resources"]
     places = iam_diff.list_grants(resources)
     assert any(place.holder == "RetrainStateMachineScheduleRole" for place in places)
