@@ -127,7 +127,11 @@ def test_workflows_are_clean() -> None:
     ("before", "after"),
     [
         pytest.param("3d3c42e5aac5ba805825da76410c181273ba90b1 #", "v7 #", id="not pinned"),
-        pytest.param("permissions: {}", "permissions: write-all", id="excessive permissions"),
+        pytest.param(
+            "permissions:\n      contents: read",
+            "permissions: write-all",
+            id="excessive permissions",
+        ),
         pytest.param('make "$TARGET"', "make ${{ github.head_ref }}", id="template injection"),
         pytest.param("timeout-minutes:", "timeout-minute:", id="misspelled key"),
     ],
