@@ -17,6 +17,8 @@ from tools.scan_template import ROOT
 
 SUMMARY = ROOT / "build" / "run" / "summary.json"
 OUTPUT = ROOT / "build" / "pull-request.md"
+LONGEST = 60_000
+"""Maximum number of characters; GitHub rejects comments of more than 65,536."""
 
 
 def render_figures(summary: Mapping[str, Any]) -> str:
@@ -64,7 +66,15 @@ def make_report(summary: Path, base: str) -> str:
         figures = render_figures(json.loads(summary.read_text("utf-8")))
     else:
         figures = "`make run` left no figures: its job shows why.\n"
-    return f"{figures}\n{render_since(base)}"
+    return _shorten(f"{figures}\n{render_since(base)}")
+
+
+def _shorten(report: str) -> str:
+    """Return a report without the lines that are too many for a comment."""
+    if len(report) <= LONGEST:
+        return report
+    kept = report[:LONGEST].rpartition("\n")[0]
+    return f"{kept}\n\nThis is too long for a comment: `make iam-diff` prints all changes.\n"
 
 
 def _share(value: float | None) -> str:

@@ -59,6 +59,18 @@ def test_a_run_that_failed_is_reported(tmp_path: Path) -> None:
     assert "IAM: no changes" in report
 
 
+def test_a_report_that_is_too_long_for_a_comment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = "".join(f"- added number {number:05d}\n" for number in range(5000))
+    monkeypatch.setattr(pull_request_report, "render_since", lambda _: lines)
+    report = make_report(tmp_path / "summary.json", "origin/main")
+    assert len(report) < 65_536
+    *_, last, _, note = report.splitlines()
+    assert last in lines.splitlines()
+    assert "`make iam-diff` prints all changes" in note
+
+
 @pytest.mark.usefixtures("base")
 def test_the_report_is_the_summary_of_the_job(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
