@@ -105,7 +105,7 @@ def make_commands(
         Environment variables with the outputs of the bootstrap.
     """
     sam = str(Path(sys.executable).with_name("sam"))
-    config = ["--config-env", environment]
+    config = ["--config-file", str(ROOT / "samconfig.toml"), "--config-env", environment]
     chosen = overrides(parameters)
     bucket, role = variables["ARTIFACTS_BUCKET"], variables["EXECUTION_ROLE"]
     return [

@@ -99,9 +99,10 @@ def test_missing_variables_are_named(missing: str) -> None:
 def test_commands() -> None:
     build, package = make_commands("staging", {"CodeVersion": "1a2b3c"}, VARIABLES)
     chosen = ["--parameter-overrides", 'ParameterKey=CodeVersion,ParameterValue="1a2b3c"']
-    assert build[1:] == ["build", "--config-env", "staging", *chosen]
+    config = ["--config-file", str(ROOT / "samconfig.toml"), "--config-env", "staging"]
+    assert build[1:] == ["build", *config, *chosen]
     roles = ["--s3-bucket", "artifacts", "--role-arn", VARIABLES["EXECUTION_ROLE"]]
-    assert package[1:] == ["deploy", "--config-env", "staging", *roles, *chosen]
+    assert package[1:] == ["deploy", *config, *roles, *chosen]
     assert Path(build[0]).exists()
 
 
