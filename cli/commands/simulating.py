@@ -29,7 +29,7 @@ ROWS = 10
 """How many captured records are shown."""
 
 
-def simulate(
+def simulate(  # noqa: PLR0913, PLR0917  (its options)
     desk: Desk,
     count: Annotated[int, typer.Option(min=1, help="How many photos.")] = 50,
     rate: Annotated[float, typer.Option(min=0.001, max=1000, help="Photos a second.")] = 2.0,

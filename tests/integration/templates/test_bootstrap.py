@@ -383,6 +383,10 @@ def test_the_execution_role_may_create_each_resource(application: Application) -
             "lambda:AddPermission",
             "lambda:function:{stack}-MeasureFunction-1",
         ),
+        "AWS::Lambda::Url": (
+            "lambda:CreateFunctionUrlConfig",
+            "lambda:function:{stack}-ReviewFunction-1",
+        ),
         "AWS::S3::Bucket": ("s3:CreateBucket", "s3:{stack}-x-1"),
         "AWS::S3::BucketPolicy": ("s3:PutBucketPolicy", "s3:{stack}-x-1"),
         "AWS::SNS::Subscription": ("sns:Subscribe", "sns:{stack}-ReviewTopic-1"),
