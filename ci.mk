@@ -66,6 +66,13 @@ smoke-test: $(VENV)/ready ## Classify test photos of the dataset in ENVIRONMENT=
 retrain: $(VENV)/ready ## Start a retraining in ENVIRONMENT=staging or production
 	@$(BIN)/scones --stack scones-$(ENVIRONMENT) retrain --force
 
+# Its name begins with the stack's, so that environments of one account have pipelines of their own.
+.PHONY: run-vehicles-pipeline
+run-vehicles-pipeline: pipelines ## Start the pipeline vehicles in ENVIRONMENT=staging (DATA_BUCKET= PIPELINE_ROLE= TRAINING_IMAGE=)
+	$(VENV)/pipelines/bin/run-pipeline --module-name vehicles --no-wait \
+	  --role-arn "$$PIPELINE_ROLE" --bucket "$$DATA_BUCKET" \
+	  --kwargs "{\"pipeline_name\": \"scones-$(ENVIRONMENT)-vehicles\", \"model_package_group_name\": \"scones-$(ENVIRONMENT)\", \"training_image\": \"$$TRAINING_IMAGE\"}"
+
 # TRAINING_IMAGE is the URI of the image, with its tag.
 .PHONY: training-image
 training-image: ## Build the training image with Docker (TRAINING_IMAGE=)

@@ -8,7 +8,7 @@ import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -139,24 +139,32 @@ def _grants(resources: Mapping[str, Any]) -> Iterator[tuple[Place, Any]]:
 
 
 def _of_role(holder: str, properties: Mapping[str, Any]) -> Iterator[tuple[Place, Any]]:
-    for policy in properties.get("Policies", []):
-        yield from _statements(holder, policy["PolicyName"], policy["PolicyDocument"])
-    for arn in properties.get("ManagedPolicyArns", []):
-        yield Place(holder, "attached policy", _text(arn)), {}
+    for condition, policy in _chosen(properties.get("Policies", [])):
+        name = f"{policy['PolicyName']}{condition}"
+        yield from _statements(holder, name, policy["PolicyDocument"])
+    for condition, arn in _chosen(properties.get("ManagedPolicyArns", [])):
+        yield Place(holder, "attached policy", f"{_text(arn)}{condition}"), {}
     if boundary := properties.get("PermissionsBoundary"):
         yield Place(holder, "boundary", _text(boundary)), {}
 
 
 def _statements(holder: str, policy: str, document: Any) -> Iterator[tuple[Place, Any]]:
     for number, item in enumerate(_listed(document["Statement"]), 1):
-        # A statement that depends on a condition is the second or third of Fn::If.
-        condition, *alternatives = item.get("Fn::If", [None, item])
-        for kind, statement in zip(("", "otherwise "), alternatives, strict=False):
-            if "Effect" not in statement:
-                continue
-            label = str(statement.get("Sid", f"statement {number}"))
-            label += f" ({kind}if {condition})" if condition else ""
-            yield Place(holder, policy, label), statement
+        for condition, statement in _chosen([item]):
+            label = statement.get("Sid", f"statement {number}")
+            yield Place(holder, policy, f"{label}{condition}"), statement
+
+
+def _chosen(items: Iterable[Any]) -> Iterator[tuple[str, Any]]:
+    """Yield items, and those that ``Fn::If`` chooses from, with the condition in brackets."""
+    for item in items:
+        if not isinstance(item, dict) or "Fn::If" not in item:
+            yield "", item
+            continue
+        condition, chosen, otherwise = item["Fn::If"]
+        for when, one in (("if", chosen), ("unless", otherwise)):
+            if one != {"Ref": "AWS::NoValue"}:
+                yield f" ({when} {condition})", one
 
 
 def _describe(statement: Mapping[str, Any]) -> str:

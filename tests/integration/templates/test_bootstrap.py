@@ -17,6 +17,7 @@ from tools.scan_template import translate
 ROOT = Path(__file__).parents[3]
 STACK = "scones-staging"
 REPOSITORY = "repo:scones-unlimited@1001/scones@2002"
+PIPELINE_ROLE = "arn:aws:iam::123456789012:role/pipelines"
 ISSUER = "token.actions.githubusercontent.com"
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 INLINE_POLICIES_SIZE, MANAGED_POLICY_SIZE = 10_240, 6_144
@@ -88,6 +89,7 @@ def bootstrap(running: Cloud) -> Iterator[Bootstrap]:
         Parameters=[
             {"ParameterKey": "GitHubSubject", "ParameterValue": REPOSITORY},
             {"ParameterKey": "CreateProvider", "ParameterValue": "false"},
+            {"ParameterKey": "PipelineRole", "ParameterValue": PIPELINE_ROLE},
             {"ParameterKey": "GitRefs", "ParameterValue": "refs/heads/main,refs/tags/v*"},
         ],
     )
@@ -231,6 +233,19 @@ def test_only_cloudformation_gets_the_execution_role(bootstrap: Bootstrap) -> No
     assert bootstrap.allows("DeployRole", "iam:PassRole", arn, **service)
     lambdas = {"iam__PassedToService": "lambda.amazonaws.com"}
     assert not bootstrap.allows("DeployRole", "iam:PassRole", arn, **lambdas)
+
+
+def test_pipelines_of_the_stack_are_started_with_the_one_role(bootstrap: Bootstrap) -> None:
+    for stack, allowed in ((STACK, True), ("scones-production", False)):
+        pipeline = bootstrap.arn(f"sagemaker:pipeline/{stack}-vehicles")
+        for action in ("CreatePipeline", "UpdatePipeline", "StartPipelineExecution"):
+            assert bootstrap.allows("DeployRole", f"sagemaker:{action}", pipeline) == allowed
+        script = bootstrap.arn(f"s3:{stack}-databucket-1/pipelines/vehicles/code/1/evaluate.py")
+        assert bootstrap.allows("DeployRole", "s3:PutObject", script) == allowed
+    service = {"iam__PassedToService": "sagemaker.amazonaws.com"}
+    assert bootstrap.allows("DeployRole", "iam:PassRole", PIPELINE_ROLE, **service)
+    training = bootstrap.arn(f"iam:role/{STACK}-TrainingRole-1")
+    assert not bootstrap.allows("DeployRole", "iam:PassRole", training, **service)
 
 
 @pytest.mark.parametrize("stack", ["scones-production", "scones", "billing"])

@@ -25,7 +25,7 @@ case "$*" in "manifest inspect"*) exit "${PUSHED:-1}" ;; esac
 SLOW = {
     *("make run", "make deploy ENVIRONMENT=staging", "make deploy ENVIRONMENT=production"),
     *("make smoke-test ENVIRONMENT=staging", "make smoke-test ENVIRONMENT=production"),
-    "make retrain ENVIRONMENT=staging",
+    *("make retrain ENVIRONMENT=staging", "make run-vehicles-pipeline ENVIRONMENT=staging"),
 }
 """Commands that need minutes, or a stack."""
 
@@ -94,7 +94,7 @@ def test_a_release(record: Path) -> None:
     json.loads((ROOT / "build" / "sbom.cdx.json").read_text("utf-8"))
 
 
-@pytest.mark.parametrize("name", ["release.image", "train.retrain"])
+@pytest.mark.parametrize("name", ["release.image", "train.retrain", "pipeline.start"])
 @pytest.mark.parametrize("pushed", [False, True])
 def test_an_image(record: Path, name: str, pushed: bool) -> None:
     run_in_order(name, TRAINING_IMAGE=IMAGE, PUSHED="0" if pushed else "1")

@@ -116,6 +116,20 @@ def test_a_statement_with_another_condition_of_the_template(
     assert "removed `Worker` Own, `Publish (if HasBus)`" in text
 
 
+@pytest.mark.parametrize(("position", "when"), [(1, "if"), (2, "unless")])
+def test_a_policy_with_a_condition_of_the_template(
+    old: dict[str, Any], new: dict[str, Any], position: int, when: str
+) -> None:
+    policies = new["Worker"]["Properties"]["Policies"]
+    statement = {"Sid": "Start", "Effect": "Allow", "Action": "sagemaker:*", "Resource": "*"}
+    choice: list[Any] = ["HasRole", {"Ref": "AWS::NoValue"}, {"Ref": "AWS::NoValue"}]
+    choice[position] = {"PolicyName": "More", "PolicyDocument": {"Statement": [statement]}}
+    policies.append({"Fn::If": choice})
+    assert render(compare(old, new)) == (
+        f"- added `Worker` More ({when} HasRole), `Start`: Allow `sagemaker:*` on `*`\n"
+    )
+
+
 def test_trust(old: dict[str, Any], new: dict[str, Any]) -> None:
     document = new["Worker"]["Properties"]["AssumeRolePolicyDocument"]
     document["Statement"][0]["Principal"] = {"AWS": "*"}

@@ -25,7 +25,14 @@ job = pytest.mark.parametrize("job", JOBS, ids=str)
 
 
 def test_there_are_workflows() -> None:
-    assert set(read_workflows()) == {"checks", "pull-request", "main", "train", "release"}
+    assert set(read_workflows()) == {
+        "checks",
+        "pull-request",
+        "main",
+        "train",
+        "pipeline",
+        "release",
+    }
 
 
 @pytest.mark.parametrize("file", sorted(FOLDER.glob("*.yml")), ids=lambda file: file.stem)
@@ -117,7 +124,7 @@ def test_the_checks_are_those_of_lint_and_test() -> None:
     assert needed <= ran
 
 
-@pytest.mark.parametrize("workflow", ["pull-request", "main", "train", "release"])
+@pytest.mark.parametrize("workflow", ["pull-request", "main", "train", "pipeline", "release"])
 def test_nothing_is_deployed_or_released_unchecked(workflow: str) -> None:
     jobs = {one.name: one for one in JOBS if one.workflow == workflow}
     assert jobs["checks"].content["uses"] == "$/.github/workflows/checks.yml"
