@@ -66,7 +66,7 @@ smoke-test: $(VENV)/ready ## Classify test photos of the dataset in ENVIRONMENT=
 retrain: $(VENV)/ready ## Start a retraining in ENVIRONMENT=staging or production
 	@$(BIN)/scones --stack scones-$(ENVIRONMENT) retrain --force
 
-# Its name begins with the stack's, so that environments of one account have pipelines of their own.
+# The name begins with the stack's: environments of one account have separate pipelines.
 .PHONY: run-vehicles-pipeline
 run-vehicles-pipeline: pipelines ## Start the pipeline vehicles in ENVIRONMENT=staging (DATA_BUCKET= PIPELINE_ROLE= TRAINING_IMAGE=)
 	$(VENV)/pipelines/bin/run-pipeline --module-name vehicles --no-wait \

@@ -101,7 +101,7 @@ def deploy_bootstrap(application: Application) -> tuple[dict[str, str], list[Any
 
 @pytest.fixture
 def bounded(application: Application, github: GitHub) -> Iterator[None]:
-    """The boundary on all roles of the stack, which MiniStack's CloudFormation leaves out."""
+    """Set the boundary on all roles of the stack: MiniStack's CloudFormation ignores it."""
     iam = application.client("iam")
     pages = application.client("cloudformation").get_paginator("list_stack_resources")
     roles = [
@@ -121,7 +121,7 @@ def bounded(application: Application, github: GitHub) -> Iterator[None]:
 
 
 def test_the_role_deploys_with_sam(application: Application, github: GitHub) -> None:
-    """What `make deploy` runs, but for the runtime and architecture of this machine."""
+    """The command of `make deploy`, with the runtime and architecture of this computer."""
     (stack,) = application.client("cloudformation").describe_stacks(StackName="scones")["Stacks"]
     now = {one["ParameterKey"]: one["ParameterValue"] for one in stack["Parameters"]}
     changed = make_overrides(deploy.host_parameters(), "1a2b3c", github.variables)
@@ -140,8 +140,8 @@ def test_the_role_deploys_with_sam(application: Application, github: GitHub) -> 
 @pytest.mark.usefixtures("bounded")
 def test_the_role_smoke_tests_within_the_boundary(github: GitHub) -> None:
     words = ("simulate", "--count", "4", "--minimum-accuracy", "0.5", "--patience", "0")
-    answer = json.loads(github.run(sys.executable, "-m", "cli", "--json", *words).stdout)
-    assert (answer["photos"], answer["statuses"].get("failed", 0)) == (4, 0)
+    summary = json.loads(github.run(sys.executable, "-m", "cli", "--json", *words).stdout)
+    assert (summary["photos"], summary["statuses"].get("failed", 0)) == (4, 0)
 
 
 @pytest.mark.usefixtures("bounded")

@@ -1,4 +1,4 @@
-"""The bootstrap, deployed: who may act as its roles, and what they may do."""
+"""The deployed bootstrap: trust and permissions of its roles."""
 
 import json
 import re
@@ -58,7 +58,7 @@ class Bootstrap:
 
     def allows(self, holder: str, action: str, resource: str, **context: str) -> bool:
         """Evaluate the policies of a role or of the boundary."""
-        asked = EvalContext(
+        request = EvalContext(
             principal_arn=f"arn:aws:sts::{self.account}:assumed-role/x/y",
             principal_type="AssumedRole",
             principal_account=self.account,
@@ -68,7 +68,7 @@ class Bootstrap:
             service_context={name.replace("__", ":").lower(): v for name, v in context.items()},
         )
         documents = [parse_policy_document(one) for one in self.policies[holder]]
-        return iam_evaluator.evaluate(asked, documents).decision == "Allow"
+        return iam_evaluator.evaluate(request, documents).decision == "Allow"
 
 
 def without_provider() -> str:
@@ -364,7 +364,7 @@ def test_all_roles_of_the_application_have_the_boundary(application: Application
 
 
 def test_the_boundary_allows_all_that_the_application_needs(application: Application) -> None:
-    asked = 0
+    evaluated = 0
     for name, statement in application.statements():
         for action in listed(statement["Action"]):
             for resource in listed(statement["Resource"]):
@@ -374,12 +374,12 @@ def test_the_boundary_allows_all_that_the_application_needs(application: Applica
                     "RoleBoundary", action, arn if arn != "x" else "*", **context
                 )
                 assert allowed, f"RoleBoundary denies {action} on {arn} to {name}"
-                asked += 1
-    assert asked > 100
+                evaluated += 1
+    assert evaluated > 100
 
 
 def test_the_execution_role_may_create_each_resource(application: Application) -> None:
-    """Of each type, the action that creates it, on the name that it gets."""
+    """The action that creates each type is allowed on the name that the resource gets."""
     boundary = {"iam__PermissionsBoundary": application.bootstrap.outputs["RoleBoundary"]}
     tags = {"aws__RequestTag/scones:stack": STACK}
     create = {
@@ -444,7 +444,7 @@ def test_the_execution_role_may_create_each_resource(application: Application) -
             bus = f"{STACK}/" if "EventBusName" in resource["Properties"] else ""
             action, target = "events:PutRule", f"events:rule/{bus}{STACK}-{name}-1"
         else:
-            assert kind == "AWS::CloudWatch::Dashboard", f"who may create {kind}?"
+            assert kind == "AWS::CloudWatch::Dashboard", f"add the action that creates {kind}"
             action, target = "cloudwatch:PutDashboard", None
         arn = target if target == "*" else application.bootstrap.arn(target or "")
         if target is None:

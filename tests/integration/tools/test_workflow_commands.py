@@ -112,7 +112,7 @@ def test_an_image(record: Path, name: str, pushed: bool) -> None:
 
 
 def test_a_value_from_outside_is_no_command(record: Path, tmp_path: Path) -> None:
-    """Somebody who may push may choose the name of a branch or tag."""
+    """The name of a branch or tag can contain shell code."""
     evil = f"7; touch {tmp_path}/proof; $(touch {tmp_path}/proof)"
     make("make pull-request-comment", PULL_REQUEST=evil)
     assert not (tmp_path / "proof").exists()

@@ -113,7 +113,7 @@ def test_no_target_is_waited_for_in_vain() -> None:
 
 
 def test_the_checks_are_those_of_lint_and_test() -> None:
-    """Of `make lint` and `make test`, by their prerequisites in the Makefile."""
+    """The prerequisites of `make lint` and `make test` in the Makefile."""
     makefile = (ROOT / "Makefile").read_text("utf-8")
     needed: set[str] = set()
     for goal in ("lint", "test"):
