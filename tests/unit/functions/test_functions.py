@@ -175,6 +175,7 @@ def test_generate_lists(load: Load, event: Event, context: Any) -> None:
         DATA_BUCKET="data",
         CLASS_NAMES="b,a",
         IMAGE_SHAPE="3,32,32",
+        ALGORITHM="builtin",
         HYPERPARAMETERS="",
         VALIDATION_SHARE="0.1",
     )
@@ -195,6 +196,7 @@ def test_generate_lists_refuses_a_run_that_is_no_name(load: Load, context: Any) 
         DATA_BUCKET="data",
         CLASS_NAMES="b,a",
         IMAGE_SHAPE="3,32,32",
+        ALGORITHM="builtin",
         HYPERPARAMETERS="",
         VALIDATION_SHARE="0.1",
     )
