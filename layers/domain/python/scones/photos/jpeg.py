@@ -7,7 +7,7 @@ Format: ITU-T T.81, https://www.w3.org/Graphics/JPEG/itu-t81.pdf
 """
 
 import re
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import simplejpeg
@@ -143,7 +143,8 @@ def _pixels(data: bytes, colors: str, size: tuple[int, int]) -> NDArray[np.uint8
         pixels = simplejpeg.decode_jpeg(
             data, colors, min_width=width, min_height=height, strict=False
         )
-    return pixels[:, :, 0] if colors == "GRAY" else pixels
+    channels = pixels[:, :, 0] if colors == "GRAY" else pixels
+    return cast(NDArray[np.uint8], channels)
 
 
 def _require_supported(marker: int, precision: bytes) -> None:
