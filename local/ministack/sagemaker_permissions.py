@@ -24,7 +24,7 @@ _ALSO = {
 
 
 # Actions whose requests say whether the container has a network.
-_ISOLATED = ("CreateModel", "CreateTrainingJob")
+_ISOLATED = ("CreateModel", "CreateProcessingJob", "CreateTrainingJob")
 
 
 def needed(action: str, parameters: Mapping[str, Any]) -> Iterator[Permission]:
@@ -73,7 +73,8 @@ def needed_to_wait(action: str, parameters: Mapping[str, Any]) -> Iterator[Permi
 
 def _condition_keys(action: str, parameters: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     if action in _ISOLATED:
-        isolated = bool(parameters.get("EnableNetworkIsolation"))
+        network = parameters.get("NetworkConfig") or parameters
+        isolated = bool(network.get("EnableNetworkIsolation"))
         yield "sagemaker:NetworkIsolation", str(isolated).lower()
     if not action.endswith("ModelPackage"):
         return

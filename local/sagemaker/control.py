@@ -23,6 +23,7 @@ _TABLES = {
     "endpoint-config": "endpoint_configs",
     "training-job": "training_jobs",
     "transform-job": "transform_jobs",
+    "processing-job": "processing_jobs",
     "model-package-group": "model_package_groups",
     "model-package": "model_packages",
 }
@@ -33,6 +34,7 @@ _NAMES = {
     "EndpointConfigName": "endpoint-config",
     "TrainingJobName": "training-job",
     "TransformJobName": "transform-job",
+    "ProcessingJobName": "processing-job",
     "ModelPackageGroupName": "model-package-group",
 }
 
@@ -42,7 +44,6 @@ _ONLY_PRETENDED = {
     "CreateCompilationJob",
     "CreateHyperParameterTuningJob",
     "CreateNotebookInstance",
-    "CreateProcessingJob",
     "StartNotebookInstance",
     "StartPipelineExecution",
 }

@@ -19,7 +19,7 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from local.sagemaker import EmbeddedSageMaker, Request
+from local.sagemaker import EmbeddedSageMaker, Image, Request
 
 ACCOUNT, REGION, BUCKET = "123456789012", "us-east-1", "data"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/sagemaker"
@@ -27,7 +27,10 @@ POWERLESS = f"arn:aws:iam::{ACCOUNT}:role/powerless"
 UNTRUSTED = f"arn:aws:iam::{ACCOUNT}:role/untrusted"
 IMAGE = f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com/tiny:1"
 BUILTIN = "811284229777.dkr.ecr.us-east-1.amazonaws.com/image-classification:1"
-PROGRAM = [sys.executable, str(Path(__file__).with_name("container_program.py"))]
+ABSENT = f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com/absent:1"
+PYTHON = Path(sys.executable)
+PROGRAM = Image((sys.executable, str(Path(__file__).with_name("container_program.py"))), PYTHON)
+NOT_INSTALLED = Image((), Path("/absent/bin/python"), "run `make it`")
 
 
 class Raw(io.BytesIO):
@@ -99,7 +102,7 @@ class Cloud:
             region=REGION,
             client=self.client,
             emit=lambda *event: self.events.append(event),
-            images={IMAGE: PROGRAM, "*/image-classification:*": PROGRAM},
+            images={IMAGE: PROGRAM, "*/image-classification:*": PROGRAM, ABSENT: NOT_INSTALLED},
         )
         self.sagemaker = self._embedded("sagemaker")
         self.runtime = self._embedded("sagemaker-runtime")
