@@ -24,6 +24,7 @@ _TABLES = {
     "training-job": "training_jobs",
     "transform-job": "transform_jobs",
     "processing-job": "processing_jobs",
+    "pipeline": "pipelines",
     "model-package-group": "model_package_groups",
     "model-package": "model_packages",
 }
@@ -45,7 +46,6 @@ _ONLY_PRETENDED = {
     "CreateHyperParameterTuningJob",
     "CreateNotebookInstance",
     "StartNotebookInstance",
-    "StartPipelineExecution",
 }
 """What moto answers as done although nothing ran: refused, since a pretence would mislead."""
 

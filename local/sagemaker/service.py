@@ -13,6 +13,7 @@ from local.sagemaker.events import Events
 from local.sagemaker.images import Image
 from local.sagemaker.model_packages import ModelPackages
 from local.sagemaker.models import Models
+from local.sagemaker.pipelines import Pipelines
 from local.sagemaker.platform import Client, Emit, Platform, log
 from local.sagemaker.processing_jobs import ProcessingJobs
 from local.sagemaker.protocol import (
@@ -69,6 +70,7 @@ class EmbeddedSageMaker:
         events = Events(self._platform)
         models = Models(self._platform, self._control, events)
         packages = ModelPackages(self._platform, self._control, events)
+        pipelines = Pipelines(self._platform, self._control)
         tags = Tags(self._control)
         self._training = TrainingJobs(self._platform, self._control, events)
         self._processing = ProcessingJobs(self._platform, self._control, events)
@@ -99,6 +101,21 @@ class EmbeddedSageMaker:
             "CreateModelPackage": packages.create,
             "UpdateModelPackage": packages.update,
             "DeleteModelPackage": packages.delete,
+            "CreatePipeline": pipelines.create,
+            "UpdatePipeline": pipelines.update,
+            "DeletePipeline": pipelines.delete,
+            "DescribePipeline": pipelines.describe,
+            "ListPipelines": pipelines.list,
+            "ListPipelineVersions": pipelines.list_versions,
+            "StartPipelineExecution": pipelines.start,
+            "StopPipelineExecution": pipelines.stop,
+            "RetryPipelineExecution": pipelines.retry,
+            "UpdatePipelineExecution": pipelines.update_execution,
+            "DescribePipelineExecution": pipelines.describe_execution,
+            "DescribePipelineDefinitionForExecution": pipelines.describe_definition,
+            "ListPipelineExecutions": pipelines.list_executions,
+            "ListPipelineExecutionSteps": pipelines.list_steps,
+            "ListPipelineParametersForExecution": pipelines.list_parameters,
             "AddTags": tags.add,
             "ListTags": tags.list,
             "DeleteTags": tags.delete,

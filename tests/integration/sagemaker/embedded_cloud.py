@@ -87,11 +87,28 @@ def _embedded_client(service: str) -> Any:
 
 
 @dataclass
+class Functions:
+    """Lambda functions by ARN, called in this process."""
+
+    functions: dict[str, Callable[[Any], Any]]
+
+    def invoke(self, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803  boto3's
+        try:
+            answer = self.functions[FunctionName](json.loads(Payload))
+        except Exception as error:
+            failure = json.dumps({"errorMessage": str(error)}).encode()
+            return {"FunctionError": "Unhandled", "Payload": io.BytesIO(failure)}
+        return {"Payload": io.BytesIO(json.dumps(answer).encode())}
+
+
+@dataclass
 class Cloud:
     """The clients and the shortcuts the tests use."""
 
     url: str
     folder: Path
+    images: dict[str, Image] = field(default_factory=dict)
+    functions: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
     events: list[tuple[str, dict[str, Any], list[str]]] = field(default_factory=list)
     service: EmbeddedSageMaker = field(init=False)
 
@@ -102,7 +119,12 @@ class Cloud:
             region=REGION,
             client=self.client,
             emit=lambda *event: self.events.append(event),
-            images={IMAGE: PROGRAM, "*/image-classification:*": PROGRAM, ABSENT: NOT_INSTALLED},
+            images={
+                IMAGE: PROGRAM,
+                "*/image-classification:*": PROGRAM,
+                ABSENT: NOT_INSTALLED,
+                **self.images,
+            },
         )
         self.sagemaker = self._embedded("sagemaker")
         self.runtime = self._embedded("sagemaker-runtime")
@@ -111,6 +133,10 @@ class Cloud:
     def client(self, service: str, role: str | None) -> Any:
         if role == UNTRUSTED:
             raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "AssumeRole")
+        if service == "lambda":
+            return Functions(self.functions)
+        if service == "sagemaker" and role != POWERLESS:
+            return self.sagemaker
         with _LOCK:  # boto3 makes clients for one thread at a time
             return _client(self.url, service, role)
 
