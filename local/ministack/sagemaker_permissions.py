@@ -93,6 +93,11 @@ def _resource(kind: str, parameters: Mapping[str, Any]) -> str:
             return named
         if isinstance(named, str):
             return _arn(_dashed(kind), named)
+    for member in ("PipelineExecutionArn", "PipelineName"):
+        # Actions on executions and versions are not all named after them.
+        named = parameters.get(member)
+        if isinstance(named, str):
+            return named if named.startswith("arn:") else _arn("pipeline", named)
     if kind == "ModelPackage" and "ModelPackageGroupName" in parameters:
         # The version that is being made has no number yet.
         group = parameters["ModelPackageGroupName"].rpartition("/")[2]

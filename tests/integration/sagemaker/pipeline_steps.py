@@ -23,7 +23,12 @@ report = {"metrics": {"accuracy": {"value": float(sys.argv[1])}}}
 (folder / "evaluation.json").write_text(json.dumps(report))
 """
 SLEEP = "import time; print('asleep', flush=True); time.sleep(60)"
-FAIL = "from pathlib import Path; Path('/opt/ml/output/message').write_text('no rows'); raise SystemExit(3)"
+FAIL = """
+from pathlib import Path
+
+Path("/opt/ml/output/message").write_text("no rows")
+raise SystemExit(3)
+"""
 
 CLUSTER = {
     "ClusterConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1}

@@ -19,6 +19,7 @@ from tests.integration.sagemaker.pipeline_steps import (
 )
 
 TOKEN = "t" * 32
+ONE_STEP = {"SelectedSteps": [{"StepName": "Fail"}]}
 PARAMETERS = [
     {"Name": "Text", "Type": "String", "DefaultValue": "a", "EnumValues": ["a", "b"]},
     {"Name": "Number", "Type": "Integer"},
@@ -200,7 +201,7 @@ def test_checks_the_parameters(cloud: Cloud, given: dict[str, str], message: str
     ("more", "message"),
     [
         (
-            {"SelectiveExecutionConfig": {"SelectedSteps": [{"StepName": "Fail"}]}},
+            {"SelectiveExecutionConfig": ONE_STEP},
             "selective execution",
         ),
         ({"MlflowExperimentName": "vehicles"}, "MLflow"),
