@@ -7,6 +7,8 @@ from local.sagemaker.protocol import ServiceError, invalid
 
 _TYPES = {"object": dict, "list": list, "string": str, "boolean": bool}
 
+_ARTICLES = {"object": "an", "list": "a", "string": "a", "boolean": "a"}
+
 
 def bad(message: str) -> ServiceError:
     """Return the error for a definition that cannot be parsed, worded as AWS does."""
@@ -46,7 +48,7 @@ def fields(
 def typed(value: Any, kind: str, what: str) -> Any:
     """Return a value; raise ServiceError unless it is an object, list, string or boolean."""
     if not isinstance(value, _TYPES[kind]):
-        raise bad(f"{what} must be a {kind}, not {value!r}.")
+        raise bad(f"{what} must be {_ARTICLES[kind]} {kind}, not {value!r}.")
     return value
 
 

@@ -26,8 +26,14 @@ EXECUTION_VARIABLES = (
 # Members by which a list of AWS's is looked up with a text in brackets.
 _NATURAL_KEYS = ("OutputName", "InputName", "MetricName")
 
-_PART = re.compile(r"""\.?([^.\[\]'"]+)|\['([^']*)'\]|\["([^"]*)"\]""")
+_NAME = re.compile(r"""\.?([^.\[\]'"]+)""")
+_KEY = re.compile(r"""\['([^']*)'\]|\["([^"]*)"\]""")
 _INDEX = re.compile(r"\[(\d+)\]")
+
+
+class Key(str):
+    """A text in brackets: a name, or the natural key of an entry of a list."""
+
 
 Path = tuple[str | int, ...]
 
@@ -171,16 +177,22 @@ def parse_path(text: str) -> Path:
     parts: list[str | int] = []
     position = 0
     while position < len(text):
-        if index := _INDEX.match(text, position):
-            parts.append(int(index[1]))
-        elif part := _PART.match(text, position):
-            parts.append(next(group for group in part.groups() if group is not None))
-        else:
-            raise bad(f"Invalid path '{text}' at character {position + 1}.")
-        position = (index or part).end()  # type: ignore[union-attr]
+        part, position = _part(text, position)
+        parts.append(part)
     if not parts:
         raise bad("A path must not be empty.")
     return tuple(parts)
+
+
+def _part(text: str, position: int) -> tuple[str | int, int]:
+    """Return the part of a path at a position, and the position after it."""
+    if found := _INDEX.match(text, position):
+        return int(found[1]), found.end()
+    if found := _KEY.match(text, position):
+        return Key(found[1] if found[2] is None else found[2]), found.end()
+    if found := _NAME.match(text, position):
+        return found[1], found.end()
+    raise bad(f"Invalid path '{text}' at character {position + 1}.")
 
 
 def evaluate(value: Any, scope: Scope) -> Any:
@@ -258,6 +270,8 @@ def _entry(value: Any, part: str | int) -> tuple[Any] | None:
         return None
     if isinstance(part, int):
         return (value[part],) if part < len(value) else None
+    if not isinstance(part, Key):
+        return None
     keyed = (entry for entry in value if isinstance(entry, Mapping))
     found = [e for e in keyed if any(e.get(key) == part for key in _NATURAL_KEYS)]
     return (found[0],) if found else None

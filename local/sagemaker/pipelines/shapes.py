@@ -5,7 +5,7 @@ from typing import Any
 from botocore.model import ListShape, MapShape, Shape, StringShape, StructureShape
 
 from local.sagemaker.pipelines.parsing import bad
-from local.sagemaker.pipelines.references import Path, function
+from local.sagemaker.pipelines.references import Key, Path, function
 from local.sagemaker.validation import service_model
 
 _KEYED = ("OutputName", "InputName", "MetricName")
@@ -88,7 +88,8 @@ def leads_somewhere(path: Path, shape: Shape | None) -> bool:
         elif isinstance(shape, MapShape):
             shape = shape.value
         elif isinstance(shape, ListShape):
-            shape = shape.member if isinstance(part, int) or _is_keyed(shape.member) else None
+            keyed = isinstance(part, Key) and _is_keyed(shape.member)
+            shape = shape.member if isinstance(part, int) or keyed else None
         else:
             return False
         if shape is None:
