@@ -27,6 +27,8 @@ def images(pipelines: Path = PIPELINES_PYTHON) -> Mapping[str, Image]:
     xgboost = ("/usr/bin/env", f"PYTHONPATH={_ROOT}", str(pipelines), "-m", "local.images.xgboost")
     return {
         "*/scones-training:*": training,
+        # Its packages are among the application's.
+        "*/scones-processing:*": Image((), application),
         "*/image-classification:*": training,
         "*/sagemaker-scikit-learn:*": Image((), pipelines, advice),
         "*/sagemaker-xgboost:*": Image(xgboost, pipelines, advice),

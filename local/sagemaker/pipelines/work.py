@@ -189,28 +189,25 @@ def _create_model(attempt: Attempt) -> None:
 
 def _register_model(attempt: Attempt) -> None:
     attempt.note("Executing")
-    group = attempt.arguments.get("ModelPackageGroupName")
-    if group is not None:
-        _make_group(attempt, group)
     metadata = attempt.arguments.get("MetadataProperties") or {}
     origin = {"MetadataProperties": {**metadata, "GeneratedBy": attempt.execution.arn}}
-    made = attempt.call("sagemaker", "CreateModelPackage", {**attempt.arguments, **origin})
-    arn = made["ModelPackageArn"]
+    arn = _create_package(attempt, {**attempt.arguments, **origin})["ModelPackageArn"]
     attempt.record.metadata = {"RegisterModel": {"Arn": arn}}
     name = {"ModelPackageName": arn}
     attempt.record.properties = attempt.call("sagemaker", "DescribeModelPackage", name)
 
 
-def _make_group(attempt: Attempt, group: str) -> None:
-    """Create the model package group unless it exists, as AWS does."""
-    name = {"ModelPackageGroupName": group}
-    client = attempt.platform.client("sagemaker", attempt.execution.role)
+def _create_package(attempt: Attempt, package: dict[str, Any]) -> dict[str, Any]:
+    """Create a model package, and its group first if there is none, as AWS does."""
     try:
-        client.describe_model_package_group(**name)
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in ("ValidationException", "ResourceNotFound"):
-            raise _failed_call("sagemaker", "DescribeModelPackageGroup", error) from error
+        return attempt.call("sagemaker", "CreateModelPackage", package)
+    except StepFailed as failed:
+        group = package.get("ModelPackageGroupName")
+        if group is None or "does not exist" not in str(failed):
+            raise
+        name = {"ModelPackageGroupName": group}
         attempt.call("sagemaker", "CreateModelPackageGroup", name)
+        return attempt.call("sagemaker", "CreateModelPackage", package)
 
 
 def _decide(attempt: Attempt) -> None:
