@@ -50,7 +50,7 @@ def _request(target: dict[str, Any], event: dict[str, Any]) -> dict[str, Any]:
 
 
 def _value(text: str, event: dict[str, Any]) -> str:
-    """Return the value of a parameter, which may be a path into the event: ``$.detail.bucket.name``.
+    """Return the value of a parameter; ``$.detail.bucket.name`` is a path into the event.
 
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-dynamic-path-parameters.html
     """
