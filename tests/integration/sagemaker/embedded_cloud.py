@@ -125,6 +125,7 @@ class Cloud:
                 ABSENT: NOT_INSTALLED,
                 **self.images,
             },
+            variables=lambda role: {"ACTS_AS": role},
         )
         self.sagemaker = self._embedded("sagemaker")
         self.runtime = self._embedded("sagemaker-runtime")
