@@ -1,4 +1,4 @@
-"""Answer a request that is sent again with its token as it was answered before."""
+"""Return the same response if a request is sent again with its token."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +13,7 @@ class Answers:
         self._given: dict[tuple[str, str], dict[str, Any]] = {}
 
     def once(self, action: str, parameters: dict[str, Any], answer: Answer) -> dict[str, Any]:
-        """Return the answer to a request; one that is sent again changes nothing.
+        """Return the response to a request; sending it again changes nothing.
 
         Parameters
         ----------
