@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from samcli.yamlhelper import yaml_parse
 
+from scones.labels import parse_loading_bays
 from scones.photos import ImageShape
 from scones.settings import ClassifySettings, SerializeSettings, ThresholdSettings
 from tools.scan_template import translate
@@ -342,9 +343,12 @@ def test_layers_and_functions_fit_the_settings(source: Any) -> None:
 
     serialize = SerializeSettings.read(environment("SerializeFunction"))
     assert serialize.max_photo_bytes == 20 * 1024 * 1024
-    assert serialize.image_shape == ImageShape.parse("3,32,32")
-    assert ClassifySettings.read(environment("ClassifyFunction")).class_names[0] == "bicycle"
-    assert ThresholdSettings.read(environment("ThresholdFunction")).loading_bays["bicycle"] == "A"
+    assert serialize.image_shape == ImageShape.parse(defaults["ImageShape"])
+    classify = ClassifySettings.read(environment("ClassifyFunction"))
+    threshold = ThresholdSettings.read(environment("ThresholdFunction"))
+    assert ",".join(classify.class_names) == defaults["ClassNames"]
+    assert threshold.class_names == classify.class_names
+    assert threshold.loading_bays == parse_loading_bays(defaults["LoadingBays"])
 
 
 @pytest.mark.parametrize(
