@@ -8,6 +8,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 
+# Where `scones init` made this project: its photos and its profile, for run and up.
+-include project.mk
+
 .PHONY: help
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +60,10 @@ prove-iam: $(VENV)/ready ## Show what fails without each statement of each role 
 	$(E2E)
 	$(BIN)/python -m tools.prove_iam $(if $(REAL),--real '$(REAL)')
 
+.PHONY: fuzz
+fuzz: $(VENV)/ready ## Read 50,000 mutated photos (FUZZ_INPUTS=); some minutes
+	FUZZ_INPUTS=$(or $(FUZZ_INPUTS),50000) $(BIN)/pytest --numprocesses auto tests/integration/photos
+
 .PHONY: benchmark
 benchmark: $(VENV)/ready ## List a dataset of a million photos, and measure it; some minutes
 	$(BIN)/python -m benchmarks.list_a_million
@@ -89,6 +96,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 
 .PHONY: lock
 lock: $(VENV)/ready ## Resolve the requirements anew, into the locks
 	$(COMPILE) layers/dependencies/requirements.in -o layers/dependencies/requirements.txt
+	$(COMPILE) layers/photos/requirements.in -o layers/photos/requirements.txt
 	$(COMPILE) layers/plots/requirements.in -o layers/plots/requirements.txt
 	$(COMPILE) requirements.in -o requirements.lock
 	$(COMPILE) training/requirements.in -o training/requirements.txt

@@ -11,6 +11,7 @@ TORCH = "training/requirements-torch.txt"
 LOCKS = {
     "application layers": (
         "layers/dependencies/requirements.txt",
+        "layers/photos/requirements.txt",
         "layers/plots/requirements.txt",
     ),
     "training image": ("training/requirements.txt", TORCH),
