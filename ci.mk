@@ -1,6 +1,9 @@
 # What continuous integration runs, in .github/workflows and elsewhere (docs/ci.md).
 # Values from outside are read from environment variables in the shell: they never become part of a recipe.
 
+# The stack of an environment of samconfig.toml, for the shell.
+STACK_OF = $$($(BIN)/python -m tools.stack_name $(ENVIRONMENT))
+
 # Photos of the smoke test, and the lowest accuracy of the deployed model on them.
 SMOKE_PHOTOS ?= 50
 SMOKE_ACCURACY ?= 0.8
@@ -60,18 +63,18 @@ deploy: $(VENV)/ready ## Build and deploy to ENVIRONMENT=staging or production (
 
 .PHONY: smoke-test
 smoke-test: $(VENV)/ready ## Classify test photos of the dataset in ENVIRONMENT=staging or production
-	@$(BIN)/scones --stack scones-$(ENVIRONMENT) simulate --count $(SMOKE_PHOTOS) --minimum-accuracy $(SMOKE_ACCURACY) --patience 0
+	@$(BIN)/scones --stack "$(STACK_OF)" simulate --count $(SMOKE_PHOTOS) --minimum-accuracy $(SMOKE_ACCURACY) --patience 0
 
 .PHONY: retrain
 retrain: $(VENV)/ready ## Start a retraining in ENVIRONMENT=staging or production
-	@$(BIN)/scones --stack scones-$(ENVIRONMENT) retrain --force
+	@$(BIN)/scones --stack "$(STACK_OF)" retrain --force
 
 # The name begins with the stack's: environments of one account have separate pipelines.
 .PHONY: run-vehicles-pipeline
 run-vehicles-pipeline: pipelines ## Start the pipeline vehicles in ENVIRONMENT=staging (DATA_BUCKET= PIPELINE_ROLE= TRAINING_IMAGE=)
-	$(VENV)/pipelines/bin/run-pipeline --module-name vehicles --no-wait \
+	stack="$(STACK_OF)" && $(VENV)/pipelines/bin/run-pipeline --module-name vehicles --no-wait \
 	  --role-arn "$$PIPELINE_ROLE" --bucket "$$DATA_BUCKET" \
-	  --kwargs "{\"pipeline_name\": \"scones-$(ENVIRONMENT)-vehicles\", \"model_package_group_name\": \"scones-$(ENVIRONMENT)\", \"training_image\": \"$$TRAINING_IMAGE\"}"
+	  --kwargs "{\"pipeline_name\": \"$$stack-vehicles\", \"model_package_group_name\": \"$$stack\", \"training_image\": \"$$TRAINING_IMAGE\"}"
 
 # TRAINING_IMAGE is the URI of the image, with its tag.
 .PHONY: training-image

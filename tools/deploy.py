@@ -49,6 +49,14 @@ def read_overrides(environment: str, folder: Path = ROOT) -> dict[str, str]:
     return parameters
 
 
+def read_stack_name(environment: str, folder: Path = ROOT) -> str:
+    """Return the name of the stack of an environment in samconfig.toml.
+
+    Parameters are those of `read_overrides`.
+    """
+    return str(SamConfig(folder).get_all(["deploy"], "parameters", environment)["stack_name"])
+
+
 def make_overrides(
     configured: Mapping[str, str], commit: str, variables: Mapping[str, str]
 ) -> dict[str, str]:
@@ -107,11 +115,14 @@ def make_commands(
     sam = str(Path(sys.executable).with_name("sam"))
     config = ["--config-file", str(ROOT / "samconfig.toml"), "--config-env", environment]
     chosen = overrides(parameters)
-    bucket, role = variables["ARTIFACTS_BUCKET"], variables["EXECUTION_ROLE"]
-    return [
-        [sam, "build", *config, *chosen],
-        [sam, "deploy", *config, "--s3-bucket", bucket, "--role-arn", role, *chosen],
+    stack = read_stack_name(environment)
+    bootstrap = [
+        *("--s3-bucket", variables["ARTIFACTS_BUCKET"], "--s3-prefix", stack),
+        *("--role-arn", variables["EXECUTION_ROLE"]),
+        # By this tag, the role recognizes the keys of the stack, which have no names.
+        *("--tags", f"scones:stack={stack}"),
     ]
+    return [[sam, "build", *config, *chosen], [sam, "deploy", *config, *bootstrap, *chosen]]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from operations.stack import STACK
 from tests.unit.tools.workflows import Job, read_jobs, words_of
 from tools.release_notes import read_version
 
@@ -168,8 +169,10 @@ def test_a_deployment_without_its_variables_is_rejected() -> None:
 def test_commands_of_scones_take_their_options(target: str) -> None:
     shown = make(f"make --dry-run {target} ENVIRONMENT=staging").stdout
     line = next(line for line in shown.splitlines() if "bin/scones" in line)
-    program, option, stack, command, *options = line.split()
-    assert (option, stack) == ("--stack", "scones-staging")
+    program, option, stack, command, *options = shlex.split(line)
+    name = stack.removeprefix("$(").removesuffix(")")
+    shown = subprocess.run(shlex.split(name), cwd=ROOT, capture_output=True, text=True, check=True)
+    assert (option, shown.stdout) == ("--stack", f"{STACK}-staging\n")
     described = make(f"{program} {command} --help", COLUMNS="200").stdout
     named = [word for word in options if word.startswith("--")]
     assert named

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from samcli.cli.types import CfnTags
 from samcli.lib.config.samconfig import SamConfig
 from samcli.yamlhelper import yaml_parse
 
+from operations.stack import STACK
 from tools import deploy
 from tools.deploy import (
     ROOT,
@@ -17,6 +17,7 @@ from tools.deploy import (
     make_commands,
     make_overrides,
     read_overrides,
+    read_stack_name,
 )
 
 VARIABLES = {
@@ -35,10 +36,15 @@ def test_environments() -> None:
     assert list_environments() == ["dev", *DEPLOYED]
 
 
+@pytest.mark.parametrize("environment", list_environments())
+def test_stack_names(environment: str) -> None:
+    assert read_stack_name(environment) == f"{STACK}-{environment}"
+
+
 @pytest.mark.parametrize("command", ["build", "deploy"])
 def test_the_default_is_what_it_was(command: str) -> None:
     found = settings(command, "default")
-    assert found["stack_name"] == "scones"
+    assert found["stack_name"] == STACK
     assert found["parameter_overrides"] == ["MinimumAccuracy=0.85"]
     if command == "deploy":
         assert found["confirm_changeset"] is True
@@ -54,20 +60,18 @@ def test_overrides_are_parameters_of_the_template(environment: str) -> None:
 @pytest.mark.parametrize("environment", list_environments())
 def test_environments_share_no_names(environment: str) -> None:
     """Stack and model package group of two environments may be in one account."""
-    name = f"scones-{environment}"
+    name = f"{STACK}-{environment}"
     for command in ("build", "deploy", "sync"):
         assert settings(command, environment)["stack_name"] == name
     assert read_overrides(environment)["EndpointName"] == name
 
 
 @pytest.mark.parametrize("environment", DEPLOYED)
-def test_deployments_ask_nobody_and_are_tagged(environment: str) -> None:
+def test_deployments_need_no_answer(environment: str) -> None:
     found = settings("deploy", environment)
     assert found["confirm_changeset"] is False
     assert found["fail_on_empty_changeset"] is False
     assert "resolve_s3" not in found  # SAM CLI accepts it only without --s3-bucket
-    tags = CfnTags().convert(tuple(found["tags"]), None, None)
-    assert tags == {"scones:stack": f"scones-{environment}"}
 
 
 def test_sync_may_create_roles() -> None:
@@ -101,8 +105,10 @@ def test_commands() -> None:
     chosen = ["--parameter-overrides", 'ParameterKey=CodeVersion,ParameterValue="1a2b3c"']
     config = ["--config-file", str(ROOT / "samconfig.toml"), "--config-env", "staging"]
     assert build[1:] == ["build", *config, *chosen]
-    roles = ["--s3-bucket", "artifacts", "--role-arn", VARIABLES["EXECUTION_ROLE"]]
-    assert package[1:] == ["deploy", *config, *roles, *chosen]
+    stack = f"{STACK}-staging"
+    bootstrap = ["--s3-bucket", "artifacts", "--s3-prefix", stack]
+    bootstrap += ["--role-arn", VARIABLES["EXECUTION_ROLE"], "--tags", f"scones:stack={stack}"]
+    assert package[1:] == ["deploy", *config, *bootstrap, *chosen]
     assert Path(build[0]).exists()
 
 
