@@ -201,15 +201,15 @@ def _add_review(app: FastAPI, room: Room) -> None:
     def label(said: Said) -> Row:
         record = _record(said)
         if said.label is None:
-            return room.row(review.say_not_a_vehicle(session, stack, record, room.user))
-        return room.row(review.label(session, stack, record, said.label, room.user))
+            return room.row(review.say_not_a_vehicle(session, stack, record))
+        return room.row(review.label(session, stack, record, said.label))
 
     @app.post("/api/undo")
     def undo(which: Undo) -> Row:
         record = review.find_reviewed(session, stack, which.photo, which.version)
         if record.review and record.review.id != which.review:
-            raise Refused(f"that was undone already, and {review.said(record.review)} since")
-        return room.row(review.undo(session, stack, record, room.user))
+            raise review.NotUndone(which.review, record.review)
+        return room.row(review.undo(session, stack, record))
 
 
 def _add_models(app: FastAPI, room: Room) -> None:

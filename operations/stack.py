@@ -32,6 +32,7 @@ _OUTPUTS = {
     "threshold_parameter": "ThresholdParameter",
     "familiarity_limit_parameter": "FamiliarityLimitParameter",
     "check_drift_function": "CheckDriftFunction",
+    "review_url": "ReviewUrl",
 }
 
 
@@ -43,7 +44,8 @@ class StackError(Fault):
 class Stack:
     """What the deployed stack is made of: the template's outputs and parameters.
 
-    Machines, topics and roles are ARNs, queues URLs, all else is names.
+    Machines, topics and roles are ARNs; queues, and functions that people call, URLs; all else is
+    names.
     """
 
     photos_bucket: str
@@ -63,6 +65,7 @@ class Stack:
     threshold_parameter: str
     familiarity_limit_parameter: str
     check_drift_function: str
+    review_url: str
     parameters: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property

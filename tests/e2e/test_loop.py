@@ -23,13 +23,13 @@ from PIL.PngImagePlugin import PngInfo
 
 from local import samples
 from operations.executions import ExecutionFailed, Outcome
-from operations.filing import copy_stem
 from operations.retraining import start_retraining
 from operations.undelivered import receiving
 from scones import lst
 from scones.datasets.layout import NEGATIVES
 from scones.datasets.sides import digest, is_held_back
 from scones.records import SIMULATED, inference_id
+from scones.reviews.filing import copy_stem
 from tests.e2e.harness import Application, Inbox, eventually
 from tests.e2e.operations import Operator, message_about
 

@@ -98,6 +98,7 @@ FUNCTIONS = (
     "SmokeTest",
     "Measure",
     "CheckDrift",
+    "Review",
 )
 
 

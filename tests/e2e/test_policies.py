@@ -6,7 +6,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from operations.faults import Fault
+from operations.function_urls import UrlClient
+from scones.reviews import Label
 from tests.e2e.harness import Application
+from tests.e2e.operations import Operator
 
 pytestmark = pytest.mark.e2e
 
@@ -71,6 +75,19 @@ def set_attributes(application: Application, *names: str) -> Call:
     return "dynamodb", "update_item", parameters
 
 
+def invoke(application: Application) -> Call:
+    """Invoke `review` with a caller that nobody has verified."""
+    event = {
+        "requestContext": {"authorizer": {"iam": {"userArn": "arn:aws:iam::1:user/anna"}}},
+        "body": json.dumps({"action": "finish"}),
+    }
+    parameters = {
+        "FunctionName": application.resource("ReviewFunction"),
+        "Payload": json.dumps(event).encode(),
+    }
+    return "lambda", "invoke", parameters
+
+
 def answer() -> Call:
     return "stepfunctions", "send_task_success", {"taskToken": "x" * 32, "output": "{}"}
 
@@ -91,7 +108,10 @@ def forbidden(application: Application) -> dict[str, list[Call]]:
         ("s3", "delete_object", {"Bucket": data, "Key": "dataset/train/bicycle/1.png"}),
         ("dynamodb", "scan", {"TableName": stack.results_table}),
         set_attributes(application, "event"),
+        set_attributes(application, "review"),
         set_attributes(application, "review", "announced_at"),
+        invoke(application),
+        publish(application, "scones", "Photo Reviewed"),
         publish(application, "scones", "Photo Decided"),
         publish(application, "aws.s3", "Object Created"),
         update(application, CustomerMetadataProperties={"accuracy": "1.0"}),
@@ -121,21 +141,17 @@ def forbidden(application: Application) -> dict[str, list[Call]]:
             *anybody,
             *deciding,
             validation,
+            put(data, "dataset/bicycle/reviewed/1.png"),
+            remove(data, "dataset/bicycle/reviewed/1.png"),
             put(photos, "incoming/x.png"),
             put(photos, "simulated/x.png"),
             start(stack.retrain_machine, {}),
         ],
-        "OperatorPolicy": [
-            *anybody,
-            *deciding,
-            set_attributes(application, "review"),
-            publish(application, "scones", "Photo Reviewed"),
-        ],
+        "OperatorPolicy": [*anybody, *deciding],
         "ApproverPolicy": [
             *anybody,
             validation,
             put(photos, "incoming/x.png"),
-            set_attributes(application, "review"),
             start(stack.retrain_machine, {}),
         ],
         "PrivacyPolicy": [
@@ -147,7 +163,6 @@ def forbidden(application: Application) -> dict[str, list[Call]]:
             remove(data, "dataset/validation/bicycle/1.png"),
             remove(data, "retraining/scones-1/model/model.tar.gz"),
             remove(data, "retraining/scones-1/evaluation/evaluation.json"),
-            set_attributes(application, "review"),
             start(stack.retrain_machine, {}),
         ],
     }
@@ -158,6 +173,35 @@ def test_a_policy_allows_nothing_of_others(application: Application, policy: str
     attacks = forbidden(application)[policy]
 
     assert denied(application, policy, attacks) == attacks
+
+
+def test_a_reviewer_can_not_review_in_somebody_else_s_name(
+    application: Application, bicycle: bytes
+) -> None:
+    with Operator(application).unsure_of_everything():
+        photo, version = application.upload("policies/attacked.png", bicycle)
+        application.decided((photo, version), status="needs_review")
+    mallory = application.as_user("mallory", "ReviewerPolicy").session()
+    url = UrlClient(mallory, application.stack.review_url)
+    request = Label(photo=photo, version=version, review="0" * 32, label="bicycle").model_dump()
+    anna = {"authorizer": {"iam": {"userArn": "arn:aws:iam::123456789012:user/anna"}}}
+    for made_up in ({"by": "anna"}, {"requestContext": anna}):
+        with pytest.raises(Fault, match=r"failed \(400\)"):
+            url.call({**request, **made_up})
+
+    answer = url.call(request)
+
+    assert answer["review"]["by"] == "mallory"
+    (item,) = application.records_of(photo)
+    assert json.loads(item["review"]["S"])["by"] == "mallory"
+
+
+@pytest.mark.parametrize("policy", [name for name in POLICIES if name != "ReviewerPolicy"])
+def test_only_reviewers_may_review(application: Application, policy: str) -> None:
+    session = application.as_user(f"reviews-by-{policy}", policy).session()
+
+    with pytest.raises(ClientError, match="Forbidden"):
+        UrlClient(session, application.stack.review_url).call({"action": "finish"})
 
 
 @pytest.mark.parametrize("policy", POLICIES)

@@ -379,6 +379,7 @@ def test_an_event_for_every_function_and_machine(source: Any) -> None:
         "SmokeTestFunction": "smoke-test",
         "MeasureFunction": "measure",
         "CheckDriftFunction": "check-drift",
+        "ReviewFunction": "review",
         "ClassifyStateMachine": "photo-uploaded",
         "RetrainStateMachine": "retraining-requested",
         "PromoteStateMachine": "model-approved",

@@ -29,6 +29,7 @@ STACK = Stack(
     threshold_parameter="/scones/scones/threshold",
     familiarity_limit_parameter="/scones/scones/familiarity-limit",
     check_drift_function="scones-check-drift",
+    review_url="https://review.lambda-url.us-east-1.on.aws/",
     parameters={
         "ClassNames": "bicycle,motorcycle",
         "LoadingBays": "bicycle=A,motorcycle=B",
