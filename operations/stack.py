@@ -33,6 +33,7 @@ _OUTPUTS = {
     "familiarity_limit_parameter": "FamiliarityLimitParameter",
     "check_drift_function": "CheckDriftFunction",
     "review_url": "ReviewUrl",
+    "answer_url": "AnswerUrl",
 }
 
 
@@ -66,6 +67,7 @@ class Stack:
     familiarity_limit_parameter: str
     check_drift_function: str
     review_url: str
+    answer_url: str
     parameters: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property

@@ -1,6 +1,5 @@
-"""Reviews of photos, by whoever has signed the request to the function's URL."""
+"""Reviews of photos, by the caller who signed the request to the function's URL."""
 
-import base64
 import os
 from typing import Any
 
@@ -9,7 +8,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import ValidationError
 
-from scones.callers import caller_of
+from scones.callers import body_of, caller_of, invalid
 from scones.reviews import REQUEST, Desk, respond
 from scones.settings import ReviewSettings
 
@@ -29,14 +28,10 @@ MOST_MS_PER_REVIEW = 30_000
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Label, undo, or finish; see `scones.reviews.respond`."""
     caller = caller_of(event)
-    body = event.get("body", "")
     try:
-        request = REQUEST.validate_json(
-            base64.b64decode(body) if event.get("isBase64Encoded") else body
-        )
+        request = REQUEST.validate_json(body_of(event))
     except ValidationError as error:
-        told = error.json(include_url=False, include_input=False)
-        return {"statusCode": 400, "body": f'{{"kind":"invalid","errors":{told}}}'}
+        return invalid(error)
 
     def has_time() -> bool:
         return context.get_remaining_time_in_millis() > MOST_MS_PER_REVIEW

@@ -82,7 +82,7 @@ class Operator:
         return asked
 
     def answer(self, asked: Question, *, approved: bool, comment: str = "") -> None:
-        promotion.answer(self._approver, asked, approved=approved, by="tests", comment=comment)
+        promotion.answer(self._approver, self._stack, asked, approved=approved, comment=comment)
 
     def end_of(self, asked: Question) -> Outcome:
         """How a promotion ends after its question was answered."""

@@ -190,7 +190,7 @@ def test_schedule_retrains_and_approval_promotes_without_losing_a_photo(
         for detail in ended(published, "Promotion Ended")
         if detail["model_version"] == second
     ]
-    assert (event["outcome"], event["by"]) == ("promoted", "tests")
+    assert (event["outcome"], event["by"]) == ("promoted", "approver")
     assert event["comment"] == "looks fine in staging"
 
 

@@ -99,6 +99,7 @@ FUNCTIONS = (
     "Measure",
     "CheckDrift",
     "Review",
+    "AnswerPromotion",
 )
 
 

@@ -75,14 +75,14 @@ def set_attributes(application: Application, *names: str) -> Call:
     return "dynamodb", "update_item", parameters
 
 
-def invoke(application: Application) -> Call:
-    """Invoke `review` with a caller that nobody has verified."""
+def invoke(application: Application, function: str) -> Call:
+    """Invoke a function with a caller that nobody has verified."""
     event = {
         "requestContext": {"authorizer": {"iam": {"userArn": "arn:aws:iam::1:user/anna"}}},
         "body": json.dumps({"action": "finish"}),
     }
     parameters = {
-        "FunctionName": application.resource("ReviewFunction"),
+        "FunctionName": application.resource(function),
         "Payload": json.dumps(event).encode(),
     }
     return "lambda", "invoke", parameters
@@ -110,7 +110,8 @@ def forbidden(application: Application) -> dict[str, list[Call]]:
         set_attributes(application, "event"),
         set_attributes(application, "review"),
         set_attributes(application, "review", "announced_at"),
-        invoke(application),
+        invoke(application, "ReviewFunction"),
+        invoke(application, "AnswerPromotionFunction"),
         publish(application, "scones", "Photo Reviewed"),
         publish(application, "scones", "Photo Decided"),
         publish(application, "aws.s3", "Object Created"),
@@ -150,6 +151,7 @@ def forbidden(application: Application) -> dict[str, list[Call]]:
         "OperatorPolicy": [*anybody, *deciding],
         "ApproverPolicy": [
             *anybody,
+            answer(),
             validation,
             put(photos, "incoming/x.png"),
             start(stack.retrain_machine, {}),
@@ -196,12 +198,29 @@ def test_a_reviewer_can_not_review_in_somebody_else_s_name(
     assert json.loads(item["review"]["S"])["by"] == "mallory"
 
 
-@pytest.mark.parametrize("policy", [name for name in POLICIES if name != "ReviewerPolicy"])
-def test_only_reviewers_may_review(application: Application, policy: str) -> None:
-    session = application.as_user(f"reviews-by-{policy}", policy).session()
+def test_an_approver_can_not_answer_in_somebody_else_s_name(application: Application) -> None:
+    session = application.as_user("approving-mallory", "ApproverPolicy").session()
+    url = UrlClient(session, application.stack.answer_url)
+    decision = {"token": "x" * 32, "approved": True}
 
-    with pytest.raises(ClientError, match="Forbidden"):
-        UrlClient(session, application.stack.review_url).call({"action": "finish"})
+    with pytest.raises(Fault, match=r"failed \(400\)"):
+        url.call({**decision, "by": "anna"})
+    # Nothing waits with that token.
+    assert url.call(decision) == {"kind": "not_waiting"}
+
+
+URLS = {"ReviewerPolicy": "review_url", "ApproverPolicy": "answer_url"}
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_only_the_functions_of_a_policy_may_be_called(
+    application: Application, policy: str
+) -> None:
+    session = application.as_user(f"calls-by-{policy}", policy).session()
+
+    for name in set(URLS.values()) - {URLS.get(policy)}:
+        with pytest.raises(ClientError, match="Forbidden"):
+            UrlClient(session, getattr(application.stack, name)).call({})
 
 
 @pytest.mark.parametrize("policy", POLICIES)

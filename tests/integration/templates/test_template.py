@@ -380,6 +380,7 @@ def test_an_event_for_every_function_and_machine(source: Any) -> None:
         "MeasureFunction": "measure",
         "CheckDriftFunction": "check-drift",
         "ReviewFunction": "review",
+        "AnswerPromotionFunction": "answer-promotion",
         "ClassifyStateMachine": "photo-uploaded",
         "RetrainStateMachine": "retraining-requested",
         "PromoteStateMachine": "model-approved",

@@ -1,7 +1,11 @@
-"""Names of the people who call AWS, from their verified identity."""
+"""Callers of functions through their URLs, and their verified names."""
 
+import base64
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 def name_of(arn: str) -> str:
@@ -59,3 +63,25 @@ def caller_of(event: dict[str, Any]) -> Caller:
         raise PermissionError(
             "the event has no verified caller: send a signed request to the function's URL"
         ) from None
+
+
+def body_of(event: dict[str, Any]) -> bytes:
+    """Return the body of a request to a function's URL.
+
+    Parameters
+    ----------
+    event
+        The function's event, in payload format 2.0.
+    """
+    body = str(event.get("body", ""))
+    return base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()
+
+
+def invalid(error: "ValidationError") -> dict[str, Any]:
+    """Return the response to an invalid request: status 400, and the errors by field."""
+    errors = error.json(include_url=False, include_input=False)
+    return {
+        "statusCode": 400,
+        "headers": {"Content-Type": "application/json"},
+        "body": f'{{"kind":"invalid","errors":{errors}}}',
+    }
