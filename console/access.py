@@ -27,12 +27,26 @@ class Access:
         """Return the client of a service; threads may share it."""
         with self._lock:
             if service not in self._clients:
-                self._session = self._session or self._connect()
-                self._clients[service] = self._session.client(service)  # type: ignore[call-overload]
+                self._clients[service] = self._opened().client(service)  # type: ignore[call-overload]
             return self._clients[service]
+
+    @property
+    def region_name(self) -> str:
+        """Name of the region."""
+        with self._lock:
+            return self._opened().region_name
+
+    def get_credentials(self) -> Any:
+        """Return the credentials that sign requests to functions' URLs, as a session does."""
+        with self._lock:
+            return self._opened().get_credentials()
 
     def renew(self) -> None:
         """Read the configuration again at the next call: credentials are not taken any more."""
         with self._lock:
             self._session = None
             self._clients = {}
+
+    def _opened(self) -> "boto3.Session":
+        self._session = self._session or self._connect()
+        return self._session

@@ -29,8 +29,9 @@ from operations import promotion, registry, review
 from operations.escaping import escape
 from operations.faults import Fault, Refused, explain, is_locked_out
 from operations.promotion import Promotion
-from operations.registry import LONGEST_COMMENT, Production, Version
+from operations.registry import Production, Version
 from operations.stack import Stack
+from scones.hosting import LONGEST_COMMENT
 from scones.records import Record, read_decided
 
 if TYPE_CHECKING:
@@ -201,15 +202,15 @@ def _add_review(app: FastAPI, room: Room) -> None:
     def label(said: Said) -> Row:
         record = _record(said)
         if said.label is None:
-            return room.row(review.say_not_a_vehicle(session, stack, record, room.user))
-        return room.row(review.label(session, stack, record, said.label, room.user))
+            return room.row(review.say_not_a_vehicle(session, stack, record))
+        return room.row(review.label(session, stack, record, said.label))
 
     @app.post("/api/undo")
     def undo(which: Undo) -> Row:
         record = review.find_reviewed(session, stack, which.photo, which.version)
         if record.review and record.review.id != which.review:
-            raise Refused(f"that was undone already, and {review.said(record.review)} since")
-        return room.row(review.undo(session, stack, record, room.user))
+            raise review.NotUndone(which.review, record.review)
+        return room.row(review.undo(session, stack, record))
 
 
 def _add_models(app: FastAPI, room: Room) -> None:
@@ -238,9 +239,7 @@ def _add_models(app: FastAPI, room: Room) -> None:
     @app.post("/api/models/{number}/answer")
     def answer(number: int, given: Answer) -> dict[str, str]:
         asked = promotion.choose_question(promotion.find_promotions(session, stack), number)
-        promotion.answer(
-            session, asked, approved=given.approved, by=room.user, comment=given.comment
-        )
+        promotion.answer(session, stack, asked, approved=given.approved, comment=given.comment)
         then = "goes to production now." if given.approved else "is not promoted."
         return {"message": f"Version {number} {then}"}
 

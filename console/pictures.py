@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from operations.escaping import quote
 from operations.faults import Refused
-from operations.filing import is_photo_stored, read_photo
 from operations.photo_decoding import decode_photo
 from operations.stack import Stack
 from scones.photos import UnusablePhoto
 from scones.records import read_record
+from scones.reviews.filing import is_photo_stored, read_photo
 
 if TYPE_CHECKING:
     import boto3
@@ -66,6 +66,6 @@ class Pictures:
             raise Refused(f"nothing is known of {quote(photo)}, version {version}")
         try:
             data = read_photo(self._session.client("s3"), record)
-            return decode_photo(data, "preview").data
+            return decode_photo(data).data
         except UnusablePhoto as error:
             raise Refused(f"the photo can't be shown: {error}") from None

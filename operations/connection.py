@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from operations.faults import Fault
+from scones.callers import name_of
 
 if TYPE_CHECKING:
     import boto3
@@ -60,4 +61,4 @@ def connect_embedded(state: Path = EMBEDDED) -> "boto3.Session":
 def caller(session: "boto3.Session") -> str:
     """Return who the credentials belong to, such as ``anna``."""
     arn = str(session.client("sts").get_caller_identity()["Arn"])
-    return arn.rpartition(":")[2].rpartition("/")[2]
+    return name_of(arn)

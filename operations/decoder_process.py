@@ -12,25 +12,16 @@ import os
 import pwd
 import resource
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from io import BytesIO
 
 import pillow_heif
 from PIL import Image
 
-from scones.photos import EncodedImage, UnusablePhoto, encode, fit
+from scones.photos import EncodedImage, UnusablePhoto, fit
 
 PREVIEW_MAX_SIDE = 1600
 PREVIEW_QUALITY = 85
-
-DATASET_MAX_SIDE = 2048
-"""Photos are filed with at most so many pixels a side: four times what a model sees, so that
-nothing it could learn from is lost, and training does not download what it throws away."""
-
-DATASET_MAX_BYTES = 2_000_000
-"""PNG up to this size, which keeps each pixel of what is small; the best JPEG that fits above.
-The built-in algorithm takes these two formats and no other."""
 
 _LIMITS = {
     resource.RLIMIT_NOFILE: 0,  # no new descriptor: no file, no connection, no pipe
@@ -134,27 +125,15 @@ def preview(data: bytes) -> EncodedImage:
     return EncodedImage("image/jpeg", file.getvalue())
 
 
-def dataset_image(data: bytes) -> EncodedImage:
-    """Return a photo as it is filed in the dataset: upright, in sRGB, without metadata."""
-    return encode(fit(data, DATASET_MAX_SIDE), DATASET_MAX_BYTES)
-
-
-FORMS: dict[str, Callable[[bytes], EncodedImage]] = {
-    "preview": preview,
-    "dataset": dataset_image,
-}
-
-
 def main() -> None:
-    """Decode the photo on standard input into the form that the first argument names."""
-    form = FORMS[sys.argv[1]]
+    """Decode the photo on standard input."""
     Image.init()  # imports the plugins of all formats while files can still be opened
     pillow_heif.options.DECODE_THREADS = 1
     limit_resources()
     filter_system_calls()
     header: dict[str, str]
     try:
-        image = form(sys.stdin.buffer.read())
+        image = preview(sys.stdin.buffer.read())
         header, content = {"content_type": image.content_type}, image.data
     except UnusablePhoto as error:
         header, content = {"code": error.code, "message": str(error)}, b""

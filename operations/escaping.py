@@ -5,11 +5,19 @@ import re
 import sys
 import traceback
 
+from scones.quoting import MAX_QUOTED_LENGTH, quote
+
+__all__ = [
+    "MAX_QUOTED_LENGTH",
+    "escape",
+    "escape_json",
+    "escape_lines",
+    "print_traceback",
+    "quote",
+]
+
 _SPECIAL = re.compile(r"[^ -\[\]-~]")
 """All but printable ASCII, and the backslash."""
-
-MAX_QUOTED_LENGTH = 120
-"""Maximum number of characters of a name within a message."""
 
 
 def escape(text: str) -> str:
@@ -25,23 +33,6 @@ def escape(text: str) -> str:
     'gate\\x1b]0;title\\x07/été\\u202egnp.jpg'
     """
     return _SPECIAL.sub(lambda found: _escaped(found[0]), text)
-
-
-def quote(name: str) -> str:
-    r"""Return a name as it stands within a message: in quotes, and shortened in its middle.
-
-    Without quotes, a photo could be named so that the message reads as another one. Whoever shows
-    the message escapes it.
-
-    Examples
-    --------
-    >>> quote('incoming/7.jpg" is gone: sign in again')
-    '"incoming/7.jpg\' is gone: sign in again"'
-    """
-    if len(name) > MAX_QUOTED_LENGTH:
-        half = MAX_QUOTED_LENGTH // 2
-        name = f"{name[:half]} … {name[-half:]}"
-    return '"' + name.replace('"', "'") + '"'
 
 
 def escape_lines(text: str) -> str:

@@ -7,13 +7,9 @@ from contextlib import contextmanager
 from botocore import exceptions
 from botocore.exceptions import BotoCoreError, ClientError
 
+from scones.refusals import Fault, Refused
 
-class Refused(Exception):
-    """What was asked can't be done as things are; the message says why and what to do."""
-
-
-class Fault(Exception):
-    """Something is broken, missing or forbidden; the message says what and what to do."""
+__all__ = ["Fault", "Refused", "explain", "is_locked_out", "storage_faults"]
 
 
 _NO_CREDENTIALS = (

@@ -17,19 +17,19 @@ from operations.captures.records import Captured, UnreadableRecord, read_record
 from operations.classify_log import LONGEST_EXECUTION
 from operations.escaping import quote
 from operations.faults import Refused
-from operations.filing import FOLDER, copy_name, copy_stem, is_copy_of
-from operations.object_versions import (
+from operations.photos import INCOMING
+from operations.stack import Stack
+from scones.datasets.layout import DATASET, TRAIN, VALIDATION_FOLDERS
+from scones.decisions import DECIMALS
+from scones.object_versions import (
     ObjectVersion,
     list_folders,
     list_versions,
     remove_version,
     versions_of,
 )
-from operations.photos import INCOMING
-from operations.stack import Stack
-from scones.datasets.layout import DATASET, TRAIN, VALIDATION_FOLDERS
-from scones.decisions import DECIMALS
 from scones.records import SIMULATED, Record, inference_id, read_versions
+from scones.reviews.filing import FOLDER, copy_name, copy_stem, is_copy_of
 from scones.runs import (
     LISTS,
     NEGATIVES_LIST,

@@ -19,9 +19,6 @@ from pydantic import BaseModel, ValidationError
 
 from scones.photos import EncodedImage, UnusablePhoto
 
-Form = Literal["preview", "dataset"]
-"""What to make of a photo: what the console shows, or what is filed in the dataset."""
-
 DECODING_TIMEOUT_SECONDS = 60
 MAX_ANSWER_BYTES = 20_000_000
 """More than the largest preview has, which is an image of 1600 x 1600 pixels."""
@@ -51,15 +48,13 @@ _processes = BoundedSemaphore(cpu_count() or 1)
 """As many photos at once as there are processors: one can take 1.5 GB of memory."""
 
 
-def decode_photo(data: bytes, form: Form) -> EncodedImage:
+def decode_photo(data: bytes) -> EncodedImage:
     """Decode a photo in a separate process and return it as an image that any browser shows.
 
     Parameters
     ----------
     data
         The photo's file, whole.
-    form
-        ``preview`` or ``dataset``.
 
     Raises
     ------
@@ -68,7 +63,7 @@ def decode_photo(data: bytes, form: Form) -> EncodedImage:
         within `DECODING_TIMEOUT_SECONDS`.
     """
     with _processes:
-        output, exit_code = _run([*COMMAND, form], data)
+        output, exit_code = _run([*COMMAND], data)
     header, _, content = output.partition(b"\n")
     if exit_code or len(output) > MAX_ANSWER_BYTES:
         raise UnusablePhoto("corrupt", f"its decoder {_describe(exit_code)}: take another photo")

@@ -10,10 +10,10 @@ from urllib.parse import unquote
 from operations.classify_log import LogEvent, read_execution
 from operations.escaping import quote
 from operations.faults import Refused
-from operations.object_versions import undeleted, versions_of
 from operations.photos import INCOMING
 from operations.results import Wanted, read_results
 from operations.stack import Stack
+from scones.object_versions import undeleted, versions_of
 
 if TYPE_CHECKING:
     import boto3

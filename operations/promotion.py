@@ -20,6 +20,7 @@ from operations.executions import (
     watch,
 )
 from operations.faults import Fault, Refused
+from operations.function_urls import UrlClient
 from operations.progress import Progress, Step
 from operations.registry import Version
 from operations.stack import Stack
@@ -41,7 +42,6 @@ No policy of the template lets anybody put something there: it takes an administ
 """
 
 _BEFORE_THE_ANSWER = {"TaskStarted", "TaskSubmitted"}
-_NOT_WAITING = {"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"}
 
 
 @dataclass(frozen=True)
@@ -289,38 +289,38 @@ def choose_question(promotions: list[Promotion], number: int | None) -> Question
 
 
 def answer(
-    session: "boto3.Session", question: Question, *, approved: bool, by: str, comment: str = ""
+    session: "boto3.Session",
+    stack: Stack,
+    question: Question,
+    *,
+    approved: bool,
+    comment: str = "",
 ) -> None:
-    """Answer a promotion's question.
+    """Answer a promotion's question, in the name of the user whose credentials the session has.
 
     Parameters
     ----------
-    session
-        Where.
+    session, stack
+        Session for the stack's account and region; the deployed stack.
     question
-        Which one.
+        The question.
     approved
         Whether the version may go to production.
-    by, comment
-        Who says so, and why.
+    comment
+        The reason.
 
     Raises
     ------
     Refused
         If it isn't waiting any more.
     """
-    given = {"approved": approved, "by": by} | ({"comment": comment} if comment else {})
-    try:
-        session.client("stepfunctions").send_task_success(
-            taskToken=question.token, output=json.dumps(given)
-        )
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in _NOT_WAITING:
-            raise
+    decision = {"token": question.token, "approved": approved, "comment": comment}
+    answered = UrlClient(session, stack.answer_url).call(decision)
+    if answered["kind"] == "not_waiting":
         raise Refused(
             f"the promotion of version {question.version} does not wait any more: it was "
             "answered meanwhile, or timed out"
-        ) from None
+        )
 
 
 def start_rollback(session: "boto3.Session", stack: Stack, number: int, by: str) -> str:

@@ -19,9 +19,6 @@ APPROVED: Literal["Approved"] = "Approved"
 REJECTED: Literal["Rejected"] = "Rejected"
 PENDING = "PendingManualApproval"
 
-LONGEST_COMMENT = 1024
-"""Characters of SageMaker's ApprovalDescription."""
-
 
 @dataclass(frozen=True)
 class Version:
@@ -135,7 +132,7 @@ def set_approval(
     status
         `APPROVED` or `REJECTED`.
     comment
-        Why, up to `LONGEST_COMMENT` characters; may be empty.
+        Why, up to `scones.hosting.LONGEST_COMMENT` characters; may be empty.
     """
     said: dict[str, Any] = {"ApprovalDescription": comment} if comment else {}
     session.client("sagemaker").update_model_package(

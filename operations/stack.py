@@ -32,6 +32,8 @@ _OUTPUTS = {
     "threshold_parameter": "ThresholdParameter",
     "familiarity_limit_parameter": "FamiliarityLimitParameter",
     "check_drift_function": "CheckDriftFunction",
+    "review_url": "ReviewUrl",
+    "answer_url": "AnswerUrl",
 }
 
 
@@ -43,7 +45,8 @@ class StackError(Fault):
 class Stack:
     """What the deployed stack is made of: the template's outputs and parameters.
 
-    Machines, topics and roles are ARNs, queues URLs, all else is names.
+    Machines, topics and roles are ARNs; queues, and functions that people call, URLs; all else is
+    names.
     """
 
     photos_bucket: str
@@ -63,6 +66,8 @@ class Stack:
     threshold_parameter: str
     familiarity_limit_parameter: str
     check_drift_function: str
+    review_url: str
+    answer_url: str
     parameters: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property

@@ -10,7 +10,7 @@ from cli.commands import words
 from cli.desk import OTHERWISE, Desk
 from operations import promotion
 from operations.promotion import Promotion, Question
-from operations.registry import LONGEST_COMMENT
+from scones.hosting import LONGEST_COMMENT
 
 
 def _short_enough(comment: str) -> str:
@@ -52,7 +52,7 @@ def promote(
         return
     question = promotion.choose_question(found, version)
     desk.screen.say(f"Version {question.version}: {question.smoke_test}")
-    promotion.answer(desk.session, question, approved=approve, by=desk.user, comment=comment)
+    promotion.answer(desk.session, desk.stack, question, approved=approve, comment=comment)
     if wait:
         follow(desk, question.execution, question, wanted="promoted" if approve else "rejected")
         return

@@ -15,7 +15,7 @@ from operations.escaping import quote
 from operations.photo_history import find_key
 
 if TYPE_CHECKING:
-    from operations.review import Finished
+    from operations.review import FinishedReview
     from scones.records import Record
 
 PORT = 8765
@@ -38,7 +38,7 @@ def review(
     record: dict[str, Any] = {
         "waiting": [_record(item) for item in first],
         "more": len(found) > limit,
-        "finished": [{"photo": item.record.photo, "trouble": item.trouble} for item in finished],
+        "finished": [{"photo": item.photo, "trouble": item.trouble} for item in finished],
     }
     for line in _finished_shown(finished):
         desk.screen.say(line)
@@ -79,14 +79,14 @@ def label(
     if undo:
         meant = reviewing.find_reviewed(session, stack, key, version)
         said = reviewing.said(meant.review) if meant.review else ""
-        record = reviewing.undo(session, stack, meant, desk.user)
+        record = reviewing.undo(session, stack, meant)
         desk.screen.answer(_record(record), f"{_name(record)} waits for a person again ({said}).")
         return
     waits = reviewing.find_waiting(session, stack, key, version)
     if name is None:
-        record = reviewing.say_not_a_vehicle(session, stack, waits, desk.user)
+        record = reviewing.say_not_a_vehicle(session, stack, waits)
     else:
-        record = reviewing.label(session, stack, waits, name, desk.user)
+        record = reviewing.label(session, stack, waits, name)
     desk.screen.answer(_record(record), *_labelled(desk, record))
 
 
@@ -144,11 +144,11 @@ def _labelled(desk: Desk, record: "Record") -> list[str]:
     return [f"{_name(record)} is {said.label}{where}.", *filed]
 
 
-def _finished_shown(finished: "Sequence[Finished]") -> list[str]:
+def _finished_shown(finished: "Sequence[FinishedReview]") -> list[str]:
     return [
-        f"{quote(item.record.photo)}: {item.trouble}"
+        f"{quote(item.photo)}: {item.trouble}"
         if item.trouble
-        else f"{quote(item.record.photo)}: finished what somebody had begun"
+        else f"{quote(item.photo)}: finished what somebody had begun"
         for item in finished
     ]
 

@@ -18,6 +18,7 @@ from local.ministack import (
     embedded_metrics,
     encrypted_topics,
     function_permissions,
+    function_urls,
     functions,
     invocations,
     permissions,
@@ -97,6 +98,7 @@ def embed(state: Path, endpoint: str, access_key: str, secret_key: str) -> Embed
     # After the targets: permission comes first.
     delivery.install()
     function_permissions.install()
+    function_urls.install(endpoint)
     invocations.install()
     embedded_metrics.install()
     encrypted_topics.install()

@@ -102,7 +102,7 @@ def promote(
     execution = await_promotion(session, stack, approval, _a_moment)
     asked = follow_promotion(session, execution, _lines(show), pause=_a_moment)
     if isinstance(asked, Question):
-        answer(session, asked, approved=True, by=OPERATOR)
+        answer(session, stack, asked, approved=True)
         asked = follow_promotion(session, execution, _lines(show), asked.event_id, _a_moment)
     _require_promoted(asked)
 

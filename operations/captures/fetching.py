@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from operations.captures.reading import Damage, read_file
 from operations.captures.records import Captured
-from operations.object_versions import ObjectVersion, list_folders, list_versions
 from operations.stack import Stack
+from scones.object_versions import ObjectVersion, list_folders, list_versions
 
 if TYPE_CHECKING:
     import boto3

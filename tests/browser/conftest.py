@@ -18,10 +18,10 @@ from playwright.sync_api import Page as Tab
 from console import app
 from console.serving import Page
 from tests.unit.conftest import aws_environment
-from tests.unit.operations.deployed import STACK, Session
-from tests.unit.operations.reviewed import Office
+from tests.unit.operations.deployed import STACK, Session, answers_here
+from tests.unit.operations.reviewed import Office, reviews_here
 
-__all__ = ["aws_environment"]
+__all__ = ["answers_here", "aws_environment", "reviews_here"]
 
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 NAMES = ("chromium", "chromium-browser", "google-chrome")

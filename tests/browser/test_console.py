@@ -9,6 +9,7 @@ from playwright.sync_api import Page as Tab
 from console import app, finishing
 from console.opening import browser_opened
 from operations import review
+from scones.reviews import reviewing
 from tests.browser.conftest import PATIENCE_MS, Visit, Visitor
 from tests.browser.scenes import classified, minutes_from_start, pass_a_day, photo, wait
 from tests.unit.operations.reviewed import Office, refusal
@@ -257,7 +258,8 @@ def test_the_second_of_two_words_is_refused_with_the_first(
     record, _ = wait(office, 2)
     anna = visit("anna")
     anna.photo("north gate 1.jpg")
-    review.label(office, office.stack, record, "motorcycle", "ben")  # type: ignore[arg-type]
+    with office.used_by("ben"):
+        review.label(office, office.stack, record, "motorcycle")  # type: ignore[arg-type]
     anna.press("1")
     anna.sees("does not count: ben said motorcycle at ")
     anna.photo("north gate 2.jpg")
@@ -307,7 +309,7 @@ def test_what_is_kept_but_not_filed_yet_can_be_undone(office: Office, visit: Vis
 def test_what_was_left_is_filed_without_a_reload(
     office: Office, visit: Visit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(review, "LEFT_ALONE", timedelta(seconds=-1))
+    monkeypatch.setattr(reviewing, "LEFT_ALONE", timedelta(seconds=-1))
     monkeypatch.setattr(finishing, "EVERY_SECONDS", 0.1)
     (record,) = wait(office, 1)
     anna = visit("anna")

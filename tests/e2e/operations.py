@@ -35,16 +35,16 @@ class Operator:
         """Label a photo, with None as none of the classes, and return its key in the dataset."""
         record = review.find_waiting(self._reviewer, self._stack, *photo)
         if name is None:
-            said = review.say_not_a_vehicle(self._reviewer, self._stack, record, "tests").review
+            said = review.say_not_a_vehicle(self._reviewer, self._stack, record).review
         else:
-            said = review.label(self._reviewer, self._stack, record, name, "tests").review
+            said = review.label(self._reviewer, self._stack, record, name).review
         assert said is not None
         assert said.dataset_key is not None
         return said.dataset_key
 
     def undo(self, photo: str) -> None:
         record = review.find_reviewed(self._reviewer, self._stack, photo)
-        review.undo(self._reviewer, self._stack, record, "tests")
+        review.undo(self._reviewer, self._stack, record)
 
     @contextmanager
     def unsure_of_everything(self) -> Iterator[None]:
@@ -82,7 +82,7 @@ class Operator:
         return asked
 
     def answer(self, asked: Question, *, approved: bool, comment: str = "") -> None:
-        promotion.answer(self._approver, asked, approved=approved, by="tests", comment=comment)
+        promotion.answer(self._approver, self._stack, asked, approved=approved, comment=comment)
 
     def end_of(self, asked: Question) -> Outcome:
         """How a promotion ends after its question was answered."""

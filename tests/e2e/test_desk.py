@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from local import samples
-from operations.filing import read_photo
 from scones.records import as_record
+from scones.reviews.filing import read_photo
 from tests.e2e.harness import Application, Inbox
 from tests.e2e.operations import Operator
 

@@ -23,7 +23,6 @@ from PIL.PngImagePlugin import PngInfo
 
 from local import samples
 from operations.executions import ExecutionFailed, Outcome
-from operations.filing import copy_stem
 from operations.retraining import start_retraining
 from operations.stack import STACK
 from operations.undelivered import receiving
@@ -31,6 +30,7 @@ from scones import lst
 from scones.datasets.layout import NEGATIVES
 from scones.datasets.sides import digest, is_held_back
 from scones.records import SIMULATED, inference_id
+from scones.reviews.filing import copy_stem
 from tests.e2e.harness import Application, Inbox, eventually
 from tests.e2e.operations import Operator, message_about
 
@@ -191,7 +191,7 @@ def test_schedule_retrains_and_approval_promotes_without_losing_a_photo(
         for detail in ended(published, "Promotion Ended")
         if detail["model_version"] == second
     ]
-    assert (event["outcome"], event["by"]) == ("promoted", "tests")
+    assert (event["outcome"], event["by"]) == ("promoted", "approver")
     assert event["comment"] == "looks fine in staging"
 
 

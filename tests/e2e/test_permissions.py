@@ -99,6 +99,8 @@ FUNCTIONS = (
     "SmokeTest",
     "Measure",
     "CheckDrift",
+    "Review",
+    "AnswerPromotion",
 )
 
 

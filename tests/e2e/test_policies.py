@@ -6,7 +6,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from operations.faults import Fault
+from operations.function_urls import UrlClient
+from scones.reviews import Label
 from tests.e2e.harness import Application
+from tests.e2e.operations import Operator
 
 pytestmark = pytest.mark.e2e
 
@@ -71,6 +75,19 @@ def set_attributes(application: Application, *names: str) -> Call:
     return "dynamodb", "update_item", parameters
 
 
+def invoke(application: Application, function: str) -> Call:
+    """Invoke a function with a caller that nobody has verified."""
+    event = {
+        "requestContext": {"authorizer": {"iam": {"userArn": "arn:aws:iam::1:user/anna"}}},
+        "body": json.dumps({"action": "finish"}),
+    }
+    parameters = {
+        "FunctionName": application.resource(function),
+        "Payload": json.dumps(event).encode(),
+    }
+    return "lambda", "invoke", parameters
+
+
 def answer() -> Call:
     return "stepfunctions", "send_task_success", {"taskToken": "x" * 32, "output": "{}"}
 
@@ -91,7 +108,11 @@ def forbidden(application: Application) -> dict[str, list[Call]]:
         ("s3", "delete_object", {"Bucket": data, "Key": "dataset/train/bicycle/1.png"}),
         ("dynamodb", "scan", {"TableName": stack.results_table}),
         set_attributes(application, "event"),
+        set_attributes(application, "review"),
         set_attributes(application, "review", "announced_at"),
+        invoke(application, "ReviewFunction"),
+        invoke(application, "AnswerPromotionFunction"),
+        publish(application, "scones", "Photo Reviewed"),
         publish(application, "scones", "Photo Decided"),
         publish(application, "aws.s3", "Object Created"),
         update(application, CustomerMetadataProperties={"accuracy": "1.0"}),
@@ -121,21 +142,18 @@ def forbidden(application: Application) -> dict[str, list[Call]]:
             *anybody,
             *deciding,
             validation,
+            put(data, "dataset/bicycle/reviewed/1.png"),
+            remove(data, "dataset/bicycle/reviewed/1.png"),
             put(photos, "incoming/x.png"),
             put(photos, "simulated/x.png"),
             start(stack.retrain_machine, {}),
         ],
-        "OperatorPolicy": [
-            *anybody,
-            *deciding,
-            set_attributes(application, "review"),
-            publish(application, "scones", "Photo Reviewed"),
-        ],
+        "OperatorPolicy": [*anybody, *deciding],
         "ApproverPolicy": [
             *anybody,
+            answer(),
             validation,
             put(photos, "incoming/x.png"),
-            set_attributes(application, "review"),
             start(stack.retrain_machine, {}),
         ],
         "PrivacyPolicy": [
@@ -147,7 +165,6 @@ def forbidden(application: Application) -> dict[str, list[Call]]:
             remove(data, "dataset/validation/bicycle/1.png"),
             remove(data, "retraining/scones-1/model/model.tar.gz"),
             remove(data, "retraining/scones-1/evaluation/evaluation.json"),
-            set_attributes(application, "review"),
             start(stack.retrain_machine, {}),
         ],
     }
@@ -158,6 +175,52 @@ def test_a_policy_allows_nothing_of_others(application: Application, policy: str
     attacks = forbidden(application)[policy]
 
     assert denied(application, policy, attacks) == attacks
+
+
+def test_a_reviewer_can_not_review_in_somebody_else_s_name(
+    application: Application, bicycle: bytes
+) -> None:
+    with Operator(application).unsure_of_everything():
+        photo, version = application.upload("policies/attacked.png", bicycle)
+        application.decided((photo, version), status="needs_review")
+    mallory = application.as_user("mallory", "ReviewerPolicy").session()
+    url = UrlClient(mallory, application.stack.review_url)
+    request = Label(photo=photo, version=version, review="0" * 32, label="bicycle").model_dump()
+    anna = {"authorizer": {"iam": {"userArn": "arn:aws:iam::123456789012:user/anna"}}}
+    for made_up in ({"by": "anna"}, {"requestContext": anna}):
+        with pytest.raises(Fault, match=r"failed \(400\)"):
+            url.call({**request, **made_up})
+
+    answer = url.call(request)
+
+    assert answer["review"]["by"] == "mallory"
+    (item,) = application.records_of(photo)
+    assert json.loads(item["review"]["S"])["by"] == "mallory"
+
+
+def test_an_approver_can_not_answer_in_somebody_else_s_name(application: Application) -> None:
+    session = application.as_user("approving-mallory", "ApproverPolicy").session()
+    url = UrlClient(session, application.stack.answer_url)
+    decision = {"token": "x" * 32, "approved": True}
+
+    with pytest.raises(Fault, match=r"failed \(400\)"):
+        url.call({**decision, "by": "anna"})
+    # Nothing waits with that token.
+    assert url.call(decision) == {"kind": "not_waiting"}
+
+
+URLS = {"ReviewerPolicy": "review_url", "ApproverPolicy": "answer_url"}
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_only_the_functions_of_a_policy_may_be_called(
+    application: Application, policy: str
+) -> None:
+    session = application.as_user(f"calls-by-{policy}", policy).session()
+
+    for name in set(URLS.values()) - {URLS.get(policy)}:
+        with pytest.raises(ClientError, match="Forbidden"):
+            UrlClient(session, getattr(application.stack, name)).call({})
 
 
 @pytest.mark.parametrize("policy", POLICIES)

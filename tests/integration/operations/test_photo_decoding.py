@@ -7,8 +7,8 @@ from time import monotonic
 import pytest
 
 from operations import photo_decoding
-from operations.decoder_process import FORMS
-from operations.photo_decoding import Form, decode_photo
+from operations.decoder_process import preview
+from operations.photo_decoding import decode_photo
 from scones.photos import UnusablePhoto
 from tests.unit.photos.heif_files import phone_photo
 from tests.unit.photos.samples import quadrants, written
@@ -60,20 +60,19 @@ def error(monkeypatch: pytest.MonkeyPatch, code: str) -> str:
     """What is said of a photo whose decoder runs this code."""
     monkeypatch.setattr(photo_decoding, "COMMAND", python(code))
     with pytest.raises(UnusablePhoto) as raised:
-        decode_photo(PHOTO, "preview")
+        decode_photo(PHOTO)
     assert raised.value.code == "corrupt"
     return str(raised.value)
 
 
 @pytest.mark.parametrize("name", PHOTOS)
 def test_each_format_is_decoded_as_without_a_process(name: str) -> None:
-    form: Form = "dataset" if name in {"GIF", "HEIC"} else "preview"
-    assert decode_photo(PHOTOS[name], form) == FORMS[form](PHOTOS[name])
+    assert decode_photo(PHOTOS[name]) == preview(PHOTOS[name])
 
 
 def test_why_a_photo_is_unusable_is_passed_on() -> None:
     with pytest.raises(UnusablePhoto, match="this is a PDF file: upload") as raised:
-        decode_photo(b"%PDF-1.7\n", "preview")
+        decode_photo(b"%PDF-1.7\n")
     assert raised.value.code == "unsupported_format"
 
 
@@ -111,12 +110,10 @@ def test_a_photo_is_read_only_after_the_process_is_locked(
     attack: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     attacking = "lambda data: EncodedImage('image/png', {})"
-    code = (
-        f"{DECODER}\ndecoder_process.FORMS['preview'] = " + attacking + "\ndecoder_process.main()"
-    )
+    code = f"{DECODER}\ndecoder_process.preview = " + attacking + "\ndecoder_process.main()"
 
     monkeypatch.setattr(photo_decoding, "COMMAND", python(code.format("data")))
-    assert decode_photo(PHOTO, "preview").data == PHOTO
+    assert decode_photo(PHOTO).data == PHOTO
     assert "crashed (exit code 1)" in error(monkeypatch, code.format(attack))
 
 

@@ -390,6 +390,8 @@ def test_an_event_for_every_function_and_machine(source: Any) -> None:
         "SmokeTestFunction": "smoke-test",
         "MeasureFunction": "measure",
         "CheckDriftFunction": "check-drift",
+        "ReviewFunction": "review",
+        "AnswerPromotionFunction": "answer-promotion",
         "ClassifyStateMachine": "photo-uploaded",
         "RetrainStateMachine": "retraining-requested",
         "PromoteStateMachine": "model-approved",

@@ -248,7 +248,7 @@ def test_promote_answers(
     wait_for_answer(machines)
     result = terminal.type("promote", option, "3", "--comment", "why not")
     assert result.exit_code == 0
-    given = {"approved": approved, "by": "moto", "comment": "why not"}
+    given = {"approved": approved, "by": "anna", "comment": "why not"}
     assert machines.answers == [("token", given)]
     assert "50 of 50 photos right" in result.stderr
     assert then in words(result.stdout)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from operations.filing import copy_stem
 from scones.records import Record
+from scones.reviews.filing import copy_stem
 from tests.unit.cli.terminal import Terminal, words
 from tests.unit.operations.deployed import STACK
 from tests.unit.operations.reviewed import Office

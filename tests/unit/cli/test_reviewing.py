@@ -66,7 +66,7 @@ def test_what_can_not_be_finished_is_told_and_another_exit_code(
     office.lose_request("s3", "put_object")
     terminal.type("label", "a.png", "motorcycle")
     office.lose_request("s3", "put_object")
-    monkeypatch.setattr("operations.review.LEFT_ALONE", timedelta(minutes=-1))
+    monkeypatch.setattr("scones.reviews.reviewing.LEFT_ALONE", timedelta(minutes=-1))
 
     result = terminal.type("review")
 
@@ -83,7 +83,7 @@ def test_what_somebody_left_unfinished_is_finished_and_told(
     assert left.exit_code == 3
     assert "not all is done that follows" in words(left.stderr)
     office.mend()
-    monkeypatch.setattr("operations.review.LEFT_ALONE", timedelta(minutes=-1))
+    monkeypatch.setattr("scones.reviews.reviewing.LEFT_ALONE", timedelta(minutes=-1))
     result = terminal.type("review")
     assert "finished what somebody had begun" in words(result.stderr)
     assert len(office.dataset()) == 1
@@ -99,7 +99,7 @@ def test_a_photo_is_labelled(office: Office, terminal: Terminal, named: str) -> 
     assert f"filed s3://data/{key}" in words(result.stdout)
     kept = office.again(record).review
     assert kept is not None
-    assert kept.by == "moto"
+    assert kept.by == "anna"
 
 
 def test_what_is_not_a_vehicle_and_undo(office: Office, terminal: Terminal) -> None:
@@ -110,7 +110,7 @@ def test_what_is_not_a_vehicle_and_undo(office: Office, terminal: Terminal) -> N
     assert office.dataset() == [said["dataset_key"]]
     result = terminal.type("label", "a.png", "--undo")
     assert result.exit_code == 0
-    assert "waits for a person again (moto said not a vehicle at" in words(result.stdout)
+    assert "waits for a person again (anna said not a vehicle at" in words(result.stdout)
     assert office.again(record).review is None
 
 
@@ -154,7 +154,7 @@ def test_the_second_reviewer_is_refused(office: Office, terminal: Terminal) -> N
     terminal.type("label", "a.png", "bicycle")
     result = terminal.type("label", "a.png", "motorcycle")
     assert result.exit_code == 1
-    assert "moto said bicycle at" in words(result.stderr)
+    assert "anna said bicycle at" in words(result.stderr)
 
 
 def test_the_console_prints_its_link_and_opens_it(

@@ -9,10 +9,10 @@ from fastapi.testclient import TestClient
 from console.access import Access
 from console.app import Room, create_app
 from console.guard import TOKEN_HEADER, Guard
-from tests.unit.operations.deployed import STACK, Session, clients, machines, session
-from tests.unit.operations.reviewed import Office
+from tests.unit.operations.deployed import STACK, Session, answers_here, clients, machines, session
+from tests.unit.operations.reviewed import Office, reviews_here
 
-__all__ = ["clients", "machines", "session"]
+__all__ = ["answers_here", "clients", "machines", "reviews_here", "session"]
 
 TOKEN, PORT = "a token", 8765
 HERE = f"http://127.0.0.1:{PORT}"

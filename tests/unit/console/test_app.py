@@ -65,7 +65,8 @@ def photo_of(row: dict[str, str]) -> dict[str, str]:
 
 def test_names_of_reviewers_are_shown_escaped(office: Office, browser: TestClient) -> None:
     session: Any = office
-    review.label(session, office.stack, office.arrive(), "bicycle", "ben\u202e")
+    with office.used_by("ben\u202e"):
+        review.label(session, office.stack, office.arrive(), "bicycle")
     (row,) = browser.get("/api/results", params={"hours": 24 * 365}).json()["rows"]
     assert row["review"]["by"] == "ben\\u202e"
 
@@ -85,7 +86,8 @@ def test_a_label_and_its_undoing(office: Office, browser: TestClient) -> None:
 def test_who_is_second_is_told_what_was_said(office: Office, browser: TestClient) -> None:
     record = office.arrive()
     session: Any = office
-    review.say_not_a_vehicle(session, office.stack, record, "ben")
+    with office.used_by("ben"):
+        review.say_not_a_vehicle(session, office.stack, record)
     answer = browser.post("/api/label", json={**which(record), "label": "bicycle"})
     assert answer.status_code == 409
     assert answer.json()["kind"] == "taken"

@@ -42,7 +42,8 @@ def test_the_first_look_tells_of_the_queue_and_later_ones_of_changes(
     assert news is not None
     assert (news.queue, [row.key for row in news.rows]) == (None, ["incoming/b.png"])
     session: Any = office
-    review.say_not_a_vehicle(session, office.stack, record, "ben")
+    with office.used_by("ben"):
+        review.say_not_a_vehicle(session, office.stack, record)
     news = watch.look()
     assert news is not None
     assert news.queue is not None
@@ -55,16 +56,18 @@ def test_what_becomes_of_photos_that_waited_long_is_told_too(office: Office, wat
     decide(office, "new.png", 0)
     watch.look()
     session: Any = office
-    review.say_not_a_vehicle(session, office.stack, record, "ben")
+    with office.used_by("ben"):
+        review.say_not_a_vehicle(session, office.stack, record)
     assert told(watch) == ["old.png"]
 
 
 def test_photos_that_wait_again_are_told_as_they_are_now(office: Office, watch: Watch) -> None:
     session: Any = office
-    record = review.label(session, office.stack, office.arrive("old.png", -60), "bicycle", "ben")
+    with office.used_by("ben"):
+        record = review.label(session, office.stack, office.arrive("old.png", -60), "bicycle")
     decide(office, "new.png", 0)
     assert told(watch) == ["new.png"]
-    review.undo(session, office.stack, record, "anna")
+    review.undo(session, office.stack, record)
     news = watch.look()
     assert news is not None
     assert news.queue is not None
@@ -110,7 +113,8 @@ def test_what_a_look_found_that_failed_is_told_by_the_next(
     watch.look()
     decide(office, "new.png", 0)
     session: Any = office
-    review.say_not_a_vehicle(session, office.stack, record, "ben")
+    with office.used_by("ben"):
+        review.say_not_a_vehicle(session, office.stack, record)
     office.lose_request("dynamodb", operation, nth)
     with pytest.raises(EndpointConnectionError):
         watch.look()

@@ -1,5 +1,6 @@
 """A registry and buckets of moto's, and Step Functions of our own."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,7 +9,9 @@ import pytest
 from moto import mock_aws
 from moto.moto_api._internal import moto_api_backend
 
+from operations import promotion
 from operations.stack import Stack
+from scones import approvals
 from tests.unit.operations.step_functions import PROMOTE, RETRAIN, StepFunctions
 
 STACK = Stack(
@@ -29,6 +32,8 @@ STACK = Stack(
     threshold_parameter="/scones/scones/threshold",
     familiarity_limit_parameter="/scones/scones/familiarity-limit",
     check_drift_function="scones-check-drift",
+    answer_url="https://answer.lambda-url.us-east-1.on.aws/",
+    review_url="https://review.lambda-url.us-east-1.on.aws/",
     parameters={
         "ClassNames": "bicycle,motorcycle",
         "LoadingBays": "bicycle=A,motorcycle=B",
@@ -82,6 +87,24 @@ class Session:
     def status(self, arn: str) -> str:
         package = self.client("sagemaker").describe_model_package(ModelPackageName=arn)
         return str(package["ModelApprovalStatus"])
+
+
+class _Answering:
+    """The function `answer_promotion` in this process, called by ``anna``."""
+
+    def __init__(self, session: Any, url: str) -> None:
+        assert url == STACK.answer_url
+        self._client = session.client("stepfunctions")
+
+    def call(self, request: Any) -> Any:
+        decision = approvals.Decision.model_validate_json(json.dumps(request))
+        return approvals.respond(self._client, decision, "anna").model_dump(mode="json")
+
+
+@pytest.fixture(autouse=True)
+def answers_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare the function's URL, which test_function_urls.py tests."""
+    monkeypatch.setattr(promotion, "UrlClient", _Answering)
 
 
 @pytest.fixture(scope="module")

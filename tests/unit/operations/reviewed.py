@@ -1,16 +1,21 @@
 """A stack with photos that wait for a person, and services that fail where they are told to."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import botocore.session
+import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 from botocore.validate import validate_parameters
 
+from operations import review
 from operations.stack import Stack
 from scones.events import PhotoDecided, PhotoReviewed
 from scones.records import Record, read_record
+from scones.reviews import REQUEST, Desk, respond
+from scones.settings import ReviewSettings
 from tests.unit.operations.deployed import STACK, Session
 from tests.unit.photos.samples import quadrants, written
 from tests.unit.results_table import create_table, decided, put_record
@@ -48,6 +53,7 @@ class Office:
     """Where somebody reviews: a session of which calls can be made to fail, before or after."""
 
     region_name = "us-east-1"
+    user = "anna"
 
     def __init__(self, session: Session, stack: Stack = STACK) -> None:
         self._session = session
@@ -66,6 +72,32 @@ class Office:
     def client(self, service: str) -> Any:
         real = self.bus if service == "events" else self._session.client(service)
         return _Watched(self, service, real)
+
+    @property
+    def desk(self) -> Desk:
+        """What the function `review` works with."""
+        return Desk(
+            self.client("dynamodb"),
+            self.client("s3"),
+            self.client("events"),
+            ReviewSettings.read(
+                {
+                    "DATA_BUCKET": self.stack.data_bucket,
+                    "RESULTS_TABLE": self.stack.results_table,
+                    "EVENT_BUS": self.stack.event_bus,
+                    "CLASS_NAMES": self.stack.parameters["ClassNames"],
+                    "LOADING_BAYS": self.stack.parameters["LoadingBays"],
+                    "VALIDATION_SHARE": self.stack.parameters.get("ValidationShare", "0.1"),
+                }
+            ),
+        )
+
+    @contextmanager
+    def used_by(self, user: str) -> Iterator[None]:
+        """Let another user be at work for a while."""
+        before, self.user = self.user, user
+        yield
+        self.user = before
 
     @property
     def table(self) -> Any:
@@ -137,6 +169,27 @@ class Office:
         self.bus.refusing = False
 
 
+class _Function:
+    """The function `review` in this process, for the user of an office."""
+
+    def __init__(self, session: Any, url: str) -> None:
+        # The console's stand-in for a session knows clients only.
+        self._office: Office = session.client("dynamodb").office
+        assert url == self._office.stack.review_url
+
+    def call(self, request: Any) -> Any:
+        office = self._office
+        asked = REQUEST.validate_json(json.dumps(request))
+        answer = respond(office.desk, asked, office.user, lambda: True)
+        return json.loads(answer.model_dump_json())
+
+
+@pytest.fixture(autouse=True)
+def reviews_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare the function's URL, which test_function_urls.py tests."""
+    monkeypatch.setattr(review, "UrlClient", _Function)
+
+
 def refusal(code: str, operation: str = "UpdateItem") -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": "no"}}, operation)
 
@@ -157,7 +210,7 @@ class _Watched:
     """A client of an office."""
 
     def __init__(self, office: Office, service: str, real: Any) -> None:
-        self._office, self._service, self._real = office, service, real
+        self.office, self._service, self._real = office, service, real
 
     def __getattr__(self, name: str) -> Any:
         real = getattr(self._real, name)
@@ -166,10 +219,10 @@ class _Watched:
 
         def call(*which: Any, **given: Any) -> Any:
             key = (self._service, name)
-            self._office.calls.append(key)
-            self._office.before.get(key, _nothing)()
+            self.office.calls.append(key)
+            self.office.before.get(key, _nothing)()
             answer = real(*which, **given)
-            self._office.after.get(key, _nothing)()
+            self.office.after.get(key, _nothing)()
             return answer
 
         return call

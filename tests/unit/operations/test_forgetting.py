@@ -11,10 +11,10 @@ from botocore.exceptions import EndpointConnectionError
 
 from operations import review
 from operations.faults import Refused
-from operations.filing import copy_stem
 from operations.forgetting import Findings, Learned, find_traces, forget, photo_key
 from operations.undelivered import receiving
 from scones.records import SIMULATED, Record, inference_id
+from scones.reviews.filing import copy_stem
 from scones.runs import RETENTION_TAG
 from tests.unit.operations.captures.files import line
 from tests.unit.operations.deployed import RETRAIN, STACK, Session
@@ -42,7 +42,7 @@ def record(office: Office, session: Session) -> Record:
     """A photo that left traces in all places, next to another photo's."""
     record = office.arrive(f"{SECRET}.png")
     first = label(office, record)
-    review.undo(office, STAGES, first, "anna")
+    review.undo(office, STAGES, first)
     # As undo left it before it removed all versions.
     put(office, str(first.review and first.review.dataset_key), b"the secret photo, once filed")
     office.s3.delete_object(Bucket="data", Key=first.review.dataset_key)  # type: ignore[union-attr]
@@ -61,7 +61,7 @@ def record(office: Office, session: Session) -> Record:
 
 
 def label(office: Office, record: Record) -> Record:
-    return review.label(office, STAGES, office.again(record), "motorcycle", "anna")
+    return review.label(office, STAGES, office.again(record), "motorcycle")
 
 
 def put(office: Office, key: str, body: bytes | str) -> None:

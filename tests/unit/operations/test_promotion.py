@@ -56,7 +56,7 @@ def test_it_is_followed_to_its_question_and_then_to_its_end(
     assert (question.version, question.smoke_test) == (3, "50 of 50 photos right")
     assert question.execution == execution.arn
 
-    promotion.answer(session, question, approved=True, by="anna", comment="fine")
+    promotion.answer(session, STACK, question, approved=True, comment="fine")
     assert machines.answers == [("token", {"approved": True, "by": "anna", "comment": "fine"})]
 
     execution.chunks, execution.end = [[entered("Update Endpoint")]], PROMOTED
@@ -147,10 +147,10 @@ def test_an_answer_that_comes_too_late(session: Any, machines: StepFunctions) ->
     question = promotion.choose_question(promotion.find_promotions(session, STACK), None)
     machines.waiting.clear()
     with pytest.raises(Refused, match="version 3 does not wait any more"):
-        promotion.answer(session, question, approved=False, by="anna")
+        promotion.answer(session, STACK, question, approved=False)
     machines.refusal = "AccessDeniedException"
     with pytest.raises(ClientError):
-        promotion.answer(session, question, approved=False, by="anna")
+        promotion.answer(session, STACK, question, approved=False)
 
 
 # ---- approval

@@ -9,6 +9,9 @@ from botocore.exceptions import ClientError
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
 
+LONGEST_COMMENT = 1024
+"""Maximum number of characters of a comment on an approval: SageMaker's ApprovalDescription."""
+
 
 @dataclass(frozen=True)
 class Model:

@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from operations.escaping import quote
-from operations.faults import Refused
+from scones.quoting import quote
 from scones.records import (
     FILING_QUEUE,
     REVIEW_QUEUE,
@@ -14,6 +13,7 @@ from scones.records import (
     read_queue,
     read_record,
 )
+from scones.refusals import Refused
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -100,11 +100,17 @@ class ReviewedRecords:
         """Read what waits in a queue, the longest waiting first."""
         return read_queue(self._client, self._table, queue)
 
-    def read(self, record: Record) -> Record:
-        """Read a record as it is now."""
-        found = read_record(self._client, self._table, record.photo, record.version)
+    def read(self, photo: str, version: str) -> Record:
+        """Read a record as it is now.
+
+        Raises
+        ------
+        Refused
+            If there is none.
+        """
+        found = read_record(self._client, self._table, photo, version)
         if found is None:
-            raise Refused(f"there is no record of {quote(record.photo)} any more")
+            raise Refused(f"there is no record of {quote(photo)}, version {quote(version)}")
         return found
 
     def _update(

@@ -9,16 +9,15 @@ from urllib.parse import quote
 
 from botocore.exceptions import ClientError
 
-from operations import escaping
-from operations.faults import Fault, Refused
-from operations.object_versions import remove_version, undeleted, versions_of
-from operations.photo_decoding import decode_photo
-from operations.stack import Stack
 from scones.datasets.errors import DatasetError
 from scones.datasets.layout import NEGATIVES, find_roots
 from scones.datasets.sides import digest, is_held_back
-from scones.photos import EncodedImage, UnusablePhoto
+from scones.object_versions import remove_version, undeleted, versions_of
+from scones.photos import EncodedImage, UnusablePhoto, encode, fit
+from scones.quoting import quote as shown
 from scones.records import Record, Review
+from scones.refusals import Fault, Refused
+from scones.settings import ReviewSettings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -26,6 +25,14 @@ if TYPE_CHECKING:
 FOLDER = "reviewed"
 """Folder within a class, or within the photos of none of the classes, so that photos reviewed here
 are told from those uploaded with a label."""
+
+MAX_SIDE = 2048
+"""Photos are filed with at most so many pixels a side: four times what a model sees, so that
+nothing it could learn from is lost, and training does not download what it throws away."""
+
+MAX_BYTES = 2_000_000
+"""PNG up to this size, which keeps each pixel of what is small; the best JPEG that fits above.
+The built-in algorithm takes these two formats and no other."""
 
 _SUFFIXES = {"image/png": ".png", "image/jpeg": ".jpg"}
 _GONE = {"NoSuchKey", "NoSuchVersion", "MethodNotAllowed", "404"}
@@ -71,7 +78,7 @@ def read_photo(client: "S3Client", record: Record) -> bytes:
 
 def _photo_gone(photo: str) -> PhotoGone:
     return PhotoGone(
-        f"the photo {escaping.quote(photo)} is gone: this version of it was deleted or has "
+        f"the photo {shown(photo)} is gone: this version of it was deleted or has "
         "expired. It can't be labelled any more; saying that it is not a vehicle takes it "
         "out of the queue"
     )
@@ -88,15 +95,17 @@ def make_picture(client: "S3Client", record: Record) -> EncodedImage:
         If it can't be read.
     """
     try:
-        return decode_photo(read_photo(client, record), "dataset")
+        return encode(fit(read_photo(client, record), MAX_SIDE), MAX_BYTES)
     except UnusablePhoto as error:
-        raise PhotoUnreadableError(
-            f"{escaping.quote(record.photo)} can't be filed: {error}"
-        ) from None
+        raise PhotoUnreadableError(f"{shown(record.photo)} can't be filed: {error}") from None
 
 
 def find_place(
-    client: "S3Client", stack: Stack, record: Record, review: Review, picture: EncodedImage
+    client: "S3Client",
+    settings: ReviewSettings,
+    record: Record,
+    review: Review,
+    picture: EncodedImage,
 ) -> str:
     """Return the key that a photo is to be filed under: another one for each review of it.
 
@@ -104,8 +113,8 @@ def find_place(
     ----------
     client
         An S3 client.
-    stack
-        Whose data bucket.
+    settings
+        Settings with the data bucket.
     record, review
         The photo, and what was said of it.
     picture
@@ -121,7 +130,7 @@ def find_place(
     source = "\n".join((record.photo, record.version, review.id))
     unique = hashlib.sha256(source.encode()).hexdigest()[:8]
     suffix = _SUFFIXES[picture.content_type]
-    folder = f"{_root(client, stack, record)}{review.label}/" if review.label else NEGATIVES
+    folder = f"{_root(client, settings, record)}{review.label}/" if review.label else NEGATIVES
     return f"{folder}{FOLDER}/{copy_stem(record.photo)}{unique}{suffix}"
 
 
@@ -151,7 +160,11 @@ def copy_name(key: str) -> str:
 
 
 def file_picture(
-    client: "S3Client", stack: Stack, record: Record, review: Review, picture: EncodedImage
+    client: "S3Client",
+    settings: ReviewSettings,
+    record: Record,
+    review: Review,
+    picture: EncodedImage,
 ) -> None:
     """Put a photo into the dataset, where its review says. Doing so twice changes nothing.
 
@@ -159,8 +172,8 @@ def file_picture(
     ----------
     client
         An S3 client.
-    stack
-        Whose data bucket.
+    settings
+        Settings with the data bucket.
     record, review
         The photo, and what was said of it, with the key that `find_place` gave.
     picture
@@ -168,7 +181,7 @@ def file_picture(
     """
     assert review.dataset_key is not None  # noqa: S101
     client.put_object(
-        Bucket=stack.data_bucket,
+        Bucket=settings.data_bucket,
         Key=review.dataset_key,
         Body=picture.data,
         ContentType=picture.content_type,
@@ -197,23 +210,22 @@ def _quoted(photo: str) -> str:
     return quote(photo, safe=":/ ")
 
 
-def remove_picture(client: "S3Client", stack: Stack, review: Review) -> None:
+def remove_picture(client: "S3Client", settings: ReviewSettings, review: Review) -> None:
     """Remove all versions of the copy that a review has in the dataset, if it has one."""
     if review.dataset_key:
-        for version in versions_of(client, stack.data_bucket, review.dataset_key):
+        for version in versions_of(client, settings.data_bucket, review.dataset_key):
             remove_version(client, version)
 
 
-def _root(client: "S3Client", stack: Stack, record: Record) -> str:
+def _root(client: "S3Client", settings: ReviewSettings, record: Record) -> str:
     """Return where the photo's class folder is: copies of a photo come to the same side."""
     try:
-        roots = find_roots(client, stack.data_bucket, stack.class_names)
+        roots = find_roots(client, settings.data_bucket, settings.class_names)
     except DatasetError as error:
         raise Fault(f"the dataset has no place for the photo: {error}") from None
     if roots["train"] == roots["validation"]:
         return roots["train"]
-    share = float(stack.parameters["ValidationShare"])
-    held_back = is_held_back(digest(record.decided.photo.etag), share)
+    held_back = is_held_back(digest(record.decided.photo.etag), settings.validation_share)
     return roots["validation" if held_back else "train"]
 
 
@@ -247,11 +259,8 @@ def is_photo_stored(client: "S3Client", photo: str, version: str | None) -> bool
 
 
 def is_stored(client: "S3Client", bucket: str, key: str) -> bool:
-    """Return True if a key has an object; a delete marker is not one."""
-    try:
-        client.head_object(Bucket=bucket, Key=key)
-    except ClientError as error:
-        if error.response["Error"]["Code"] in _GONE:
-            return False
-        raise
-    return True
+    """Return True if a key has an object; a delete marker is not one.
+
+    Listing versions needs no permission to read objects.
+    """
+    return any(found.is_latest for found in undeleted(versions_of(client, bucket, key)))

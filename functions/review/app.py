@@ -1,0 +1,41 @@
+"""Reviews of photos, by the caller who signed the request to the function's URL."""
+
+import os
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import ValidationError
+
+from scones.callers import body_of, caller_of, invalid
+from scones.reviews import REQUEST, Desk, respond
+from scones.settings import ReviewSettings
+
+logger = Logger()
+desk = Desk(
+    boto3.client("dynamodb"),
+    boto3.client("s3"),
+    boto3.client("events"),
+    ReviewSettings.read(os.environ),
+)
+
+MOST_MS_PER_REVIEW = 30_000
+"""Time, in milliseconds, that finishing one review may take: no other is begun with less."""
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Label, undo, or finish; see `scones.reviews.respond`."""
+    caller = caller_of(event)
+    try:
+        request = REQUEST.validate_json(body_of(event))
+    except ValidationError as error:
+        return invalid(error)
+
+    def has_time() -> bool:
+        return context.get_remaining_time_in_millis() > MOST_MS_PER_REVIEW
+
+    answer = respond(desk, request, caller.name, has_time)
+    logger.info(answer.kind, extra={"request": request.model_dump(), "caller": caller.arn})
+    return answer.model_dump(mode="json")

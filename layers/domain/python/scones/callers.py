@@ -1,0 +1,87 @@
+"""Callers of functions through their URLs, and their verified names."""
+
+import base64
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+
+def name_of(arn: str) -> str:
+    """Return the name that reviews and approvals show for a caller, such as ``anna``.
+
+    Parameters
+    ----------
+    arn
+        ARN of a user, of a role's session, or of the account (``root``).
+
+    Examples
+    --------
+    >>> name_of("arn:aws:sts::123456789012:assumed-role/Reviewers/anna@example.com")
+    'anna@example.com'
+    """
+    return arn.rpartition(":")[2].rpartition("/")[2]
+
+
+@dataclass(frozen=True)
+class Caller:
+    """The verified caller of a function's URL.
+
+    Attributes
+    ----------
+    arn
+        ARN of the user, or of the role's session.
+    """
+
+    arn: str
+
+    @property
+    def name(self) -> str:
+        """Name as reviews and approvals show it."""
+        return name_of(self.arn)
+
+
+def caller_of(event: dict[str, Any]) -> Caller:
+    """Return the caller of a function's URL.
+
+    Parameters
+    ----------
+    event
+        The function's event, in payload format 2.0. Lambda fills in the caller after it has
+        verified the request's signature (authorization type ``AWS_IAM``):
+        https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html.
+
+    Raises
+    ------
+    PermissionError
+        If the event has no caller.
+    """
+    try:
+        return Caller(str(event["requestContext"]["authorizer"]["iam"]["userArn"]))
+    except (KeyError, TypeError):
+        raise PermissionError(
+            "the event has no verified caller: send a signed request to the function's URL"
+        ) from None
+
+
+def body_of(event: dict[str, Any]) -> bytes:
+    """Return the body of a request to a function's URL.
+
+    Parameters
+    ----------
+    event
+        The function's event, in payload format 2.0.
+    """
+    body = str(event.get("body", ""))
+    return base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()
+
+
+def invalid(error: "ValidationError") -> dict[str, Any]:
+    """Return the response to an invalid request: status 400, and the errors by field."""
+    errors = error.json(include_url=False, include_input=False)
+    return {
+        "statusCode": 400,
+        "headers": {"Content-Type": "application/json"},
+        "body": f'{{"kind":"invalid","errors":{errors}}}',
+    }

@@ -1,0 +1,69 @@
+"""What keeps a review from being given or undone; the messages are made from data."""
+
+from scones.quoting import quote
+from scones.records import Record, Review
+from scones.refusals import Fault, Refused
+
+
+class AlreadyReviewed(Refused):
+    """A reviewer has labelled the photo; the message says who, when and what.
+
+    Attributes
+    ----------
+    photo
+        S3 URI of the photo.
+    review
+        The review that it has.
+    """
+
+    def __init__(self, photo: str, review: Review) -> None:
+        super().__init__(f"{said(review)}, of {quote(photo)}: undo that first if it is wrong")
+        self.photo = photo
+        self.review = review
+
+
+class NotUndone(Refused):
+    """A review can't be undone: it was, or another caller is undoing it.
+
+    Attributes
+    ----------
+    meant
+        ID of the review.
+    found
+        The review that the photo has now, or None if it has none.
+    """
+
+    def __init__(self, meant: str, found: Review | None) -> None:
+        super().__init__(_why_not_undone(meant, found))
+        self.meant = meant
+        self.found = found
+
+
+class Unfinished(Fault):
+    """What was said is kept, but not all is done that follows; it is tried again.
+
+    Attributes
+    ----------
+    record
+        With what was said.
+    """
+
+    def __init__(self, record: Record, message: str) -> None:
+        super().__init__(message)
+        self.record = record
+
+
+def said(review: Review) -> str:
+    """Say what somebody said of a photo, and when, in the time of where this runs."""
+    when = review.at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    what = review.label if review.label is not None else "not a vehicle"
+    return f"{review.by} said {what} at {when}"
+
+
+def _why_not_undone(meant: str, found: Review | None) -> str:
+    if found is None:
+        return "that was undone already: the photo waits for a person again"
+    if found.id != meant:
+        return f"that was undone already, and {said(found)} since"
+    by = found.withdrawal.by if found.withdrawal else "somebody"
+    return f"{by} is undoing that just now"

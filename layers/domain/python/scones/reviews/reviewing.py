@@ -1,0 +1,382 @@
+"""What people say of photos that the model was not sure of: said once, filed, published, undone.
+
+A photo is claimed first, by a conditional write that only one reviewer can win. What follows (its
+place in the dataset is noted, it is filed there, the event is published) may be done twice and by
+anybody: until all of it is done the record waits in the queue `FILING_QUEUE`, where `finish` finds
+it. Undoing goes the same way back through `WITHDRAWING_QUEUE`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, NoReturn
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from scones.events import PhotoReviewed
+from scones.photos import EncodedImage
+from scones.quoting import quote
+from scones.records import (
+    FILING_QUEUE,
+    WITHDRAWING_QUEUE,
+    Record,
+    Review,
+    Withdrawal,
+    is_simulated,
+)
+from scones.refusals import Fault, Refused
+from scones.reviews import filing
+from scones.reviews.errors import AlreadyReviewed, NotUndone, Unfinished
+from scones.reviews.records import ReviewedRecords
+from scones.settings import ReviewSettings
+from scones.storage import StorageBusy, StorageRefused
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_s3 import S3Client
+
+LEFT_ALONE = timedelta(minutes=1)
+"""So long a review may take whoever began it; after that anybody finishes it."""
+
+SOURCE, DETAIL_TYPE = "scones", "Photo Reviewed"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What became of a review that somebody had left unfinished; `trouble` is None if all is done.
+
+    Attributes
+    ----------
+    record
+        Of the photo, as it was found.
+    trouble
+        Why it can't be finished.
+    """
+
+    record: Record
+    trouble: str | None = None
+
+
+class Desk:
+    """Clients and settings that reviews use.
+
+    Parameters
+    ----------
+    dynamodb, s3, events
+        Clients.
+    settings
+        Settings of the function `review`.
+    """
+
+    def __init__(
+        self,
+        dynamodb: "DynamoDBClient",
+        s3: "S3Client",
+        events: "EventBridgeClient",
+        settings: ReviewSettings,
+    ) -> None:
+        self.records = ReviewedRecords(dynamodb, settings.results_table)
+        self.s3 = s3
+        self.bus = events
+        self.settings = settings
+
+    def publish(self, event: PhotoReviewed) -> None:
+        """Put an event on the stack's bus; PutEvents answers 200 also where it takes none."""
+        entry = {
+            "Source": SOURCE,
+            "DetailType": DETAIL_TYPE,
+            "Detail": event.model_dump_json(),
+            "EventBusName": self.settings.event_bus,
+        }
+        answer = self.bus.put_events(Entries=[entry])  # type: ignore[list-item]
+        if answer["FailedEntryCount"]:
+            refused = answer["Entries"][0]
+            raise Fault(
+                f"the bus {self.settings.event_bus} did not take the event: "
+                f"{refused.get('ErrorCode')}: {refused.get('ErrorMessage')}"
+            )
+
+
+def label(desk: Desk, record: Record, name: str, by: str, review_id: str) -> Record:
+    """Label a photo with a class, and file it into the dataset.
+
+    Parameters
+    ----------
+    desk
+        Clients and settings.
+    record
+        The photo.
+    name
+        The class.
+    by
+        Name of the reviewer.
+    review_id
+        ID of the review, of the caller's choice: doing the same twice changes nothing.
+
+    Returns
+    -------
+    Record
+        With the review.
+
+    Raises
+    ------
+    AlreadyReviewed
+        If somebody else said something first.
+    Refused
+        If there is no such class, the photo is gone, or it does not wait for a person.
+    Unfinished
+        If it was said, but can't be filed or published now.
+    """
+    require_class(name, desk.settings.class_names)
+    picture = filing.make_picture(desk.s3, record)
+    review = Review(id=review_id, outcome="labelled", label=name, by=by, at=_now())
+    return _say(desk, record, review, picture)
+
+
+def say_not_a_vehicle(desk: Desk, record: Record, by: str, review_id: str) -> Record:
+    """Label a photo with none of the classes, and file it into the dataset as such.
+
+    A photo that is gone or cannot be read is not filed, but leaves the review queue.
+
+    Parameters, what is returned and errors are those of `label`.
+    """
+    review = Review(id=review_id, outcome="not_a_vehicle", label=None, by=by, at=_now())
+    return _say(desk, record, review, None)
+
+
+def undo(desk: Desk, record: Record, by: str) -> Record:
+    """Undo the review of a photo, whoever gave it; the photo waits for a person again.
+
+    Parameters
+    ----------
+    desk
+        Clients and settings.
+    record
+        With the review that is to be undone.
+    by
+        Name of the caller.
+
+    Returns
+    -------
+    Record
+        Without a review.
+
+    Raises
+    ------
+    NotUndone
+        If it was undone already, or somebody has said something else since.
+    Refused
+        If the record has no review.
+    Unfinished
+        If it can't be removed from the dataset, or published, now.
+    """
+    if record.review is None:
+        raise Refused(f"nobody has said what {quote(record.photo)} shows: there is nothing to undo")
+    withdrawn = _withdraw(desk, record, record.review, Withdrawal(by=by, at=_now()))
+    return _take_back(desk, record, withdrawn)
+
+
+def finish(desk: Desk, has_time: Callable[[], bool] = lambda: True) -> list[Finished]:
+    """Finish reviews that were left unfinished for longer than `LEFT_ALONE`, by whomever.
+
+    Parameters
+    ----------
+    desk
+        Clients and settings.
+    has_time
+        Returns False if no other review is to be begun now.
+
+    Returns
+    -------
+    list of Finished
+        One for each review that was found so.
+    """
+    before = _now() - LEFT_ALONE
+    found: list[Finished] = []
+    for queue, go_on in ((FILING_QUEUE, _follow_up), (WITHDRAWING_QUEUE, _take_back)):
+        for record in desk.records.left_in(queue):
+            review = record.review
+            if review is None or (review.withdrawal or review).at > before:
+                continue
+            if not has_time():
+                return found
+            try:
+                go_on(desk, record, review)
+            except (Refused, Fault) as error:
+                found.append(Finished(record, str(error)))
+            else:
+                found.append(Finished(record))
+    return found
+
+
+def require_class(name: str, class_names: tuple[str, ...]) -> None:
+    """Raise `Refused` unless there is a class of that name."""
+    if name not in class_names:
+        raise Refused(f"{name} is no class: the classes are {', '.join(class_names)}")
+
+
+def waits(record: Record) -> bool:
+    """Return True if a photo waits for a person."""
+    asked = record.decided.status == "needs_review" and not is_simulated(record.decided.photo.key)
+    return asked and record.review is None
+
+
+def refuse(record: Record) -> NoReturn:
+    """Raise the reason why a photo can't be labelled.
+
+    Raises
+    ------
+    AlreadyReviewed
+        If it has a review.
+    Refused
+        If it does not wait for a person.
+    """
+    if record.review:
+        raise AlreadyReviewed(record.photo, record.review)
+    if is_simulated(record.decided.photo.key):
+        raise Refused(
+            f"{quote(record.photo)} does not wait for a person: it was sent to try the "
+            "application, and is in the dataset already"
+        )
+    raise Refused(
+        f"{quote(record.photo)} does not wait for a person: it is {record.decided.status}"
+        + (f" as {record.decided.label}" if record.decided.label else "")
+    )
+
+
+def _say(desk: Desk, record: Record, review: Review, picture: EncodedImage | None) -> Record:
+    if desk.records.claim(record, review):
+        return _follow_up(desk, record, review, picture)
+    now = desk.records.read(record.photo, record.version)
+    if now.review is None or not _is_same(now.review, review):
+        refuse(now)
+    # The response to the first attempt was lost.
+    return _follow_up(desk, record, now.review, picture)
+
+
+def _is_same(one: Review, other: Review) -> bool:
+    return (one.id, one.by, one.label) == (other.id, other.by, other.label)
+
+
+def _follow_up(
+    desk: Desk, record: Record, review: Review, picture: EncodedImage | None = None
+) -> Record:
+    """Do what follows a claim; each step may have been done before."""
+    try:
+        review = _file(desk, record, review, picture)
+        desk.publish(_event(desk.settings, record, review))
+        desk.records.close(record, review)
+    except _PASSING as error:
+        raise Unfinished(
+            replace(record, review=review),
+            f"{quote(record.photo)} is reviewed, but not all is done that follows "
+            f"({_spoken(error)}). It is tried again while `scones console` is open, or by "
+            "`scones review`",
+        ) from error
+    return replace(record, review=review)
+
+
+def _file(desk: Desk, record: Record, review: Review, picture: EncodedImage | None) -> Review:
+    try:
+        picture = picture or filing.make_picture(desk.s3, record)
+    except (filing.PhotoGone, filing.PhotoUnreadableError):
+        if review.outcome == "labelled" and not _is_filed(desk, review):
+            raise
+        # Nothing can be learned from the photo, and nothing else takes it out of the queue. A copy
+        # that was made before it was gone stays, under the key that the review has.
+        return review
+    if review.dataset_key is None:
+        review = _place(desk, record, review, picture)
+    filing.file_picture(desk.s3, desk.settings, record, review, picture)
+    try:
+        return _standing(desk, record, review)
+    except Refused:
+        # Whoever has undone it may have done so before the photo was there.
+        filing.remove_picture(desk.s3, desk.settings, review)
+        raise
+
+
+def _is_filed(desk: Desk, review: Review) -> bool:
+    """Return True if the photo was copied: without KeepOriginals it may be gone since."""
+    bucket, key = desk.settings.data_bucket, review.dataset_key
+    return key is not None and filing.is_stored(desk.s3, bucket, key)
+
+
+def _place(desk: Desk, record: Record, review: Review, picture: EncodedImage) -> Review:
+    """Note where a photo is to be filed, before it is: undoing must know what to remove."""
+    key = filing.find_place(desk.s3, desk.settings, record, review, picture)
+    if desk.records.note(record, review, key):
+        return review.model_copy(update={"dataset_key": key})
+    # Whoever else finishes it was faster, or the answer to the first attempt was lost.
+    return _standing(desk, record, review)
+
+
+def _standing(desk: Desk, record: Record, review: Review) -> Review:
+    """Read a review as it is now; refuse where it was or is being undone."""
+    now = desk.records.read(record.photo, record.version).review
+    if now is None or now.id != review.id or now.withdrawal:
+        raise Refused(f"what was said of {quote(record.photo)} was undone meanwhile")
+    return now
+
+
+def _withdraw(desk: Desk, record: Record, review: Review, withdrawal: Withdrawal) -> Review:
+    withdrawn = review.model_copy(update={"withdrawal": withdrawal})
+    if desk.records.withdraw(record, withdrawn):
+        return withdrawn
+    now = desk.records.read(record.photo, record.version).review
+    if now == withdrawn:  # the answer to the first attempt was lost
+        return withdrawn
+    if now and now.id == review.id and not now.withdrawal and not review.dataset_key:
+        # Its place was noted after it was read, which is done once.
+        return _withdraw(desk, record, now, withdrawal)
+    raise NotUndone(review.id, now)
+
+
+def _take_back(desk: Desk, record: Record, review: Review) -> Record:
+    """Do what undoing takes; each step may have been done before."""
+    try:
+        filing.remove_picture(desk.s3, desk.settings, review)
+        desk.publish(_event(desk.settings, record, review))
+        desk.records.reopen(record, review)
+    except _PASSING as error:
+        raise Unfinished(
+            replace(record, review=review),
+            f"what was said of {quote(record.photo)} is being undone, but not all is done "
+            f"({_spoken(error)}). It is tried again while `scones console` is open, or by "
+            "`scones review`",
+        ) from error
+    return replace(record, review=None)
+
+
+_PASSING = (Fault, ClientError, BotoCoreError, StorageBusy, StorageRefused)
+"""What may go wrong on the way, and is tried again."""
+
+
+def _spoken(error: Exception) -> str:
+    if not isinstance(error, ClientError):
+        return str(error)
+    told = error.response.get("Error", {})
+    return f"{error.operation_name} was refused: {told.get('Code')}: {told.get('Message')}"
+
+
+def _event(settings: ReviewSettings, record: Record, review: Review) -> PhotoReviewed:
+    decided, withdrawal = record.decided, review.withdrawal
+    assert decided.label is not None  # noqa: S101  # a photo that waits was classified
+    assert decided.confidence is not None  # noqa: S101
+    label = None if withdrawal else review.label
+    return PhotoReviewed(
+        version="1",
+        outcome="withdrawn" if withdrawal else review.outcome,
+        photo=decided.photo,
+        label=label,
+        loading_bay=settings.loading_bays.get(label) if label else None,
+        guess=decided.label,
+        confidence=decided.confidence,
+        by=withdrawal.by if withdrawal else review.by,
+        at=withdrawal.at if withdrawal else review.at,
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
