@@ -11,6 +11,8 @@ from sagemaker.core.shapes import (
     ProcessingOutput,
     ProcessingS3Input,
     ProcessingS3Output,
+    OutputDataConfig,
+    S3DataSource,
 )
 from sagemaker.core.workflow.execution_variables import ExecutionVariables
 from sagemaker.core.workflow.functions import Join
@@ -21,7 +23,10 @@ from sagemaker.mlops.workflow.retry import (
     StepExceptionTypeEnum,
     StepRetryPolicy,
 )
-from sagemaker.mlops.workflow.steps import CacheConfig, ProcessingStep
+from sagemaker.mlops.workflow.steps import CacheConfig, ProcessingStep, TrainingStep
+from sagemaker.train import ModelTrainer
+from sagemaker.train.configs import Compute, InputData, StoppingCondition
+from sagemaker.core.training.configs import CheckpointConfig, MetricDefinition, Networking
 
 PROCESSING = "/opt/ml/processing"
 """Folder of the inputs and outputs of processing jobs."""
@@ -32,6 +37,16 @@ EXIT_MESSAGE = "/opt/ml/output/message"
 MAX_RUNTIME_SECONDS = 3600
 
 TAGS = {"Project": "scones"}
+
+PROCESSING_REPOSITORY = "scones-processing"
+TRAINING_REPOSITORY = "scones-training"
+"""ECR repositories of the project's images: README.md and ../training/README.md build them."""
+
+ACCURACY = [
+    MetricDefinition(name="train:accuracy", regex="Train-accuracy=([0-9.]+)"),
+    MetricDefinition(name="validation:accuracy", regex="Validation-accuracy=([0-9.]+)"),
+]
+"""What SageMaker reads from the log of the project's trainer."""
 
 CACHE = CacheConfig(enable_caching=True, expire_after="P30D")
 """A step with the same image, arguments and inputs as one of the last 30 days is not run again.
@@ -222,4 +237,91 @@ def processing_step(  # noqa: PLR0913
         cache_config=CACHE if cached else None,
         retry_policies=list(JOB_RETRIES),
         depends_on=list(depends_on) or None,
+    )
+
+
+def photo_training_step(  # noqa: PLR0913
+    name: str,
+    *,
+    session: Any,
+    role: str,
+    image: Any,
+    channels: Sequence[Any],
+    hyperparameters: Mapping[str, Any],
+    output: Any,
+    checkpoints: Any,
+    instance_type: Any,
+    cached: bool = True,
+    spot: bool = False,
+) -> Any:
+    """Return a step that trains with the project's trainer.
+
+    Parameters
+    ----------
+    name
+        Name of the step.
+    session, role
+        Session of the SDK; ARN of the role of the job.
+    image
+        URI of the image of ``training/``.
+    channels
+        Channels of the built-in image classification, from `photo_channel`.
+    hyperparameters
+        Hyperparameters of the built-in image classification.
+    output, checkpoints
+        S3 URIs of the model and of the checkpoints.
+    instance_type
+        Type of the one instance.
+    cached
+        Whether a result of an earlier execution may be used.
+    spot
+        Whether to train on spot instances.
+    """
+    runtime = 12 * 3600
+    trainer = ModelTrainer(
+        training_image=image,
+        role=role,
+        sagemaker_session=session,
+        base_job_name=name,
+        compute=Compute(
+            instance_type=instance_type,
+            instance_count=1,
+            volume_size_in_gb=30,
+            enable_managed_spot_training=spot,
+        ),
+        stopping_condition=StoppingCondition(
+            max_runtime_in_seconds=runtime,
+            **({"max_wait_time_in_seconds": 2 * runtime} if spot else {}),
+        ),
+        networking=Networking(enable_network_isolation=True),
+        checkpoint_config=CheckpointConfig(s3_uri=checkpoints, local_path="/opt/ml/checkpoints"),
+        output_data_config=OutputDataConfig(s3_output_path=output),
+        hyperparameters=dict(hyperparameters),
+        tags=[{"key": key, "value": value} for key, value in TAGS.items()],
+    ).with_metric_definitions(ACCURACY)
+    return TrainingStep(
+        name,
+        step_args=trainer.train(input_data_config=list(channels)),
+        cache_config=CACHE if cached else None,
+        retry_policies=list(JOB_RETRIES),
+    )
+
+
+def photo_channel(name: str, uri: Any, data_type: Any = "S3Prefix") -> Any:
+    """Return a channel of the project's trainer.
+
+    Parameters
+    ----------
+    name
+        Name of the channel.
+    uri
+        S3 URI of a prefix or a manifest file.
+    data_type
+        ``S3Prefix`` or ``ManifestFile``.
+    """
+    source = S3DataSource(
+        s3_data_type=data_type, s3_uri=uri, s3_data_distribution_type="FullyReplicated"
+    )
+    return InputData(
+        channel_name=name, data_source=source, content_type="application/x-image"
     )
