@@ -7,12 +7,20 @@ from typing import Any
 
 from sagemaker.core.processing import ScriptProcessor
 from sagemaker.core.shapes import (
+    OutputDataConfig,
     ProcessingInput,
     ProcessingOutput,
     ProcessingS3Input,
     ProcessingS3Output,
-    OutputDataConfig,
     S3DataSource,
+)
+from sagemaker.core.training.configs import (
+    CheckpointConfig,
+    Compute,
+    InputData,
+    MetricDefinition,
+    Networking,
+    StoppingCondition,
 )
 from sagemaker.core.workflow.execution_variables import ExecutionVariables
 from sagemaker.core.workflow.functions import Join
@@ -25,8 +33,6 @@ from sagemaker.mlops.workflow.retry import (
 )
 from sagemaker.mlops.workflow.steps import CacheConfig, ProcessingStep, TrainingStep
 from sagemaker.train import ModelTrainer
-from sagemaker.train.configs import Compute, InputData, StoppingCondition
-from sagemaker.core.training.configs import CheckpointConfig, MetricDefinition, Networking
 
 PROCESSING = "/opt/ml/processing"
 """Folder of the inputs and outputs of processing jobs."""
@@ -322,6 +328,4 @@ def photo_channel(name: str, uri: Any, data_type: Any = "S3Prefix") -> Any:
     source = S3DataSource(
         s3_data_type=data_type, s3_uri=uri, s3_data_distribution_type="FullyReplicated"
     )
-    return InputData(
-        channel_name=name, data_source=source, content_type="application/x-image"
-    )
+    return InputData(channel_name=name, data_source=source, content_type="application/x-image")

@@ -6,6 +6,7 @@ from typing import Any
 from sagemaker.core import image_uris
 from sagemaker.core.model_metrics import MetricsSource, ModelMetrics
 from sagemaker.core.shapes import OutputDataConfig
+from sagemaker.core.training.configs import Compute, InputData, StoppingCondition
 from sagemaker.core.workflow.conditions import ConditionLessThanOrEqualTo
 from sagemaker.core.workflow.functions import Join, JsonGet
 from sagemaker.core.workflow.parameters import ParameterFloat, ParameterString
@@ -17,7 +18,6 @@ from sagemaker.mlops.workflow.pipeline import Pipeline
 from sagemaker.mlops.workflow.steps import TrainingStep
 from sagemaker.serve.model_builder import ModelBuilder
 from sagemaker.train import ModelTrainer
-from sagemaker.train.configs import Compute, InputData, StoppingCondition
 
 from scones_pipelines.steps import (
     CACHE,
@@ -50,7 +50,7 @@ HYPERPARAMETERS = {
 }
 
 
-def get_pipeline(  # noqa: PLR0913, PLR0917
+def get_pipeline(
     session: Any,
     role: str,
     region: str = "us-east-1",
@@ -85,7 +85,11 @@ def get_pipeline(  # noqa: PLR0913, PLR0917
     max_mse = ParameterFloat("MaxMse", default_value=6.0)
     images = {
         framework: image_uris.retrieve(
-            framework, region=region, version=version, py_version="py3", instance_type="ml.m5.xlarge"
+            framework,
+            region=region,
+            version=version,
+            py_version="py3",
+            instance_type="ml.m5.xlarge",
         )
         for framework, version in (("sklearn", SKLEARN_VERSION), ("xgboost", XGBOOST_VERSION))
     }

@@ -117,9 +117,9 @@ def split(
     dict of str to pandas.DataFrame
         ``train``, ``validation`` and ``test``.
     """
-    rest, test = train_test_split(table, test_size=test_share, random_state=seed)
-    share = validation_share / (1 - test_share)
-    train, validation = train_test_split(rest, test_size=share, random_state=seed)
+    held_out = [max(1, round(share * len(table))) for share in (validation_share, test_share)]
+    rest, test = train_test_split(table, test_size=held_out[1], random_state=seed)
+    train, validation = train_test_split(rest, test_size=held_out[0], random_state=seed)
     return {"train": train, "validation": validation, "test": test}
 
 

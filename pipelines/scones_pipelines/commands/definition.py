@@ -22,7 +22,7 @@ from scones_pipelines.session import (
     OFFLINE_ROLE,
     account_of,
     create_offline_session,
-    prepare_environment,
+    prepare_offline_environment,
 )
 
 EXIT_OK, EXIT_USAGE = 0, 2
@@ -58,7 +58,7 @@ def _definition(options: argparse.Namespace) -> str:
     account = account_of(role)
     bucket = options.bucket or kwargs.get("default_bucket") or f"sagemaker-{region}-{account}"
     kwargs = {key: kwargs[key] for key in kwargs if key not in ("region", "role", "default_bucket")}
-    prepare_environment(region)
+    prepare_offline_environment(region)
     with quiet_sdk():
         session = create_offline_session(region, bucket, account)
         target = Target(region, role, bucket)

@@ -89,7 +89,9 @@ def parse_tags(text: str) -> list[dict[str, str]]:
         if not all(isinstance(pair, dict) and set(pair) == {"Key", "Value"} for pair in pairs):
             raise UsageError(f"--tags {text!r}: each tag has a Key and a Value")
         return [{"Key": str(pair["Key"]), "Value": str(pair["Value"])} for pair in pairs]
-    return [{"Key": key, "Value": str(value)} for key, value in parse_mapping(text, "--tags").items()]
+    return [
+        {"Key": key, "Value": str(value)} for key, value in parse_mapping(text, "--tags").items()
+    ]
 
 
 def load_module(name: str) -> ModuleType:

@@ -125,9 +125,7 @@ def _schedule(pipeline: Any, options: argparse.Namespace) -> None:
     )
 
 
-def _start(
-    client: Any, name: str, parameters: dict[str, Any], options: argparse.Namespace
-) -> str:
+def _start(client: Any, name: str, parameters: dict[str, Any], options: argparse.Namespace) -> str:
     request: dict[str, Any] = {"PipelineName": name}
     if parameters:
         request["PipelineParameters"] = [

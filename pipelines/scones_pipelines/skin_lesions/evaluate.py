@@ -44,14 +44,17 @@ def load_model(archive: Path, folder: Path) -> Predict:
     EvaluationError
         If the archive is missing or damaged, or holds another kind of model.
     """
-    from training.serve import Model  # noqa: PLC0415  Lazy import: ONNX Runtime takes a second
-
     try:
         with tarfile.open(archive) as tar:
             tar.extractall(folder, filter="data")
-        model = Model(folder)
-    except (OSError, tarfile.TarError, KeyError, ValueError) as error:
-        raise EvaluationError(f"cannot load {archive.name}: {error}") from error
+    except (OSError, tarfile.TarError) as error:
+        raise EvaluationError(f"cannot unpack {archive.name}: {error}") from error
+    if not (folder / "model.onnx").is_file():
+        raise EvaluationError(f"{archive.name} has no model.onnx: another trainer made it")
+    # Lazy import: ONNX Runtime is in the processing image only.
+    from training.serve import Model  # noqa: PLC0415
+
+    model = Model(folder)
     return lambda photo: model.predict(photo).probabilities
 
 

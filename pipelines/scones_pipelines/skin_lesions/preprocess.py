@@ -65,7 +65,7 @@ def split(archive: Path, folder: Path, shares: Shares) -> None:
         If the archive cannot be used, or a class has no photo in one of the splits.
     """
     validation, test = shares
-    if not (0 < validation and 0 < test and validation + test < 1):
+    if not (validation > 0 and test > 0 and validation + test < 1):
         raise Refused(f"shares {validation:g} and {test:g}: both are above 0, their sum is below 1")
     stage(archive, folder, validation + test, _ignore)
     for place in read_places(archive, test).values():

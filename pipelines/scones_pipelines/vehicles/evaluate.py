@@ -28,9 +28,7 @@ from scones.storage import StorageBusy, StorageRefused, named_faults
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-NOT_COMPARED = Fault(
-    error="NotCompared", cause="the pipeline evaluates the new model alone"
-)
+NOT_COMPARED = Fault(error="NotCompared", cause="the pipeline evaluates the new model alone")
 """Why there are no predictions of the model in production."""
 
 _FAILURES = (

@@ -193,9 +193,7 @@ def get_pipeline(  # noqa: PLR0913, PLR0917
             instance_type="ml.m5.large",
         )
 
-    model = ModelStep(
-        "SaveModel", step_args=builder().build(), retry_policies=[REQUEST_RETRIES]
-    )
+    model = ModelStep("SaveModel", step_args=builder().build(), retry_policies=[REQUEST_RETRIES])
     transformer = Transformer(
         model_name=model.properties.ModelName,
         instance_count=1,

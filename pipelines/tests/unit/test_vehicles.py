@@ -1,0 +1,153 @@
+"""The scripts of the pipeline `vehicles`: what they add to the code of `retrain`."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from scones.datasets.lists import Batch
+from scones.datasets.manifest import Channel, GeneratedLists
+from scones.evaluation.faults import Fault
+from scones.runs import Run
+from scones.settings import GenerateListsSettings
+from scones_pipelines.vehicles import evaluate, pipeline, preprocess
+
+RETRAIN = Path(__file__).parents[3] / "statemachine" / "retrain.asl.json"
+RUN = Run("data", "pipeline-abc")
+SETTINGS = GenerateListsSettings.read(
+    {
+        "DATA_BUCKET": "data",
+        "CLASS_NAMES": "bicycle,motorcycle",
+        "IMAGE_SHAPE": "3,96,96",
+        "HYPERPARAMETERS": "",
+        "VALIDATION_SHARE": "0.1",
+    }
+)
+
+
+def lists(last_trained: str | None = None) -> GeneratedLists:
+    channels = {
+        name: Channel(S3DataType="S3Prefix", S3Uri=f"s3://data/{name}")
+        for name in ("train", "validation", "train_lst", "validation_lst")
+    }
+    return GeneratedLists(
+        fingerprint="f" * 64,
+        class_names=("bicycle", "motorcycle"),
+        counts={"train": {"bicycle": 9}, "validation": {"bicycle": 1}},
+        skipped={},
+        channels=channels,
+        hyperparameters={"num_training_samples": "9"},
+        photos="s3://data/dataset/",
+        negatives=None,
+        last_trained=last_trained,
+        batches=[Batch(start=0, end=10, list_file="validation.lst")],
+    )
+
+
+def test_the_hash_of_classes_is_that_of_the_state_machines() -> None:
+    # JSONata's $hash($string([['bicycle', 'motorcycle'], '3,96,96']), 'SHA-256').
+    assert preprocess.classes_hash(("bicycle", "motorcycle"), "3,96,96") == (
+        "d656bb2614ef39ecc0149eff39809f77c4b33815b5dafa80b95928e588644e8b"
+    )
+
+
+def test_a_plan_is_new_unless_the_same_was_trained_last() -> None:
+    first = preprocess.plan(lists(), RUN, SETTINGS, "image:1")
+    same = preprocess.plan(lists(first["recipe"]), RUN, SETTINGS, "image:1")
+    other = preprocess.plan(lists(first["recipe"]), RUN, SETTINGS, "image:2")
+
+    assert [plan["new"] for plan in (first, same, other)] == ["yes", "no", "yes"]
+    assert first["image_shape"] == "3 96 96"
+
+
+def test_there_is_always_a_channel_of_negatives() -> None:
+    channels = preprocess.plan(lists(), RUN, SETTINGS, "image:1")["channels"]
+
+    assert set(channels) == set(pipeline.CHANNELS)
+    assert channels["negatives"]["S3Uri"] == "s3://data/retraining/pipeline-abc/lists/"
+
+
+def summary(familiarity: dict[str, Any] | None, threshold: float | None) -> dict[str, Any]:
+    candidate = {
+        "accuracy": 0.95,
+        "calibration_error": 0.0312,
+        "threshold": threshold,
+        "photos": 40,
+        "familiarity": familiarity,
+    }
+    return {"candidate": candidate, "verdict": "good"}
+
+
+def registered(familiarity: dict[str, Any] | None, threshold: float | None) -> dict[str, str]:
+    plan = preprocess.plan(lists(), RUN, SETTINGS, "image:1")
+    return evaluate.registration(plan, summary(familiarity, threshold), "s3://data/m", "etag")
+
+
+def test_numbers_are_written_as_jsonata_writes_them() -> None:
+    metadata = registered({"negatives": 12, "auroc": 1.0}, 0.731)
+
+    assert metadata["accuracy"] == "0.95"
+    assert metadata["photos"] == "40"
+    assert metadata["threshold"] == "0.731"
+    assert metadata["negatives"] == "12"
+    assert metadata["familiarity_auroc"] == "1"
+    assert (metadata["artifacts"], metadata["artifacts_etag"]) == ("s3://data/m", "etag")
+
+
+def test_what_does_not_exist_is_none() -> None:
+    metadata = registered(None, None)
+
+    assert metadata["threshold"] == metadata["familiarity_auroc"] == "none"
+    assert metadata["negatives"] == "0"
+
+
+def test_the_metadata_are_those_that_retrain_registers() -> None:
+    machine = json.loads(RETRAIN.read_text())
+    theirs = set(machine["States"]["Register"]["Arguments"]["CustomerMetadataProperties"])
+    golden = Path(__file__).parents[1] / "golden" / "vehicles.json"
+    register = re.search(
+        r'"CustomerMetadataProperties": (\{.*?\n\s*\}),\n\s*"InferenceSpecification"',
+        golden.read_text(),
+        re.DOTALL,
+    )
+    assert register
+    ours = set(json.loads(register[1]))
+
+    assert ours == theirs
+    assert set(registered(None, None)) == set(pipeline.MEASURED)
+
+
+def test_a_report_says_that_nothing_was_compared() -> None:
+    assert isinstance(evaluate.NOT_COMPARED, Fault)
+    assert not evaluate.NOT_COMPARED.has_job
+    assert "evaluates the new model alone" in evaluate.NOT_COMPARED.reason
+
+
+class Storage:
+    """Records what is written."""
+
+    def __init__(self) -> None:
+        self.written: dict[str, Any] = {}
+
+    def put_object(self, **request: Any) -> None:
+        self.written[request["Key"]] = json.loads(request["Body"])
+
+    def head_object(self, **request: Any) -> dict[str, str]:
+        assert request == {"Bucket": "data", "Key": "a/model.tar.gz"}
+        return {"ETag": '"abc-2"'}
+
+
+def test_what_was_trained_last_is_remembered_where_retrain_looks() -> None:
+    storage: Any = Storage()
+
+    evaluate.remember(storage, RUN, "recipe")
+
+    assert storage.written == {
+        "retraining/last-trained.json": {"fingerprint": "recipe", "run": "pipeline-abc"}
+    }
+
+
+def test_the_entity_tag_has_no_quotation_marks() -> None:
+    storage: Any = Storage()
+
+    assert evaluate.entity_tag(storage, "s3://data/a/model.tar.gz") == "abc-2"
