@@ -41,7 +41,7 @@ def prepare_offline_environment(region: str) -> None:
     prepare_environment(region)
     os.environ.pop("AWS_PROFILE", None)
     os.environ.pop("AWS_DEFAULT_PROFILE", None)
-    os.environ.update(AWS_ACCESS_KEY_ID="offline", AWS_SECRET_ACCESS_KEY="offline")
+    os.environ.update(AWS_ACCESS_KEY_ID="offline", AWS_SECRET_ACCESS_KEY="offline")  # noqa: S106
 
 
 def account_of(role: str) -> str:
