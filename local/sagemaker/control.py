@@ -23,6 +23,8 @@ _TABLES = {
     "endpoint-config": "endpoint_configs",
     "training-job": "training_jobs",
     "transform-job": "transform_jobs",
+    "processing-job": "processing_jobs",
+    "pipeline": "pipelines",
     "model-package-group": "model_package_groups",
     "model-package": "model_packages",
 }
@@ -33,6 +35,7 @@ _NAMES = {
     "EndpointConfigName": "endpoint-config",
     "TrainingJobName": "training-job",
     "TransformJobName": "transform-job",
+    "ProcessingJobName": "processing-job",
     "ModelPackageGroupName": "model-package-group",
 }
 
@@ -42,9 +45,7 @@ _ONLY_PRETENDED = {
     "CreateCompilationJob",
     "CreateHyperParameterTuningJob",
     "CreateNotebookInstance",
-    "CreateProcessingJob",
     "StartNotebookInstance",
-    "StartPipelineExecution",
 }
 """What moto answers as done although nothing ran: refused, since a pretence would mislead."""
 

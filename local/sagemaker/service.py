@@ -1,7 +1,7 @@
 """The embedded SageMaker: takes HTTP requests, gives each to what answers it."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,12 @@ from local.sagemaker.control import ControlPlane
 from local.sagemaker.endpoint_metrics import EndpointMetrics
 from local.sagemaker.endpoints import Endpoints
 from local.sagemaker.events import Events
+from local.sagemaker.images import Image
 from local.sagemaker.model_packages import ModelPackages
 from local.sagemaker.models import Models
+from local.sagemaker.pipelines import Pipelines
 from local.sagemaker.platform import Client, Emit, Platform, log
+from local.sagemaker.processing_jobs import ProcessingJobs
 from local.sagemaker.protocol import (
     Request,
     Response,
@@ -46,10 +49,10 @@ class EmbeddedSageMaker:
     emit
         ``emit(detail_type, detail, resources)`` sends an event of source ``aws.sagemaker``.
     images
-        The command for each image URI or fnmatch pattern. A training container is started as
-        ``command + ["train", "--root", DIR]``, a hosting one as
-        ``command + ["serve", "--root", DIR, "--port", N, "--host", "127.0.0.1"]``; DIR stands
-        for ``/opt/ml``.
+        The program for each image URI or fnmatch pattern. A training container is started as
+        ``entrypoint + ["train", "--root", DIR]``, a hosting one as
+        ``entrypoint + ["serve", "--root", DIR, "--port", N, "--host", "127.0.0.1"]``; DIR
+        replaces ``/opt/ml``. A job with a ContainerEntrypoint runs that instead, see `opt_ml`.
     """
 
     def __init__(
@@ -60,15 +63,17 @@ class EmbeddedSageMaker:
         region: str,
         client: Client,
         emit: Emit,
-        images: Mapping[str, Sequence[str]],
+        images: Mapping[str, Image],
     ) -> None:
         self._platform = Platform(state_dir.resolve(), account, region, client, emit, images)
         self._control = ControlPlane(account, region)
         events = Events(self._platform)
         models = Models(self._platform, self._control, events)
         packages = ModelPackages(self._platform, self._control, events)
+        pipelines = Pipelines(self._platform, self._control)
         tags = Tags(self._control)
         self._training = TrainingJobs(self._platform, self._control, events)
+        self._processing = ProcessingJobs(self._platform, self._control, events)
         self._transform = TransformJobs(self._platform, self._control, events, models)
         self._endpoints = Endpoints(self._platform, self._control, events, models)
         self._metrics = EndpointMetrics(self._platform)
@@ -76,6 +81,10 @@ class EmbeddedSageMaker:
         self._actions: dict[str, Action] = {
             "CreateTrainingJob": self._training.create,
             "StopTrainingJob": self._training.stop,
+            "CreateProcessingJob": self._processing.create,
+            "DescribeProcessingJob": self._processing.describe,
+            "ListProcessingJobs": self._processing.list,
+            "StopProcessingJob": self._processing.stop,
             "CreateTransformJob": self._transform.create,
             "StopTransformJob": self._transform.stop,
             "CreateModel": models.create,
@@ -92,6 +101,21 @@ class EmbeddedSageMaker:
             "CreateModelPackage": packages.create,
             "UpdateModelPackage": packages.update,
             "DeleteModelPackage": packages.delete,
+            "CreatePipeline": pipelines.create,
+            "UpdatePipeline": pipelines.update,
+            "DeletePipeline": pipelines.delete,
+            "DescribePipeline": pipelines.describe,
+            "ListPipelines": pipelines.list,
+            "ListPipelineVersions": pipelines.list_versions,
+            "StartPipelineExecution": pipelines.start,
+            "StopPipelineExecution": pipelines.stop,
+            "RetryPipelineExecution": pipelines.retry,
+            "UpdatePipelineExecution": pipelines.update_execution,
+            "DescribePipelineExecution": pipelines.describe_execution,
+            "DescribePipelineDefinitionForExecution": pipelines.describe_definition,
+            "ListPipelineExecutions": pipelines.list_executions,
+            "ListPipelineExecutionSteps": pipelines.list_steps,
+            "ListPipelineParametersForExecution": pipelines.list_parameters,
             "AddTags": tags.add,
             "ListTags": tags.list,
             "DeleteTags": tags.delete,
@@ -114,6 +138,7 @@ class EmbeddedSageMaker:
         """Stop every child process, and write what is captured and counted."""
         self._platform.stopping.set()
         self._training.shutdown()
+        self._processing.shutdown()
         self._transform.shutdown()
         self._endpoints.shutdown()
         self._metrics.send()
