@@ -9,6 +9,10 @@ from local.ministack import REGION
 from local.ministack.permissions import Credentials
 from local.session import session
 
+_READ_SECONDS = 60
+_FUNCTION_SECONDS = 900
+"""Seconds that a function may run; an invocation that timed out would be sent again."""
+
 
 class Clients:
     """Makes each client once; they may be used from several threads.
@@ -56,5 +60,10 @@ class Clients:
             credentials.secret_key,
             credentials.session_token,
         )
-        config = Config(retries=self._retries, max_pool_connections=64)  # type: ignore[arg-type]
+        seconds = _FUNCTION_SECONDS if service == "lambda" else _READ_SECONDS
+        config = Config(
+            retries=self._retries,  # type: ignore[arg-type]
+            max_pool_connections=64,
+            read_timeout=seconds,
+        )
         return made.client(service, config=config)  # type: ignore[call-overload]

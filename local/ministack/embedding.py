@@ -21,6 +21,7 @@ from local.ministack import (
     functions,
     invocations,
     permissions,
+    pipeline_targets,
     s3_absence,
     s3_events,
     sagemaker,
@@ -90,6 +91,10 @@ def embed(state: Path, endpoint: str, access_key: str, secret_key: str) -> Embed
     authentication.install(access_key)
     permissions.install()
     audit.install(StateFolder(state).audit)
+    root = permissions.Credentials(access_key, secret_key, None)
+    hosted = sagemaker.install(state / "sagemaker", Clients(endpoint, attempts=5), root)
+    pipeline_targets.install(hosted)
+    # After the targets: permission comes first.
     delivery.install()
     function_permissions.install()
     invocations.install()
@@ -107,8 +112,6 @@ def embed(state: Path, endpoint: str, access_key: str, secret_key: str) -> Embed
     execution_metrics.install()
     # Outermost, so that all the others know the execution.
     executions.install()
-    root = permissions.Credentials(access_key, secret_key, None)
-    hosted = sagemaker.install(state / "sagemaker", Clients(endpoint, attempts=5), root)
     sagemaker_jobs.install(hosted)
     sagemaker_types.install(hosted)
     gate = Gate(ministack.app, urlsplit(endpoint).port or 0)
