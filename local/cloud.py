@@ -20,7 +20,7 @@ from typing import Any, Self
 
 import boto3
 
-from local.session import session
+from local.session import session, variables
 from local.state import StateFolder
 
 _START_SECONDS = 60.0
@@ -79,15 +79,10 @@ class Cloud:
         # Programs read either spelling, some the one, some the other first.
         given = (os.environ.get(name) for name in ("no_proxy", "NO_PROXY"))
         unproxied = ",".join([*filter(None, given), "127.0.0.1"])
-        return inherited | {
-            "AWS_ENDPOINT_URL": self.endpoint,
-            "AWS_REGION": self.region,
-            "AWS_DEFAULT_REGION": self.region,
-            "AWS_ACCESS_KEY_ID": self.access_key,
-            "AWS_SECRET_ACCESS_KEY": self.secret_key,
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "AWS_EC2_METADATA_DISABLED": "true",
+        ours = variables(self.endpoint, self.region, self.access_key, self.secret_key)
+        return {
+            **inherited,
+            **ours,
             "NO_PROXY": unproxied,
             "no_proxy": unproxied,
             "SAM_CLI_TELEMETRY": "0",

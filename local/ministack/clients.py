@@ -7,7 +7,7 @@ from botocore.config import Config
 
 from local.ministack import REGION
 from local.ministack.permissions import Credentials
-from local.session import session
+from local.session import session, variables
 
 _READ_SECONDS = 60
 _FUNCTION_SECONDS = 900
@@ -51,6 +51,16 @@ class Clients:
             if key not in self._made:
                 self._made[key] = self._make(service, credentials)
             return self._made[key]
+
+    def variables(self, credentials: Credentials) -> dict[str, str]:
+        """Return the environment variables by which a program acts with `credentials`."""
+        return variables(
+            self._endpoint,
+            REGION,
+            credentials.access_key,
+            credentials.secret_key,
+            credentials.session_token,
+        )
 
     def _make(self, service: str, credentials: Credentials) -> Any:
         made = session(

@@ -49,6 +49,7 @@ def install(state: Path, clients: Clients, root: Credentials) -> EmbeddedSageMak
         client=client,
         emit=_emit,
         images=images(),
+        variables=lambda role: clients.variables(_assume(role)),
     )
     # Requests find it: the control plane by its target, the runtime by its signature.
     router.SERVICE_PATTERNS["sagemaker"] = {"target_prefixes": ["SageMaker."]}

@@ -14,6 +14,13 @@ log = logging.getLogger("local.sagemaker")
 
 Client = Callable[[str, str | None], Any]
 Emit = Callable[[str, dict[str, Any], list[str]], None]
+Variables = Callable[[str], Mapping[str, str]]
+
+
+def no_credentials(role: str) -> Mapping[str, str]:
+    """Return no variables: programs in containers cannot act as a role."""
+    del role
+    return {}
 
 
 @dataclass(frozen=True)
@@ -22,7 +29,8 @@ class Platform:
 
     ``client(service, role)`` returns a boto3 client acting with the role's permissions, or with
     SageMaker's own where the role is None. ``images`` maps an image URI, or an fnmatch pattern,
-    to the program that replaces the image.
+    to the program that replaces the image. ``variables(role)`` returns the environment variables
+    by which the programs in a job's container act with the role's permissions.
     """
 
     state_dir: Path
@@ -31,6 +39,7 @@ class Platform:
     client: Client
     emit: Emit
     images: Mapping[str, Image]
+    variables: Variables = no_credentials
     stopping: threading.Event = field(default_factory=threading.Event)
     _threads: list[threading.Thread] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)

@@ -188,7 +188,9 @@ class ProcessingRun:
 
     def _environment(self) -> dict[str, str]:
         environment = self._job.get("Environment") or {}
+        isolated = (self._job.get("NetworkConfig") or {}).get("EnableNetworkIsolation", False)
         return {
+            **({} if isolated else self._platform.variables(self._job["RoleArn"])),
             **script_environment(self._image, self._root),
             "AWS_REGION": self._platform.region,
             "PROCESSING_JOB_NAME": self._name,

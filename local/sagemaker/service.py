@@ -14,7 +14,7 @@ from local.sagemaker.images import Image
 from local.sagemaker.model_packages import ModelPackages
 from local.sagemaker.models import Models
 from local.sagemaker.pipelines import Pipelines
-from local.sagemaker.platform import Client, Emit, Platform, log
+from local.sagemaker.platform import Client, Emit, Platform, Variables, log, no_credentials
 from local.sagemaker.processing_jobs import ProcessingJobs
 from local.sagemaker.protocol import (
     Request,
@@ -53,9 +53,12 @@ class EmbeddedSageMaker:
         ``entrypoint + ["train", "--root", DIR]``, a hosting one as
         ``entrypoint + ["serve", "--root", DIR, "--port", N, "--host", "127.0.0.1"]``; DIR
         replaces ``/opt/ml``. A job with a ContainerEntrypoint runs that instead, see `opt_ml`.
+    variables
+        ``variables(role_arn)`` returns the environment variables by which the programs in a job's
+        container act with the role's permissions; there are none by default.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         state_dir: Path,
         *,
@@ -64,8 +67,11 @@ class EmbeddedSageMaker:
         client: Client,
         emit: Emit,
         images: Mapping[str, Image],
+        variables: Variables = no_credentials,
     ) -> None:
-        self._platform = Platform(state_dir.resolve(), account, region, client, emit, images)
+        self._platform = Platform(
+            state_dir.resolve(), account, region, client, emit, images, variables
+        )
         self._control = ControlPlane(account, region)
         events = Events(self._platform)
         models = Models(self._platform, self._control, events)

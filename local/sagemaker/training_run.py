@@ -198,8 +198,10 @@ class TrainingRun:
 
     def _environment(self) -> dict[str, str]:
         environment = self._job.get("Environment") or {}
+        isolated = self._job.get("EnableNetworkIsolation", False)
         scripted = self._job["AlgorithmSpecification"].get("ContainerEntrypoint")
         return {
+            **({} if isolated else self._platform.variables(self._job["RoleArn"])),
             **(script_environment(self._image, self._root) if scripted else {}),
             "TRAINING_JOB_NAME": self._name,
             "TRAINING_JOB_ARN": self._record.arn,

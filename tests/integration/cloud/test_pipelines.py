@@ -10,7 +10,15 @@ from tests.integration.cloud.tiny_app import TinyApp, allow, eventually
 
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/scones-processing:1"
 PASSED = {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
-SCRIPT = "import sys; open(sys.argv[1] + '/report.json', 'w').write('{\"accuracy\": 0.9}')"
+SCRIPT = """
+import sys
+
+import boto3
+
+boto3.client("s3").put_object(Bucket=sys.argv[2], Key="written/by-the-script", Body=b"")
+with open(sys.argv[1] + "/report.json", "w") as report:
+    report.write('{"accuracy": 0.9}')
+"""
 FUNCTION = "def handler(event, context):\n    return {'answer': event['accuracy'] * 2}\n"
 
 
@@ -66,7 +74,7 @@ class Project:
                 "AppSpecification": {
                     "ImageUri": IMAGE,
                     "ContainerEntrypoint": ["python3", "/opt/ml/processing/code/run.py"],
-                    "ContainerArguments": ["/opt/ml/processing/report"],
+                    "ContainerArguments": ["/opt/ml/processing/report", self.bucket],
                 },
                 "ProcessingResources": {"ClusterConfig": cluster},
                 "RoleArn": self.job_role,
@@ -135,7 +143,8 @@ def project(app: TinyApp) -> Project:
     app.client("s3").put_object(Bucket=bucket, Key="code/run.py", Body=SCRIPT.encode())
     job_role = app.role(
         "sagemaker.amazonaws.com",
-        allow(["s3:GetObject", "s3:PutObject"], f"arn:aws:s3:::{bucket}/*"),
+        allow("s3:GetObject", f"arn:aws:s3:::{bucket}/*"),
+        allow("s3:PutObject", [f"arn:aws:s3:::{bucket}/{key}/*" for key in ("report", "written")]),
         allow("s3:ListBucket", f"arn:aws:s3:::{bucket}"),
         allow(["ecr:*", "logs:*"]),
     )
@@ -169,6 +178,30 @@ def test_each_permission_is_needed(project: Project, missing: int, step: str, ac
     found = project.run(project.pipeline(*statements))
     assert found[step]["StepStatus"] == "Failed"
     assert action in found[step]["FailureReason"]
+
+
+def test_a_script_acts_as_the_role_of_its_job(app: TinyApp, project: Project) -> None:
+    other = app.bucket()
+    text = project.definition().replace(
+        f'"/opt/ml/processing/report", "{project.bucket}"',
+        f'"/opt/ml/processing/report", "{other}"',
+    )
+    role = app.role("sagemaker.amazonaws.com", *project.permissions())
+    name = app.name("pipeline")
+    app.client("sagemaker").create_pipeline(
+        PipelineName=name, PipelineDefinition=text, RoleArn=role
+    )
+    found = project.run(name)
+    assert found["Process"]["StepStatus"] == "Failed"
+    job = found["Process"]["Metadata"]["ProcessingJob"]["Arn"].rpartition("/")[2]
+
+    def denied() -> bool:
+        events = app.client("logs").filter_log_events(
+            logGroupName="/aws/sagemaker/ProcessingJobs", logStreamNamePrefix=job
+        )["events"]
+        return any("not authorized to perform: s3:PutObject" in e["message"] for e in events)
+
+    assert eventually(denied)
 
 
 def test_a_deployer_passes_the_role_and_starts_its_own_pipelines(

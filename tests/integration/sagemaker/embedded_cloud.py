@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import sys
 import tarfile
 import threading
@@ -18,8 +19,10 @@ import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from botocore.validate import ParamValidator
 
 from local.sagemaker import EmbeddedSageMaker, Image, Request
+from local.sagemaker.validation import _violations, service_model
 
 ACCOUNT, REGION, BUCKET = "123456789012", "us-east-1", "data"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/sagemaker"
@@ -109,6 +112,7 @@ class Cloud:
     folder: Path
     images: dict[str, Image] = field(default_factory=dict)
     functions: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
+    throttling: Any = None
     events: list[tuple[str, dict[str, Any], list[str]]] = field(default_factory=list)
     service: EmbeddedSageMaker = field(init=False)
 
@@ -125,6 +129,7 @@ class Cloud:
                 ABSENT: NOT_INSTALLED,
                 **self.images,
             },
+            variables=lambda role: {"ACTS_AS": role},
         )
         self.sagemaker = self._embedded("sagemaker")
         self.runtime = self._embedded("sagemaker-runtime")
@@ -136,7 +141,7 @@ class Cloud:
         if service == "lambda":
             return Functions(self.functions)
         if service == "sagemaker" and role != POWERLESS:
-            return self.sagemaker
+            return self.throttling or self.sagemaker
         with _LOCK:  # boto3 makes clients for one thread at a time
             return _client(self.url, service, role)
 
@@ -157,6 +162,8 @@ class Cloud:
                 body=body.encode() if isinstance(body, str) else bytes(body),
             )
         )
+        if response.status == 200 and "X-Amz-Target" in headers:
+            check_response(headers["X-Amz-Target"].rpartition(".")[2], response.body)
         return AWSResponse(request.url, response.status, dict(response.headers), Raw(response.body))
 
     def put(self, key: str, content: str | bytes) -> str:
@@ -217,6 +224,17 @@ class Cloud:
         answer = self.runtime.invoke_endpoint(EndpointName=endpoint, Body=body, **more)
         told: dict[str, Any] = json.loads(answer["Body"].read())
         return told
+
+
+def check_response(action: str, body: bytes) -> None:
+    """Compare the response of an action on pipelines or processing jobs with AWS's model."""
+    shape = service_model().operation_model(action).output_shape
+    if not shape or not re.search("Pipeline|ProcessingJob", action):
+        return
+    content = json.loads(body)
+    report = ParamValidator().validate(content, shape)  # types, and members that AWS lacks
+    assert not report.has_errors(), f"{action}: {report.generate_report()}"
+    assert list(_violations(content, shape, "")) == [], action
 
 
 def refusal(call: Callable[[], Any]) -> dict[str, Any]:

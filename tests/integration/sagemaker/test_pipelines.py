@@ -1,8 +1,10 @@
 import json
+import time
 from itertools import pairwise
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.integration.sagemaker.embedded_cloud import (
     BUCKET,
@@ -380,6 +382,52 @@ def test_acts_with_the_permissions_of_the_role(prepared: Cloud, role: str, reaso
     arn = start(prepared)
     assert ended(prepared, arn)["PipelineExecutionStatus"] == "Failed"
     assert reason in steps(prepared, arn)["Step"]["FailureReason"]
+
+
+class Throttling:
+    """A client of SageMaker whose first requests to create a job are throttled."""
+
+    def __init__(self, client: Any, times: int) -> None:
+        self._client = client
+        self._left = times
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def create_processing_job(self, **members: Any) -> Any:
+        if self._left:
+            self._left -= 1
+            error = {"Code": "ThrottlingException", "Message": "Rate exceeded"}
+            raise ClientError({"Error": error}, "CreateProcessingJob")  # type: ignore[arg-type]
+        return self._client.create_processing_job(**members)
+
+
+@pytest.mark.parametrize(("times", "status", "attempts"), [(2, "Succeeded", 3), (3, "Failed", 3)])
+def test_throttled_requests_are_sent_again(
+    prepared: Cloud, monkeypatch: pytest.MonkeyPatch, times: int, status: str, attempts: int
+) -> None:
+    throttling = Throttling(prepared.sagemaker, times)
+    monkeypatch.setattr(prepared, "throttling", throttling)
+    policy = {
+        "ExceptionType": ["Step.THROTTLING"],
+        "IntervalSeconds": 0,
+        "MaxAttempts": 2,
+    }
+    step = processing("Step", "evaluate", {}, ("evaluation",), ("1",), RetryPolicies=[policy])
+    arn, _ = run(prepared, definition(step))
+    found = steps(prepared, arn)["Step"]
+    assert (found["StepStatus"], found["AttemptCount"]) == (status, attempts)
+    assert ("Rate exceeded" in found.get("FailureReason", "")) is (status == "Failed")
+
+
+def test_ends_with_the_local_cloud(prepared: Cloud) -> None:
+    create(prepared, definition(processing("Sleep", "sleep")))
+    arn = start(prepared)
+    until(reaches(prepared, arn, "Sleep", "Executing"))
+    began = time.monotonic()
+    prepared.service.shutdown()
+    assert time.monotonic() - began < 5
+    assert not list((prepared.folder / "processing-jobs").iterdir())
 
 
 def test_a_failing_function_fails_the_step(prepared: Cloud) -> None:

@@ -113,12 +113,20 @@ def test_runs_a_script_and_uploads_its_outputs(cloud: Cloud) -> None:
     assert seen["environment"]["COLOR"] == "green"
     assert seen["environment"]["MODEL_DIR"].startswith(str(cloud.folder))
     assert "AWS_SECRET_ACCESS_KEY" not in seen["environment"]
+    assert seen["environment"]["ACTS_AS"] == ROLE
     assert seen["config"]["resourceconfig"] == {"current_host": "algo-1", "hosts": ["algo-1"]}
     config = seen["config"]["processingjobconfig"]
     assert config["ProcessingJobArn"] == job["ProcessingJobArn"]
     assert config["ProcessingInputs"][0]["S3Input"]["S3DownloadMode"] == "StartOfJob"
     assert config["AppSpecification"]["ContainerArguments"][0] == "/opt/ml/processing/input/raw"
     assert until(lambda: not (cloud.folder / "processing-jobs" / "job").exists())
+
+
+def test_an_isolated_job_has_no_credentials(cloud: Cloud) -> None:
+    start(cloud, NetworkConfig={"EnableNetworkIsolation": True})
+    ended(cloud)
+    seen = json.loads(cloud.s3.get_object(Bucket=BUCKET, Key="out/seen.json")["Body"].read())
+    assert "ACTS_AS" not in seen["environment"]
 
 
 def test_reports_each_status_as_an_event(cloud: Cloud) -> None:

@@ -92,8 +92,16 @@ def test_runs_the_container_and_keeps_what_it_wrote(cloud: Cloud) -> None:
     assert model["configuration"]["resourceconfig"]["hosts"] == ["algo-1"]
     assert model["environment"]["COLOUR"] == "green"
     assert model["environment"]["TRAINING_JOB_NAME"] == "job"
+    assert model["environment"]["ACTS_AS"] == ROLE
     assert cloud.archive("out/job/output/output.tar.gz") == {"report.txt": b"a report"}
     assert until(lambda: not (cloud.folder / "training-jobs" / "job").exists())
+
+
+def test_an_isolated_job_has_no_credentials(cloud: Cloud) -> None:
+    start(cloud, EnableNetworkIsolation=True)
+    ended(cloud)
+    model = json.loads(cloud.archive("out/job/output/model.tar.gz")["model.json"])
+    assert "ACTS_AS" not in model["environment"]
 
 
 def test_runs_the_entry_point_of_the_job(cloud: Cloud) -> None:
