@@ -68,9 +68,7 @@ def make_archive(folder: Path, lesions_per_class: int = 20) -> Path:
 
 def read(pipelines: Pipelines, uri: str) -> bytes:
     key = uri.removeprefix(f"s3://{pipelines.bucket}/")
-    body: bytes = (
-        pipelines.client("s3").get_object(Bucket=pipelines.bucket, Key=key)["Body"].read()
-    )
+    body: bytes = pipelines.client("s3").get_object(Bucket=pipelines.bucket, Key=key)["Body"].read()
     return body
 
 

@@ -1,7 +1,7 @@
 """The pipeline `vehicles` in a deployed stack: its version is promoted as one of `retrain` is."""
 
+import json
 from collections.abc import Iterator
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,8 @@ def test_a_version_of_the_pipeline_is_promoted(
     asked = operator.ask(1)
     assert operator.answer(asked, approved=True).outcome == "promoted"
     assert operator.version_in_production() == 1
-    _check_that_nothing_is_new(application, pipelines, operator)
+    _check_that_nothing_is_new(application, pipelines)
+    _check_comparison_with_production(application, pipelines)
 
 
 def _check_metadata(metadata: dict[str, Any]) -> None:
@@ -74,12 +75,27 @@ def _check_metadata(metadata: dict[str, Any]) -> None:
     assert f"retraining/{metadata['run']}/model/" in metadata["artifacts"]
 
 
-def _check_that_nothing_is_new(
-    application: Application, pipelines: Pipelines, operator: Operator
-) -> None:
-    """Neither the pipeline nor the state machine trains the same again."""
+def _check_that_nothing_is_new(application: Application, pipelines: Pipelines) -> None:
+    """The same is not trained again."""
     run = pipelines.run("vehicles", "--kwargs", KWARGS, "--parameters", SHAPE)
+
     assert run.returncode == 0, run.stderr
     assert "AnythingNew" in run.stdout
     assert "condition is false" in run.stdout
     assert len(pipelines.versions(application.stack.model_package_group)) == 1
+
+
+def _check_comparison_with_production(application: Application, pipelines: Pipelines) -> None:
+    """A new model is evaluated against version 1, which predicts the same photos."""
+    parameters = {"ImageShape": "3,32,32", "Force": "true", "AccuracyMargin": 0.2}
+
+    run = pipelines.run("vehicles", "--kwargs", KWARGS, "--parameters", json.dumps(parameters))
+
+    assert run.returncode == 0, run.stdout + run.stderr
+    version = pipelines.versions(application.stack.model_package_group)[-1]
+    uri = version["ModelMetrics"]["ModelQuality"]["Statistics"]["S3Uri"]
+    key = uri.removeprefix(f"s3://{pipelines.bucket}/")
+    body = pipelines.client("s3").get_object(Bucket=pipelines.bucket, Key=key)["Body"]
+    report = json.loads(body.read())
+    assert report["champion"]["photos"] == report["candidate"]["photos"]
+    assert "the model in production has" in report["message"]

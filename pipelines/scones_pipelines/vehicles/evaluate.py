@@ -17,7 +17,6 @@ from scones.datasets.generate import LAST_TRAINED
 from scones.endpoint import UnusablePrediction
 from scones.evaluation import evaluate, publish
 from scones.evaluation.evaluate import NoPredictions, Request
-from scones.evaluation.faults import Fault
 from scones.evaluation.plots import draw
 from scones.evaluation.predictions import THREADS
 from scones.evaluation.verdict import Limits
@@ -27,9 +26,6 @@ from scones.storage import StorageBusy, StorageRefused, named_faults
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-NOT_COMPARED = Fault(error="NotCompared", cause="the pipeline evaluates the new model alone")
-"""Why there are no predictions of the model in production."""
 
 _FAILURES = (
     NoPredictions,
@@ -122,10 +118,14 @@ def main() -> int:
     client = boto3.client("s3", config=Config(max_pool_connections=THREADS))
     run = Run(options.bucket, options.run)
     plan = json.loads((options.input_plan / "plan.json").read_text(encoding="utf-8"))
+    champion = json.loads((options.input_champion / "champion.json").read_text(encoding="utf-8"))
     limits = Limits(
-        options.minimum_accuracy, 0.0, options.wanted_precision, options.familiarity_limit
+        options.minimum_accuracy,
+        options.accuracy_margin,
+        options.wanted_precision,
+        options.familiarity_limit,
     )
-    request = Request(run=run.name, champion=True, champion_fault=NOT_COMPARED)
+    request = Request(run=run.name, champion=champion["champion"], champion_fault=champion["fault"])
     names = parse_class_names(options.class_names)
     try:
         report = evaluate(client, run.bucket, request, names, limits)
@@ -154,9 +154,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--class-names", required=True)
     parser.add_argument("--artifacts", required=True)
     parser.add_argument("--minimum-accuracy", type=float, required=True)
+    parser.add_argument("--accuracy-margin", type=float, required=True)
     parser.add_argument("--wanted-precision", type=float, default=0.99)
     parser.add_argument("--familiarity-limit", type=float, default=0.05)
     parser.add_argument("--input-plan", type=Path, required=True)
+    parser.add_argument("--input-champion", type=Path, required=True)
     parser.add_argument("--output-evaluation", type=Path, required=True)
     parser.add_argument("--exit-message", type=Path, required=True)
     return parser

@@ -74,6 +74,7 @@ def get_pipeline(  # noqa: PLR0913, PLR0917
     default_bucket: str | None = None,
     pipeline_name: str = "vehicles",
     model_package_group_name: str = "scones",
+    endpoint_name: str | None = None,
     training_image: str | None = None,
     processing_image: str | None = None,
     hyperparameters: Mapping[str, Any] | None = None,
@@ -97,6 +98,9 @@ def get_pipeline(  # noqa: PLR0913, PLR0917
         Name of the pipeline.
     model_package_group_name
         The stack's model package group, named like its endpoint.
+    endpoint_name
+        The stack's production endpoint, whose model is compared with the new one (default: named
+        like the model package group).
     training_image, processing_image
         URIs of the project's images (default: tag 1 of the repositories in the role's account).
         `promote` takes versions whose training image is the stack's.
@@ -119,6 +123,7 @@ def get_pipeline(  # noqa: PLR0913, PLR0917
     class_names = ParameterString("ClassNames", default_value="bicycle,motorcycle")
     image_shape = ParameterString("ImageShape", default_value="3,32,32")
     minimum_accuracy = ParameterFloat("MinimumAccuracy", default_value=0.6)
+    accuracy_margin = ParameterFloat("AccuracyMargin", default_value=0.01)
     force = ParameterString("Force", default_value="false", enum_values=["false", "true"])
     approval = ParameterString(
         "ModelApprovalStatus",
@@ -213,6 +218,20 @@ def get_pipeline(  # noqa: PLR0913, PLR0917
         ),
         retry_policies=list(JOB_RETRIES),
     )
+    champion = processing_step(
+        "PredictWithChampion",
+        **shared,
+        script=HERE / "champion.py",
+        inputs=[input_from("plan", output_uri(preprocess, "plan"))],
+        outputs=[output_to("champion", execution_uri(bucket, pipeline_name, "champion"))],
+        arguments={
+            "run": run,
+            "bucket": bucket,
+            "endpoint-name": endpoint_name or model_package_group_name,
+            "role-arn": role,
+            "transform-instance-type": transform_type,
+        },
+    )
     evaluation_file = PropertyFile(
         name="Evaluation", output_name="evaluation", path="evaluation.json"
     )
@@ -223,13 +242,17 @@ def get_pipeline(  # noqa: PLR0913, PLR0917
         "Evaluate",
         **shared,
         script=HERE / "evaluate.py",
-        inputs=[input_from("plan", output_uri(preprocess, "plan"))],
+        inputs=[
+            input_from("plan", output_uri(preprocess, "plan")),
+            input_from("champion", output_uri(champion, "champion")),
+        ],
         outputs=[output_to("evaluation", execution_uri(bucket, pipeline_name, "evaluation"))],
         property_files=[evaluation_file, registration_file],
         arguments={
             **of_run,
             "artifacts": artifacts,
             "minimum-accuracy": minimum_accuracy.to_string(),
+            "accuracy-margin": accuracy_margin.to_string(),
         },
         depends_on=[transform],
     )
@@ -285,7 +308,7 @@ def get_pipeline(  # noqa: PLR0913, PLR0917
                 ]
             )
         ],
-        if_steps=[train, model, transform, evaluate, check],
+        if_steps=[train, model, transform, champion, evaluate, check],
         else_steps=[],
     )
     return Pipeline(
@@ -297,6 +320,7 @@ def get_pipeline(  # noqa: PLR0913, PLR0917
             class_names,
             image_shape,
             minimum_accuracy,
+            accuracy_margin,
             force,
             approval,
         ],

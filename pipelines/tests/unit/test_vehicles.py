@@ -4,13 +4,17 @@ import json
 import re
 from pathlib import Path
 from typing import Any
+from unittest import mock
+
+import pytest
+from botocore.exceptions import ClientError
 
 from scones.datasets.lists import Batch
 from scones.datasets.manifest import Channel, GeneratedLists
 from scones.evaluation.faults import Fault
 from scones.runs import Run
 from scones.settings import GenerateListsSettings
-from scones_pipelines.vehicles import evaluate, pipeline, preprocess
+from scones_pipelines.vehicles import champion, evaluate, pipeline, preprocess
 
 RETRAIN = Path(__file__).parents[3] / "statemachine" / "retrain.asl.json"
 RUN = Run("data", "pipeline-abc")
@@ -117,12 +121,6 @@ def test_the_metadata_are_those_that_retrain_registers() -> None:
     assert set(registered(None, None)) == set(pipeline.MEASURED)
 
 
-def test_a_report_says_that_nothing_was_compared() -> None:
-    assert isinstance(evaluate.NOT_COMPARED, Fault)
-    assert not evaluate.NOT_COMPARED.has_job
-    assert "evaluates the new model alone" in evaluate.NOT_COMPARED.reason
-
-
 class Storage:
     """Records what is written."""
 
@@ -151,3 +149,116 @@ def test_the_entity_tag_has_no_quotation_marks() -> None:
     storage: Any = Storage()
 
     assert evaluate.entity_tag(storage, "s3://data/a/model.tar.gz") == "abc-2"
+
+
+JOB = champion.Job(
+    "pipelines-run-champion", "role", "s3://d/pictures/", "s3://d/out", "ml.m5.xlarge"
+)
+PACKAGE = "arn:aws:sagemaker:eu-west-1:111122223333:model-package/scones/3"
+
+
+class SageMaker:
+    """An account with an endpoint, whose transform jobs end as they are told."""
+
+    def __init__(self, classes: str | None = None, **options: Any) -> None:
+        self.classes = classes
+        self.endpoints: dict[str, str] = options.get("endpoints", {"scones": "InService"})
+        self.ends: list[str] = options.get("ends", ["InProgress", "Completed"])
+        self.container: dict[str, Any] = options.get("container", {"ModelPackageName": PACKAGE})
+        self.missing: str | None = options.get("missing")
+        self.created: dict[str, dict[str, Any]] = {}
+
+    def get_paginator(self, name: str) -> Any:
+        assert name == "list_endpoints"
+        return self
+
+    def paginate(self, **_: Any) -> list[dict[str, Any]]:
+        items = [
+            {"EndpointName": name, "EndpointStatus": status}
+            for name, status in self.endpoints.items()
+        ]
+        return [{"Endpoints": [item]} for item in items]
+
+    def describe_endpoint(self, **_: Any) -> dict[str, Any]:
+        return {"EndpointConfigName": "config"}
+
+    def describe_endpoint_config(self, **_: Any) -> dict[str, Any]:
+        if self.missing == "config":
+            error = {"Error": {"Code": "ValidationException", "Message": "could not find"}}
+            raise ClientError(error, "DescribeEndpointConfig")
+        return {"ProductionVariants": [{"ModelName": "model"}]}
+
+    def describe_model(self, **_: Any) -> dict[str, Any]:
+        return {"PrimaryContainer": self.container}
+
+    def describe_model_package(self, **request: Any) -> dict[str, Any]:
+        assert request == {"ModelPackageName": PACKAGE}
+        known = {"classes": self.classes} if self.classes else {}
+        return {"CustomerMetadataProperties": known}
+
+    def create_model(self, **request: Any) -> None:
+        self.created["model"] = request
+
+    def create_transform_job(self, **request: Any) -> None:
+        if self.missing == "instance":
+            error = {"Error": {"Code": "ResourceLimitExceeded", "Message": "no instance"}}
+            raise ClientError(error, "CreateTransformJob")
+        self.created["job"] = request
+
+    def describe_transform_job(self, **_: Any) -> dict[str, Any]:
+        return {"TransformJobStatus": self.ends.pop(0), "FailureReason": "out of memory"}
+
+
+def compared(account: SageMaker) -> dict[str, Any]:
+    client: Any = account
+    with mock.patch.object(champion, "POLL_SECONDS", 0):
+        return champion.compare(client, "scones", "hash", JOB)
+
+
+@pytest.mark.parametrize("classes", ["hash", None])
+def test_the_model_in_production_predicts_the_same_photos(classes: str | None) -> None:
+    account = SageMaker(classes)
+
+    assert compared(account) == {"champion": True, "fault": None}
+    assert account.created["model"]["PrimaryContainer"] == {"ModelPackageName": PACKAGE}
+    assert account.created["job"]["TransformOutput"] == {"S3OutputPath": "s3://d/out"}
+
+
+def test_a_model_hosted_from_artifacts_is_compared_too() -> None:
+    container = {"Image": "i", "ModelDataUrl": "s3://d/m", "Mode": "SingleModel"}
+    account = SageMaker(container=container)
+
+    assert compared(account)["champion"]
+    assert account.created["model"]["PrimaryContainer"] == {
+        "Image": "i",
+        "ModelDataUrl": "s3://d/m",
+    }
+
+
+@pytest.mark.parametrize(
+    "account",
+    [
+        SageMaker("other classes"),
+        SageMaker(endpoints={}),
+        SageMaker(endpoints={"scones-staging": "InService"}),
+        SageMaker(endpoints={"scones": "Creating"}),
+        SageMaker(missing="config"),
+    ],
+)
+def test_without_a_comparable_model_nothing_is_created(account: SageMaker) -> None:
+    assert compared(account) == {"champion": False, "fault": None}
+    assert not account.created
+
+
+def test_a_failed_job_is_a_fault_that_the_evaluation_explains() -> None:
+    fault = Fault.model_validate(compared(SageMaker("hash", ends=["Failed"]))["fault"])
+
+    assert fault.has_job
+    assert fault.end == "failed (out of memory)"
+
+
+def test_a_job_that_cannot_be_created_is_a_fault() -> None:
+    fault = Fault.model_validate(compared(SageMaker("hash", missing="instance"))["fault"])
+
+    assert not fault.has_job
+    assert fault.reason == "no instance"
