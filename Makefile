@@ -88,8 +88,9 @@ $(VENV)/pipelines/ready: pipelines/requirements.lock pipelines/pyproject.toml
 pipelines: $(VENV)/pipelines/ready ## Install the SageMaker SDK into .venv/pipelines (1.2 GB)
 
 .PHONY: test-pipelines
-test-pipelines: $(VENV)/pipelines/ready ## The tests of pipelines/, in their environment
+test-pipelines: $(VENV)/ready $(VENV)/pipelines/ready ## The tests of pipelines/, in their environment, and the pipelines in the local cloud
 	cd pipelines && ../$(VENV)/pipelines/bin/pytest
+	$(BIN)/pytest --timeout 900 tests/pipelines
 
 .PHONY: lint-pipelines
 lint-pipelines: $(VENV)/pipelines/ready ## Types of pipelines/ (formatting and lint are in `make lint`)
