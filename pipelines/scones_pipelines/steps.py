@@ -274,8 +274,12 @@ def photo_training_step(  # noqa: PLR0913
         Channels of the built-in image classification, from `photo_channel`.
     hyperparameters
         Hyperparameters of the built-in image classification.
-    output, checkpoints
-        S3 URIs of the model and of the checkpoints.
+    output
+        S3 URI of the model.
+    checkpoints
+        S3 URI of the checkpoints, or None for none. It is part of the key of the cache: a URI of
+        the execution makes each training a new one, and a URI that executions share would let one
+        continue the training of another.
     instance_type
         Type of the one instance.
     cached
@@ -300,7 +304,8 @@ def photo_training_step(  # noqa: PLR0913
             **({"max_wait_time_in_seconds": 2 * runtime} if spot else {}),
         ),
         networking=Networking(enable_network_isolation=True),
-        checkpoint_config=CheckpointConfig(s3_uri=checkpoints, local_path="/opt/ml/checkpoints"),
+        checkpoint_config=checkpoints
+        and CheckpointConfig(s3_uri=checkpoints, local_path="/opt/ml/checkpoints"),
         output_data_config=OutputDataConfig(s3_output_path=output),
         hyperparameters=dict(hyperparameters),
         tags=[{"key": key, "value": value} for key, value in TAGS.items()],

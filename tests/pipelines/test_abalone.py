@@ -5,6 +5,7 @@ import random
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -193,13 +194,9 @@ def test_a_schedule_is_made(pipelines: Pipelines) -> None:
     assert schedule["Target"]["Arn"].endswith(":pipeline/abalone")
 
 
-def test_a_role_that_does_not_exist_is_an_error_of_aws(pipelines: Pipelines) -> None:
-    command = pipelines.command("abalone")
-    account = pipelines.role.split(":")[4]
-    command[command.index("--role-arn") + 1] = f"arn:aws:iam::{account}:role/absent"
+def test_a_bucket_that_does_not_exist_is_an_error_of_aws(pipelines: Pipelines) -> None:
+    run = replace(pipelines, bucket="absent-bucket").run("abalone")
 
-    run = subprocess.run(
-        command, env=pipelines.cloud.environ(), capture_output=True, text=True, check=False
-    )
-
-    assert run.returncode == 3 or (run.returncode == 1 and "absent" in run.stderr)
+    assert run.returncode == 3
+    assert "absent-bucket" in run.stderr
+    assert "Traceback" not in run.stderr

@@ -7,11 +7,13 @@ error; 3 error of AWS; 130 interrupted.
 import argparse
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Sequence
 from typing import Any
 
+from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
 from scones_pipelines.commands.definition import add_target_options
@@ -42,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run(options)
     except (UsageError, ValueError) as error:
         return _failed(error, EXIT_USAGE)
-    except (BotoCoreError, ClientError) as error:
+    except (Boto3Error, BotoCoreError, ClientError) as error:
         return _failed(error, EXIT_ERROR)
 
 
@@ -54,15 +56,18 @@ def _failed(error: Exception, code: int) -> int:
 def _run(options: argparse.Namespace) -> int:
     target, kwargs = _target(options)
     parameters = parse_mapping(options.parameters, "--parameters")
+    if options.schedule and not options.schedule_role_arn:
+        raise UsageError("--schedule needs a role: give it with --schedule-role-arn")
     tags = parse_tags(options.tags)
     prepare_environment(target.region)
     with quiet_sdk():
         session = create_session(target.region, target.bucket)
         pipeline = build_pipeline(options.module_name, session, target, kwargs)
         _require_known(parameters, pipeline)
+        triggers = [_schedule(options.schedule, pipeline.name)] if options.schedule else []
         pipeline.upsert(target.role, description=options.description, tags=tags or None)
-        if options.schedule:
-            _schedule(pipeline, options)
+        if triggers:
+            pipeline.put_triggers(triggers=triggers, role_arn=options.schedule_role_arn)
     client = session.sagemaker_client
     arn = client.describe_pipeline(PipelineName=pipeline.name)["PipelineArn"]
     print(f"Created or updated {arn}", flush=True)
@@ -105,23 +110,30 @@ def _require_known(parameters: dict[str, Any], pipeline: Any) -> None:
         )
 
 
-def _schedule(pipeline: Any, options: argparse.Namespace) -> None:
+def _schedule(text: str, name: str) -> Any:
+    """Return a schedule of the SDK.
+
+    Parameters
+    ----------
+    text
+        Expression of EventBridge Scheduler, such as ``rate(7 days)``.
+    name
+        Name of the schedule.
+
+    Raises
+    ------
+    UsageError
+        If `text` is not such an expression.
+    """
     from sagemaker.mlops.workflow.triggers import PipelineSchedule  # noqa: PLC0415
 
-    kind, _, rest = options.schedule.partition("(")
-    expression = rest.removesuffix(")")
-    if kind == "cron":
-        schedule = PipelineSchedule(name=pipeline.name, cron=expression)
-    elif kind == "rate" and len(expression.split()) == 2:
-        value, unit = expression.split()
-        schedule = PipelineSchedule(name=pipeline.name, rate=(int(value), unit))
-    else:
-        raise UsageError(
-            f"--schedule {options.schedule!r} is not a schedule: use for example "
-            "'cron(0 3 ? * SUN *)' or 'rate(7 days)'"
-        )
-    pipeline.put_triggers(
-        triggers=[schedule], role_arn=options.schedule_role_arn or options.role_arn
+    if cron := re.fullmatch(r"cron\((.+)\)", text):
+        return PipelineSchedule(name=name, cron=cron[1])
+    if rate := re.fullmatch(r"rate\(([1-9][0-9]*) (minutes?|hours?|days?)\)", text):
+        return PipelineSchedule(name=name, rate=(int(rate[1]), rate[2]))
+    raise UsageError(
+        f"--schedule {text!r} is not a schedule: use for example 'cron(0 3 ? * SUN *)' or "
+        "'rate(7 days)'"
     )
 
 
@@ -204,7 +216,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--schedule-role-arn",
         metavar="ARN",
-        help="role of the schedule (default: the pipeline's role)",
+        help="role of the schedule; needed with --schedule",
     )
     return parser
 

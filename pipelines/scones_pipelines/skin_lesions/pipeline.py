@@ -82,7 +82,8 @@ def get_pipeline(  # noqa: PLR0913, PLR0917
     validation_share, test_share
         Shares of the lesions to validate on and to test on; their sum is below 1.
     spot
-        Whether to train on spot instances.
+        Whether to train on spot instances. The training then has checkpoints, and is not taken from
+        the cache.
     """
     bucket = default_bucket or session.default_bucket()
     training_image = training_image or own_image(TRAINING_REPOSITORY, role, region)
@@ -138,7 +139,7 @@ def get_pipeline(  # noqa: PLR0913, PLR0917
             **(hyperparameters or {}),
         },
         output=of_execution("model"),
-        checkpoints=of_execution("checkpoints"),
+        checkpoints=of_execution("checkpoints") if spot else None,
         instance_type=training_type,
         spot=spot,
     )

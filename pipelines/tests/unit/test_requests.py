@@ -199,3 +199,30 @@ def test_a_wrong_request_is_found() -> None:
     assert list(limits(broken | named, shape, "Preprocess"))
     del broken["RoleArn"]
     assert ParamValidator().validate(filled(broken | named, shape), shape).has_errors()
+
+
+def cache_key(step: dict[str, Any]) -> str:
+    """Return what SageMaker compares of a step, apart from the results of earlier steps.
+
+    https://docs.aws.amazon.com/sagemaker/latest/dg/pipelines-caching.html
+    """
+    names = {
+        "Processing": ("AppSpecification", "Environment", "ProcessingInputs"),
+        "Training": (
+            "AlgorithmSpecification",
+            "CheckpointConfig",
+            "Environment",
+            "HyperParameters",
+            "InputDataConfig",
+        ),
+    }
+    arguments = step["Arguments"]
+    return json.dumps([arguments.get(name) for name in names[step["Type"]]])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_of_one_execution_is_in_the_key_of_the_cache(name: str) -> None:
+    cached = [s for s in all_steps(define(name)["Steps"]) if "CacheConfig" in s]
+    for step in cached:
+        assert "Execution." not in cache_key(step), step["Name"]
+    assert len(cached) == (0 if name == "vehicles" else 3)

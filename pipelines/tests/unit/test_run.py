@@ -233,7 +233,9 @@ def test_a_schedule_starts_it_too(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--schedule", "weekly"], "is not a schedule"),
+        (["--schedule", "weekly", "--schedule-role-arn", ROLE], "is not a schedule"),
+        (["--schedule", "rate(0 days)", "--schedule-role-arn", ROLE], "is not a schedule"),
+        (["--schedule", "rate(7 days)"], "--schedule needs a role"),
         (["--parameters", "{'MaxMsr': 1}"], "no parameter MaxMsr: its parameters are MaxMse"),
         (["--parameters", "5"], "is not a dictionary"),
         (["--role-arn", "Admin"], "is not the ARN of a role"),
@@ -248,6 +250,7 @@ def test_usage_errors_are_exit_code_2(
 ) -> None:
     assert called(monkeypatch, SageMaker(), *options) == 2
     assert message in capsys.readouterr().err
+    assert not pipeline.calls
 
 
 def test_region_and_role_are_needed(
