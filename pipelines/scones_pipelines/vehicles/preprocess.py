@@ -40,9 +40,10 @@ def classes_hash(class_names: tuple[str, ...], image_shape: str) -> str:
     Returns
     -------
     str
-        SHA-256 of the JSON of both, as ``$hash($string([…]))`` of JSONata, 64 hexadecimal digits.
+        SHA-256 of the JSON of both in one list, 64 hexadecimal digits: JSONata's
+        ``$hash($string([class_names, image_shape]), 'SHA-256')``, whose list flattens the names.
     """
-    text = json.dumps([list(class_names), image_shape], separators=(",", ":"), ensure_ascii=False)
+    text = json.dumps([*class_names, image_shape], separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
