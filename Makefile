@@ -93,8 +93,9 @@ test-pipelines: $(VENV)/ready $(VENV)/pipelines/ready ## The tests of pipelines/
 	$(BIN)/pytest --timeout 900 tests/pipelines
 
 .PHONY: lint-pipelines
-lint-pipelines: $(VENV)/pipelines/ready ## Types of pipelines/ (formatting and lint are in `make lint`)
+lint-pipelines: $(VENV)/ready $(VENV)/pipelines/ready ## Types and template of pipelines/ (`make lint` has the rest)
 	cd pipelines && ../$(VENV)/pipelines/bin/mypy
+	$(BIN)/cfn-lint pipelines/template.yaml
 
 .PHONY: pipeline-definitions
 pipeline-definitions: $(VENV)/pipelines/ready ## Update the golden files of the definitions

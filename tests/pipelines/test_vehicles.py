@@ -60,8 +60,7 @@ def test_a_version_of_the_pipeline_is_promoted(
     (version,) = pipelines.versions(application.stack.model_package_group)
     _check_metadata(version["CustomerMetadataProperties"])
     operator = Operator(application)
-    asked = operator.ask(1)
-    assert operator.answer(asked, approved=True).outcome == "promoted"
+    assert operator.promote(1).outcome == "promoted"
     assert operator.version_in_production() == 1
     _check_that_nothing_is_new(application, pipelines)
     _check_comparison_with_production(application, pipelines)
