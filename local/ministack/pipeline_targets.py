@@ -16,7 +16,7 @@ _log = logging.getLogger("local.pipeline_targets")
 
 
 def install(hosted: EmbeddedSageMaker) -> None:
-    """Let rules and schedules start pipelines of `hosted`; `delivery` asks for permission."""
+    """Deliver events and schedules to pipelines of `hosted`; `delivery` checks the permission."""
     wrap(eventbridge, "_invoke_target", lambda invoke: _starting(invoke, hosted))
 
 

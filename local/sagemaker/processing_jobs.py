@@ -1,4 +1,4 @@
-"""The actions on processing jobs: what can be requested, and what is refused."""
+"""The actions on processing jobs, and the checks of their requests."""
 
 import re
 from datetime import UTC, datetime

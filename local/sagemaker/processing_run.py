@@ -68,7 +68,7 @@ class ProcessingRun:
         self._asked_to_stop = threading.Event()
 
     def go(self) -> None:
-        """Run the job; every fault ends in a status."""
+        """Run the job; every error ends in a status."""
         self._events.processing_job(self._record)
         try:
             self._prepare()

@@ -13,7 +13,7 @@ from local.sagemaker.events import Events
 from local.sagemaker.images import Image
 from local.sagemaker.model_packages import ModelPackages
 from local.sagemaker.models import Models
-from local.sagemaker.pipelines import Pipelines
+from local.sagemaker.pipelines import Catalog, ExecutionActions, Executions
 from local.sagemaker.platform import Client, Emit, Platform, Variables, log, no_credentials
 from local.sagemaker.processing_jobs import ProcessingJobs
 from local.sagemaker.protocol import (
@@ -76,7 +76,9 @@ class EmbeddedSageMaker:
         events = Events(self._platform)
         models = Models(self._platform, self._control, events)
         packages = ModelPackages(self._platform, self._control, events)
-        pipelines = Pipelines(self._platform, self._control)
+        all_executions = Executions()
+        pipelines = Catalog(self._platform, self._control, all_executions)
+        executions = ExecutionActions(self._platform, pipelines, all_executions)
         tags = Tags(self._control)
         self._training = TrainingJobs(self._platform, self._control, events)
         self._processing = ProcessingJobs(self._platform, self._control, events)
@@ -113,15 +115,15 @@ class EmbeddedSageMaker:
             "DescribePipeline": pipelines.describe,
             "ListPipelines": pipelines.list,
             "ListPipelineVersions": pipelines.list_versions,
-            "StartPipelineExecution": pipelines.start,
-            "StopPipelineExecution": pipelines.stop,
-            "RetryPipelineExecution": pipelines.retry,
-            "UpdatePipelineExecution": pipelines.update_execution,
-            "DescribePipelineExecution": pipelines.describe_execution,
-            "DescribePipelineDefinitionForExecution": pipelines.describe_definition,
-            "ListPipelineExecutions": pipelines.list_executions,
-            "ListPipelineExecutionSteps": pipelines.list_steps,
-            "ListPipelineParametersForExecution": pipelines.list_parameters,
+            "StartPipelineExecution": executions.start,
+            "StopPipelineExecution": executions.stop,
+            "RetryPipelineExecution": executions.retry,
+            "UpdatePipelineExecution": executions.update,
+            "DescribePipelineExecution": executions.describe,
+            "DescribePipelineDefinitionForExecution": executions.describe_definition,
+            "ListPipelineExecutions": executions.list,
+            "ListPipelineExecutionSteps": executions.list_steps,
+            "ListPipelineParametersForExecution": executions.list_parameters,
             "AddTags": tags.add,
             "ListTags": tags.list,
             "DeleteTags": tags.delete,

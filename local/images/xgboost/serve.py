@@ -20,14 +20,14 @@ _ANY = ("", "*/*", "text/*")
 
 
 class Refused(Exception):
-    """A request that is answered with an error.
+    """A request that gets an error as its response.
 
     Parameters
     ----------
     status
         HTTP status.
     message
-        What is wrong.
+        Body of the response.
     """
 
     def __init__(self, status: int, message: str) -> None:

@@ -7,7 +7,7 @@ examples of both.
 from datetime import datetime
 from typing import Any
 
-from local.sagemaker.pipelines.executions import Execution, StepRecord
+from local.sagemaker.pipelines.executions import Execution, StepRecord, iso
 from local.sagemaker.platform import Platform, log
 
 _EXECUTION = "SageMaker Model Building Pipeline Execution Status Change"
@@ -74,7 +74,7 @@ class PipelineEvents:
 
 
 def _iso(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return None if moment is None else iso(moment)
 
 
 def _lower(value: Any) -> Any:

@@ -39,6 +39,11 @@ def job_name(execution_id: str, step: str) -> str:
     return f"pipelines-{execution_id}-{cut}-{token(10)}"
 
 
+def iso(moment: datetime) -> str:
+    """Return a time as events and execution variables have it: ISO 8601, in seconds, UTC."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 @dataclass
 class StepRecord:
     """One step that has started.

@@ -23,8 +23,8 @@ EXECUTION_VARIABLES = (
     "CurrentDateTime",
 )
 
-# Members by which a list of AWS's is looked up with a text in brackets.
-_NATURAL_KEYS = ("OutputName", "InputName", "MetricName")
+NATURAL_KEYS = ("OutputName", "InputName", "MetricName")
+"""Members by which a text in brackets finds an entry of a list."""
 
 _NAME = re.compile(r"""\.?([^.\[\]'"]+)""")
 _KEY = re.compile(r"""\['([^']*)'\]|\["([^"]*)"\]""")
@@ -273,7 +273,7 @@ def _entry(value: Any, part: str | int) -> tuple[Any] | None:
     if not isinstance(part, Key):
         return None
     keyed = (entry for entry in value if isinstance(entry, Mapping))
-    found = [e for e in keyed if any(e.get(key) == part for key in _NATURAL_KEYS)]
+    found = [e for e in keyed if any(e.get(key) == part for key in NATURAL_KEYS)]
     return (found[0],) if found else None
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from local.sagemaker.objects import DataError, Objects, join
 from local.sagemaker.pipelines import cache
 from local.sagemaker.pipelines.events import PipelineEvents
-from local.sagemaker.pipelines.executions import Execution, Executions, StepRecord
+from local.sagemaker.pipelines.executions import Execution, Executions, StepRecord, iso
 from local.sagemaker.pipelines.references import Unresolved
 from local.sagemaker.pipelines.retries import Retries
 from local.sagemaker.pipelines.schedule import ENDED, Schedule
@@ -207,8 +207,8 @@ class ExecutionScope:
             "PipelineArn": execution.pipeline_arn,
             "PipelineExecutionId": execution.id,
             "PipelineExecutionArn": execution.arn,
-            "StartDateTime": _iso(execution.created),
-            "CurrentDateTime": _iso(datetime.now(UTC)),
+            "StartDateTime": iso(execution.created),
+            "CurrentDateTime": iso(datetime.now(UTC)),
         }
         return values[name]
 
@@ -239,7 +239,3 @@ def _output(properties: Mapping[str, Any], output: str, step: str) -> str:
 
 def _reason(error: Exception) -> str:
     return str(error) if isinstance(error, StepFailed) else f"ClientError: {error}"
-
-
-def _iso(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

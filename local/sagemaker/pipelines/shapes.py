@@ -5,10 +5,8 @@ from typing import Any
 from botocore.model import ListShape, MapShape, Shape, StringShape, StructureShape
 
 from local.sagemaker.pipelines.parsing import bad
-from local.sagemaker.pipelines.references import Key, Path, function
+from local.sagemaker.pipelines.references import NATURAL_KEYS, Key, Path, function
 from local.sagemaker.validation import service_model
-
-_KEYED = ("OutputName", "InputName", "MetricName")
 
 
 def request(action: str) -> StructureShape:
@@ -98,14 +96,14 @@ def leads_somewhere(path: Path, shape: Shape | None) -> bool:
 
 
 def _is_keyed(shape: Shape) -> bool:
-    return isinstance(shape, StructureShape) and any(key in shape.members for key in _KEYED)
+    return isinstance(shape, StructureShape) and any(key in shape.members for key in NATURAL_KEYS)
 
 
 def coerced(value: Any, shape: Shape) -> Any:
     """Return resolved arguments with numbers and booleans as text where the model has text.
 
     A parameter of type Integer may be the value of a hyperparameter, which is text. Members that
-    are null are left out.
+    are null are removed.
     """
     if isinstance(shape, StructureShape) and isinstance(value, dict):
         members = {name: item for name, item in value.items() if item is not None}

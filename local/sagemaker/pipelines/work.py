@@ -47,7 +47,7 @@ class StepStopped(Exception):
 
 
 class Abandoned(Exception):
-    """The end of the local cloud: nothing is finished any more."""
+    """The local cloud ends: the step does not finish."""
 
 
 @dataclass

@@ -268,3 +268,48 @@ def test_a_schedule_starts_a_pipeline(app: TinyApp, project: Project) -> None:
         Target={"Arn": arn, "RoleArn": role, "SageMakerPipelineParameters": {}},
     )
     assert len(eventually(lambda: project.executions(name), 20)) == 1
+
+
+def test_a_template_creates_updates_and_deletes_a_pipeline(app: TinyApp, project: Project) -> None:
+    definition = project.definition()
+    role = app.role("sagemaker.amazonaws.com", *project.permissions())
+    properties: dict[str, Any] = {
+        "PipelineDefinition": {"PipelineDefinitionBody": definition},
+        "RoleArn": role,
+        "ParallelismConfiguration": {"MaxParallelExecutionSteps": "2"},
+        "Tags": [{"Key": "team", "Value": "scones"}],
+    }
+    template = {
+        "Resources": {"Pipeline": {"Type": "AWS::SageMaker::Pipeline", "Properties": properties}},
+        "Outputs": {"Name": {"Value": {"Ref": "Pipeline"}}},
+    }
+    formation, sagemaker = app.client("cloudformation"), app.client("sagemaker")
+    stack = app.name("stack")
+
+    def wait(event: str) -> None:
+        waiter = formation.get_waiter(f"stack_{event}_complete")
+        waiter.wait(StackName=stack, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
+
+    formation.create_stack(StackName=stack, TemplateBody=json.dumps(template))
+    wait("create")
+    (described,) = formation.describe_stacks(StackName=stack)["Stacks"]
+    name = described["Outputs"][0]["OutputValue"]
+    pipeline = sagemaker.describe_pipeline(PipelineName=name)
+    assert (pipeline["PipelineName"], pipeline["PipelineDefinition"]) == (name, definition)
+    assert pipeline["ParallelismConfiguration"] == {"MaxParallelExecutionSteps": 2}
+    tags = sagemaker.list_tags(ResourceArn=pipeline["PipelineArn"])["Tags"]
+    assert {"Key": "team", "Value": "scones"} in tags
+
+    bucket, key = project.bucket, "definitions/pipeline.json"
+    changed = definition.replace('"red"', '"blue"')
+    app.client("s3").put_object(Bucket=bucket, Key=key, Body=changed.encode())
+    location = {"Bucket": bucket, "Key": key}
+    properties["PipelineDefinition"] = {"PipelineDefinitionS3Location": location}
+    formation.update_stack(StackName=stack, TemplateBody=json.dumps(template))
+    wait("update")
+    assert sagemaker.describe_pipeline(PipelineName=name)["PipelineDefinition"] == changed
+
+    formation.delete_stack(StackName=stack)
+    wait("delete")
+    with pytest.raises(sagemaker.exceptions.ResourceNotFound):
+        sagemaker.describe_pipeline(PipelineName=name)

@@ -330,6 +330,9 @@ def test_uses_cached_results(prepared: Cloud) -> None:
         assert step["CacheHitResult"] == {"SourcePipelineExecutionArn": first}
         assert step["Metadata"] == steps(prepared, first)[name]["Metadata"]
         assert step["StepStatus"] == "Succeeded"
+    kind = "SageMaker Model Building Pipeline Execution Step Status Change"
+    hits = [event["cacheHitResult"] for event in prepared.sent(kind) if "cacheHitResult" in event]
+    assert hits == [{"sourcePipelineExecutionArn": first}] * 2
     third = start(prepared, Epochs="3")
     ended(prepared, third)
     found = steps(prepared, third)

@@ -10,8 +10,7 @@ import pytest
 import requests
 
 from local.images.registry import PIPELINES_PYTHON, images
-from local.sagemaker import Image
-from tests.integration.sagemaker.embedded_cloud import BUCKET, ROLE, Cloud, refusal, until
+from tests.integration.sagemaker.embedded_cloud import BUCKET, PYTHON, ROLE, Cloud, refusal, until
 
 XGBOOST = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"
 SKLEARN = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
@@ -33,11 +32,13 @@ def tables(aws: str, tmp_path: Path) -> Iterator[Cloud]:
     made.service.shutdown()
 
 
-def train(cloud: Cloud, content: str | None = "text/csv", **changes: str) -> dict[str, Any]:
+def train(
+    cloud: Cloud, content: str | None = "text/csv", image: str = XGBOOST, **changes: str
+) -> dict[str, Any]:
     hyperparameters = {"objective": "reg:squarederror", "num_round": "20", "seed": "1", **changes}
     cloud.sagemaker.create_training_job(
         TrainingJobName="job",
-        AlgorithmSpecification={"TrainingImage": XGBOOST, "TrainingInputMode": "File"},
+        AlgorithmSpecification={"TrainingImage": image, "TrainingInputMode": "File"},
         RoleArn=ROLE,
         HyperParameters=hyperparameters,
         InputDataConfig=[
@@ -227,7 +228,7 @@ def test_needs_the_packages(aws: str, tmp_path: Path) -> None:
     assert "run `make pipelines` first" in error["Message"]
 
 
-def test_the_image_of_scikit_learn_does_not_train() -> None:
-    image = images()["*/sagemaker-scikit-learn:*"]
-    assert isinstance(image, Image)
-    assert image.entrypoint == ()
+def test_the_image_of_scikit_learn_does_not_train(aws: str, tmp_path: Path) -> None:
+    cloud = Cloud(aws, tmp_path / "state", images=dict(images(PYTHON)))
+    error = refusal(lambda: train(cloud, image=SKLEARN))
+    assert "neither trains nor serves" in error["Message"]
