@@ -30,8 +30,8 @@ def prepare_environment(region: str) -> None:
 def prepare_offline_environment(region: str) -> None:
     """Set the environment variables with which the SDK is imported without credentials.
 
-    The client that it creates on import would look for credentials, at last in the instance
-    metadata service, which costs seconds where there is none.
+    The client that it creates on import would otherwise search for credentials, finally in the
+    instance metadata service, which takes seconds outside AWS.
 
     Parameters
     ----------

@@ -52,7 +52,7 @@ ACCURACY = [
     MetricDefinition(name="train:accuracy", regex="Train-accuracy=([0-9.]+)"),
     MetricDefinition(name="validation:accuracy", regex="Validation-accuracy=([0-9.]+)"),
 ]
-"""What SageMaker reads from the log of the project's trainer."""
+"""Metrics that SageMaker reads from the log of the project's trainer."""
 
 CACHE = CacheConfig(enable_caching=True, expire_after="P30D")
 """A step with the same image, arguments and inputs as one of the last 30 days is not run again.
@@ -66,7 +66,7 @@ REQUEST_RETRIES = StepRetryPolicy(
     backoff_rate=2.0,
     max_attempts=5,
 )
-"""For requests that SageMaker cannot take at the moment."""
+"""Retry policy for requests that SageMaker throttles or fails to answer."""
 
 JOB_RETRIES = (
     REQUEST_RETRIES,
@@ -81,8 +81,8 @@ JOB_RETRIES = (
         max_attempts=3,
     ),
 )
-"""For jobs that end for want of an instance or by a failure of the service; a script's own failure
-is not retried."""
+"""Retry policies for jobs that fail for lack of an instance or by an error of the service; an error
+of the script is not retried."""
 
 
 def own_image(repository: str, role: str, region: str, tag: str = "1") -> str:

@@ -79,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def add_target_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that choose a pipeline and where it runs.
+    """Add the options for a pipeline and its region, role and bucket.
 
     Parameters
     ----------

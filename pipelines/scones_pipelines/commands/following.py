@@ -20,7 +20,7 @@ _LOG_GROUPS = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an execution ended.
+    """Final state of an execution.
 
     Attributes
     ----------
@@ -29,7 +29,7 @@ class Outcome:
     reason
         FailureReason of the execution, or None.
     failures
-        One text for each step that failed: name, reason and where its log is.
+        One text for each step that failed: name, reason and the command that shows its log.
     """
 
     status: str

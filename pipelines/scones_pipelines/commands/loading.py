@@ -17,12 +17,12 @@ PACKAGE = "scones_pipelines"
 
 
 class UsageError(Exception):
-    """The command line cannot be used; the message says why and what to do."""
+    """The command line cannot be used; the message states the reason and what to do."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where a pipeline runs.
+    """Region, role and bucket of a pipeline.
 
     Attributes
     ----------
@@ -136,7 +136,7 @@ def build_pipeline(name: str, session: Any, target: Target, kwargs: Mapping[str,
     session
         Session of the SDK.
     target
-        Where the pipeline runs; passed as ``region``, ``role`` and ``default_bucket``.
+        Region, role and bucket; passed as ``region``, ``role`` and ``default_bucket``.
     kwargs
         Further arguments. Those that the function does not take are dropped with a warning on
         standard error, so that one command line fits all pipelines.
