@@ -79,6 +79,31 @@ $(VENV)/checkov/ready: tools/checkov/requirements.txt | $(VENV)/ready
 	@$(VENV)/checkov/bin/python -m pip install --quiet --no-deps --require-hashes --requirement tools/checkov/requirements.txt
 	@touch $@
 
+# The SageMaker SDK needs older versions of rich, protobuf and others, and 1 GB: it has a separate environment.
+$(VENV)/pipelines/ready: pipelines/requirements.lock pipelines/pyproject.toml
+	$(PYTHON) -m venv $(VENV)/pipelines
+	@echo "Installing the SageMaker SDK into $(VENV)/pipelines; a minute or two, once"
+	@$(VENV)/pipelines/bin/python -m pip install --quiet --no-deps --require-hashes --requirement pipelines/requirements.lock
+	@$(VENV)/pipelines/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable pipelines
+	@touch $@
+
+.PHONY: pipelines
+pipelines: $(VENV)/pipelines/ready ## Install the SageMaker SDK into .venv/pipelines (1.2 GB)
+
+.PHONY: test-pipelines
+test-pipelines: $(VENV)/ready $(VENV)/pipelines/ready ## The tests of pipelines/, in their environment, and the pipelines in the local cloud
+	cd pipelines && ../$(VENV)/pipelines/bin/pytest
+	$(BIN)/pytest --timeout 900 tests/pipelines
+
+.PHONY: lint-pipelines
+lint-pipelines: $(VENV)/ready $(VENV)/pipelines/ready ## Types and template of pipelines/ (`make lint` has the rest)
+	cd pipelines && ../$(VENV)/pipelines/bin/mypy
+	$(BIN)/cfn-lint pipelines/template.yaml
+
+.PHONY: pipeline-definitions
+pipeline-definitions: $(VENV)/pipelines/ready ## Update the golden files of the definitions
+	cd pipelines && ../$(VENV)/pipelines/bin/python -m tests.golden_files
+
 .PHONY: lint
 lint: lint-code types lint-template scan lint-workflows ## Formatting, lint, types, templates, state machines, workflows
 
@@ -101,6 +126,8 @@ lock: $(VENV)/ready ## Resolve the requirements anew, into the locks
 	$(COMPILE) requirements.in -o requirements.lock
 	$(COMPILE) training/requirements.in -o training/requirements.txt
 	$(COMPILE) tools/checkov/requirements.in -o tools/checkov/requirements.txt
+	$(COMPILE) pipelines/requirements.in -o pipelines/requirements.lock
+	$(COMPILE) pipelines/image.in -o pipelines/image.txt
 
 include ci.mk
 

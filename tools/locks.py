@@ -17,6 +17,8 @@ LOCKS = {
     "training image": ("training/requirements.txt", TORCH),
     "development environment": ("requirements.lock", TORCH),
     "template scan": ("tools/checkov/requirements.txt",),
+    "pipelines": ("pipelines/requirements.lock",),
+    "processing image": ("pipelines/image.txt",),
 }
 """What is made of which locks, by their paths in the repository."""
 
