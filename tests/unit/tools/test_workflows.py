@@ -18,9 +18,6 @@ from tests.unit.tools.workflows import (
 from tools.deploy import REQUIRED, list_environments
 
 JOBS = read_jobs()
-NOT_YET = {"test-pipelines"}
-"""Targets that come with pipelines/."""
-
 job = pytest.mark.parametrize("job", JOBS, ids=str)
 
 
@@ -99,17 +96,13 @@ def test_the_checkout_leaves_no_token(job: Job) -> None:
 
 @job
 def test_every_command_is_a_target_of_make(job: Job) -> None:
-    known = targets() | NOT_YET
+    known = targets()
     for command, environ in job.commands():
         # An expression in a command is replaced before the shell sees it.
         assert "${{" not in command
         goals = [word for word in words_of(command, environ) if "=" not in word]
         assert len(goals) == 1, command
         assert goals[0] in known, f"there is no target {goals[0]}"
-
-
-def test_no_target_is_waited_for_in_vain() -> None:
-    assert not NOT_YET & targets(), "remove what is there from NOT_YET"
 
 
 def test_the_checks_are_those_of_lint_and_test() -> None:
