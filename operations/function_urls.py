@@ -3,6 +3,7 @@
 import json
 import time
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from operations.faults import Fault
 
@@ -17,7 +18,7 @@ PAUSES_SECONDS = (0.5, 2.0)
 """Seconds to wait before each further attempt."""
 
 _BUSY = {429, 503}
-_SHORTEST_ERROR = 300
+_MAX_ERROR_LENGTH = 300
 
 
 class UrlClient:
@@ -38,7 +39,10 @@ class UrlClient:
 
         self._session = session
         self._url = url
-        self._http = URLLib3Session(timeout=TIMEOUT_SECONDS, proxies=get_environ_proxies(url))
+        # The local cloud is behind no proxy.
+        local = urlsplit(url).hostname == "127.0.0.1"
+        proxies = {} if local else get_environ_proxies(url)
+        self._http = URLLib3Session(timeout=TIMEOUT_SECONDS, proxies=proxies)
 
     def call(self, request: dict[str, Any]) -> Any:
         """Send a request, and return the response.
@@ -101,10 +105,10 @@ class UrlClient:
             return json.loads(text)
         if response.status_code == 403:
             # So that it is explained, and credentials that have expired are renewed.
-            raise ClientError(_denial(response, text), "InvokeFunctionUrl")
+            raise ClientError(_denial(response, text), "lambda:InvokeFunctionUrl")
         raise Fault(
             f"the function at {self._url} failed ({response.status_code}): "
-            f"{text[:_SHORTEST_ERROR]}. Its log has the reason"
+            f"{text[:_MAX_ERROR_LENGTH]}. Its log has the reason"
         )
 
 

@@ -88,6 +88,16 @@ def test_requests_are_signed_for_lambda(server: Server) -> None:
     assert headers["Authorization"].endswith(f"Signature={signature}")
 
 
+def test_the_local_cloud_is_called_past_proxies(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    server.answers = [OK]
+
+    assert client(server.url).call({}) == {"kind": "undone"}
+
+
 def test_the_connection_is_kept(server: Server) -> None:
     server.answers = [OK] * 3
     caller = client(server.url)
@@ -126,7 +136,9 @@ def test_who_may_not_call_is_told_so(server: Server) -> None:
     with pytest.raises(ClientError) as raised:
         client(server.url).call({})
 
-    assert explain(raised.value) == "your credentials do not allow InvokeFunctionUrl: Forbidden"
+    assert explain(raised.value) == (
+        "your credentials do not allow lambda:InvokeFunctionUrl: Forbidden"
+    )
 
 
 def test_credentials_that_have_expired_are_recognized(server: Server) -> None:
