@@ -1,6 +1,7 @@
 """The embedded SageMaker: takes HTTP requests, gives each to what answers it."""
 
 import json
+import pickle
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ class EmbeddedSageMaker:
         self._control = ControlPlane(account, region)
         events = Events(self._platform)
         models = Models(self._platform, self._control, events)
-        packages = ModelPackages(self._platform, self._control, events)
+        packages = self._packages = ModelPackages(self._platform, self._control, events)
         tags = Tags(self._control)
         self._training = TrainingJobs(self._platform, self._control, events)
         self._transform = TransformJobs(self._platform, self._control, events, models)
@@ -109,6 +110,32 @@ class EmbeddedSageMaker:
         except Exception as error:
             log.exception("%s failed", target)
             return refusal(ServiceError("InternalFailure", str(error), 500))
+
+    def snapshot(self) -> bytes:
+        """Return all resources, for `restore`; files and what runs are not among them."""
+        with self._control.lock:
+            return pickle.dumps(
+                {
+                    "tables": self._control.tables(),
+                    "versions": self._packages.highest_versions(),
+                    "endpoints": self._endpoints.settings(),
+                }
+            )
+
+    def restore(self, snapshot: bytes) -> None:
+        """Put back what `snapshot` returned, and start the endpoints in the background.
+
+        Parameters
+        ----------
+        snapshot
+            From a trusted place: code in it would be run. The models' data is where it was.
+        """
+        kept = pickle.loads(snapshot)  # noqa: S301  only the user may write it
+        self._control.restore(kept["tables"])
+        self._packages.restore(kept["versions"])
+        for jobs in (self._training, self._transform):
+            jobs.fail_unfinished("The embedded cloud was stopped while it ran.")
+        self._endpoints.restore(kept["endpoints"])
 
     def shutdown(self) -> None:
         """Stop every child process, and write what is captured and counted."""
