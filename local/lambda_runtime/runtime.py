@@ -157,11 +157,13 @@ class PythonRuntime:
         # -S: no site-packages of any kind; -P: the script's own folder is not importable.
         # The base interpreter knows no virtual environment.
         interpreter = getattr(sys, "_base_executable", None) or sys.executable
-        command = [interpreter, "-S", "-P", str(_PROCESS), str(lifeline), handler]
+        process = ["-S", "-P", str(_PROCESS), str(lifeline), handler]
         if debug is None:
-            return command
+            return [interpreter, *process]
         link_debugger(self._debugger)
-        return [*command, str(self._debugger), str(debug.port), str(debug.file)]
+        debugger = [str(self._debugger), str(debug.port), str(debug.file)]
+        # debugpy warns of modules that Python froze: it may miss breakpoints in them.
+        return [interpreter, "-X", "frozen_modules=off", *process, *debugger]
 
 
 def _package_folders(opt: Path) -> tuple[Path, Path]:
