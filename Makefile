@@ -34,11 +34,28 @@ run: $(VENV)/ready ## Deploy, train, host and decide photos, here (DATASET= PHOT
 	@$(BIN)/python -m local run
 
 .PHONY: up
-up: $(VENV)/ready ## The same without photos, and leave it running for development
+up: $(VENV)/ready ## The same without photos, and leave it running for development (KEEP=1 WATCH=1)
 	@$(BIN)/python -m local up
 
+.PHONY: watch
+watch: $(VENV)/ready ## Make saved changes live in what `make up` left running
+	@$(BIN)/python -m local watch
+
+.PHONY: redeploy
+redeploy: $(VENV)/ready ## Deploy a changed template.yaml there, without training again
+	@$(BIN)/python -m local redeploy
+
+.PHONY: logs
+logs: $(VENV)/ready ## Follow all logs there
+	@$(BIN)/python -m local logs
+
+.PHONY: debug
+debug: $(VENV)/ready ## Let a function there wait for a debugger: FUNCTION=serialize (PORT=5678)
+	@test -n "$(FUNCTION)" || { echo "Set FUNCTION to a folder of functions/, such as serialize" >&2; exit 2; }
+	@$(BIN)/python -m local logs --debug $(FUNCTION) $(if $(PORT),--port $(PORT))
+
 .PHONY: down
-down: $(VENV)/ready ## Stop what `make up` left running
+down: $(VENV)/ready ## Stop what `make up` left running, and say what is kept or lost (KEEP=1)
 	@$(BIN)/python -m local down
 
 # These tests record the requests to IAM in build/iam.

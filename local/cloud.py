@@ -25,6 +25,7 @@ from local.state import StateFolder
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 15.0
+_SAVE_SECONDS = 75.0
 _LOG_TAIL = 30
 
 # Written into a server's lifeline: it shall not end when the pipe does.
@@ -106,7 +107,9 @@ class Cloud:
             return [json.loads(line) for line in lines if line.endswith("\n")]
 
     def stop(self) -> None:
-        """End it and all its processes; what is in its folder is gone afterwards, but for its log.
+        """End it and all its processes.
+
+        Its folder is empty afterwards, but for its log and what is kept.
 
         Raises
         ------
@@ -135,7 +138,7 @@ class Cloud:
         self.stop()
 
 
-def start(state: Path, port: int = 0) -> Cloud:
+def start(state: Path, port: int = 0, *, lasting: bool = False) -> Cloud:
     """Start an embedded cloud that ends with this process, and wait until it answers.
 
     Parameters
@@ -143,7 +146,9 @@ def start(state: Path, port: int = 0) -> Cloud:
     state
         Folder for everything it writes, and deleted with it. Made if absent.
     port
-        Port on the loopback interface; 0 takes a free one.
+        Port on the loopback interface; 0 takes a free one, or the one of what is kept.
+    lasting
+        Whether what it stores can be kept, with `local.state.StateFolder.keep`.
 
     Raises
     ------
@@ -155,7 +160,7 @@ def start(state: Path, port: int = 0) -> Cloud:
     end, lifeline = os.pipe()
     process = None
     try:
-        process = _spawn(folder, port, end)
+        process = _spawn(folder, port, end, lasting=lasting)
         started = _await_answer(folder, process)
     except BaseException:
         os.close(lifeline)
@@ -169,8 +174,11 @@ def start(state: Path, port: int = 0) -> Cloud:
 
 
 def launch(state: Path, port: int = 0) -> Cloud:
-    """Start an embedded cloud that goes on running after this process, as `start` does else."""
-    started = start(state, port)
+    """Start an embedded cloud that goes on running after this process, as `start` does else.
+
+    What it stores can be kept.
+    """
+    started = start(state, port, lasting=True)
     lifeline = _lifelines.pop(started.pid)
     os.write(lifeline, _LET_GO)
     os.close(lifeline)
@@ -192,9 +200,12 @@ def attach(state: Path) -> Cloud:
     return found
 
 
-def _spawn(folder: StateFolder, port: int, lifeline: int) -> "subprocess.Popen[str]":
+def _spawn(
+    folder: StateFolder, port: int, lifeline: int, *, lasting: bool
+) -> "subprocess.Popen[str]":
     options = {"--state": folder.path, "--port": port, "--lifeline": lifeline}
     words = [str(word) for option in options.items() for word in option]
+    words += ["--lasting"] * lasting
     return subprocess.Popen(  # noqa: S603
         [sys.executable, "-m", "local.server", *words],
         env=_server_environment(folder.path),
@@ -259,7 +270,8 @@ def _read(folder: StateFolder) -> Cloud | None:
 
 
 def _wait_until_free(folder: StateFolder) -> None:
-    deadline = time.monotonic() + _STOP_SECONDS
+    seconds = _STOP_SECONDS if folder.kept_port() is None else _SAVE_SECONDS
+    deadline = time.monotonic() + seconds
     while folder.is_held() and time.monotonic() < deadline:
         time.sleep(0.05)
 

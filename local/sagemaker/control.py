@@ -179,6 +179,17 @@ class ControlPlane:
         """Return the resource of an ARN among the kinds kept here, or None."""
         return next((r for r in self._all() if r.arn.lower() == arn.lower()), None)
 
+    def tables(self) -> dict[str, dict[str, Any]]:
+        """Return all resources, by kind and name, as moto keeps them."""
+        with self._lock:
+            return {kind: dict(self._table(kind)) for kind in _TABLES}
+
+    def restore(self, tables: Mapping[str, dict[str, Any]]) -> None:
+        """Put back what `tables` returned."""
+        with self._lock:
+            for kind, resources in tables.items():
+                self._table(kind).update(resources)
+
     @property
     def lock(self) -> threading.RLock:
         """Held while several steps must not be seen apart."""

@@ -103,6 +103,12 @@ class Jobs:
         for run in list(self._running.values()):
             run.kill()
 
+    def fail_unfinished(self, reason: str) -> None:
+        """Let the jobs fail that are recorded as running though nothing runs."""
+        for record in self._control.records(self._table):
+            if record[f"{self.kind}JobStatus"] not in _ENDS:
+                record.update(**{f"{self.kind}JobStatus": "Failed"}, FailureReason=reason)
+
     @property
     def _table(self) -> str:
         return f"{self.kind.lower()}-job"

@@ -1,6 +1,7 @@
 """The embedded SageMaker: takes HTTP requests, gives each to what answers it."""
 
 import json
+import pickle
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,7 @@ class EmbeddedSageMaker:
         self._control = ControlPlane(account, region)
         events = Events(self._platform)
         models = Models(self._platform, self._control, events)
-        packages = ModelPackages(self._platform, self._control, events)
+        packages = self._packages = ModelPackages(self._platform, self._control, events)
         all_executions = Executions()
         pipelines = Catalog(self._platform, self._control, all_executions)
         executions = ExecutionActions(self._platform, pipelines, all_executions)
@@ -141,6 +142,32 @@ class EmbeddedSageMaker:
         except Exception as error:
             log.exception("%s failed", target)
             return refusal(ServiceError("InternalFailure", str(error), 500))
+
+    def snapshot(self) -> bytes:
+        """Return all resources, for `restore`; files and what runs are not among them."""
+        with self._control.lock:
+            return pickle.dumps(
+                {
+                    "tables": self._control.tables(),
+                    "versions": self._packages.highest_versions(),
+                    "endpoints": self._endpoints.settings(),
+                }
+            )
+
+    def restore(self, snapshot: bytes) -> None:
+        """Put back what `snapshot` returned, and start the endpoints in the background.
+
+        Parameters
+        ----------
+        snapshot
+            From a trusted place: code in it would be run. The models' data is where it was.
+        """
+        kept = pickle.loads(snapshot)  # noqa: S301  only the user may write it
+        self._control.restore(kept["tables"])
+        self._packages.restore(kept["versions"])
+        for jobs in (self._training, self._processing, self._transform):
+            jobs.fail_unfinished("The embedded cloud was stopped while it ran.")
+        self._endpoints.restore(kept["endpoints"])
 
     def shutdown(self) -> None:
         """Stop every child process, and write what is captured and counted."""
