@@ -22,7 +22,7 @@ Numbers = npt.NDArray[np.float64]
 
 
 class ModelError(Exception):
-    """The model or the test rows cannot be used; the message says why."""
+    """The model or the test rows cannot be used; the message states the reason."""
 
 
 def load_model(archive: Path) -> xgboost.Booster:

@@ -36,7 +36,7 @@ MIN_ROWS = 20
 
 
 class TableError(Exception):
-    """The table cannot be used; the message says why."""
+    """The table cannot be used; the message states the reason."""
 
 
 def read_table(folder: Path) -> pd.DataFrame:

@@ -26,7 +26,7 @@ Predict = Callable[[bytes], Sequence[float]]
 
 
 class EvaluationError(Exception):
-    """The model cannot be evaluated; the message says why."""
+    """The model cannot be evaluated; the message states the reason."""
 
 
 def load_model(archive: Path, folder: Path) -> Predict:

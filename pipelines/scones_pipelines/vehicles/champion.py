@@ -1,4 +1,4 @@
-"""Let the model in production predict the held-out photos of a run.
+"""Predict the held-out photos of a run with the model in production.
 
 The states "Find Production" to "Describe Champion" and the champion's branch of "Predict" of the
 state machine `retrain`. A pipeline cannot leave a transform step out and still evaluate, so this
@@ -170,7 +170,7 @@ def _start(client: "SageMakerClient", champion: Champion, job: Job) -> None:
 
 
 def compare(client: "SageMakerClient", endpoint: str, classes: str, job: Job) -> dict[str, Any]:
-    """Let the model in production predict and return what the evaluation reads.
+    """Predict with the model in production and return the result for the evaluation.
 
     Parameters
     ----------
