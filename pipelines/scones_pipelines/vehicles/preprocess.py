@@ -148,6 +148,7 @@ def main() -> int:
                 "DATA_BUCKET": options.bucket,
                 "CLASS_NAMES": options.class_names,
                 "IMAGE_SHAPE": options.image_shape,
+                "ALGORITHM": "own",
                 "HYPERPARAMETERS": options.hyperparameters,
                 "VALIDATION_SHARE": options.validation_share,
             }

@@ -23,6 +23,7 @@ SETTINGS = GenerateListsSettings.read(
         "DATA_BUCKET": "data",
         "CLASS_NAMES": "bicycle,motorcycle",
         "IMAGE_SHAPE": "3,96,96",
+        "ALGORITHM": "own",
         "HYPERPARAMETERS": "",
         "VALIDATION_SHARE": "0.1",
     }
