@@ -8,6 +8,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 
+# Where `scones init` made this project: its photos and its profile, for run and up.
+-include project.mk
+
 .PHONY: help
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,22 +34,35 @@ run: $(VENV)/ready ## Deploy, train, host and decide photos, here (DATASET= PHOT
 	@$(BIN)/python -m local run
 
 .PHONY: up
-up: $(VENV)/ready ## The same without photos, and leave it running for development
+up: $(VENV)/ready ## The same without photos, and leave it running for development (KEEP=1 WATCH=1)
 	@$(BIN)/python -m local up
 
+.PHONY: watch
+watch: $(VENV)/ready ## Make saved changes live in what `make up` left running
+	@$(BIN)/python -m local watch
+
+.PHONY: redeploy
+redeploy: $(VENV)/ready ## Deploy a changed template.yaml there, without training again
+	@$(BIN)/python -m local redeploy
+
+.PHONY: logs
+logs: $(VENV)/ready ## Follow all logs there
+	@$(BIN)/python -m local logs
+
+.PHONY: debug
+debug: $(VENV)/ready ## Let a function there wait for a debugger: FUNCTION=serialize (PORT=5678)
+	@test -n "$(FUNCTION)" || { echo "Set FUNCTION to a folder of functions/, such as serialize" >&2; exit 2; }
+	@$(BIN)/python -m local logs --debug $(FUNCTION) $(if $(PORT),--port $(PORT))
+
 .PHONY: down
-down: $(VENV)/ready ## Stop what `make up` left running
+down: $(VENV)/ready ## Stop what `make up` left running, and say what is kept or lost (KEEP=1)
 	@$(BIN)/python -m local down
 
 # These tests record the requests to IAM in build/iam.
 E2E = rm -rf build/iam && $(BIN)/pytest --numprocesses auto --dist loadfile --timeout 600 tests/e2e
 
 .PHONY: test
-test: test-fast $(VENV)/checkov/ready ## All tests
-	$(BIN)/pytest --numprocesses auto --dist loadfile tests/integration
-	$(BIN)/pytest tests/browser
-	$(E2E)
-	$(BIN)/python -m tools.prove_iam --summary
+test: test-fast test-integration test-browser test-e2e ## All tests
 
 .PHONY: test-fast
 test-fast: $(VENV)/ready ## The unit tests
@@ -60,6 +76,10 @@ policies: $(VENV)/ready ## Update the table of policies in docs/security.md
 prove-iam: $(VENV)/ready ## Show what fails without each statement of each role (REAL='*': really remove those named so; hours)
 	$(E2E)
 	$(BIN)/python -m tools.prove_iam $(if $(REAL),--real '$(REAL)')
+
+.PHONY: fuzz
+fuzz: $(VENV)/ready ## Read 50,000 mutated photos (FUZZ_INPUTS=); some minutes
+	FUZZ_INPUTS=$(or $(FUZZ_INPUTS),50000) $(BIN)/pytest --numprocesses auto tests/integration/photos
 
 .PHONY: benchmark
 benchmark: $(VENV)/ready ## List a dataset of a million photos, and measure it; some minutes
@@ -76,14 +96,33 @@ $(VENV)/checkov/ready: tools/checkov/requirements.txt | $(VENV)/ready
 	@$(VENV)/checkov/bin/python -m pip install --quiet --no-deps --require-hashes --requirement tools/checkov/requirements.txt
 	@touch $@
 
+# The SageMaker SDK needs older versions of rich, protobuf and others, and 1 GB: it has a separate environment.
+$(VENV)/pipelines/ready: pipelines/requirements.lock pipelines/pyproject.toml
+	$(PYTHON) -m venv $(VENV)/pipelines
+	@echo "Installing the SageMaker SDK into $(VENV)/pipelines; a minute or two, once"
+	@$(VENV)/pipelines/bin/python -m pip install --quiet --no-deps --require-hashes --requirement pipelines/requirements.lock
+	@$(VENV)/pipelines/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable pipelines
+	@touch $@
+
+.PHONY: pipelines
+pipelines: $(VENV)/pipelines/ready ## Install the SageMaker SDK into .venv/pipelines (1.2 GB)
+
+.PHONY: test-pipelines
+test-pipelines: $(VENV)/ready $(VENV)/pipelines/ready ## The tests of pipelines/, in their environment, and the pipelines in the local cloud
+	cd pipelines && ../$(VENV)/pipelines/bin/pytest
+	$(BIN)/pytest --timeout 900 tests/pipelines
+
+.PHONY: lint-pipelines
+lint-pipelines: $(VENV)/ready $(VENV)/pipelines/ready ## Types and template of pipelines/ (`make lint` has the rest)
+	cd pipelines && ../$(VENV)/pipelines/bin/mypy
+	$(BIN)/cfn-lint pipelines/template.yaml
+
+.PHONY: pipeline-definitions
+pipeline-definitions: $(VENV)/pipelines/ready ## Update the golden files of the definitions
+	cd pipelines && ../$(VENV)/pipelines/bin/python -m tests.golden_files
+
 .PHONY: lint
-lint: $(VENV)/ready $(VENV)/checkov/ready ## Formatting, lint, types, template and state machines
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/mypy
-	$(BIN)/sam validate --lint
-	$(BIN)/python -m tools.lint_asl
-	$(BIN)/python -m tools.scan_template
+lint: lint-code types lint-template scan lint-workflows ## Formatting, lint, types, templates, state machines, workflows
 
 .PHONY: audit
 audit: $(VENV)/ready ## Look up known vulnerabilities of all locked packages
@@ -99,10 +138,15 @@ COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 
 .PHONY: lock
 lock: $(VENV)/ready ## Resolve the requirements anew, into the locks
 	$(COMPILE) layers/dependencies/requirements.in -o layers/dependencies/requirements.txt
+	$(COMPILE) layers/photos/requirements.in -o layers/photos/requirements.txt
 	$(COMPILE) layers/plots/requirements.in -o layers/plots/requirements.txt
 	$(COMPILE) requirements.in -o requirements.lock
 	$(COMPILE) training/requirements.in -o training/requirements.txt
 	$(COMPILE) tools/checkov/requirements.in -o tools/checkov/requirements.txt
+	$(COMPILE) pipelines/requirements.in -o pipelines/requirements.lock
+	$(COMPILE) pipelines/image.in -o pipelines/image.txt
+
+include ci.mk
 
 .PHONY: clean
 clean: ## Delete everything that was built

@@ -68,6 +68,7 @@ def list_dataset(client: Any) -> int:
             "DATA_BUCKET": BUCKET,
             "CLASS_NAMES": ",".join(CLASSES),
             "IMAGE_SHAPE": "3,224,224",
+            "ALGORITHM": "builtin",
             "HYPERPARAMETERS": "epochs=30",
             "VALIDATION_SHARE": "0.1",
         }

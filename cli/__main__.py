@@ -17,6 +17,7 @@ from cli.commands import (
     drift,
     executions,
     forget,
+    init,
     models,
     profiles,
     promoting,
@@ -50,7 +51,7 @@ def _add(command: Callable[..., None], example: str, group: typer.Typer = app) -
     group.command(epilog=f"Example: {example}", no_args_is_help=False)(at_desk(command))
 
 
-# Help lists them in this order: photos, people, the model, watching it, data.
+# Help lists them in this order: photos, people, the model, watching it, data, a new project.
 _add(uploading.upload, "scones upload photos/north-gate --wait")
 _add(results.results, "scones results --status needs_review --since 2h")
 _add(showing.show, "scones show north-gate/7.jpg")
@@ -73,6 +74,7 @@ _add(simulating.simulate, "scones simulate --count 100 --rate 5")
 _add(reporting.report, "scones report --since 7d --truth labels.csv --open")
 _add(drift.drift, "scones drift --json")
 _add(profiles.profiles, "scones profiles vehicles")
+_add(init.init, "scones init ../my-photos ../my-project")
 
 app.add_typer(data_app, name="data")
 _add(data.cifar100, "scones data cifar100 --class bus --class pickup_truck", data_app)

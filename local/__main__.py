@@ -1,4 +1,4 @@
-"""The commands behind `make run`, `make up` and `make down`."""
+"""The commands behind `make run`, `make up` and all that works on what that left running."""
 
 import functools
 import inspect
@@ -15,11 +15,12 @@ import typer
 from rich.console import Console
 
 from local.cloud import CloudError
-from local.run import development, job
+from local.run import debugging, development, job
 from local.run.application import Settings, augmentations
 from local.run.deploy import DeployError
 from local.run.invocation import InvocationError
 from local.run.model import ModelError
+from local.run.reloading import ReloadError
 from local.run.screen import Screen
 from local.samples.layouts import CLASSES
 from local.state import StateError
@@ -35,7 +36,7 @@ from training.errors import BadInput
 
 OWN_ERRORS = (
     *(CloudError, DeployError, FolderError, ModelError, Fault, Refused, BadInput),
-    *(InvocationError, StateError, job.JobError),
+    *(InvocationError, StateError, job.JobError, debugging.DebugError, ReloadError),
 )
 """What the user, or the application, got wrong; the messages are for the user."""
 
@@ -216,13 +217,72 @@ def run(
 
 @app.command()
 @_choosing
-def up(choices: Choices) -> None:
+def up(
+    choices: Choices,
+    keep: Annotated[
+        bool | None,
+        typer.Option(
+            "--keep/--no-keep",
+            envvar="KEEP",
+            help="Keep photos, labels and models when it is stopped, and continue with those "
+            "that were kept (default: no; refused if some were kept).",
+        ),
+    ] = None,
+    watch: Annotated[
+        bool | None,
+        typer.Option(
+            "--watch/--no-watch",
+            envvar="WATCH",
+            help="Then make saved changes live until Ctrl-C (default: if the output is a "
+            "terminal).",
+        ),
+    ] = None,
+) -> None:
     """Deploy, train and host in an embedded cloud that goes on running."""
     screen = Screen(Console())
     development.require_stopped(choices.work)
+    if keep is None:
+        development.refuse_to_lose(choices.work)
     settings, class_names = choices.settings(), choices.class_names()
-    inputs = job.collect_inputs(choices.dataset, None, class_names, choices.work, screen)
-    development.up(inputs.dataset, settings, screen, choices.work)
+    if keep and development.has_kept(choices.work):
+        if choices != Choices(work=choices.work):
+            screen.say("The kept model and settings stay: options for training have no effect.")
+        development.resume(screen, choices.work)
+    else:
+        inputs = job.collect_inputs(choices.dataset, None, class_names, choices.work, screen)
+        development.up(inputs.dataset, settings, screen, choices.work, keep=bool(keep))
+    if sys.stdout.isatty() if watch is None else watch:
+        development.watch(screen, choices.work)
+
+
+@app.command()
+def watch(work: WorkOption = job.WORK) -> None:
+    """Make saved changes live in what `up` left running, until Ctrl-C."""
+    development.watch(Screen(Console()), work)
+
+
+@app.command()
+def logs(
+    debug: Annotated[
+        str,
+        typer.Option(
+            metavar="FUNCTION",
+            help="Function that waits for a debugger in its next invocation, such as serialize.",
+        ),
+    ] = "",
+    port: Annotated[
+        int, typer.Option(min=1024, max=65535, help="Port on 127.0.0.1 for the debugger.")
+    ] = debugging.PORT,
+    work: WorkOption = job.WORK,
+) -> None:
+    """Follow all logs of what `up` left running, until Ctrl-C."""
+    development.follow_logs(Console(), work, debug, port)
+
+
+@app.command()
+def redeploy(work: WorkOption = job.WORK) -> None:
+    """Deploy the changed template to what `up` left running; nothing is lost."""
+    development.redeploy(Screen(Console()), work)
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
@@ -239,9 +299,20 @@ def invoke(
 
 
 @app.command()
-def down(work: WorkOption = job.WORK) -> None:
-    """Stop what `up` left running."""
-    development.down(Screen(Console()), work)
+def down(
+    keep: Annotated[
+        bool | None,
+        typer.Option(
+            "--keep/--no-keep",
+            envvar="KEEP",
+            help="Keep photos, labels and models for the next `make up KEEP=1` (default: as it "
+            "was started).",
+        ),
+    ] = None,
+    work: WorkOption = job.WORK,
+) -> None:
+    """Stop what `up` left running, and say what is kept or lost."""
+    development.down(Screen(Console()), work, keep=keep)
 
 
 def main() -> None:

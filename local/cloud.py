@@ -20,11 +20,12 @@ from typing import Any, Self
 
 import boto3
 
-from local.session import session
+from local.session import session, variables
 from local.state import StateFolder
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 15.0
+_SAVE_SECONDS = 75.0
 _LOG_TAIL = 30
 
 # Written into a server's lifeline: it shall not end when the pipe does.
@@ -79,15 +80,10 @@ class Cloud:
         # Programs read either spelling, some the one, some the other first.
         given = (os.environ.get(name) for name in ("no_proxy", "NO_PROXY"))
         unproxied = ",".join([*filter(None, given), "127.0.0.1"])
-        return inherited | {
-            "AWS_ENDPOINT_URL": self.endpoint,
-            "AWS_REGION": self.region,
-            "AWS_DEFAULT_REGION": self.region,
-            "AWS_ACCESS_KEY_ID": self.access_key,
-            "AWS_SECRET_ACCESS_KEY": self.secret_key,
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "AWS_EC2_METADATA_DISABLED": "true",
+        ours = variables(self.endpoint, self.region, self.access_key, self.secret_key)
+        return {
+            **inherited,
+            **ours,
             "NO_PROXY": unproxied,
             "no_proxy": unproxied,
             "SAM_CLI_TELEMETRY": "0",
@@ -111,7 +107,9 @@ class Cloud:
             return [json.loads(line) for line in lines if line.endswith("\n")]
 
     def stop(self) -> None:
-        """End it and all its processes; what is in its folder is gone afterwards, but for its log.
+        """End it and all its processes.
+
+        Its folder is empty afterwards, but for its log and what is kept.
 
         Raises
         ------
@@ -140,7 +138,7 @@ class Cloud:
         self.stop()
 
 
-def start(state: Path, port: int = 0) -> Cloud:
+def start(state: Path, port: int = 0, *, lasting: bool = False) -> Cloud:
     """Start an embedded cloud that ends with this process, and wait until it answers.
 
     Parameters
@@ -148,7 +146,9 @@ def start(state: Path, port: int = 0) -> Cloud:
     state
         Folder for everything it writes, and deleted with it. Made if absent.
     port
-        Port on the loopback interface; 0 takes a free one.
+        Port on the loopback interface; 0 takes a free one, or the one of what is kept.
+    lasting
+        Whether what it stores can be kept, with `local.state.StateFolder.keep`.
 
     Raises
     ------
@@ -160,7 +160,7 @@ def start(state: Path, port: int = 0) -> Cloud:
     end, lifeline = os.pipe()
     process = None
     try:
-        process = _spawn(folder, port, end)
+        process = _spawn(folder, port, end, lasting=lasting)
         started = _await_answer(folder, process)
     except BaseException:
         os.close(lifeline)
@@ -174,8 +174,11 @@ def start(state: Path, port: int = 0) -> Cloud:
 
 
 def launch(state: Path, port: int = 0) -> Cloud:
-    """Start an embedded cloud that goes on running after this process, as `start` does else."""
-    started = start(state, port)
+    """Start an embedded cloud that goes on running after this process, as `start` does else.
+
+    What it stores can be kept.
+    """
+    started = start(state, port, lasting=True)
     lifeline = _lifelines.pop(started.pid)
     os.write(lifeline, _LET_GO)
     os.close(lifeline)
@@ -197,9 +200,12 @@ def attach(state: Path) -> Cloud:
     return found
 
 
-def _spawn(folder: StateFolder, port: int, lifeline: int) -> "subprocess.Popen[str]":
+def _spawn(
+    folder: StateFolder, port: int, lifeline: int, *, lasting: bool
+) -> "subprocess.Popen[str]":
     options = {"--state": folder.path, "--port": port, "--lifeline": lifeline}
     words = [str(word) for option in options.items() for word in option]
+    words += ["--lasting"] * lasting
     return subprocess.Popen(  # noqa: S603
         [sys.executable, "-m", "local.server", *words],
         env=_server_environment(folder.path),
@@ -264,7 +270,8 @@ def _read(folder: StateFolder) -> Cloud | None:
 
 
 def _wait_until_free(folder: StateFolder) -> None:
-    deadline = time.monotonic() + _STOP_SECONDS
+    seconds = _STOP_SECONDS if folder.kept_port() is None else _SAVE_SECONDS
+    deadline = time.monotonic() + seconds
     while folder.is_held() and time.monotonic() < deadline:
         time.sleep(0.05)
 

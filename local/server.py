@@ -27,6 +27,7 @@ HOST = "127.0.0.1"
 
 # After this it ends, done or not: less than `local.cloud` waits before it kills.
 _STOP_SECONDS = 10.0
+_SAVE_SECONDS = 60.0
 _DRAIN_SECONDS = 2.0
 
 _log = logging.getLogger("local.server")
@@ -43,13 +44,13 @@ def main(arguments: list[str] | None = None) -> None:
     folder = StateFolder(options.state.resolve())
     try:
         _lock = folder.hold()
-        listener = _listen(options.port)
+        listener = _listen(options.port) if options.port else _listen_as(folder)
         folder.clear()
     except (StateError, OSError) as error:
         sys.exit(f"The embedded cloud can't start: {error}")
     status = 1
     try:
-        _serve(listener, folder)
+        _serve(listener, folder, lasting=options.lasting)
         status = 0
     except Exception:
         _log.exception("The embedded cloud failed")
@@ -71,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m local.server", description=__doc__)
     parser.add_argument("--state", type=Path, required=True, help="folder all its state goes into")
     parser.add_argument("--port", type=int, default=0, help="loopback port, default: a free one")
+    parser.add_argument("--lasting", action="store_true", help="what is stored can be kept")
     parser.add_argument("--lifeline", type=int, help="pipe that ends when it shall end")
     return parser
 
@@ -88,6 +90,17 @@ def _follow(lifeline: int | None) -> None:
     threading.Thread(target=wait, name="lifeline", daemon=True).start()
 
 
+def _listen_as(folder: StateFolder) -> socket.socket:
+    """Listen at the port that what is kept was made with, or at a free one if nothing is."""
+    port = folder.kept_port()
+    if port is None:
+        return _listen(0)
+    try:
+        return _listen(port)
+    except OSError as error:
+        raise OSError(f"{error}. What is kept needs this port: stop what uses it") from None
+
+
 def _listen(port: int) -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -100,7 +113,7 @@ def _listen(port: int) -> socket.socket:
     return listener
 
 
-def _serve(listener: socket.socket, folder: StateFolder) -> None:
+def _serve(listener: socket.socket, folder: StateFolder, *, lasting: bool) -> None:
     port = listener.getsockname()[1]
     description = {
         "endpoint": f"http://{HOST}:{port}",
@@ -111,7 +124,7 @@ def _serve(listener: socket.socket, folder: StateFolder) -> None:
         "pid": os.getpid(),
     }
     keys = (str(description["access_key"]), str(description["secret_key"]))
-    os.environ.update(settings(folder.path, port, *keys))
+    os.environ.update(settings(folder.path, port, *keys, lasting=lasting))
     tempfile.tempdir = None
     _log_to(folder.log)
     # Not asyncio.run: it would wait for the threads of executions that still run.
@@ -140,6 +153,7 @@ async def _answer(
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     keys = (description["access_key"], description["secret_key"])
     embedded = embedding.embed(folder.path, description["endpoint"], *keys)
+    embedded.restore()
     config = Config()
     config.bind = [f"fd://{listener.fileno()}"]
     # A connection that is closed for being idle breaks the request that is on its way meanwhile.
@@ -160,14 +174,17 @@ async def _answer(
         await asyncio.wait({serving}, timeout=_DRAIN_SECONDS)
         if serving.done():
             serving.result()
+        if folder.kept_port() is not None:
+            await asyncio.to_thread(embedded.save)
     finally:
         announcing.cancel()
         embedded.stop()
 
 
 def _leave_late(folder: StateFolder) -> None:
-    time.sleep(_STOP_SECONDS)
-    _log.warning("The end is forced: it took more than %.0f s", _STOP_SECONDS)
+    seconds = _STOP_SECONDS if folder.kept_port() is None else _SAVE_SECONDS
+    time.sleep(seconds)
+    _log.warning("The end is forced: it took more than %.0f s", seconds)
     _leave(folder, 1)
 
 

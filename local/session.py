@@ -25,6 +25,30 @@ def session(
     return _Session(endpoint, region, access_key, secret_key, session_token)
 
 
+def variables(
+    endpoint: str, region: str, access_key: str, secret_key: str, session_token: str | None = None
+) -> dict[str, str]:
+    """Return the environment variables by which a program's clients talk to `endpoint`.
+
+    Parameters
+    ----------
+    endpoint, region, access_key, secret_key, session_token
+        As for `session`.
+    """
+    token = {} if session_token is None else {"AWS_SESSION_TOKEN": session_token}
+    return {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
+        "AWS_ACCESS_KEY_ID": access_key,
+        "AWS_SECRET_ACCESS_KEY": secret_key,
+        **token,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
 class _Session(boto3.Session):
     def __init__(
         self,

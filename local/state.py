@@ -1,12 +1,17 @@
 """The folder of an embedded cloud: which process it belongs to, and what may be deleted in it."""
 
 import fcntl
+import json
 import os
 import shutil
 import time
 from pathlib import Path
 
-_KEPT = ("cloud.lock", "cloud.log")
+_ALWAYS = ("cloud.lock", "cloud.log")
+_LASTING = (
+    *("kept.json", "s3", "ministack", "sagemaker.kept"),
+    *("substitutions.json", "parameters.json", "deployed", "guide.txt", "serialize.json"),
+)
 _CLEAR_ATTEMPTS = 20
 
 
@@ -28,7 +33,56 @@ class StateFolder:
         self.log = path / "cloud.log"
         self.description = path / "cloud.json"
         self.audit = path / "audit.jsonl"
+        self.substitutions = path / "substitutions.json"
+        self.deployed = path / "deployed"
+        self.debugging = path / "debugging"
+        self.parameters = path / "parameters.json"
+        self.sagemaker = path / "sagemaker.kept"
+        self._kept = path / "kept.json"
         self._lock = path / "cloud.lock"
+
+    def keep(self, port: int) -> None:
+        """Let what is stored here outlive the embedded cloud, at a port, until `discard`.
+
+        The port stays the same because it is part of the URLs of queues.
+        """
+        if self._kept.exists():
+            return
+        self._kept.touch(mode=0o600)
+        self._kept.write_text(json.dumps({"port": port}) + "\n", encoding="utf-8")
+
+    def mark_saved(self) -> None:
+        """Note that all that is kept was written just now."""
+        described = json.loads(self._kept.read_text(encoding="utf-8"))
+        described["saved_at"] = time.time()
+        self._kept.write_text(json.dumps(described) + "\n", encoding="utf-8")
+
+    def saved_at(self) -> float | None:
+        """Return when all that is kept was written, in seconds since 1970, or None if never."""
+        if not self._kept.exists():
+            return None
+        saved: float | None = json.loads(self._kept.read_text(encoding="utf-8")).get("saved_at")
+        return saved
+
+    def kept_port(self) -> int | None:
+        """Return the port that `keep` was called with, None if nothing is kept."""
+        if not self._kept.exists():
+            return None
+        return int(json.loads(self._kept.read_text(encoding="utf-8"))["port"])
+
+    def discard(self) -> None:
+        """Let what is stored here end with the embedded cloud, or at once where none runs."""
+        self._kept.unlink(missing_ok=True)
+        self.clear_if_free()
+
+    def size(self) -> int:
+        """Return the number of bytes of what is kept."""
+        found = [path for name in self._lasting() for path in [self.path / name]]
+        files = [path for top in found for path in [top, *top.rglob("*")] if path.is_file()]
+        return sum(path.stat().st_size for path in files)
+
+    def _lasting(self) -> tuple[str, ...]:
+        return _LASTING if self._kept.exists() else ()
 
     def hold(self) -> int:
         """Make the folder this process's own, until it ends; gives the lock's descriptor.
@@ -67,7 +121,7 @@ class StateFolder:
             os.close(lock)
 
     def clear(self) -> None:
-        """Delete everything but the log; only for who holds the folder.
+        """Delete everything but the log and what is kept; only for who holds the folder.
 
         Raises
         ------
@@ -75,7 +129,8 @@ class StateFolder:
             If something can't be deleted.
         """
         for _ in range(_CLEAR_ATTEMPTS):
-            found = [path for path in self.path.iterdir() if path.name not in _KEPT]
+            left = (*_ALWAYS, *self._lasting())
+            found = [path for path in self.path.iterdir() if path.name not in left]
             if not found:
                 return
             for path in found:
@@ -85,7 +140,7 @@ class StateFolder:
         raise StateError(f"can't be deleted: {', '.join(map(str, found))}")
 
     def clear_if_free(self) -> None:
-        """Delete everything but the log, unless a server lives."""
+        """Delete everything but the log and what is kept, unless a server lives."""
         if not self._lock.exists():
             return
         try:

@@ -10,7 +10,17 @@ SHOWN = 3
 
 
 class FolderError(Refused):
-    """A folder is not laid out as it must be; the message says how it should."""
+    """A folder is not laid out as it must be; the message says how it should.
+
+    Parameters
+    ----------
+    *problems
+        What is wrong with it, a sentence each; at least one.
+    """
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
 
 
 def list_files(folder: Path, root: Path) -> list[Path]:

@@ -33,7 +33,13 @@ class _Answer(BaseModel):
 
     content_type: Literal["image/png", "image/jpeg"] | None = None
     code: Literal[
-        "empty", "not_a_photo", "unsupported_format", "corrupt", "too_many_pixels", "too_narrow"
+        "empty",
+        "not_a_photo",
+        "unsupported_format",
+        "corrupt",
+        "too_many_pixels",
+        "too_narrow",
+        "transparent",
     ] = "corrupt"
     message: str = ""
 

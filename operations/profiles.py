@@ -166,7 +166,7 @@ def read(name: str) -> Profile:
     try:
         return Profile.model_validate({**values, "name": path.stem})
     except ValidationError as error:
-        problems = "; ".join(map(_sentence, error.errors()))
+        problems = "; ".join(map(describe_problem, error.errors()))
         raise Refused(f"the profile {path} can't be used: {problems}") from None
 
 
@@ -194,7 +194,8 @@ def _pairs(values: Mapping[str, str]) -> str:
     return ",".join(f"{name}={value}" for name, value in values.items())
 
 
-def _sentence(problem: ErrorDetails) -> str:
+def describe_problem(problem: ErrorDetails) -> str:
+    """Return one of pydantic's errors of a profile as a sentence."""
     where = ".".join(map(str, problem["loc"]))
     if problem["type"] == "extra_forbidden":
         near = difflib.get_close_matches(where, Profile.model_fields, n=1)

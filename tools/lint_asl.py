@@ -9,11 +9,10 @@ every JSONata expression parses, and that every placeholder is substituted.
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 from typing import Any
 
-from cfnlint.api import ManualArgs, lint
 from jsonata import Jsonata
 from samcli.yamlhelper import yaml_parse
 
@@ -78,19 +77,41 @@ def lint_definition(text: str, substitutions: set[str], kind: str) -> list[str]:
         definition = json.loads(text)
     except ValueError as error:
         return [f"not JSON: {error}"]
+    unused = sorted(substitutions - set(_PLACEHOLDER.findall(text)))
     return [
-        *_lint_substitutions(text, substitutions),
-        *_lint_transitions(definition, "$"),
-        *_lint_expressions(definition),
+        *find_faults(text, substitutions),
+        *(f"substitution {name} is not used" for name in unused),
         *_lint_with_cfn_lint(definition, substitutions, kind),
     ]
 
 
-def _lint_substitutions(text: str, substitutions: set[str]) -> list[str]:
-    used = set(_PLACEHOLDER.findall(text))
+def find_faults(text: str, substitutions: Set[str]) -> list[str]:
+    """Find what keeps a definition from running, in milliseconds.
+
+    Parameters
+    ----------
+    text
+        The definition, JSON.
+    substitutions
+        Names that are substituted in it.
+
+    Returns
+    -------
+    list of str
+        One line for each fault: no JSON, placeholders that stay, transitions to nowhere, states
+        that are never reached, and expressions that do not parse.
+    """
+    try:
+        definition = json.loads(text)
+    except ValueError as error:
+        return [f"not JSON: {error}"]
+    if not isinstance(definition, dict):
+        return ["not a JSON object"]
+    left = sorted(set(_PLACEHOLDER.findall(text)) - substitutions)
     return [
-        *(f"${{{name}}} is not substituted" for name in sorted(used - substitutions)),
-        *(f"substitution {name} is not used" for name in sorted(substitutions - used)),
+        *(f"${{{name}}} is not substituted" for name in left),
+        *_lint_transitions(definition, "$"),
+        *_lint_expressions(definition),
     ]
 
 
@@ -165,6 +186,9 @@ def _strings(value: Any, where: str) -> Iterator[tuple[str, str]]:
 
 
 def _lint_with_cfn_lint(definition: Any, substitutions: set[str], kind: str) -> list[str]:
+    # Imported here: it takes seconds, which whoever finds faults only does not need.
+    from cfnlint.api import ManualArgs, lint  # noqa: PLC0415
+
     template = {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Resources": {

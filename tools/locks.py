@@ -11,11 +11,14 @@ TORCH = "training/requirements-torch.txt"
 LOCKS = {
     "application layers": (
         "layers/dependencies/requirements.txt",
+        "layers/photos/requirements.txt",
         "layers/plots/requirements.txt",
     ),
     "training image": ("training/requirements.txt", TORCH),
     "development environment": ("requirements.lock", TORCH),
     "template scan": ("tools/checkov/requirements.txt",),
+    "pipelines": ("pipelines/requirements.lock",),
+    "processing image": ("pipelines/image.txt",),
 }
 """What is made of which locks, by their paths in the repository."""
 

@@ -29,7 +29,7 @@ def render(resources: Mapping[str, Any]) -> str:
     lines = ["| role or policy | statement | actions | resources |", "|---|---|---|---|"]
     for name, statement in _statements(resources):
         actions = ", ".join(_listed(statement["Action"]))
-        targets = ", ".join(f"`{_short(one)}`" for one in _listed(statement["Resource"]))
+        targets = ", ".join(f"`{shorten(one)}`" for one in _listed(statement["Resource"]))
         if statement.get("Condition"):
             targets += " ¹"
         lines.append(f"| {name} | {statement.get('Sid', '')} | {actions} | {targets} |")
@@ -67,7 +67,7 @@ def _statements(resources: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
                         yield name, statement
 
 
-def _short(resource: Any) -> str:
+def shorten(resource: Any) -> str:
     """Write a resource as its logical ID, or as the end of its ARN."""
     match resource:
         case {"Ref": str(name)}:

@@ -18,6 +18,7 @@ from operations import simulation
 from operations.captures.fetching import CaptureFile, Span, find_files, read_files
 from operations.captures.keeping import as_row
 from operations.captures.records import Captured
+from operations.faults import Refused
 from operations.sampling import Sample, pick_from_dataset, pick_from_folder
 from operations.simulation import Plan, Sent, Simulation
 
@@ -28,7 +29,7 @@ ROWS = 10
 """How many captured records are shown."""
 
 
-def simulate(
+def simulate(  # noqa: PLR0913, PLR0917  (its options)
     desk: Desk,
     count: Annotated[int, typer.Option(min=1, help="How many photos.")] = 50,
     rate: Annotated[float, typer.Option(min=0.001, max=1000, help="Photos a second.")] = 2.0,
@@ -49,12 +50,17 @@ def simulate(
         float,
         typer.Option(min=0, help="Seconds to wait for captured data; AWS takes some minutes."),
     ] = 15.0,
+    minimum_accuracy: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Lowest accuracy that is good enough (default: any)."),
+    ] = None,
 ) -> None:
     """Send test photos at a rate, and show what they become.
 
     They are picked at random; what is captured meanwhile is shown too.
 
-    The exit code is 1 where a photo failed or was not decided in time.
+    The exit code is 1 where a photo failed or was not decided in time, or if the accuracy is below
+    --minimum-accuracy.
     """
     seed = random.randrange(2**32) if seed is None else seed  # noqa: S311
     with tempfile.TemporaryDirectory(prefix="scones-simulation-") as folder:
@@ -71,6 +77,24 @@ def simulate(
     )
     if any(one.status in (None, "failed") for one in done.sent):
         raise typer.Exit(OTHERWISE)
+    if minimum_accuracy is not None:
+        _require_accuracy(summary["accuracy"], minimum_accuracy)
+
+
+def _require_accuracy(accuracy: float | None, minimum: float) -> None:
+    """Raise `Refused` if the accuracy is below a minimum, or unknown.
+
+    Parameters
+    ----------
+    accuracy
+        Share of the photos whose most likely class is correct, 0 to 1; None if there is none.
+    minimum
+        Lowest accuracy that is good enough, 0 to 1.
+    """
+    if accuracy is None:
+        raise Refused("the accuracy is unknown: no photo with a known class was classified")
+    if accuracy < minimum:
+        raise Refused(f"accuracy {accuracy:.3f} is below the minimum of {minimum:g}")
 
 
 def _pick(desk: Desk, count: int, seed: int, photos: Path | None, folder: Path) -> list[Sample]:

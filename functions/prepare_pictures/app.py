@@ -8,6 +8,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 
+import scones.photos.preparation  # noqa: F401  load the decoders while the function starts
 from scones.pictures import THREADS, Batch, prepare_pictures
 from scones.settings import PreparePicturesSettings
 

@@ -7,6 +7,7 @@ import boto3
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+import scones.photos.preparation  # noqa: F401  load the decoders while the function starts
 from scones.serialize import PhotoReference, serialize
 from scones.settings import SerializeSettings
 

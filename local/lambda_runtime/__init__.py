@@ -1,6 +1,15 @@
 """AWS's Python runtime for Lambda functions, as processes on this machine."""
 
+from local.lambda_runtime.debugging import DebugRequest, DebugRequests
 from local.lambda_runtime.packages import LayerMismatchError
 from local.lambda_runtime.runtime import HOST_PYTHON, RUNTIME, FunctionFolders, PythonRuntime
 
-__all__ = ["HOST_PYTHON", "RUNTIME", "FunctionFolders", "LayerMismatchError", "PythonRuntime"]
+__all__ = [
+    "HOST_PYTHON",
+    "RUNTIME",
+    "DebugRequest",
+    "DebugRequests",
+    "FunctionFolders",
+    "LayerMismatchError",
+    "PythonRuntime",
+]

@@ -42,6 +42,14 @@ def link_runtime(folder: Path) -> None:
         (folder / own.name).symlink_to(own)
 
 
+def link_debugger(folder: Path) -> None:
+    """Fill `folder`, emptied first, with a link to debugpy and nothing else."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    name = "debugpy"
+    (folder / name).symlink_to(Path(str(metadata.distribution(name).locate_file(name))))
+
+
 def link_compiled(layer: Sequence[Path], folder: Path) -> None:
     """Fill `folder`, emptied first, with this machine's builds of what a layer has compiled.
 

@@ -1,14 +1,23 @@
 """The process of one Lambda execution environment: AWS's runtime client, tied to the server's life.
 
-Started as ``python process.py LIFELINE HANDLER``, where LIFELINE is the read end of a
-pipe whose other end only the server holds.
+Started as ``python process.py LIFELINE HANDLER [DEBUGPY PORT REQUEST]``, where LIFELINE is the
+read end of a pipe whose other end only the server holds. With the last three it waits for a
+debugger at PORT before it imports the handler, as long as somebody holds the file REQUEST locked;
+DEBUGPY is the folder that debugpy is imported from.
 """
 
+import fcntl
 import os
 import signal
 import sys
 import threading
+import time
+from pathlib import Path
 from typing import Any
+
+_HOST = "127.0.0.1"
+_LOOK_SECONDS = 0.2
+_LISTEN_SECONDS = 10.0
 
 
 def _die_with_server(lifeline: int) -> None:
@@ -31,11 +40,60 @@ def _report_under_path() -> None:
     BaseLambdaRuntimeClient.call_rapid = call_under_path
 
 
+def _await_debugger(folder: str, port: int, request: Path) -> None:
+    """Listen on loopback, and wait until a debugger is attached or nobody asks for it any more."""
+    sys.path.append(folder)
+    import debugpy  # noqa: PLC0415
+
+    debugpy.configure(subProcess=False)
+    _listen(debugpy, port)
+    waiting = request.with_suffix(".waiting")
+    waiting.touch()
+
+    def give_up() -> None:
+        while _is_held(request) and not debugpy.is_client_connected():
+            time.sleep(_LOOK_SECONDS)
+        if not debugpy.is_client_connected():
+            debugpy.wait_for_client.cancel()
+
+    threading.Thread(target=give_up, daemon=True).start()
+    debugpy.wait_for_client()
+    waiting.unlink(missing_ok=True)
+
+
+def _listen(debugpy: Any, port: int) -> None:
+    """Listen at the port, which the process before may just be leaving."""
+    deadline = time.monotonic() + _LISTEN_SECONDS
+    while True:
+        try:
+            debugpy.listen((_HOST, port))
+        except RuntimeError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_LOOK_SECONDS)
+        else:
+            return
+
+
+def _is_held(request: Path) -> bool:
+    try:
+        with request.open() as held:
+            fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
 def main() -> None:
     """Serve invocations until killed."""
-    lifeline, handler = int(sys.argv[1]), sys.argv[2]
-    os.set_inheritable(lifeline, False)
-    threading.Thread(target=_die_with_server, args=[lifeline], daemon=True).start()
+    lifeline, handler, *debugger = sys.argv[1:]
+    os.set_inheritable(int(lifeline), False)
+    threading.Thread(target=_die_with_server, args=[int(lifeline)], daemon=True).start()
+    if debugger:
+        folder, port, request = debugger
+        _await_debugger(folder, int(port), Path(request))
     # Imported here: it exists in the function's runtime folder, and starts its client on import.
     from awslambdaric.__main__ import main as serve  # noqa: PLC0415
 

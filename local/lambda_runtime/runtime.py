@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
-from local.lambda_runtime.packages import link_compiled, link_runtime
+from local.lambda_runtime.debugging import DebugRequest
+from local.lambda_runtime.packages import link_compiled, link_debugger, link_runtime
 
 HOST_PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
 """The interpreter that runs the local cloud, and functions."""
@@ -63,6 +64,7 @@ class PythonRuntime:
         self._root = root
         self._packages = root / "runtime"
         self._extracting = threading.Lock()
+        self._debugger = root / "debugger"
         link_runtime(self._packages)
 
     def folders(self, code: bytes, layers: Sequence[bytes]) -> FunctionFolders:
@@ -99,7 +101,11 @@ class PythonRuntime:
         return folder
 
     def environment(
-        self, folders: FunctionFolders, scratch: Path, reserved: Mapping[str, str]
+        self,
+        folders: FunctionFolders,
+        scratch: Path,
+        reserved: Mapping[str, str],
+        debug: DebugRequest | None = None,
     ) -> dict[str, str]:
         """Give the environment variables that the runtime itself sets.
 
@@ -111,10 +117,13 @@ class PythonRuntime:
             Its temporary folder.
         reserved
             The variables that say which function it is and as whom it acts.
+        debug
+            How it is to be debugged, None if it is not.
         """
         opt = folders.opt
         host = [folders.host] if folders.host else []
-        packages = [folders.task, *host, *_package_folders(opt), self._packages]
+        sources = debug.code if debug else ()
+        packages = [*sources, folders.task, *host, *_package_folders(opt), self._packages]
         return {
             "LANG": "C.UTF-8",
             "TZ": ":UTC",
@@ -128,10 +137,12 @@ class PythonRuntime:
             "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
             "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
             "AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1:2000",
+            # Nothing is written beside the user's sources.
+            **({"PYTHONDONTWRITEBYTECODE": "1"} if debug else {}),
             **reserved,
         }
 
-    def command(self, handler: str, lifeline: int) -> list[str]:
+    def command(self, handler: str, lifeline: int, debug: DebugRequest | None = None) -> list[str]:
         """Give the command line of a function's process.
 
         Parameters
@@ -140,11 +151,19 @@ class PythonRuntime:
             The function's handler, such as ``app.handler``.
         lifeline
             The read end of a pipe, inherited by the process, that ends when we do.
+        debug
+            How it is to be debugged, None if it is not.
         """
         # -S: no site-packages of any kind; -P: the script's own folder is not importable.
         # The base interpreter knows no virtual environment.
         interpreter = getattr(sys, "_base_executable", None) or sys.executable
-        return [interpreter, "-S", "-P", str(_PROCESS), str(lifeline), handler]
+        process = ["-S", "-P", str(_PROCESS), str(lifeline), handler]
+        if debug is None:
+            return [interpreter, *process]
+        link_debugger(self._debugger)
+        debugger = [str(self._debugger), str(debug.port), str(debug.file)]
+        # debugpy warns of modules that Python froze: it may miss breakpoints in them.
+        return [interpreter, "-X", "frozen_modules=off", *process, *debugger]
 
 
 def _package_folders(opt: Path) -> tuple[Path, Path]:

@@ -14,7 +14,9 @@ HEALTH_PATH = "/_ministack/health"
 """Answers as soon as requests are served."""
 
 
-def settings(state: Path, port: int, access_key: str, secret_key: str) -> dict[str, str]:
+def settings(
+    state: Path, port: int, access_key: str, secret_key: str, *, lasting: bool = False
+) -> dict[str, str]:
     """Make its folder for temporary files; give the variables it has to be imported with.
 
     Parameters
@@ -25,6 +27,8 @@ def settings(state: Path, port: int, access_key: str, secret_key: str) -> dict[s
         Port on the loopback interface it is served at.
     access_key, secret_key
         The root user's credentials.
+    lasting
+        Whether what it stores can be kept.
     """
     temporary = state / "tmp"
     temporary.mkdir(parents=True, exist_ok=True)
@@ -38,6 +42,8 @@ def settings(state: Path, port: int, access_key: str, secret_key: str) -> dict[s
         "AWS_ACCESS_KEY_ID": access_key,
         "AWS_SECRET_ACCESS_KEY": secret_key,
         "AUTH": "true",
+        "PERSIST_STATE": str(int(lasting)),
+        "S3_PERSIST": str(int(lasting)),
         "S3_DATA_DIR": str(state / "s3"),
         "STATE_DIR": str(state / "ministack"),
         "TMPDIR": str(temporary),

@@ -7,7 +7,11 @@ from botocore.config import Config
 
 from local.ministack import REGION
 from local.ministack.permissions import Credentials
-from local.session import session
+from local.session import session, variables
+
+_READ_SECONDS = 60
+_FUNCTION_SECONDS = 900
+"""Seconds that a function may run; an invocation that timed out would be sent again."""
 
 
 class Clients:
@@ -48,6 +52,16 @@ class Clients:
                 self._made[key] = self._make(service, credentials)
             return self._made[key]
 
+    def variables(self, credentials: Credentials) -> dict[str, str]:
+        """Return the environment variables by which a program acts with `credentials`."""
+        return variables(
+            self._endpoint,
+            REGION,
+            credentials.access_key,
+            credentials.secret_key,
+            credentials.session_token,
+        )
+
     def _make(self, service: str, credentials: Credentials) -> Any:
         made = session(
             self._endpoint,
@@ -56,5 +70,10 @@ class Clients:
             credentials.secret_key,
             credentials.session_token,
         )
-        config = Config(retries=self._retries, max_pool_connections=64)  # type: ignore[arg-type]
+        seconds = _FUNCTION_SECONDS if service == "lambda" else _READ_SECONDS
+        config = Config(
+            retries=self._retries,  # type: ignore[arg-type]
+            max_pool_connections=64,
+            read_timeout=seconds,
+        )
         return made.client(service, config=config)  # type: ignore[call-overload]

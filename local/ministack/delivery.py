@@ -29,8 +29,12 @@ _ACTIONS = {
     "sqs": "sqs:SendMessage",
     "sns": "sns:Publish",
     "events": "events:PutEvents",
+    "sagemaker": "sagemaker:StartPipelineExecution",
 }
 
+
+# They start what has no policy that could let a service do so.
+_NEEDING_A_ROLE = ("states", "sagemaker")
 
 _EVENTS = "events.amazonaws.com"
 
@@ -67,7 +71,7 @@ def _require(target: dict[str, Any], event: dict[str, Any], rule: dict[str, Any]
     if role is None and service == "lambda":
         _require_of_function(target["Arn"], rule.get("Arn", ""))
         return
-    if role is None and service != "states":
+    if role is None and service not in _NEEDING_A_ROLE:
         # The target's own policy decides, which MiniStack asks where it knows one.
         return
     assumer = "scheduler" if event["Source"] == "aws.scheduler" else "events"

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from ministack import app as ministack
 from ministack.core import hypercorn_compat
 
-from local.lambda_runtime import PythonRuntime
+from local.lambda_runtime import DebugRequests, PythonRuntime
 from local.ministack import (
     alarms,
     audit,
@@ -21,11 +21,14 @@ from local.ministack import (
     function_urls,
     functions,
     invocations,
+    keeping,
     permissions,
+    pipeline_targets,
     s3_absence,
     s3_events,
     sagemaker,
     sagemaker_types,
+    substitutions,
     transport,
 )
 from local.ministack.clients import Clients
@@ -58,11 +61,15 @@ class Embedded:
         Ends SageMaker's work, which needs the other services until its end.
     stop
         Ends the functions.
+    restore, save
+        Read what the services stored from the state folder, and write it there.
     """
 
     app: Callable[..., Any]
     finish: Callable[[], None]
     stop: Callable[[], None]
+    restore: Callable[[], None]
+    save: Callable[[], None]
 
 
 def embed(state: Path, endpoint: str, access_key: str, secret_key: str) -> Embedded:
@@ -84,13 +91,18 @@ def embed(state: Path, endpoint: str, access_key: str, secret_key: str) -> Embed
     """
     check_version()
     hypercorn_compat.install()
-    functions.install(PythonRuntime(state / "lambda"), endpoint)
+    requests = DebugRequests(StateFolder(state).debugging)
+    functions.install(PythonRuntime(state / "lambda"), endpoint, requests)
     s3_events.install()
     s3_absence.install()
     transport.install()
     authentication.install(access_key)
     permissions.install()
     audit.install(StateFolder(state).audit)
+    root = permissions.Credentials(access_key, secret_key, None)
+    hosted = sagemaker.install(state / "sagemaker", Clients(endpoint, attempts=5), root)
+    pipeline_targets.install(hosted)
+    # After the targets: permission comes first.
     delivery.install()
     function_permissions.install()
     function_urls.install(endpoint)
@@ -107,11 +119,12 @@ def embed(state: Path, endpoint: str, access_key: str, secret_key: str) -> Embed
     language.install()
     execution_logs.install()
     execution_metrics.install()
+    substitutions.install(StateFolder(state).substitutions)
     # Outermost, so that all the others know the execution.
     executions.install()
-    root = permissions.Credentials(access_key, secret_key, None)
-    hosted = sagemaker.install(state / "sagemaker", Clients(endpoint, attempts=5), root)
     sagemaker_jobs.install(hosted)
     sagemaker_types.install(hosted)
     gate = Gate(ministack.app, urlsplit(endpoint).port or 0)
-    return Embedded(gate, hosted.shutdown, functions.stop)
+    kept = keeping.Keeping(StateFolder(state), hosted)
+    kept.install()
+    return Embedded(gate, hosted.shutdown, functions.stop, kept.restore, kept.save)

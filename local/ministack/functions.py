@@ -16,15 +16,22 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from ministack.core import lambda_runtime
 from ministack.services import iam, lambda_svc
 
-from local.lambda_runtime import RUNTIME, LayerMismatchError, PythonRuntime
+from local.lambda_runtime import (
+    RUNTIME,
+    DebugRequest,
+    DebugRequests,
+    LayerMismatchError,
+    PythonRuntime,
+)
 from local.ministack import ACCOUNT
 from local.ministack.patching import wrap
 from local.ministack.permissions import issue
@@ -38,14 +45,29 @@ _MARK_SECONDS = 1.0
 _PLACE_SECONDS = 15.0
 
 
-def install(runtime: PythonRuntime, endpoint: str) -> None:
-    """Let MiniStack run Python functions in `runtime`, with its services at `endpoint`."""
+# Whoever looks into a function at a breakpoint takes longer than any function may.
+_DEBUGGING_SECONDS = 24 * 3600
+
+
+def install(runtime: PythonRuntime, endpoint: str, requests: DebugRequests) -> None:
+    """Let MiniStack run Python functions.
+
+    Parameters
+    ----------
+    runtime
+        Their folders and processes.
+    endpoint
+        URL of its services.
+    requests
+        The functions that shall wait for a debugger.
+    """
+    surroundings = _Surroundings(runtime, endpoint, requests)
 
     def worker_class_for(original: Callable[..., Any]) -> Callable[..., Any]:
         def choose(config: dict[str, Any]) -> Any:
             if not config.get("Runtime", "").startswith("python"):
                 return original(config)
-            return lambda name, config, code: _PythonWorker(name, config, code, runtime, endpoint)
+            return lambda name, config, code: _PythonWorker(name, config, code, surroundings)
 
         return choose
 
@@ -64,6 +86,8 @@ def install(runtime: PythonRuntime, endpoint: str) -> None:
     wrap(lambda_svc, "_release_execution_slot", lambda release: _telling(release, freed))
     # Environments of Python functions are ours.
     wrap(lambda_runtime, "_worker_class_for", worker_class_for)
+    # New code ends no invocation of the old.
+    wrap(lambda_runtime, "kill_workers", _sparing_busy)
     # Results and errors pass as the runtime reported them.
     wrap(lambda_svc, "_execute_function_warm", execute_warm)
 
@@ -99,6 +123,24 @@ def _telling(release: Callable[..., None], freed: threading.Condition) -> Callab
             freed.notify_all()
 
     return run
+
+
+def _sparing_busy(kill: Callable[..., None]) -> Callable[..., None]:
+    """Let environments end after their invocation, as AWS does when a function is updated."""
+
+    def run(workers: Iterable[Any]) -> None:
+        kill([w for w in workers if not (isinstance(w, _PythonWorker) and w.retire())])
+
+    return run
+
+
+@dataclass(frozen=True)
+class _Surroundings:
+    """What all execution environments have in common."""
+
+    runtime: PythonRuntime
+    endpoint: str
+    requests: DebugRequests
 
 
 class _InitError(RuntimeError):
@@ -154,18 +196,54 @@ class _PythonWorker(lambda_runtime.ProvidedWorker):  # type: ignore[misc]
         name: str,
         config: dict[str, Any],
         code: bytes,
-        runtime: PythonRuntime,
-        endpoint: str,
+        surroundings: _Surroundings,
     ) -> None:
         super().__init__(name, config, code)
-        self._runtime = runtime
-        self._endpoint = endpoint
+        self._runtime = surroundings.runtime
+        self._endpoint = surroundings.endpoint
+        self._requests = surroundings.requests
+        self._debug: DebugRequest | None = None
+        self._config = config
+        self._turn = threading.Lock()
+        self._busy = self._retired = False
         self._group: int | None = None
         self._lifeline: int | None = None
         self._output: int | None = None
         self._scratch: Path | None = None
 
     def invoke(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        with self._turn:
+            self._busy = True
+        try:
+            self._follow_request()
+            return self._invoke(*args, **kwargs)
+        finally:
+            with self._turn:
+                self._busy = False
+            if self._retired:
+                self._requests.release(self.func_name, self)
+                self._teardown()
+
+    def retire(self) -> bool:
+        """End after the invocation that is in progress; return False if there is none."""
+        with self._turn:
+            self._retired = True
+            return self._busy
+
+    def _follow_request(self) -> None:
+        """Have a process that waits for a debugger if one is asked for, and else one that does not.
+
+        The time in which somebody looks into a function does not count.
+        """
+        debug = self._requests.claim(self.func_name, self)
+        if debug != self._debug:
+            self._teardown()
+            self._debug = debug
+        if debug is None:
+            self._requests.release(self.func_name, self)
+        self.config = {**self._config, "Timeout": _DEBUGGING_SECONDS} if debug else self._config
+
+    def _invoke(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         try:
             result: dict[str, Any] = super().invoke(*args, **kwargs)
         except _InitError as error:
@@ -197,14 +275,14 @@ class _PythonWorker(lambda_runtime.ProvidedWorker):  # type: ignore[misc]
             runtime_api = self._serve_runtime_api(generation, pending)
             self._scratch = self._runtime.scratch(uuid.uuid4().hex)
             environment = self._runtime.environment(
-                folders, self._scratch, self._reserved(runtime_api)
+                folders, self._scratch, self._reserved(runtime_api), self._debug
             )
             printed = self._start_process(environment, folders.task)
             self._log_thread = self._stderr_thread = threading.Thread(
                 target=self._pump_output, args=(printed, log), daemon=True
             )
             self._log_thread.start()
-            self._await_start(init_timeout)
+            self._await_start(_DEBUGGING_SECONDS if self._debug else init_timeout)
         except BaseException:
             self._teardown()
             raise
@@ -277,7 +355,7 @@ class _PythonWorker(lambda_runtime.ProvidedWorker):  # type: ignore[misc]
         printed = os.fdopen(reading, "rb")
         try:
             self._proc = subprocess.Popen(  # noqa: S603
-                self._runtime.command(self.config["Handler"], inherited),
+                self._runtime.command(self.config["Handler"], inherited, self._debug),
                 cwd=task,
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -327,6 +405,7 @@ class _PythonWorker(lambda_runtime.ProvidedWorker):  # type: ignore[misc]
         super()._teardown()
 
     def _discard_tmpdir(self) -> None:
+        self._requests.release(self.func_name, self)
         self._kill()
         super()._discard_tmpdir()
 

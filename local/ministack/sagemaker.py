@@ -3,7 +3,6 @@
 import asyncio
 import contextvars
 import json
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +14,7 @@ from ministack import app
 from ministack.core import responses, router
 from ministack.services import eventbridge
 
+from local.images.registry import images
 from local.ministack import ACCOUNT, REGION, audit, sagemaker_permissions
 from local.ministack.clients import Clients
 from local.ministack.patching import wrap
@@ -22,9 +22,6 @@ from local.ministack.permissions import Credentials, DeniedError, assume, requir
 from local.sagemaker import EmbeddedSageMaker, Request, Response
 
 _THREADS = 64
-
-# Images that stand for the code in training/: its own, and the algorithm it is a stand-in for.
-_IMAGES = ("*/scones-training:*", "*/image-classification:*")
 
 Answer = tuple[int, dict[str, str], bytes]
 
@@ -51,7 +48,8 @@ def install(state: Path, clients: Clients, root: Credentials) -> EmbeddedSageMak
         region=REGION,
         client=client,
         emit=_emit,
-        images={image: [sys.executable, "-m", "training"] for image in _IMAGES},
+        images=images(),
+        variables=lambda role: clients.variables(_assume(role)),
     )
     # Requests find it: the control plane by its target, the runtime by its signature.
     router.SERVICE_PATTERNS["sagemaker"] = {"target_prefixes": ["SageMaker."]}

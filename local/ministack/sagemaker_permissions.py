@@ -24,7 +24,7 @@ _ALSO = {
 
 
 # Actions whose requests say whether the container has a network.
-_ISOLATED = ("CreateModel", "CreateTrainingJob")
+_ISOLATED = ("CreateModel", "CreateProcessingJob", "CreateTrainingJob")
 
 
 def needed(action: str, parameters: Mapping[str, Any]) -> Iterator[Permission]:
@@ -73,7 +73,8 @@ def needed_to_wait(action: str, parameters: Mapping[str, Any]) -> Iterator[Permi
 
 def _condition_keys(action: str, parameters: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     if action in _ISOLATED:
-        isolated = bool(parameters.get("EnableNetworkIsolation"))
+        network = parameters.get("NetworkConfig") or parameters
+        isolated = bool(network.get("EnableNetworkIsolation"))
         yield "sagemaker:NetworkIsolation", str(isolated).lower()
     if not action.endswith("ModelPackage"):
         return
@@ -92,6 +93,11 @@ def _resource(kind: str, parameters: Mapping[str, Any]) -> str:
             return named
         if isinstance(named, str):
             return _arn(_dashed(kind), named)
+    for member in ("PipelineExecutionArn", "PipelineName"):
+        # Actions on executions and versions are not all named after them.
+        named = parameters.get(member)
+        if isinstance(named, str):
+            return named if named.startswith("arn:") else _arn("pipeline", named)
     if kind == "ModelPackage" and "ModelPackageGroupName" in parameters:
         # The version that is being made has no number yet.
         group = parameters["ModelPackageGroupName"].rpartition("/")[2]

@@ -1,7 +1,9 @@
-"""SageMaker's CloudFormation types, so that templates can make models, endpoints and groups."""
+"""SageMaker's CloudFormation types, so that templates can make models, endpoints and others."""
 
 import json
 import time
+import uuid
+from collections.abc import Callable
 from typing import Any
 
 from ministack.core import responses
@@ -39,6 +41,7 @@ _REPLACING = {
     ),
     "Endpoint": ("EndpointName",),
     "ModelPackageGroup": ("ModelPackageGroupDescription", "ModelPackageGroupName"),
+    "Pipeline": ("PipelineName",),
 }
 
 
@@ -46,7 +49,7 @@ def install(hosted: EmbeddedSageMaker) -> None:
     """Let templates use `hosted`."""
     for kind, replacing in _REPLACING.items():
         name = f"AWS::SageMaker::{kind}"
-        made = _Endpoint(hosted) if kind == "Endpoint" else _Type(hosted, kind)
+        made = _OF_KIND[kind](hosted) if kind in _OF_KIND else _Type(hosted, kind)
         provisioners._RESOURCE_HANDLERS[name] = {
             "create": made.create,
             "update": made.update,
@@ -112,7 +115,8 @@ class _Type:
         body: dict[str, Any] = json.loads(answer.body or b"{}")
         if answer.status >= 400:
             message = body["message"]
-            raise (_AbsentError if message.startswith("Could not find") else ValueError)(message)
+            absent = body["__type"] == "ResourceNotFound" or message.startswith("Could not find")
+            raise (_AbsentError if absent else ValueError)(message)
         return body
 
 
@@ -156,6 +160,50 @@ class _Endpoint(_Type):
                     # An update that failed has left the endpoint as it was.
                     raise ValueError(endpoint.get("FailureReason", "The endpoint failed."))
             time.sleep(_POLL_SECONDS)
+
+
+class _Pipeline(_Type):
+    """The type whose definition has another form than in the API, and whose Ref is its name."""
+
+    def __init__(self, hosted: EmbeddedSageMaker) -> None:
+        super().__init__(hosted, "Pipeline")
+
+    def create(self, logical: str, properties: dict[str, Any], stack: str) -> tuple[str, Any]:
+        """Create the pipeline; its physical ID is its name."""
+        _, attributes = super().create(logical, _with_definition(properties), stack)
+        return attributes["PipelineName"], attributes
+
+    def update(
+        self, physical: str, before: dict[str, Any], after: dict[str, Any], stack: str
+    ) -> tuple[str, Any]:
+        """Update the pipeline if more than its tags has changed."""
+        arn = self._call("DescribePipeline", self._named(physical))["PipelineArn"]
+        if {**before, "Tags": None} != {**after, "Tags": None}:
+            self._call("UpdatePipeline", {**_with_definition(after), **self._named(physical)})
+        super().update(arn, before, after, stack)
+        return physical, {"PipelineName": physical, "PipelineArn": arn}
+
+    def _call(self, action: str, members: dict[str, Any]) -> dict[str, Any]:
+        return super()._call(action, {**members, "ClientRequestToken": str(uuid.uuid4())})
+
+
+def _with_definition(properties: dict[str, Any]) -> dict[str, Any]:
+    """Return the properties of a pipeline with its definition as the API has it."""
+    given = properties["PipelineDefinition"]
+    if "PipelineDefinitionBody" in given:
+        return {**properties, "PipelineDefinition": given["PipelineDefinitionBody"]}
+    location = given["PipelineDefinitionS3Location"]
+    version = {"VersionId": location["Version"]} if "Version" in location else {}
+    others = {name: value for name, value in properties.items() if name != "PipelineDefinition"}
+    uri = {"Bucket": location["Bucket"], "ObjectKey": location["Key"], **version}
+    return {**others, "PipelineDefinitionS3Location": uri}
+
+
+_OF_KIND: dict[str, Callable[[EmbeddedSageMaker], _Type]] = {
+    "Endpoint": _Endpoint,
+    "Pipeline": _Pipeline,
+}
+"""Types that do more than `_Type`."""
 
 
 class _AbsentError(ValueError):

@@ -1,5 +1,6 @@
 """The whole application running in the embedded cloud: deployed, with a model in production."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ from local.run import deploy
 from local.run.datasets import upload_dataset
 from local.run.folders import Dataset
 from local.run.model import Progress, TrainedModel, promote, retrain
+from local.state import StateFolder
 from operations.data.amounts import Tell
 from operations.stack import Stack
 
@@ -139,13 +141,12 @@ def install(
         If the trainer would not take a setting.
     """
     settings.hyperparameters(dataset)
-    session, environ = cloud.session(), cloud.environ()
-    parameters = deploy.host_parameters() | settings.parameters(cloud, dataset)
-    with deploy.alone_in(work):
-        with progress.step("Building the application (sam build)"):
-            template = deploy.build(work, environ, parameters)
-        with progress.step("Deploying template.yaml (sam deploy)"):
-            deploy.deploy(template, environ, parameters)
+    session = cloud.session()
+    parameters = settings.parameters(cloud, dataset)
+    _build_and_deploy(cloud, work, parameters, progress)
+    given = StateFolder(cloud.state).parameters
+    given.touch(mode=0o600)
+    given.write_text(json.dumps(parameters, indent=2) + "\n", encoding="utf-8")
     stack = Stack.read(session)
     total = len(dataset.train) + len(dataset.validation) + len(dataset.negatives)
     with progress.step(f"Uploading {total} photos to learn from") as show:
@@ -155,6 +156,47 @@ def install(
     with progress.step(f"Promoting version {model.version} (state machine promote)") as show:
         promote(session, stack, model.version, show)
     return stack, model
+
+
+def redeploy(cloud: "Cloud", work: Path, progress: Progress) -> None:
+    """Build and deploy the template as it is now onto the stack that there is.
+
+    Parameters
+    ----------
+    cloud
+        Where `install` was done; its parameters are given again, all others have the defaults of
+        the template as it is now.
+    work
+        Folder for what is built.
+    progress
+        Where to show the steps.
+
+    Raises
+    ------
+    DeployError
+        If SAM CLI fails.
+    """
+    given: dict[str, str] = json.loads(
+        StateFolder(cloud.state).parameters.read_text(encoding="utf-8")
+    )
+    declared = deploy.default_parameters()
+    # A deployment leaves a parameter that it is not given as it was.
+    parameters = {name: given.get(name, default) for name, default in declared.items()}
+    parameters["CodeVersion"] = deploy.code_version()
+    _build_and_deploy(cloud, work, parameters, progress)
+
+
+def _build_and_deploy(
+    cloud: "Cloud", work: Path, parameters: Mapping[str, str], progress: Progress
+) -> None:
+    environ, complete = cloud.environ(), {**parameters, **deploy.host_parameters()}
+    with deploy.alone_in(work):
+        # What is saved later may be missing in what is built.
+        StateFolder(cloud.state).deployed.touch()
+        with progress.step("Building the application (sam build)"):
+            template = deploy.build(work, environ, complete)
+        with progress.step("Deploying template.yaml (sam deploy)"):
+            deploy.deploy(template, environ, complete)
 
 
 def _count(show: Callable[[str], None]) -> Tell:

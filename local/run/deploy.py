@@ -8,6 +8,10 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from samcli.yamlhelper import yaml_parse
+from yaml import YAMLError
 
 from local.lambda_runtime import HOST_PYTHON, RUNTIME
 from operations.parameters import overrides
@@ -30,6 +34,32 @@ def host_parameters() -> dict[str, str]:
         "Runtime": RUNTIME,
         "Architecture": "arm64" if machine in {"arm64", "aarch64"} else "x86_64",
     }
+
+
+def template() -> Path:
+    """Return the template that is deployed."""
+    return ROOT / "template.yaml"
+
+
+def read_template(path: Path) -> dict[str, Any]:
+    """Read a SAM template.
+
+    Raises
+    ------
+    DeployError
+        If it is not YAML.
+    """
+    try:
+        parsed: dict[str, Any] = yaml_parse(path.read_text(encoding="utf-8"))
+    except YAMLError as error:
+        raise DeployError(f"{path.name} is not YAML: {error}") from None
+    return parsed
+
+
+def default_parameters() -> dict[str, str]:
+    """Return the template's parameters with their defaults; empty for those without one."""
+    declared: Mapping[str, Mapping[str, Any]] = read_template(template())["Parameters"]
+    return {name: str(rules.get("Default", "")) for name, rules in declared.items()}
 
 
 def code_version() -> str:
@@ -74,7 +104,7 @@ def build(work: Path, environ: Mapping[str, str], parameters: Mapping[str, str])
         If SAM CLI fails.
     """
     work = work.resolve()
-    arguments = ["build", "--cached", "--parallel", "--template-file", str(ROOT / "template.yaml")]
+    arguments = ["build", "--cached", "--parallel", "--template-file", str(template())]
     folders = ["--build-dir", str(work / "build"), "--cache-dir", str(work / "cache")]
     host = {**parameters, "Runtime": HOST_PYTHON}
     _sam([*arguments, *folders, *overrides(host)], work, environ)
@@ -86,7 +116,7 @@ def built_template(work: Path) -> Path:
     return work.resolve() / "build" / "template.yaml"
 
 
-def deploy(template: Path, environ: Mapping[str, str], parameters: Mapping[str, str]) -> None:
+def deploy(built: Path, environ: Mapping[str, str], parameters: Mapping[str, str]) -> None:
     """Deploy a built template as the stack `STACK`.
 
     Raises
@@ -94,11 +124,11 @@ def deploy(template: Path, environ: Mapping[str, str], parameters: Mapping[str, 
     DeployError
         If SAM CLI fails.
     """
-    arguments = ["deploy", "--template-file", str(template), "--stack-name", STACK, "--resolve-s3"]
+    arguments = ["deploy", "--template-file", str(built), "--stack-name", STACK, "--resolve-s3"]
     answers = ["--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset"]
     _sam(
         [*arguments, *answers, "--no-fail-on-empty-changeset", *overrides(parameters)],
-        template.parent,
+        built.parent,
         environ,
     )
 

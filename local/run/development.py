@@ -4,16 +4,29 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from urllib.parse import urlsplit
+
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
 
 from local import cloud
-from local.run import deploy, invocation
+from local.run import application, deploy, holdings, invocation, logs
 from local.run.application import Settings, install
+from local.run.debugging import PORT, Debugged, debugging
 from local.run.folders import Dataset
 from local.run.job import naming_the_log
 from local.run.screen import Screen
+from local.run.watching import Watcher
+from local.state import StateFolder
+from operations.faults import Fault
 from operations.stack import Stack
+
+_LOOK_SECONDS = 0.2
+_PAST_SECONDS = 10.0
 
 FOLDER = "up"
 """Folder for the state of the embedded cloud, in the folder for work."""
@@ -36,7 +49,31 @@ def require_stopped(work: Path) -> None:
     )
 
 
-def up(dataset: Dataset, settings: Settings, screen: Screen, work: Path) -> None:
+def has_kept(work: Path) -> bool:
+    """Return True if an earlier `make up` left something to continue with."""
+    return StateFolder(work / FOLDER).saved_at() is not None
+
+
+def refuse_to_lose(work: Path) -> None:
+    """Refuse to start without what was kept, and so to lose it.
+
+    Raises
+    ------
+    CloudError
+        If something is kept; says what to do.
+    """
+    if has_kept(work):
+        size = _megabytes(StateFolder(work / FOLDER))
+        raise cloud.CloudError(
+            f"there are {size} of kept photos, labels and models in {work / FOLDER}: "
+            "`make up KEEP=1` continues with them, `make up KEEP=0` deletes them and starts from "
+            "scratch"
+        )
+
+
+def up(
+    dataset: Dataset, settings: Settings, screen: Screen, work: Path, *, keep: bool = False
+) -> None:
     """Install everything in an embedded cloud that goes on running, and say how to use it.
 
     Parameters
@@ -49,20 +86,97 @@ def up(dataset: Dataset, settings: Settings, screen: Screen, work: Path) -> None
         Where to show it.
     work
         Folder for the cloud's state and for what is built.
+    keep
+        Whether what it stores shall be kept when it is stopped.
     """
     settings.hyperparameters(dataset)
+    folder = StateFolder(work / FOLDER)
+    folder.discard()
     with screen.step("Starting the embedded cloud"):
-        running = cloud.launch(work / FOLDER)
+        running = cloud.launch(folder.path)
     try:
         with naming_the_log(running):
             stack, _ = install(running, work, dataset, settings, screen)
             _write_environment(running)
             photo = dataset.validation[0].path
             event = _upload(running, stack, photo)
+            guide = _guide(running, stack, photo, event)
+            _write_private(_guide_file(running), guide)
     except BaseException:
         running.stop()
         raise
-    screen.say(_guide(running, stack, photo, event))
+    if keep:
+        folder.keep(_port(running))
+    screen.say(guide)
+
+
+def resume(screen: Screen, work: Path) -> None:
+    """Start the embedded cloud with what was kept.
+
+    Parameters
+    ----------
+    screen
+        Where to show it.
+    work
+        Folder of the cloud's state and of what is built.
+    """
+    with screen.step("Starting the embedded cloud with what was kept"):
+        running = cloud.launch(work / FOLDER)
+    try:
+        with naming_the_log(running):
+            stack = Stack.read(running.session())
+            with screen.step("Starting the endpoints"):
+                _await_endpoints(running)
+            _write_environment(running)
+            screen.say(f"Kept: {holdings.count(running.session(), stack)}")
+            Watcher(running, work, screen).catch_up()
+    except BaseException:
+        running.stop()
+        raise
+    screen.say(_guide_file(running).read_text(encoding="utf-8"))
+
+
+def watch(screen: Screen, work: Path, *, catch_up: bool = True) -> None:
+    """Make changed sources live in what `up` left running, until that is stopped.
+
+    Parameters
+    ----------
+    screen
+        Where to show it.
+    work
+        Folder of the cloud's state and of what is built.
+    catch_up
+        Whether to begin with what changed since the deployment.
+
+    Raises
+    ------
+    CloudError
+        If nothing is running.
+    """
+    running = cloud.attach(work / FOLDER)
+    with naming_the_log(running):
+        watcher = Watcher(running, work, screen)
+        if catch_up:
+            watcher.catch_up()
+        watcher.watch()
+
+
+def redeploy(screen: Screen, work: Path) -> None:
+    """Deploy the current template onto the stack of what `up` left running.
+
+    Raises
+    ------
+    CloudError
+        If nothing is running.
+    DeployError
+        If SAM CLI fails.
+    """
+    running = cloud.attach(work / FOLDER)
+    with naming_the_log(running):
+        application.redeploy(running, work, screen)
+        Watcher(running, work, screen).reload_all()
+        stack = Stack.read(running.session())
+        screen.say(f"Live, with what there was: {holdings.count(running.session(), stack)}")
 
 
 def invoke(work: Path, function: str, event: Path, options: Sequence[str]) -> int:
@@ -84,19 +198,133 @@ def invoke(work: Path, function: str, event: Path, options: Sequence[str]) -> in
     return invocation.invoke(running, deploy.built_template(work), function, event, options)
 
 
-def down(screen: Screen, work: Path) -> None:
-    """Stop what `up` left running.
+def follow_logs(console: Console, work: Path, function: str = "", port: int = PORT) -> None:
+    """Show all logs of what `up` left running as they are written, until that is stopped.
+
+    Parameters
+    ----------
+    console
+        Where to show them.
+    work
+        Folder of the cloud's state.
+    function
+        Name of a function that waits for a debugger in the meantime; empty for none.
+    port
+        Port on the loopback interface that it waits at.
+
+    Raises
+    ------
+    CloudError
+        If nothing is running.
+    DebugError
+        If the function does not exist.
+    """
+    running = cloud.attach(work / FOLDER)
+    screen, folder = Screen(console), StateFolder(running.state)
+    goes_on = folder.is_held
+    with naming_the_log(running), ExitStack() as stack:
+        if function:
+            debugged = stack.enter_context(debugging(running, function, port))
+            goes_on = _announcing(debugged, screen, folder)
+            screen.say(
+                f"The next invocation of {debugged.name} waits for a debugger at 127.0.0.1:{port}; "
+                "its timeout does not count. docs/development.md shows how to attach VS Code. "
+                "Ctrl-C ends this."
+            )
+        else:
+            screen.say(f"Following all logs of {running.endpoint}. Ctrl-C ends this.")
+        with suppress(KeyboardInterrupt):
+            for line in logs.follow(running.session(), time.time() - _PAST_SECONDS, goes_on):
+                logs.show(console, line)
+
+
+def _announcing(debugged: Debugged, screen: Screen, folder: StateFolder) -> Callable[[], bool]:
+    """Return a check for `logs.follow`, which also prints each time that the function waits."""
+    said = False
+
+    def look() -> bool:
+        nonlocal said
+        waits = debugged.request.waits
+        if waits and not said:
+            screen.say(f"{debugged.name} waits: attach your debugger now")
+        said = waits
+        return folder.is_held()
+
+    return look
+
+
+def down(screen: Screen, work: Path, *, keep: bool | None = None) -> None:
+    """Stop what `up` left running, and say what is kept or lost.
 
     With nothing running there is nothing to do and nothing wrong: the end is the same, and
     scripts may call it to be sure.
+
+    Parameters
+    ----------
+    screen
+        Where to show it.
+    work
+        Folder of the cloud's state.
+    keep
+        Whether what it stores is kept; None leaves it to how it was started.
     """
     try:
         running = cloud.attach(work / FOLDER)
     except cloud.CloudError as error:
         screen.say(f"Nothing to stop: {error}")
         return
+    folder = StateFolder(running.state)
+    if keep:
+        folder.keep(_port(running))
+    if keep is False:
+        folder.discard()
+    held, saved = _held(running), folder.saved_at()
+    kept = folder.kept_port() is not None
     running.stop()
-    screen.say("Stopped.")
+    if held is not None and held.executions:
+        screen.say(f"Ended while they ran: {held.executions} of retrain and promote.")
+    if not kept:
+        screen.say(f"Stopped. {_lost(held)}")
+    elif folder.saved_at() == saved:
+        screen.say(f"Stopped, but not all was kept; why, is at the end of {folder.log}")
+    else:
+        screen.say(
+            f"Stopped. Kept in {_shown(folder.path)}, {_megabytes(folder)}: {held}. "
+            "`make up KEEP=1` continues with it."
+        )
+
+
+def _held(running: cloud.Cloud) -> holdings.Holdings | None:
+    """Return what the application holds, None if there is none that answers."""
+    try:
+        session = running.session()
+        return holdings.count(session, Stack.read(session))
+    except (BotoCoreError, ClientError, Fault):
+        return None
+
+
+def _lost(held: holdings.Holdings | None) -> str:
+    if held is None:
+        return "Nothing was kept."
+    return f"Lost with it: {held}. `make up KEEP=1`, or `make down KEEP=1`, keeps them."
+
+
+def _megabytes(folder: StateFolder) -> str:
+    return f"{folder.size() / 1e6:.0f} MB"
+
+
+def _port(running: cloud.Cloud) -> int:
+    return urlsplit(running.endpoint).port or 0
+
+
+def _await_endpoints(running: cloud.Cloud) -> None:
+    sagemaker = running.session().client("sagemaker")
+    while sagemaker.list_endpoints(StatusEquals="Creating")["Endpoints"]:
+        time.sleep(_LOOK_SECONDS)
+
+
+def _guide_file(running: cloud.Cloud) -> Path:
+    return running.state / "guide.txt"
 
 
 def _write_environment(running: cloud.Cloud) -> None:
@@ -158,6 +386,10 @@ Upload a photo, see what was decided; open the page; retrain, and look at the ve
   {scones} console
   {scones} retrain --wait
   {scones} models
+
+Change functions/, layers/domain/ or statemachine/: `make watch` makes what you save live at once,
+`make redeploy` a changed template. `make logs` follows all logs, `make debug FUNCTION=serialize`
+lets a function wait for your debugger.
 
 To talk to it with the AWS CLI, which you may have, or anything else that speaks AWS:
 

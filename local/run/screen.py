@@ -42,6 +42,18 @@ class Screen:
             Text("✓ ", style="green") + Text(f"{title} "), f"[dim]{seconds:.1f} s[/]", sep=""
         )
 
+    def done(self, title: str, seconds: float) -> None:
+        """Show a step that is done, and its time."""
+        self._console.print(
+            Text("✓ ", style="green") + Text(f"{escape(title)} "),
+            f"[dim]{seconds:.2f} s[/]",
+            sep="",
+        )
+
+    def failed(self, reason: str) -> None:
+        """Show a step that failed, and why."""
+        self._console.print(Text("✗ ", style="red") + Text(escape_lines(reason)), soft_wrap=True)
+
     def _spinner(self, status: Status, title: str) -> Callable[[str], None]:
         def show(detail: str) -> None:
             line = Text(f"{title}  ") + Text(escape(detail.strip()), style="dim")

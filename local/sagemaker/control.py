@@ -23,6 +23,8 @@ _TABLES = {
     "endpoint-config": "endpoint_configs",
     "training-job": "training_jobs",
     "transform-job": "transform_jobs",
+    "processing-job": "processing_jobs",
+    "pipeline": "pipelines",
     "model-package-group": "model_package_groups",
     "model-package": "model_packages",
 }
@@ -33,6 +35,7 @@ _NAMES = {
     "EndpointConfigName": "endpoint-config",
     "TrainingJobName": "training-job",
     "TransformJobName": "transform-job",
+    "ProcessingJobName": "processing-job",
     "ModelPackageGroupName": "model-package-group",
 }
 
@@ -42,9 +45,7 @@ _ONLY_PRETENDED = {
     "CreateCompilationJob",
     "CreateHyperParameterTuningJob",
     "CreateNotebookInstance",
-    "CreateProcessingJob",
     "StartNotebookInstance",
-    "StartPipelineExecution",
 }
 """What moto answers as done although nothing ran: refused, since a pretence would mislead."""
 
@@ -177,6 +178,17 @@ class ControlPlane:
     def with_arn(self, arn: str) -> Record | None:
         """Return the resource of an ARN among the kinds kept here, or None."""
         return next((r for r in self._all() if r.arn.lower() == arn.lower()), None)
+
+    def tables(self) -> dict[str, dict[str, Any]]:
+        """Return all resources, by kind and name, as moto keeps them."""
+        with self._lock:
+            return {kind: dict(self._table(kind)) for kind in _TABLES}
+
+    def restore(self, tables: Mapping[str, dict[str, Any]]) -> None:
+        """Put back what `tables` returned."""
+        with self._lock:
+            for kind, resources in tables.items():
+                self._table(kind).update(resources)
 
     @property
     def lock(self) -> threading.RLock:

@@ -1,20 +1,38 @@
 """Endpoints: created, updated, scaled and deleted, always with a fleet that answers."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from local.sagemaker import deployment
 from local.sagemaker.capture import Capture
-from local.sagemaker.control import ControlPlane
+from local.sagemaker.control import ControlPlane, Record
 from local.sagemaker.events import Events
 from local.sagemaker.fleet import DRAIN_SECONDS, Fleet, StartFailed
 from local.sagemaker.models import Models
 from local.sagemaker.objects import Objects
 from local.sagemaker.platform import Platform
-from local.sagemaker.protocol import invalid
+from local.sagemaker.protocol import ServiceError, invalid
 from local.sagemaker.traffic import Endpoint, Serving
 
 _LONGEST_REASON = 1024
+
+
+@dataclass(frozen=True)
+class EndpointSettings:
+    """What an endpoint is started with again.
+
+    Attributes
+    ----------
+    config
+        Its endpoint configuration, with the weights and numbers of instances that it has.
+    deployment
+        The DeploymentConfig of its last deployment, None if it had none.
+    """
+
+    config: dict[str, Any]
+    deployment: dict[str, Any] | None
 
 
 class Endpoints:
@@ -118,12 +136,52 @@ class Endpoints:
         self._platform.background(f"delete {endpoint.name}", lambda: self._delete(endpoint))
         return {}
 
+    def settings(self) -> dict[str, EndpointSettings]:
+        """Return what each endpoint that serves would be started with again."""
+        return {
+            endpoint.name: EndpointSettings(_scaled(endpoint.current.fleet), endpoint.deployment)
+            for endpoint in list(self._endpoints.values())
+            if endpoint.current is not None and endpoint.record["EndpointStatus"] != "Deleting"
+        }
+
+    def restore(self, settings: Mapping[str, EndpointSettings]) -> None:
+        """Start recorded endpoints with what `settings` returned; the others are gone.
+
+        No event tells of it: for the application nothing changed.
+        """
+        for record in self._control.records("endpoint"):
+            name = record["EndpointName"]
+            if name in settings:
+                self._restore(name, record, settings[name])
+            else:
+                self._control.forget("endpoint", name)
+
+    def _restore(self, name: str, record: Record, settings: EndpointSettings) -> None:
+        endpoint = self._endpoints[name] = Endpoint(name, record)
+        endpoint.deployment = settings.deployment
+        self._enter(endpoint, "Creating", PendingDeploymentSummary=None)
+
+        def start() -> None:
+            try:
+                serving = self._serving(name, settings.config)
+            except ServiceError as error:
+                self._enter(endpoint, "Failed", FailureReason=str(error)[:_LONGEST_REASON])
+                return
+            endpoint.begin(serving)
+            self._start(endpoint, serving)
+
+        self._platform.background(f"restore {name}", start)
+
     def shutdown(self) -> None:
         """Stop all fleets."""
         for endpoint in list(self._endpoints.values()):
             endpoint.stop()
 
     def _create(self, endpoint: Endpoint, serving: Serving) -> None:
+        self._start(endpoint, serving)
+        self._events.endpoint(endpoint.record)
+
+    def _start(self, endpoint: Endpoint, serving: Serving) -> None:
         try:
             serving.fleet.start()
         except StartFailed as error:
@@ -134,7 +192,6 @@ class Endpoints:
         else:
             endpoint.switch()
             self._settle(endpoint, serving)
-        self._events.endpoint(endpoint.record)
 
     def _update(
         self,
@@ -259,6 +316,19 @@ def _retained(parameters: dict[str, Any], config: dict[str, Any], fleet: Fleet) 
         else {"DataCaptureConfig": fleet.config.get("DataCaptureConfig")}
     )
     return {**config, "ProductionVariants": variants, **capture}
+
+
+def _scaled(fleet: Fleet) -> dict[str, Any]:
+    """Return a fleet's configuration with the weights and numbers of instances that it has."""
+    variants = []
+    for variant in fleet.config["ProductionVariants"]:
+        running = fleet.variant(variant["VariantName"])
+        has = {
+            "InitialVariantWeight": running.weight,
+            "InitialInstanceCount": len(running.instances),
+        }
+        variants.append({**variant, **has})
+    return {**fleet.config, "ProductionVariants": variants}
 
 
 def _summaries(fleet: Fleet) -> list[dict[str, Any]]:

@@ -32,6 +32,11 @@ class Events:
         detail = _detail(job, "DescribeTransformJob")
         self._send("SageMaker Transform Job State Change", detail, job)
 
+    def processing_job(self, job: Record) -> None:
+        """Send the event of a processing job's status."""
+        detail = _detail(job, "DescribeProcessingJob")
+        self._send("SageMaker Processing Job State Change", detail, job)
+
     def model(self, model: Record) -> None:
         """Tell that a model was created or deleted."""
         detail = _detail(model, "DescribeModel")

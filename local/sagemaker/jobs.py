@@ -1,4 +1,4 @@
-"""What training and transform jobs share: a name once, a way to stop, an end that is final."""
+"""Behavior that all jobs share: unique names, a way to stop, an end that is final."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -35,7 +35,7 @@ class JobStatus:
     record
         The job.
     kind
-        ``Training`` or ``Transform``.
+        ``Training``, ``Transform`` or ``Processing``.
     tell
         Sends the event of a change.
     """
@@ -68,7 +68,7 @@ class Jobs:
     Attributes
     ----------
     kind
-        ``Training`` or ``Transform``.
+        ``Training``, ``Transform`` or ``Processing``.
     taken, missing
         What AWS says of a name in use, with ``{arn}``, and of an unknown one, with ``{name}``.
     """
@@ -102,6 +102,12 @@ class Jobs:
         """Kill what runs."""
         for run in list(self._running.values()):
             run.kill()
+
+    def fail_unfinished(self, reason: str) -> None:
+        """Let the jobs fail that are recorded as running though nothing runs."""
+        for record in self._control.records(self._table):
+            if record[f"{self.kind}JobStatus"] not in _ENDS:
+                record.update(**{f"{self.kind}JobStatus": "Failed"}, FailureReason=reason)
 
     @property
     def _table(self) -> str:

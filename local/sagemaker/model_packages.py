@@ -26,6 +26,16 @@ class ModelPackages:
         self._events = events
         self._latest: dict[str, int] = {}  # group -> the highest version there ever was
 
+    def highest_versions(self) -> dict[str, int]:
+        """Return the highest version that each group ever had."""
+        with self._control.lock:
+            return dict(self._latest)
+
+    def restore(self, highest_versions: dict[str, int]) -> None:
+        """Count on from the versions that there were."""
+        with self._control.lock:
+            self._latest.update(highest_versions)
+
     def create_group(self, parameters: dict[str, Any]) -> dict[str, Any]:
         """Answer CreateModelPackageGroup."""
         name = parameters["ModelPackageGroupName"]

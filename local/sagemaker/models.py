@@ -1,20 +1,18 @@
 """Models and endpoint configurations: what is to be served, by which image, from which data."""
 
-import math
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from local.sagemaker.control import ControlPlane, Record
 from local.sagemaker.events import Events
+from local.sagemaker.listing import between, descending, page, seconds
 from local.sagemaker.objects import DataError, Objects
 from local.sagemaker.platform import Platform
 from local.sagemaker.protocol import invalid, unsupported
 from local.sagemaker.pulling import pull
 
 _INSTANCE_TYPE_MOTO_KNOWS = "ml.m5.large"
-_PAGE = 10  # by the API's default
 _UNSUPPORTED = {
     "AsyncInferenceConfig": "asynchronous inference",
     "ExplainerConfig": "explainers",
@@ -69,20 +67,21 @@ class Models:
     def list(self, parameters: dict[str, Any]) -> dict[str, Any]:
         """Answer ListModels, which moto neither filters nor sorts nor cuts into pages."""
         wanted = parameters.get("NameContains", "").lower()
-        earliest = parameters.get("CreationTimeAfter", 0)
-        latest = parameters.get("CreationTimeBefore", math.inf)
         found = [
-            {"ModelName": m["ModelName"], "ModelArn": m.arn, "CreationTime": _seconds(m)}
-            for m in self._control.records("model")
-            if wanted in m["ModelName"].lower() and earliest <= _seconds(m) <= latest
+            {
+                "ModelName": model["ModelName"],
+                "ModelArn": model.arn,
+                "CreationTime": seconds(model["CreationTime"]),
+            }
+            for model in self._control.records("model")
+            if wanted in model["ModelName"].lower()
         ]
+        limits = (parameters.get("CreationTimeAfter"), parameters.get("CreationTimeBefore"))
+        found = between(found, lambda model: float(model["CreationTime"]), *limits)
         by = {"Name": "ModelName"}.get(parameters.get("SortBy", ""), "CreationTime")
-        descending = parameters.get("SortOrder", "Descending") == "Descending"
-        found.sort(key=lambda model: model[by], reverse=descending)
-        start = int(parameters.get("NextToken", 0))
-        end = start + parameters.get("MaxResults", _PAGE)
-        more = {"NextToken": str(end)} if end < len(found) else {}
-        return {"Models": found[start:end], **more}
+        found.sort(key=lambda model: model[by], reverse=descending(parameters))
+        models, more = page(found, parameters)
+        return {"Models": models, **more}
 
     def create_config(self, parameters: dict[str, Any]) -> dict[str, Any]:
         """Answer CreateEndpointConfig."""
@@ -193,12 +192,6 @@ class Models:
             raise invalid(_no_access(model, self._platform.region)) from None
         if not found:
             raise invalid(f"Could not find model data at {model.data_url}.")
-
-
-def _seconds(record: Record) -> float:
-    """Return when a resource was created, as AWS JSON has it."""
-    created: datetime = record["CreationTime"]
-    return created.replace(tzinfo=created.tzinfo or UTC).timestamp()
 
 
 def _no_access(model: ServableModel, region: str) -> str:

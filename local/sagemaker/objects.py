@@ -235,7 +235,7 @@ class FolderInStep:
         for path in list(self._folder.rglob("*")):
             with contextlib.suppress(FileNotFoundError):
                 stat = path.stat()
-                if not path.is_dir():
+                if path.is_file() and not path.is_symlink():
                     found[path] = (stat.st_mtime_ns, stat.st_size)
         return found
 

@@ -3,18 +3,24 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from local.sagemaker.protocol import invalid
+from local.sagemaker.images import Image, entrypoint, find
 
 log = logging.getLogger("local.sagemaker")
 
 Client = Callable[[str, str | None], Any]
 Emit = Callable[[str, dict[str, Any], list[str]], None]
+Variables = Callable[[str], Mapping[str, str]]
+
+
+def no_credentials(role: str) -> Mapping[str, str]:
+    """Return no variables: programs in containers cannot act as a role."""
+    del role
+    return {}
 
 
 @dataclass(frozen=True)
@@ -23,7 +29,8 @@ class Platform:
 
     ``client(service, role)`` returns a boto3 client acting with the role's permissions, or with
     SageMaker's own where the role is None. ``images`` maps an image URI, or an fnmatch pattern,
-    to the command that stands for the image's entry point.
+    to the program that replaces the image. ``variables(role)`` returns the environment variables
+    by which the programs in a job's container act with the role's permissions.
     """
 
     state_dir: Path
@@ -31,7 +38,8 @@ class Platform:
     region: str
     client: Client
     emit: Emit
-    images: Mapping[str, Sequence[str]]
+    images: Mapping[str, Image]
+    variables: Variables = no_credentials
     stopping: threading.Event = field(default_factory=threading.Event)
     _threads: list[threading.Thread] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -40,17 +48,13 @@ class Platform:
         """Return the ARN of a SageMaker resource; AWS writes the name in lower case."""
         return f"arn:aws:sagemaker:{self.region}:{self.account}:{kind}/{name.lower()}"
 
-    def command(self, image: str) -> list[str]:
-        """Return the command that stands for an image; raise ServiceError if there is none."""
-        if image in self.images:
-            return list(self.images[image])
-        for pattern, command in self.images.items():
-            if fnmatchcase(image, pattern):
-                return list(command)
-        raise invalid(
-            f"The repository of the image {image!r} isn't known here: the embedded SageMaker runs "
-            f"no containers, and has code of its own for {', '.join(self.images)} only."
-        )
+    def image(self, uri: str) -> Image:
+        """Return the program for an image; raise ServiceError if there is none."""
+        return find(self.images, uri)
+
+    def command(self, uri: str) -> list[str]:
+        """Return the entry point of an image; raise ServiceError if it has none."""
+        return entrypoint(self.image(uri), uri)
 
     def background(self, name: str, work: Callable[[], None]) -> None:
         """Do work on a thread of its own; a fault in it is logged."""

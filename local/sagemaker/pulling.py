@@ -10,7 +10,7 @@ from local.sagemaker.objects import DataError
 from local.sagemaker.platform import Platform
 
 _IMAGE = re.compile(r"(?P<registry>\d{12})\.dkr\.ecr\.[^/]+/(?P<repository>[^:@]+)(:(?P<tag>.+))?")
-_BUILT_IN = "image-classification"
+_BUILT_IN = ("image-classification", "sagemaker-scikit-learn", "sagemaker-xgboost")
 # Of a layer that no image has.
 _DIGEST = f"sha256:{0:064}"
 _DENIALS = ("AccessDenied", "AccessDeniedException")
@@ -20,7 +20,7 @@ def pull(platform: Platform, role: str, image: str) -> None:
     """Ask ECR for an image as a Docker client does, with a role's permissions.
 
     https://docs.aws.amazon.com/AmazonECR/latest/userguide/repository-policy-examples.html has the
-    actions of a pull. SageMaker pulls its built-in algorithms with credentials of its own:
+    actions of a pull. SageMaker pulls its own images with credentials of its own:
     https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_AlgorithmSpecification.html.
 
     Raises
@@ -29,7 +29,7 @@ def pull(platform: Platform, role: str, image: str) -> None:
         If the role may not pull it.
     """
     found = _IMAGE.fullmatch(image)
-    if found is None or found["repository"] == _BUILT_IN:
+    if found is None or found["repository"] in _BUILT_IN:
         return
     named = {"registryId": found["registry"], "repositoryName": found["repository"]}
     client = platform.client("ecr", role)

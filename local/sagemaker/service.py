@@ -1,7 +1,8 @@
 """The embedded SageMaker: takes HTTP requests, gives each to what answers it."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+import pickle
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,12 @@ from local.sagemaker.control import ControlPlane
 from local.sagemaker.endpoint_metrics import EndpointMetrics
 from local.sagemaker.endpoints import Endpoints
 from local.sagemaker.events import Events
+from local.sagemaker.images import Image
 from local.sagemaker.model_packages import ModelPackages
 from local.sagemaker.models import Models
-from local.sagemaker.platform import Client, Emit, Platform, log
+from local.sagemaker.pipelines import Catalog, ExecutionActions, Executions
+from local.sagemaker.platform import Client, Emit, Platform, Variables, log, no_credentials
+from local.sagemaker.processing_jobs import ProcessingJobs
 from local.sagemaker.protocol import (
     Request,
     Response,
@@ -46,13 +50,16 @@ class EmbeddedSageMaker:
     emit
         ``emit(detail_type, detail, resources)`` sends an event of source ``aws.sagemaker``.
     images
-        The command for each image URI or fnmatch pattern. A training container is started as
-        ``command + ["train", "--root", DIR]``, a hosting one as
-        ``command + ["serve", "--root", DIR, "--port", N, "--host", "127.0.0.1"]``; DIR stands
-        for ``/opt/ml``.
+        The program for each image URI or fnmatch pattern. A training container is started as
+        ``entrypoint + ["train", "--root", DIR]``, a hosting one as
+        ``entrypoint + ["serve", "--root", DIR, "--port", N, "--host", "127.0.0.1"]``; DIR
+        replaces ``/opt/ml``. A job with a ContainerEntrypoint runs that instead, see `opt_ml`.
+    variables
+        ``variables(role_arn)`` returns the environment variables by which the programs in a job's
+        container act with the role's permissions; there are none by default.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         state_dir: Path,
         *,
@@ -60,15 +67,22 @@ class EmbeddedSageMaker:
         region: str,
         client: Client,
         emit: Emit,
-        images: Mapping[str, Sequence[str]],
+        images: Mapping[str, Image],
+        variables: Variables = no_credentials,
     ) -> None:
-        self._platform = Platform(state_dir.resolve(), account, region, client, emit, images)
+        self._platform = Platform(
+            state_dir.resolve(), account, region, client, emit, images, variables
+        )
         self._control = ControlPlane(account, region)
         events = Events(self._platform)
         models = Models(self._platform, self._control, events)
-        packages = ModelPackages(self._platform, self._control, events)
+        packages = self._packages = ModelPackages(self._platform, self._control, events)
+        all_executions = Executions()
+        pipelines = Catalog(self._platform, self._control, all_executions)
+        executions = ExecutionActions(self._platform, pipelines, all_executions)
         tags = Tags(self._control)
         self._training = TrainingJobs(self._platform, self._control, events)
+        self._processing = ProcessingJobs(self._platform, self._control, events)
         self._transform = TransformJobs(self._platform, self._control, events, models)
         self._endpoints = Endpoints(self._platform, self._control, events, models)
         self._metrics = EndpointMetrics(self._platform)
@@ -76,6 +90,10 @@ class EmbeddedSageMaker:
         self._actions: dict[str, Action] = {
             "CreateTrainingJob": self._training.create,
             "StopTrainingJob": self._training.stop,
+            "CreateProcessingJob": self._processing.create,
+            "DescribeProcessingJob": self._processing.describe,
+            "ListProcessingJobs": self._processing.list,
+            "StopProcessingJob": self._processing.stop,
             "CreateTransformJob": self._transform.create,
             "StopTransformJob": self._transform.stop,
             "CreateModel": models.create,
@@ -92,6 +110,21 @@ class EmbeddedSageMaker:
             "CreateModelPackage": packages.create,
             "UpdateModelPackage": packages.update,
             "DeleteModelPackage": packages.delete,
+            "CreatePipeline": pipelines.create,
+            "UpdatePipeline": pipelines.update,
+            "DeletePipeline": pipelines.delete,
+            "DescribePipeline": pipelines.describe,
+            "ListPipelines": pipelines.list,
+            "ListPipelineVersions": pipelines.list_versions,
+            "StartPipelineExecution": executions.start,
+            "StopPipelineExecution": executions.stop,
+            "RetryPipelineExecution": executions.retry,
+            "UpdatePipelineExecution": executions.update,
+            "DescribePipelineExecution": executions.describe,
+            "DescribePipelineDefinitionForExecution": executions.describe_definition,
+            "ListPipelineExecutions": executions.list,
+            "ListPipelineExecutionSteps": executions.list_steps,
+            "ListPipelineParametersForExecution": executions.list_parameters,
             "AddTags": tags.add,
             "ListTags": tags.list,
             "DeleteTags": tags.delete,
@@ -110,10 +143,37 @@ class EmbeddedSageMaker:
             log.exception("%s failed", target)
             return refusal(ServiceError("InternalFailure", str(error), 500))
 
+    def snapshot(self) -> bytes:
+        """Return all resources, for `restore`; files and what runs are not among them."""
+        with self._control.lock:
+            return pickle.dumps(
+                {
+                    "tables": self._control.tables(),
+                    "versions": self._packages.highest_versions(),
+                    "endpoints": self._endpoints.settings(),
+                }
+            )
+
+    def restore(self, snapshot: bytes) -> None:
+        """Put back what `snapshot` returned, and start the endpoints in the background.
+
+        Parameters
+        ----------
+        snapshot
+            From a trusted place: code in it would be run. The models' data is where it was.
+        """
+        kept = pickle.loads(snapshot)  # noqa: S301  only the user may write it
+        self._control.restore(kept["tables"])
+        self._packages.restore(kept["versions"])
+        for jobs in (self._training, self._processing, self._transform):
+            jobs.fail_unfinished("The embedded cloud was stopped while it ran.")
+        self._endpoints.restore(kept["endpoints"])
+
     def shutdown(self) -> None:
         """Stop every child process, and write what is captured and counted."""
         self._platform.stopping.set()
         self._training.shutdown()
+        self._processing.shutdown()
         self._transform.shutdown()
         self._endpoints.shutdown()
         self._metrics.send()

@@ -5,6 +5,7 @@ from typing import Any
 
 from local.sagemaker.control import ControlPlane, Record
 from local.sagemaker.events import Events
+from local.sagemaker.images import Image
 from local.sagemaker.jobs import Jobs
 from local.sagemaker.objects import Objects
 from local.sagemaker.platform import Platform
@@ -29,18 +30,21 @@ class TrainingJobs(Jobs):
 
     def create(self, parameters: dict[str, Any]) -> dict[str, Any]:
         """Answer CreateTrainingJob and start the job."""
-        command = self._check(parameters)
+        image = self._check(parameters)
         objects = Objects.as_role(self._platform, parameters["RoleArn"])
         with self._control.lock:
             record = self._new(parameters)
             _begin(record, parameters)
-            run = TrainingRun(self._platform, self._events, record, command, objects)
+            run = TrainingRun(self._platform, self._events, record, image, objects)
             self._start(parameters["TrainingJobName"], run)
         return {"TrainingJobArn": record.arn}
 
-    def _check(self, parameters: dict[str, Any]) -> list[str]:
+    def _check(self, parameters: dict[str, Any]) -> Image:
         specification = parameters["AlgorithmSpecification"]
-        command = self._platform.command(specification.get("TrainingImage", ""))
+        uri = specification.get("TrainingImage", "")
+        image = self._platform.image(uri)
+        if not specification.get("ContainerEntrypoint"):
+            self._platform.command(uri)  # raises if the image has no entry point
         Metrics(definitions(specification))  # refuses patterns that are none
         if "ResourceConfig" not in parameters or "StoppingCondition" not in parameters:
             raise invalid("ResourceConfig and StoppingCondition are required.")
@@ -55,7 +59,9 @@ class TrainingJobs(Jobs):
         checkpoints = parameters.get("CheckpointConfig", {}).get("LocalPath", "/opt/ml/")
         if not checkpoints.startswith("/opt/ml/") or ".." in checkpoints.split("/"):
             raise unsupported("checkpoints outside /opt/ml")
-        return command
+        if parameters["OutputDataConfig"].get("CompressionType", "GZIP") == "NONE":
+            raise unsupported("uncompressed model artifacts")
+        return image
 
 
 def _begin(record: Record, parameters: dict[str, Any]) -> None:

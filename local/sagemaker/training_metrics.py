@@ -12,14 +12,44 @@ _BUILTIN = [
 ]
 """What AWS reads from the log of its image-classification image."""
 
+_XGBOOST_METRICS = (
+    "auc",
+    "aucpr",
+    "error",
+    "gamma-deviance",
+    "gamma-nloglik",
+    "logloss",
+    "mae",
+    "map",
+    "mape",
+    "merror",
+    "mlogloss",
+    "ndcg",
+    "poisson-nloglik",
+    "rmse",
+    "rmsle",
+)
+_XGBOOST = [
+    {
+        "Name": f"{channel}:{metric}",
+        "Regex": rf".*\[[0-9]+\].*#011{channel}-{metric}:(\S+?)(?:#011.*)?$",
+    }
+    for channel in ("train", "validation")
+    for metric in _XGBOOST_METRICS
+]
+"""What AWS reads from the log of its XGBoost image, as far as the package XGBoost has it."""
+
 
 def definitions(specification: dict[str, Any]) -> list[dict[str, str]]:
     """Return the metric definitions of an ``AlgorithmSpecification``.
 
-    AWS's own image has its own, whatever the job says.
+    AWS's own images have their own, whatever the job says.
     """
-    if "/image-classification:" in specification.get("TrainingImage", ""):
+    image = specification.get("TrainingImage", "")
+    if "/image-classification:" in image:
         return _BUILTIN
+    if "/sagemaker-xgboost:" in image:
+        return _XGBOOST
     given: list[dict[str, str]] = specification.get("MetricDefinitions", [])
     return given
 

@@ -11,10 +11,12 @@ from typing import Any
 from local.sagemaker.container import Container
 from local.sagemaker.control import Record
 from local.sagemaker.events import Events
+from local.sagemaker.images import Image, script_environment
 from local.sagemaker.input_configuration import write_configuration
 from local.sagemaker.jobs import JobStatus
 from local.sagemaker.logs import LogStream
 from local.sagemaker.objects import DataError, FolderInStep, Objects, join
+from local.sagemaker.opt_ml import relocate, relocate_scripts
 from local.sagemaker.platform import Platform
 from local.sagemaker.pulling import pull
 from local.sagemaker.training_metrics import Metrics
@@ -46,7 +48,7 @@ class TrainingRun:
         platform: Platform,
         events: Events,
         record: Record,
-        command: list[str],
+        image: Image,
         objects: Objects,
     ) -> None:
         self._platform = platform
@@ -55,7 +57,7 @@ class TrainingRun:
         self._status = JobStatus(record, "Training", events.training_job)
         self._job = record.describe()
         self._name = self._job["TrainingJobName"]
-        self._command = command
+        self._image = image
         self._root = platform.state_dir / "training-jobs" / self._name
         self._objects = objects
         self._metrics = Metrics(self._job["AlgorithmSpecification"]["MetricDefinitions"])
@@ -148,7 +150,7 @@ class TrainingRun:
             self._metrics.read(line)
 
         self._container = Container(
-            [*self._command, "train", "--root", str(self._root)],
+            self._command(),
             self._root,
             self._environment(),
             sink,
@@ -158,6 +160,16 @@ class TrainingRun:
         finally:
             logs.close()
             checkpoints()
+
+    def _command(self) -> list[str]:
+        specification = self._job["AlgorithmSpecification"]
+        given = specification.get("ContainerEntrypoint") or []
+        arguments = specification.get("ContainerArguments") or []
+        relocate_scripts([*given, *arguments], self._root)
+        words = [relocate(word, self._root) for word in [*given, *arguments]]
+        if given:
+            return words
+        return [*self._image.entrypoint, *(words or ["train"]), "--root", str(self._root)]
 
     def _watch(self, container: Container, checkpoints: Callable[[], None]) -> tuple[int, bool]:
         """Return the exit status, and whether the job was stopped for running too long."""
@@ -185,11 +197,16 @@ class TrainingRun:
         return folder.push
 
     def _environment(self) -> dict[str, str]:
+        environment = self._job.get("Environment") or {}
+        isolated = self._job.get("EnableNetworkIsolation", False)
+        scripted = self._job["AlgorithmSpecification"].get("ContainerEntrypoint")
         return {
+            **({} if isolated else self._platform.variables(self._job["RoleArn"])),
+            **(script_environment(self._image, self._root) if scripted else {}),
             "TRAINING_JOB_NAME": self._name,
             "TRAINING_JOB_ARN": self._record.arn,
             "AWS_REGION": self._platform.region,
-            **(self._job.get("Environment") or {}),
+            **{name: relocate(value, self._root) for name, value in environment.items()},
         }
 
     def _upload(self, with_model: bool) -> None:

@@ -74,6 +74,22 @@ def stage(
     return staged
 
 
+def require_one_class(dataset: Dataset, tell: Tell) -> None:
+    """Raise an error if a photo of a dataset is in two classes.
+
+    Parameters
+    ----------
+    dataset, tell
+        As for `stage`.
+
+    Raises
+    ------
+    FolderError
+        If one is, by its content; the message names the files.
+    """
+    _plan(dataset, {}, tell)
+
+
 def mirror(photo: bytes) -> bytes:
     """Return the mirror image of a photo, left to right, as a PNG file of the same size.
 

@@ -2,7 +2,8 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,27 +73,71 @@ def read_dataset(
     ------
     FolderError
         If a class has no folder or no photos, a folder is no class, or its name can't be one's;
-        if there are links out of `folder`, or a file that is not a photo by its content.
+        if there are links out of `folder`, or a file that is not a photo by its content. All such
+        problems are in one error; whether enough photos can be held back is checked after them.
+    """
+    dataset, problems = scan_dataset(folder, class_names, share)
+    if problems:
+        raise FolderError(*problems)
+    return dataset
+
+
+def scan_dataset(
+    folder: Path, class_names: Sequence[str] = (), share: float = VALIDATION_SHARE
+) -> tuple[Dataset, list[str]]:
+    """Read as much of a dataset as can be read, and list what is wrong with the rest.
+
+    Parameters
+    ----------
+    folder, class_names, share
+        As for `read_dataset`.
+
+    Returns
+    -------
+    tuple of Dataset and list of str
+        The dataset without the photos of classes that have a problem; the problems, a sentence
+        each.
+
+    Raises
+    ------
+    FolderError
+        If there is no folder.
     """
     require_folder(folder)
-    root = _train_folder(folder)
-    names = tuple(class_names) or _classes_of(root, folder)
-    train = _read_classes(root, names, folder)
-    negatives = _read_photos(folder / NONE_OF_THE_CLASSES, None, folder)
+    root, problems = _train_folder(folder), list[str]()
+    names = tuple(class_names) or _class_folders(root)
+    if not class_names:
+        problems += _unusable_names(root, names)
+    train = _read_classes(root, names, folder, problems)
+    negatives: tuple[LabelledPhoto, ...] = ()
+    with _noting(problems):
+        negatives = _read_photos(folder / NONE_OF_THE_CLASSES, None, folder)
     passed_over = count_files(root) - len(train) - len(negatives)
     if root != folder:
         passed_over += count_files(folder / NONE_OF_THE_CLASSES)
     for other in VALIDATION_FOLDERS:
         if root != folder and (folder / other).is_dir():
-            validation = _read_classes(folder / other, names, folder)
+            validation = _read_classes(folder / other, names, folder, problems)
             passed_over += count_files(folder / other) - len(validation)
-            return Dataset(names, train, validation, passed_over, negatives)
+            dataset = Dataset(names, train, validation, passed_over, negatives)
+            return dataset, list(dict.fromkeys(problems))
     sides: dict[bool, list[LabelledPhoto]] = {False: [], True: []}
     for photo in train:
         sides[_is_held_back(photo.path, share)].append(photo)
     dataset = Dataset(names, tuple(sides[False]), tuple(sides[True]), passed_over, negatives)
-    _require_both_sides(folder, dataset)
-    return dataset
+    if not problems:
+        with _noting(problems):
+            _require_both_sides(folder, dataset)
+    return dataset, list(dict.fromkeys(problems))
+
+
+@contextmanager
+def _noting(problems: list[str]) -> Iterator[None]:
+    """Add the problems of a `FolderError` to a list instead of raising it."""
+    try:
+        yield
+    except FolderError as error:
+        problems += error.problems
 
 
 def require_folder(folder: Path) -> None:
@@ -105,46 +150,57 @@ def _train_folder(folder: Path) -> Path:
     return folder / "train" if (folder / "train").is_dir() else folder
 
 
-def _classes_of(folder: Path, dataset: Path) -> tuple[str, ...]:
-    """Return the classes that a folder's folders stand for."""
-    names = _class_folders(folder, dataset)
+def _unusable_names(folder: Path, names: Sequence[str]) -> Iterator[str]:
+    """Yield why a folder's folders can't be the classes."""
     if len(names) < 2:
-        raise FolderError(f"{folder} needs at least two folders, one for each class")
-    for name in names:
-        # The template has a pattern for lists of names only, which a comma would make of one.
-        if "," in name or not parameters.allows("ClassNames", f"{name},{name}"):
-            raise FolderError(
-                f"the folder {str(folder / name)!r} can't be a class because of its name: rename "
-                f"it. Class names are {parameters.rule('ClassNames')}"
-            )
-    if not parameters.allows("ClassNames", ",".join(names)):
-        raise FolderError(
+        yield f"{folder} needs at least two folders, one for each class"
+        return
+    unusable = [name for name in names if not can_be_class(name)]
+    for name in unusable:
+        yield (
+            f"the folder {str(folder / name)!r} can't be a class because of its name: rename "
+            f"it. Class names are {parameters.rule('ClassNames')}"
+        )
+    if not unusable and not parameters.allows("ClassNames", ",".join(names)):
+        yield (
             f"the folders of {folder} can't be the classes: class names are "
             f"{parameters.rule('ClassNames')}"
         )
-    return names
 
 
-def _class_folders(folder: Path, dataset: Path) -> tuple[str, ...]:
-    """Return the names of a folder's folders without the reserved one, which only `dataset` has."""
+def can_be_class(name: str) -> bool:
+    """Return True if the template accepts a name as that of a class."""
+    # The template has a pattern for lists of names only, which a comma would make of one.
+    return "," not in name and parameters.allows("ClassNames", f"{name},{name}")
+
+
+def _class_folders(folder: Path) -> tuple[str, ...]:
+    """Return the names of a folder's folders, sorted, without the reserved one."""
     names = {path.name for path in folder.iterdir() if path.is_dir() and not is_hidden(path.name)}
-    if NONE_OF_THE_CLASSES in names and folder != dataset:
-        raise FolderError(
-            f"{folder / NONE_OF_THE_CLASSES} is not in its place: move photos of none of the "
-            f"classes to {dataset / NONE_OF_THE_CLASSES}"
-        )
     return tuple(sorted(names - {NONE_OF_THE_CLASSES}))
 
 
-def _read_classes(folder: Path, names: Sequence[str], dataset: Path) -> tuple[LabelledPhoto, ...]:
-    """Read the photos of every class, in the order of the classes."""
-    unknown = sorted(set(_class_folders(folder, dataset)) - set(names))
-    if unknown:
-        raise FolderError(
+def _read_classes(
+    folder: Path, names: Sequence[str], dataset: Path, problems: list[str]
+) -> tuple[LabelledPhoto, ...]:
+    """Read the photos of every class, in the order of the classes; add what is wrong to a list."""
+    # The reserved folder belongs to the top of the dataset.
+    if folder != dataset and (folder / NONE_OF_THE_CLASSES).is_dir():
+        problems.append(
+            f"{folder / NONE_OF_THE_CLASSES} is not in its place: move photos of none of the "
+            f"classes to {dataset / NONE_OF_THE_CLASSES}"
+        )
+    unknown = sorted(set(_class_folders(folder)) - set(names))
+    if names and unknown:
+        problems.append(
             f"{folder} has folders that are no class: {', '.join(unknown)} "
             f"(the classes are {', '.join(names)}): move them away, or choose them too"
         )
-    return tuple(photo for name in names for photo in _read_class(folder / name, name, dataset))
+    photos: list[LabelledPhoto] = []
+    for name in names:
+        with _noting(problems):
+            photos += _read_class(folder / name, name, dataset)
+    return tuple(photos)
 
 
 def _read_class(folder: Path, name: str, dataset: Path) -> tuple[LabelledPhoto, ...]:

@@ -86,6 +86,25 @@ def stage(source: Path, folder: Path, share: float, tell: Tell) -> Staged:
     return staged
 
 
+def read_places(source: Path, share: float) -> dict[str, Place]:
+    """Return the place of each photo of the table by its ``image_id``, without writing photos.
+
+    Parameters
+    ----------
+    source, share
+        As for `stage`. A lesion that a smaller share holds out is also held out by a larger one.
+
+    Raises
+    ------
+    Refused
+        If the source does not have the files of the dataset, or the table cannot be used.
+    """
+    try:
+        return _read_table(_files(source), share)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        raise Refused(f"{source} is damaged or not a zip ({error}): get it again") from error
+
+
 def _files(source: Path) -> dict[str, _File]:
     """Return the files by name, the table and the parts among them."""
     if not source.exists():

@@ -13,6 +13,7 @@ import pytest
 from local import cloud, samples
 from local.run.application import Settings, install
 from local.run.folders import read_dataset
+from operations.stack import STACK
 from tests.e2e.harness import Application, Inbox
 from tools.prove_iam.deployed import read_policies
 from tools.prove_iam.real import INTO, WITHOUT
@@ -54,19 +55,19 @@ def application(
             Path(".local"),
             read_dataset(drawn.dataset),
             # So few photos that only the head is trained; tests/integration trains more layers.
-            Settings("3,32,32", threshold=0.6),
+            Settings("3,32,32", threshold=0.6, loading_bays="bicycle=A,motorcycle=B"),
             Quiet(),
         )
         _started.append((time.time(), test))
         statement = os.environ.get(WITHOUT)
-        with removed(running.session(), "scones", statement) if statement else nullcontext():
+        with removed(running.session(), STACK, statement) if statement else nullcontext():
             yield Application(running, stack)
             record_iam(running)
 
 
 def record_iam(running: cloud.Cloud) -> None:
     """Leave what IAM was asked, for `make prove-iam`."""
-    policies = read_policies(running.session(), "scones")
+    policies = read_policies(running.session(), STACK)
     recording = Recording(policies, requests_of(running.audit(), _started))
     worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
     recording.save(Path(os.environ.get(INTO, FOLDER)) / f"{worker}.json")

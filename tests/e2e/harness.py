@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from local.cloud import Cloud
-from operations.stack import Stack
+from operations.stack import STACK, Stack
 from scones.events import PhotoDecided
 
 PATIENCE_SECONDS = 60
@@ -104,7 +104,7 @@ class Application:
 
     def resource(self, logical_id: str) -> str:
         answer = self.client("cloudformation").describe_stack_resource(
-            StackName="scones", LogicalResourceId=logical_id
+            StackName=STACK, LogicalResourceId=logical_id
         )
         return answer["StackResourceDetail"]["PhysicalResourceId"]
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from local.samples import Samples
+from operations.stack import STACK
 from tests.e2e.harness import Application, Inbox, eventually
 from tools.prove_iam.deployed import read_policies
 from tools.prove_iam.recording import Recording, requests_of
@@ -166,13 +167,13 @@ def test_unsure_photo_goes_to_a_person(
     application: Application, published: Inbox, notified: Inbox, bicycle: bytes
 ) -> None:
     ssm = application.client("ssm")
-    ssm.put_parameter(Name="/scones/scones/threshold", Value="1", Overwrite=True)
+    ssm.put_parameter(Name=application.stack.threshold_parameter, Value="1", Overwrite=True)
     application.restart("ThresholdFunction")
     try:
         photo = application.upload("who knows.png", bicycle)
         decided = application.decided(photo)
     finally:
-        ssm.put_parameter(Name="/scones/scones/threshold", Value="0.6", Overwrite=True)
+        ssm.put_parameter(Name=application.stack.threshold_parameter, Value="0.6", Overwrite=True)
         application.restart("ThresholdFunction")
 
     assert decided.threshold == 1
@@ -231,12 +232,12 @@ def test_missing_endpoint_fails_the_photo_which_can_be_sent_again(
 def test_removed_permission_fails_the_photo(
     application: Application, bicycle: bytes, role: str, statement: str, says: str
 ) -> None:
-    with removed(application.session, "scones", f"{role}/{statement}"):
+    with removed(application.session, STACK, f"{role}/{statement}"):
         seen = len(application.cloud.audit())
         application.restart("ThresholdFunction")
         decided = application.decided(application.upload(f"without {statement}.png", bicycle))
         asked = requests_of(application.cloud.audit()[seen:], [(0, "")])
-        recording = Recording(read_policies(application.session, "scones"), asked)
+        recording = Recording(read_policies(application.session, STACK), asked)
 
     assert decided.status == "failed"
     assert decided.reason is not None
@@ -249,7 +250,7 @@ def test_removed_permission_fails_the_photo(
 def test_machine_that_may_not_record_leaves_the_event_to_be_sent_again(
     application: Application, bicycle: bytes
 ) -> None:
-    with removed(application.session, "scones", "ClassifyStateMachineRole/RecordDecisions"):
+    with removed(application.session, STACK, "ClassifyStateMachineRole/RecordDecisions"):
         photo = application.upload("unrecorded.png", bicycle)
         (event,) = eventually(lambda: undelivered(application) or None)
 

@@ -140,7 +140,9 @@ def test_what_a_person_says_is_filed_and_published_and_can_be_taken_back(
 def test_failed_photos_are_decided_after_all(
     application: Application, scones: Scones, bicycle: bytes
 ) -> None:
-    with Operator(application).configured("ClassifyFunction", ENDPOINT_NAME="scones-staging"):
+    with Operator(application).configured(
+        "ClassifyFunction", ENDPOINT_NAME=f"{application.stack.endpoint}-staging"
+    ):
         photo = application.upload("desk/failed.png", bicycle)
         assert application.decided(photo).status == "failed"
 

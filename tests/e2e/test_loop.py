@@ -24,6 +24,7 @@ from PIL.PngImagePlugin import PngInfo
 from local import samples
 from operations.executions import ExecutionFailed, Outcome
 from operations.retraining import start_retraining
+from operations.stack import STACK
 from operations.undelivered import receiving
 from scones import lst
 from scones.datasets.layout import NEGATIVES
@@ -141,7 +142,7 @@ def second(
 def scheduled(application: Application, expression: str) -> Iterator[None]:
     """The application's own schedule, set to another time for a while."""
     client = application.client("scheduler")
-    found = client.get_schedule(Name="scones-retrain")
+    found = client.get_schedule(Name=f"{STACK}-retrain")
     kept = ("Name", "ScheduleExpression", "FlexibleTimeWindow", "Target", "State")
     before = {name: found[name] for name in kept}
     client.update_schedule(**before | {"ScheduleExpression": expression, "State": "ENABLED"})

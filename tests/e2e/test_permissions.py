@@ -10,6 +10,7 @@ import pytest
 
 from operations.drift import check_drift
 from operations.redriving import queued_jobs, redrive
+from operations.stack import STACK
 from operations.undelivered import receiving
 from tests.e2e.harness import Application, eventually
 from tests.e2e.operations import Operator
@@ -177,8 +178,8 @@ def test_what_a_schedule_may_not_start_is_kept(application: Application) -> None
             "RetrainStateMachineScheduleRole/RetrainStateMachineScheduleStartExecutionPolicy#1",
             "CheckDriftFunctionScheduleRole/CheckDriftFunctionScheduleLambdaPolicy#1",
         ):
-            removals.enter_context(removed(application.session, "scones", name))
-        for name in ("scones-retrain", "scones-check-drift"):
+            removals.enter_context(removed(application.session, STACK, name))
+        for name in (f"{STACK}-retrain", f"{STACK}-check-drift"):
             removals.enter_context(due(application, name))
 
         assert len(taken(application, "UndeliveredEvents")) == 1

@@ -10,6 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from operations.drift import check_drift
+from operations.stack import STACK
 from tests.e2e.harness import Application, Inbox, eventually
 from tests.e2e.operations import Operator
 from tests.unit.results_table import decided, put_record
@@ -23,7 +24,7 @@ UNLIKE = 600
 def total(application: Application, metric: str, **dimensions: str) -> float:
     """Sum up a metric of the last hour."""
     now = datetime.now(UTC)
-    all_of_them = {"Stack": "scones", **dimensions}
+    all_of_them = {"Stack": STACK, **dimensions}
     found = application.client("cloudwatch").get_metric_statistics(
         Namespace="Scones",
         MetricName=metric,
@@ -61,10 +62,11 @@ def test_each_decided_photo_is_measured(application: Application, bicycle: bytes
 def unlike_the_evaluation(application: Application) -> Iterator[None]:
     """Records of photos that the model is not sure of, all bicycles."""
     client, table = application.client("dynamodb"), application.stack.results_table
+    model = {"endpoint": application.stack.endpoint, "variant": "AllTraffic"}
     at = datetime.now(UTC)
     keys = []
     for number in range(UNLIKE):
-        event = decided(f"unlike/{number}.png", "needs_review", confidence=0.52)
+        event = decided(f"unlike/{number}.png", "needs_review", confidence=0.52, model=model)
         timings = event.timings.model_copy(update={"decided_at": at})
         put_record(client, table, event.model_copy(update={"timings": timings}))
         keys.append((f"s3://photos/incoming/unlike/{number}.png", event.photo.version_id))
@@ -105,7 +107,7 @@ def test_a_shifted_stream_is_told_and_rings(application: Application, published:
 
 def test_the_schedule_asks_for_a_check(application: Application, published: Inbox) -> None:
     client = application.client("scheduler")
-    schedule = client.get_schedule(Name="scones-check-drift")
+    schedule = client.get_schedule(Name=f"{STACK}-check-drift")
     kept = ("Name", "ScheduleExpression", "FlexibleTimeWindow", "Target", "State")
     before = {name: schedule[name] for name in kept}
     client.update_schedule(**before | {"ScheduleExpression": "rate(1 minute)"})
@@ -151,6 +153,6 @@ def test_the_dashboard_is_deployed(application: Application) -> None:
 
     body = application.client("cloudwatch").get_dashboard(DashboardName=found["DashboardName"])
 
-    assert found["DashboardName"] == "scones-us-east-1"
+    assert found["DashboardName"] == f"{STACK}-us-east-1"
     assert application.resource("DriftAlarm") in body["DashboardBody"]
     assert "${" not in body["DashboardBody"].replace("${PROP(", "")

@@ -49,6 +49,7 @@ GENERATE_LISTS = {
     "DATA_BUCKET": "data",
     "CLASS_NAMES": "b,a",
     "IMAGE_SHAPE": "3,32,32",
+    "ALGORITHM": "own",
     "HYPERPARAMETERS": "epochs=3",
     "VALIDATION_SHARE": "0.1",
 }

@@ -62,8 +62,13 @@ def _call(hosted: EmbeddedSageMaker, name: str, members: dict[str, Any]) -> dict
         result: dict[str, Any] = _in_milliseconds(body, shape)
         return result
     modelled = exception(model, body["__type"])
-    error = f"SageMaker.{modelled or 'AmazonSageMakerException'}"
+    error = f"SageMaker.{_as_class(modelled) if modelled else 'AmazonSageMakerException'}"
     raise stepfunctions._ExecutionError(error, body.get("message", ""))
+
+
+def _as_class(shape: str) -> str:
+    """Name an error as the AWS SDK for Java 1, which optimized integrations call."""
+    return shape if shape.endswith("Exception") else f"{shape}Exception"
 
 
 def _in_milliseconds(value: Any, shape: Any) -> Any:

@@ -166,13 +166,36 @@ def lists(batches: dict[str, int], *, trained_on: bool) -> dict[str, Any]:
     }
 
 
+@pytest.mark.parametrize("spot", ["true", "false"])
+def test_only_spot_training_has_checkpoints(app: TinyApp, spot: str) -> None:
+    states = {
+        "Lists": {"Type": "Pass", "Assign": {"training": {}, "run": "run"}, "Next": "Train"},
+        "Train": {
+            "Type": "Pass",
+            "Output": DEFINITION["States"]["Train"]["Arguments"],
+            "End": True,
+        },
+    }
+    machine = app.machine(substituted(states, SpotTraining=spot, TrainingHours="2"))
+
+    asked = app.run(machine)["output"]
+
+    of_spot = {"EnableManagedSpotTraining", "CheckpointConfig", "StoppingCondition"}
+    assert set(asked) == (of_spot if spot == "true" else set())
+    if spot == "true":
+        assert asked["StoppingCondition"] == {
+            "MaxRuntimeInSeconds": 7200,
+            "MaxWaitTimeInSeconds": 14400,
+        }
+
+
 @pytest.mark.parametrize("algorithm", ["own", "builtin"])
 @pytest.mark.parametrize("trained_on", [True, False])
 @pytest.mark.parametrize("incremental", ["true", "false"])
 def test_negatives_are_a_channel_of_our_own_algorithm_only(
     app: TinyApp, algorithm: str, trained_on: bool, incremental: str
 ) -> None:
-    channels = DEFINITION["States"]["Train"]["Arguments"]["InputDataConfig"]
+    channels = DEFINITION["States"]["Prepare Training"]["Assign"]["training"]["InputDataConfig"]
     states = {
         "Lists": {
             "Type": "Pass",

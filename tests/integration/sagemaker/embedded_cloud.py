@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import sys
 import tarfile
 import threading
@@ -18,8 +19,10 @@ import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from botocore.validate import ParamValidator
 
-from local.sagemaker import EmbeddedSageMaker, Request
+from local.sagemaker import EmbeddedSageMaker, Image, Request
+from local.sagemaker.validation import _violations, service_model
 
 ACCOUNT, REGION, BUCKET = "123456789012", "us-east-1", "data"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/sagemaker"
@@ -27,7 +30,10 @@ POWERLESS = f"arn:aws:iam::{ACCOUNT}:role/powerless"
 UNTRUSTED = f"arn:aws:iam::{ACCOUNT}:role/untrusted"
 IMAGE = f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com/tiny:1"
 BUILTIN = "811284229777.dkr.ecr.us-east-1.amazonaws.com/image-classification:1"
-PROGRAM = [sys.executable, str(Path(__file__).with_name("container_program.py"))]
+ABSENT = f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com/absent:1"
+PYTHON = Path(sys.executable)
+PROGRAM = Image((sys.executable, str(Path(__file__).with_name("container_program.py"))), PYTHON)
+NOT_INSTALLED = Image((), Path("/absent/bin/python"), "run `make it`")
 
 
 class Raw(io.BytesIO):
@@ -84,11 +90,29 @@ def _embedded_client(service: str) -> Any:
 
 
 @dataclass
+class Functions:
+    """Lambda functions by ARN, called in this process."""
+
+    functions: dict[str, Callable[[Any], Any]]
+
+    def invoke(self, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803  boto3's
+        try:
+            answer = self.functions[FunctionName](json.loads(Payload))
+        except Exception as error:
+            failure = json.dumps({"errorMessage": str(error)}).encode()
+            return {"FunctionError": "Unhandled", "Payload": io.BytesIO(failure)}
+        return {"Payload": io.BytesIO(json.dumps(answer).encode())}
+
+
+@dataclass
 class Cloud:
     """The clients and the shortcuts the tests use."""
 
     url: str
     folder: Path
+    images: dict[str, Image] = field(default_factory=dict)
+    functions: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
+    throttling: Any = None
     events: list[tuple[str, dict[str, Any], list[str]]] = field(default_factory=list)
     service: EmbeddedSageMaker = field(init=False)
 
@@ -99,7 +123,13 @@ class Cloud:
             region=REGION,
             client=self.client,
             emit=lambda *event: self.events.append(event),
-            images={IMAGE: PROGRAM, "*/image-classification:*": PROGRAM},
+            images={
+                IMAGE: PROGRAM,
+                "*/image-classification:*": PROGRAM,
+                ABSENT: NOT_INSTALLED,
+                **self.images,
+            },
+            variables=lambda role: {"ACTS_AS": role},
         )
         self.sagemaker = self._embedded("sagemaker")
         self.runtime = self._embedded("sagemaker-runtime")
@@ -108,6 +138,10 @@ class Cloud:
     def client(self, service: str, role: str | None) -> Any:
         if role == UNTRUSTED:
             raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "AssumeRole")
+        if service == "lambda":
+            return Functions(self.functions)
+        if service == "sagemaker" and role != POWERLESS:
+            return self.throttling or self.sagemaker
         with _LOCK:  # boto3 makes clients for one thread at a time
             return _client(self.url, service, role)
 
@@ -128,6 +162,8 @@ class Cloud:
                 body=body.encode() if isinstance(body, str) else bytes(body),
             )
         )
+        if response.status == 200 and "X-Amz-Target" in headers:
+            check_response(headers["X-Amz-Target"].rpartition(".")[2], response.body)
         return AWSResponse(request.url, response.status, dict(response.headers), Raw(response.body))
 
     def put(self, key: str, content: str | bytes) -> str:
@@ -188,6 +224,17 @@ class Cloud:
         answer = self.runtime.invoke_endpoint(EndpointName=endpoint, Body=body, **more)
         told: dict[str, Any] = json.loads(answer["Body"].read())
         return told
+
+
+def check_response(action: str, body: bytes) -> None:
+    """Compare the response of an action on pipelines or processing jobs with AWS's model."""
+    shape = service_model().operation_model(action).output_shape
+    if not shape or not re.search("Pipeline|ProcessingJob", action):
+        return
+    content = json.loads(body)
+    report = ParamValidator().validate(content, shape)  # types, and members that AWS lacks
+    assert not report.has_errors(), f"{action}: {report.generate_report()}"
+    assert list(_violations(content, shape, "")) == [], action
 
 
 def refusal(call: Callable[[], Any]) -> dict[str, Any]:

@@ -92,8 +92,38 @@ def test_runs_the_container_and_keeps_what_it_wrote(cloud: Cloud) -> None:
     assert model["configuration"]["resourceconfig"]["hosts"] == ["algo-1"]
     assert model["environment"]["COLOUR"] == "green"
     assert model["environment"]["TRAINING_JOB_NAME"] == "job"
+    assert model["environment"]["ACTS_AS"] == ROLE
     assert cloud.archive("out/job/output/output.tar.gz") == {"report.txt": b"a report"}
     assert until(lambda: not (cloud.folder / "training-jobs" / "job").exists())
+
+
+def test_an_isolated_job_has_no_credentials(cloud: Cloud) -> None:
+    start(cloud, EnableNetworkIsolation=True)
+    ended(cloud)
+    model = json.loads(cloud.archive("out/job/output/model.tar.gz")["model.json"])
+    assert "ACTS_AS" not in model["environment"]
+
+
+def test_runs_the_entry_point_of_the_job(cloud: Cloud) -> None:
+    cloud.put("drivers/train.sh", "#!/bin/bash\ncp /opt/ml/input/data/train/1.txt /opt/ml/model/\n")
+    cloud.put("texts/1.txt", "a bicycle")
+    driver = "/opt/ml/input/data/drivers/train.sh"
+    start(
+        cloud,
+        AlgorithmSpecification={
+            "TrainingImage": IMAGE,
+            "TrainingInputMode": "File",
+            "ContainerEntrypoint": ["/bin/bash"],
+            "ContainerArguments": ["-c", f"chmod +x {driver} && {driver}"],
+        },
+        InputDataConfig=[
+            channel("drivers", f"s3://{BUCKET}/drivers/"),
+            channel("train", f"s3://{BUCKET}/texts/"),
+        ],
+    )
+    job = ended(cloud)
+    assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
+    assert cloud.archive("out/job/output/model.tar.gz") == {"1.txt": b"a bicycle"}
 
 
 def test_sees_nothing_of_the_hosts_environment(
@@ -294,6 +324,10 @@ def test_a_role_that_cannot_be_assumed_is_refused(cloud: Cloud) -> None:
         ({"InputDataConfig": [channel("a", "s3://data/a", InputMode="Pipe")]}, "Pipe"),
         ({"InputDataConfig": [channel("a", "s3://data/a")] * 2}, "different names"),
         ({"InputDataConfig": [channel("a", "s3://data/a", CompressionType="Gzip")]}, "compressed"),
+        (
+            {"OutputDataConfig": {"S3OutputPath": "s3://data/o", "CompressionType": "NONE"}},
+            "uncompressed model artifacts",
+        ),
     ],
 )
 def test_says_what_it_cannot_do(cloud: Cloud, changes: dict[str, Any], message: str) -> None:

@@ -11,6 +11,7 @@ from cli import __main__ as scones
 from cli import desk
 from operations import executions
 from operations.stack import _OUTPUTS
+from operations.stack import STACK as DEFAULT_STACK
 from tests.unit.operations.deployed import STACK
 
 OPTIONS = ("SCONES_STACK", "SCONES_LOCAL")
@@ -47,7 +48,7 @@ def terminal(session: Any, monkeypatch: pytest.MonkeyPatch) -> Terminal:
     topic = {"Topic": {"Type": "AWS::SNS::Topic"}}
     template = {"Resources": topic, "Outputs": outputs, "Parameters": parameters}
     session.client("cloudformation").create_stack(
-        StackName="scones", TemplateBody=json.dumps(template)
+        StackName=DEFAULT_STACK, TemplateBody=json.dumps(template)
     )
     return terminal
 

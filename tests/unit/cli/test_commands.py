@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from cli import __main__ as scones
 from cli import desk
 from operations import executions
+from operations.stack import STACK as DEFAULT_STACK
 from tests.unit.cli.terminal import Terminal, words
 from tests.unit.operations.deployed import STACK
 from tests.unit.operations.step_functions import PROMOTE, RETRAIN, StepFunctions, asked, entered
@@ -335,7 +336,7 @@ def test_host(terminal: Terminal, session: Any, machines: StepFunctions) -> None
 @pytest.mark.parametrize(
     ("before", "after", "environment", "stack"),
     [
-        ([], [], {}, "scones"),
+        ([], [], {}, DEFAULT_STACK),
         (["--stack", "a"], [], {"SCONES_STACK": "b"}, "a"),
         ([], ["--stack", "a"], {"SCONES_STACK": "b"}, "a"),
         (["--stack", "b"], ["--stack", "a"], {}, "a"),

@@ -116,6 +116,26 @@ def test_a_photo_that_came_to_nothing(
     assert f"1 classified, 1 {status or 'no record'}" in result.stdout
 
 
+@pytest.mark.parametrize(("minimum", "exit_code"), [("0.5", 0), ("0.51", 1)])
+def test_a_minimum_accuracy(
+    terminal: Terminal, street: Street, minimum: str, exit_code: int
+) -> None:
+    options = ("--count", "4", "--photos", "photos", "--minimum-accuracy", minimum)
+    result = terminal.type("simulate", *options)
+    assert result.exit_code == exit_code
+    assert "accuracy 0.500" in words(result.stdout)
+    below = "accuracy 0.500 is below the minimum of 0.51"
+    assert (below in words(result.stderr)) == bool(exit_code)
+
+
+def test_an_unknown_accuracy_is_not_good_enough(terminal: Terminal, street: Street) -> None:
+    street.statuses = ["rejected", "rejected"]
+    options = ("--count", "2", "--photos", "photos", "--minimum-accuracy", "0")
+    result = terminal.type("simulate", *options)
+    assert result.exit_code == 1
+    assert "the accuracy is unknown" in words(result.stderr)
+
+
 def test_one_that_is_interrupted_says_where_its_photos_are(
     terminal: Terminal, street: Street
 ) -> None:

@@ -17,6 +17,7 @@ ENVIRONMENT = {
     "DATA_BUCKET": BUCKET,
     "CLASS_NAMES": "van,bicycle",
     "IMAGE_SHAPE": "3,32,32",
+    "ALGORITHM": "own",
     "HYPERPARAMETERS": "mini_batch_size=2",
     "VALIDATION_SHARE": "0.1",
 }

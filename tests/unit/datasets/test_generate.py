@@ -16,6 +16,7 @@ from scones.datasets.errors import (
     LastTrainedUnreadable,
     TooFewPhotos,
     UnknownClass,
+    UnsupportedPhotos,
 )
 from scones.datasets.generate import Request
 from tests.unit.datasets.buckets import BUCKET, RUN, DataBucket
@@ -376,6 +377,19 @@ def test_folders_beside_train_are_refused(sided: DataBucket) -> None:
 def test_fewer_photos_than_the_batch_are_refused(sided: DataBucket) -> None:
     with pytest.raises(TooFewPhotos, match=r"3 photos to train on, fewer than .* of 4"):
         sided.generate(HYPERPARAMETERS="mini_batch_size=4")
+
+
+def test_the_built_in_algorithm_gets_jpeg_and_png_only(sided: DataBucket) -> None:
+    sided.fill("train/van/9.JPEG", "train/van/9.png")
+    sided.generate(ALGORITHM="builtin")
+    others = [f"validation/van/{number}.webp" for number in range(6)]
+    sided.fill("train/bicycle/9.heic", *others)
+
+    assert sided.generate(ALGORITHM="own").counts["train"]["bicycle"] > 1
+    with pytest.raises(
+        UnsupportedPhotos, match=r"7 photos .* bicycle/9.heic, .* and 2 more\. Save"
+    ):
+        sided.generate(ALGORITHM="builtin")
 
 
 def test_a_resize_below_the_shape_is_refused(sided: DataBucket) -> None:

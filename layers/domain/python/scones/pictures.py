@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from scones.lst import LstEntry
-from scones.photos import EncodedImage, ImageShape, UnusablePhoto
+from scones.photos import ImageShape, UnusablePhoto
 from scones.runs import (
     LISTS,
     PICTURES,
@@ -27,6 +27,8 @@ from scones.storage import named_faults
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+    from scones.photos import EncodedImage
 
 THREADS = 8
 """How many photos are on their way at once, down or up."""
@@ -178,7 +180,7 @@ def _too_large(size: int) -> UnusablePhoto:
     )
 
 
-def _path(entry: LstEntry, picture: EncodedImage) -> str:
+def _path(entry: LstEntry, picture: "EncodedImage") -> str:
     return f"{PICTURES}{entry.index}{SUFFIXES[picture.content_type]}"
 
 

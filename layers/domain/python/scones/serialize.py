@@ -7,11 +7,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ConfigDict, Field
 from urllib3.exceptions import HTTPError
 
-from scones.photos import EncodedImage, ImageShape, UnusablePhoto, encode, prepare
+from scones import photos
+from scones.photos import ImageShape, UnusablePhoto
 from scones.storage import StorageBusy, StorageRefused
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+    from scones.photos import EncodedImage
 
 MAX_PICTURE_BYTES = 184_000
 """Largest encoded picture: with base64 and Lambda's envelope it stays under the 262,144 bytes
@@ -130,7 +133,7 @@ def serialize(
     )
 
 
-def make_picture(data: bytes, shape: ImageShape) -> EncodedImage:
+def make_picture(data: bytes, shape: ImageShape) -> "EncodedImage":
     """Make the picture that the model is sent, of the same bytes for the same photo.
 
     Parameters
@@ -152,7 +155,7 @@ def make_picture(data: bytes, shape: ImageShape) -> EncodedImage:
     ValueError
         If a picture of that shape can't be encoded in so few bytes.
     """
-    return encode(prepare(data, shape), MAX_PICTURE_BYTES)
+    return photos.encode(photos.prepare(data, shape), MAX_PICTURE_BYTES)
 
 
 def _download(client: "S3Client", photo: PhotoReference) -> bytes:

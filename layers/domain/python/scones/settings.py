@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from scones.datasets.hyperparameters import parse_hyperparameters
+from scones.datasets.hyperparameters import Algorithm, parse_hyperparameters
 from scones.labels import parse_class_names, parse_loading_bays
 from scones.photos import ImageShape
 
@@ -63,6 +63,7 @@ class GenerateListsSettings(_Settings):
     data_bucket: str = Field(alias="DATA_BUCKET", min_length=1)
     class_names: ClassNames = Field(alias="CLASS_NAMES")
     image_shape: Shape = Field(alias="IMAGE_SHAPE")
+    algorithm: Algorithm = Field(alias="ALGORITHM")
     hyperparameters: Hyperparameters = Field(alias="HYPERPARAMETERS")
     validation_share: float = Field(alias="VALIDATION_SHARE", gt=0, lt=1)
 

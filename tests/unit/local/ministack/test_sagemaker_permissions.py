@@ -7,6 +7,7 @@ from local.ministack.sagemaker_permissions import needed, needed_to_invoke, need
 
 ROLE = "arn:aws:iam::123456789012:role/r"
 PREFIX = "arn:aws:sagemaker:us-east-1:123456789012:"
+EXECUTION = PREFIX + "pipeline/p/execution/abc"
 
 
 @pytest.mark.parametrize(
@@ -31,6 +32,14 @@ PREFIX = "arn:aws:sagemaker:us-east-1:123456789012:"
         ("DescribeModelPackage", {"ModelPackageName": PREFIX + "model-package/g/1"}, None),
         ("AddTags", {"ResourceArn": PREFIX + "model/m", "Tags": []}, None),
         ("ListModels", {}, "*"),
+        ("CreateProcessingJob", {"ProcessingJobName": "j"}, "processing-job/j"),
+        ("CreatePipeline", {"PipelineName": "P"}, "pipeline/p"),
+        ("StartPipelineExecution", {"PipelineName": "P"}, "pipeline/p"),
+        ("StartPipelineExecution", {"PipelineName": PREFIX + "pipeline/p"}, None),
+        ("ListPipelineExecutions", {"PipelineName": "P"}, "pipeline/p"),
+        ("StopPipelineExecution", {"PipelineExecutionArn": EXECUTION}, None),
+        ("ListPipelineExecutionSteps", {"PipelineExecutionArn": EXECUTION}, None),
+        ("DescribePipelineDefinitionForExecution", {"PipelineExecutionArn": EXECUTION}, None),
     ],
 )
 def test_an_action_needs_its_resource(

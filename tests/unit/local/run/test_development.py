@@ -1,6 +1,9 @@
 import io
 import json
 import subprocess
+from collections.abc import Iterator
+from contextlib import nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +11,12 @@ import pytest
 from rich.console import Console
 
 from local.cloud import Cloud
+from local.lambda_runtime import DebugRequest
 from local.run import development
 from local.run.application import Settings
+from local.run.debugging import Debugged
 from local.run.folders import Dataset, LabelledPhoto
+from local.run.logs import Line
 from local.run.screen import Screen
 from tests.unit.operations.deployed import STACK
 
@@ -100,3 +106,32 @@ def test_failed_start_leaves_nothing_running(
         up(dataset, tmp_path)
 
     assert stopped == [tmp_path / "up"]
+
+
+def test_logs_say_each_time_that_a_function_begins_to_wait(
+    stopped: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = development.cloud.launch(tmp_path / "up")
+    request = DebugRequest(5679, (), tmp_path / "serialize.json")
+    waiting = tmp_path / "serialize.waiting"
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def follow(session: Any, since: float, goes_on: Any) -> Iterator[Line]:
+        for waits in (True, True, False, True):
+            waiting.touch() if waits else waiting.unlink()
+            assert not goes_on()  # nobody holds the folder
+        yield Line(at, "serialize", "INFO", "serialized")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(development.cloud, "attach", lambda _: running)
+    debugged = nullcontext(Debugged("serialize", request))
+    monkeypatch.setattr(development, "debugging", lambda *_: debugged)
+    monkeypatch.setattr(development.logs, "follow", follow)
+    file = io.StringIO()
+
+    development.follow_logs(Console(file=file, width=300), tmp_path, "serialize", 5679)
+
+    first, *others = file.getvalue().splitlines()
+    assert "serialize waits for a debugger at 127.0.0.1:5679" in first
+    assert others[:2] == ["serialize waits: attach your debugger now"] * 2
+    assert others[2].endswith("INFO serialized")

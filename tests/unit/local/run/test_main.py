@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,14 +16,17 @@ from local.cloud import Cloud, CloudError
 from local.run import development, job
 from local.run.application import Settings
 from local.run.folders import Dataset, LabelledPhoto
+from local.run.holdings import Holdings
 from local.run.job import Inputs
+from local.state import StateFolder
 from operations import profiles
+from operations.faults import Fault
 from operations.folder_files import FolderError
 
 ROOT = Path(__file__).parents[4]
 OPTIONS = (
     *("DATASET", "PHOTOS", "PROFILE", "CLASSES", "IMAGE_SHAPE", "AUGMENTATION", "THRESHOLD"),
-    "MINIMUM_ACCURACY",
+    *("MINIMUM_ACCURACY", "KEEP", "WATCH"),
 )
 
 
@@ -200,16 +204,149 @@ def test_up_where_it_is_up_already(
     assert asked.collected == ()
 
 
-def test_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stopped: list[Path] = []
-    monkeypatch.setattr(development.cloud, "attach", running)
-    monkeypatch.setattr(Cloud, "stop", lambda cloud: stopped.append(cloud.state))
+HELD = Holdings(photos=1, results=2, labels=1, models=0, executions=1)
 
-    result = call("down", "--work", str(tmp_path))
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StateFolder:
+    """The folder of an embedded cloud that saves when it is stopped."""
+    folder = StateFolder(tmp_path / "up")
+    folder.path.mkdir()
+
+    def stop(_: Cloud) -> None:
+        if folder.kept_port() is not None:
+            folder.mark_saved()
+
+    monkeypatch.setattr(development.cloud, "attach", running)
+    monkeypatch.setattr(development.Stack, "read", lambda _: None)
+    monkeypatch.setattr(development.holdings, "count", lambda *_: HELD)
+    monkeypatch.setattr(Cloud, "stop", stop)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("started", "given", "kept"),
+    [(False, "", False), (True, "", True), (False, "1", True), (True, "0", False)],
+)
+def test_down_keeps_what_it_was_started_or_is_told_to_keep(
+    state: StateFolder, started: bool, given: str, kept: bool
+) -> None:
+    if started:
+        state.keep(7)
+
+    result = call("down", "--work", str(state.path.parent), KEEP=given)
 
     assert result.exit_code == 0
-    assert result.output == "Stopped.\n"
-    assert stopped == [tmp_path / "up"]
+    ended, said = result.output.splitlines()
+    assert ended == "Ended while they ran: 1 of retrain and promote."
+    assert "1 photo, 2 results, 1 label, 0 models" in said
+    assert said.startswith(f"Stopped. {'Kept in' if kept else 'Lost with it'}")
+    assert "make up KEEP=1" in said
+    assert development.has_kept(state.path.parent) is kept
+
+
+def test_down_says_if_not_all_was_kept(state: StateFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    state.keep(7)
+    monkeypatch.setattr(Cloud, "stop", lambda _: None)
+
+    result = call("down", "--work", str(state.path.parent))
+
+    assert f"not all was kept; why, is at the end of {state.log}" in words(result.output)
+
+
+def test_down_where_nothing_answers(state: StateFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> Any:
+        raise Fault("there is no such stack")
+
+    monkeypatch.setattr(development.Stack, "read", fail)
+
+    assert call("down", "--work", str(state.path.parent)).output == ("Stopped. Nothing was kept.\n")
+
+
+class Started:
+    """Keeps how the application was started."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, bool]] = []
+
+    def up(self, *_: Any, keep: bool) -> None:
+        self.calls.append(("up", keep))
+
+    def resume(self, *_: Any) -> None:
+        self.calls.append(("resume", True))
+
+    def watch(self, *_: Any) -> None:
+        self.calls.append(("watch", True))
+
+
+@pytest.fixture
+def begun(asked: Job, monkeypatch: pytest.MonkeyPatch) -> Started:
+    begun = Started()
+    for name in ("up", "resume", "watch"):
+        monkeypatch.setattr(development, name, getattr(begun, name))
+    monkeypatch.setattr(job, "collect_inputs", lambda *_: SimpleNamespace(dataset=None))
+    return begun
+
+
+def test_up_refuses_to_lose_what_is_kept(begun: Started, tmp_path: Path) -> None:
+    kept = StateFolder(tmp_path / "up")
+    kept.path.mkdir()
+    kept.keep(7)
+    kept.mark_saved()
+
+    result = call("up", "--work", str(tmp_path))
+
+    assert isinstance(result.exception, CloudError)
+    assert "`make up KEEP=1` continues with them" in str(result.exception)
+    assert "`make up KEEP=0` deletes them" in str(result.exception)
+    assert begun.calls == []
+
+
+@pytest.mark.parametrize(
+    ("saved", "keep", "calls"),
+    [
+        (True, "1", [("resume", True)]),
+        (True, "0", [("up", False)]),
+        (False, "1", [("up", True)]),
+        (False, "", [("up", False)]),
+    ],
+)
+def test_up_continues_only_with_what_is_kept(
+    begun: Started, tmp_path: Path, saved: bool, keep: str, calls: list[Any]
+) -> None:
+    kept = StateFolder(tmp_path / "up")
+    kept.path.mkdir()
+    if saved:
+        kept.keep(7)
+        kept.mark_saved()
+
+    result = call("up", "--work", str(tmp_path), KEEP=keep)
+
+    assert result.exit_code == 0
+    assert begun.calls == calls
+    assert result.output == ""
+
+
+def test_up_says_that_options_have_no_effect_on_what_is_kept(
+    begun: Started, tmp_path: Path
+) -> None:
+    kept = StateFolder(tmp_path / "up")
+    kept.path.mkdir()
+    kept.keep(7)
+    kept.mark_saved()
+
+    result = call("up", "--work", str(tmp_path), KEEP="1", AUGMENTATION="none")
+
+    assert "options for training have no effect" in result.output
+
+
+@pytest.mark.parametrize(("given", "watches"), [("1", True), ("0", False), ("", False)])
+def test_up_watches_if_it_is_told_to(
+    begun: Started, tmp_path: Path, given: str, watches: bool
+) -> None:
+    call("up", "--work", str(tmp_path), WATCH=given)
+
+    assert (("watch", True) in begun.calls) is watches
 
 
 def test_down_with_nothing_running(tmp_path: Path) -> None:
@@ -261,7 +398,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 from local import __main__ as commands
 from local.run import development
 
-def wait(*_):
+def wait(*_, **__):
     try:
         print("waiting", flush=True)
         time.sleep(60)

@@ -25,5 +25,9 @@ class BadHyperparameters(DatasetError):
     """The configured hyperparameters can't be read, or say what is not theirs to say."""
 
 
+class UnsupportedPhotos(DatasetError):
+    """Photos are of a format that the algorithm does not read."""
+
+
 class LastTrainedUnreadable(DatasetError):
     """The record of what was trained last is not what it should be."""

@@ -20,6 +20,7 @@ from scones.datasets.manifest import (
     Manifest,
     Negatives,
     fingerprint,
+    require_jpeg_or_png,
     require_photos,
 )
 from scones.datasets.sides import SIDES
@@ -111,6 +112,8 @@ def generate_lists(client: "S3Client", run: str, settings: GenerateListsSettings
         folder = _Folder(Path(workspace), bucket, f"retraining/{run}/lists/")
         listing = list_photos(client, bucket, layout, folder.workspace)
         require_photos(listing, settings.class_names)
+        if settings.algorithm == "builtin":
+            require_jpeg_or_png(listing)
         manifest = _manifest(listing, folder, settings)
         _write(client, listing, manifest, folder)
         batches = cut(folder.workspace, _to_prepare(listing))
@@ -130,7 +133,11 @@ def _to_prepare(listing: Listing) -> dict[ListFile, int]:
 def _manifest(listing: Listing, folder: _Folder, settings: GenerateListsSettings) -> Manifest:
     names = settings.class_names
     hyperparameters = complete(
-        settings.hyperparameters, settings.image_shape, len(names), listing.count("train")
+        settings.algorithm,
+        settings.hyperparameters,
+        settings.image_shape,
+        len(names),
+        listing.count("train"),
     )
     return Manifest(
         fingerprint=fingerprint(listing, names, hyperparameters),

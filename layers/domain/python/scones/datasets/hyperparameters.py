@@ -1,4 +1,4 @@
-"""Hyperparameters of the built-in image-classification algorithm, completed from a dataset.
+"""Hyperparameters of the built-in image classification and of ours, completed from a dataset.
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/IC-Hyperparameter.html
 """
@@ -7,12 +7,59 @@ import math
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Literal
 
 from scones.datasets.errors import BadHyperparameters, TooFewPhotos
 from scones.photos import ImageShape
 
+Algorithm = Literal["builtin", "own"]
+"""SageMaker's image classification, or ours, which takes the same hyperparameters and more."""
+
 MINI_BATCH_SIZE = 32
-"""The algorithm's own default."""
+"""The algorithms' own default."""
+
+LEARNING_RATE = "0.01"
+"""For training the built-in algorithm from random weights, as AWS's notebook for that does:
+https://github.com/aws/amazon-sagemaker-examples, Image-classification-fulltraining.ipynb. The
+algorithm's own default is 0.1."""
+
+SMALL_SIDE = 28
+"""The longest side in pixels up to which the built-in algorithm has networks for small pictures:
+of 20, 32, 44, 56 or 110 layers. For others it has 18, 34, 50, 101, 152 or 200."""
+
+PRETRAINED_SHAPE = (224, 224)
+"""Height and width of the pictures that the built-in algorithm's pretrained weights are for."""
+
+_OF_THE_BUILT_IN = frozenset(
+    {
+        "augmentation_type",
+        "beta_1",
+        "beta_2",
+        "checkpoint_frequency",
+        "early_stopping",
+        "early_stopping_min_epochs",
+        "early_stopping_patience",
+        "early_stopping_tolerance",
+        "epochs",
+        "eps",
+        "gamma",
+        "kv_store",
+        "learning_rate",
+        "lr_scheduler_factor",
+        "lr_scheduler_step",
+        "mini_batch_size",
+        "momentum",
+        "multi_label",
+        "num_layers",
+        "optimizer",
+        "precision_dtype",
+        "resize",
+        "top_k",
+        "use_pretrained_model",
+        "use_weighted_loss",
+        "weight_decay",
+    }
+)
 
 _FROM_ELSEWHERE = {
     "num_classes": "it is the number of the stack's ClassNames",
@@ -59,12 +106,18 @@ def parse_hyperparameters(text: str) -> Mapping[str, str]:
 
 
 def complete(
-    chosen: Mapping[str, str], shape: ImageShape, classes: int, training_photos: int
+    algorithm: Algorithm,
+    chosen: Mapping[str, str],
+    shape: ImageShape,
+    classes: int,
+    training_photos: int,
 ) -> dict[str, str]:
     """Add what the dataset and the stack decide, and defaults that fit them.
 
     Parameters
     ----------
+    algorithm
+        Which algorithm.
     chosen
         What somebody chose, see `parse_hyperparameters`.
     shape
@@ -82,13 +135,15 @@ def complete(
     Raises
     ------
     BadHyperparameters
-        If ``mini_batch_size`` or ``resize`` is no whole number, or ``resize`` is less than a side.
+        If ``mini_batch_size`` or ``resize`` is not a whole number, ``resize`` is less than a side,
+        or the built-in algorithm does not have one of them.
     TooFewPhotos
         If there are fewer training photos than the chosen ``mini_batch_size``.
     """
+    if algorithm == "builtin":
+        chosen = _for_the_built_in(chosen, shape)
     values = {
         "mini_batch_size": str(min(MINI_BATCH_SIZE, training_photos)),
-        "resize": str(default_resize(shape)),
         **chosen,
         "num_classes": str(classes),
         "num_training_samples": str(training_photos),
@@ -101,12 +156,37 @@ def complete(
             f"{batch}: add photos, or lower mini_batch_size in the stack's hyperparameters"
         )
     longest = max(shape.height, shape.width)
-    if _whole("resize", values["resize"]) < longest:
+    if "resize" in values and _whole("resize", values["resize"]) < longest:
         raise BadHyperparameters(
             f"hyperparameter resize is {values['resize']}, less than the longest side of the "
             f"image shape {shape}: raise it above {longest}, or leave it out"
         )
     return dict(sorted(values.items()))
+
+
+def _for_the_built_in(chosen: Mapping[str, str], shape: ImageShape) -> Mapping[str, str]:
+    """Add the built-in algorithm's defaults for a shape to what was chosen, if it takes that."""
+    unknown = sorted(chosen.keys() - _OF_THE_BUILT_IN)
+    if unknown:
+        raise BadHyperparameters(
+            f"SageMaker's image classification has no hyperparameter {', '.join(unknown)}: leave "
+            "it out, or deploy the stack with Algorithm=own"
+        )
+    pretrained = chosen.get("use_pretrained_model", "0") == "1"
+    if pretrained and (shape.height, shape.width) != PRETRAINED_SHAPE:
+        raise BadHyperparameters(
+            f"use_pretrained_model=1 needs the image shape 3,224,224, and the stack's is {shape}: "
+            "deploy it with that ImageShape, or leave use_pretrained_model out"
+        )
+    small = max(shape.height, shape.width) <= SMALL_SIDE
+    defaults = {
+        "num_layers": "20" if small else "18",
+        "learning_rate": LEARNING_RATE,
+        "resize": str(default_resize(shape)),
+    }
+    # The algorithm does not augment if it is given no type.
+    without = {"augmentation_type"} if chosen.get("augmentation_type") == "none" else set()
+    return {**defaults, **{name: chosen[name] for name in chosen.keys() - without}}
 
 
 def default_resize(shape: ImageShape) -> int:

@@ -7,12 +7,17 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from scones.datasets.errors import ClassWithoutPhotos, TooFewPhotos
+from scones.datasets.errors import ClassWithoutPhotos, TooFewPhotos, UnsupportedPhotos
 from scones.datasets.layout import DATASET
 from scones.datasets.leaving_out import Reason
 from scones.datasets.listing import Listing, Photos
 from scones.datasets.lists import Batch
 from scones.datasets.sides import SIDES, Side
+
+NAMED = 5
+"""How many photos a refusal names."""
+
+_JPEG_OR_PNG = (".jpg", ".jpeg", ".png")
 
 
 class Channel(BaseModel):
@@ -87,6 +92,34 @@ class GeneratedLists(Manifest):
 
     last_trained: str | None
     batches: list[Batch]
+
+
+def require_jpeg_or_png(listing: Listing) -> None:
+    """Refuse photos of other formats, before a GPU is paid for: the built-in algorithm takes two.
+
+    https://docs.aws.amazon.com/sagemaker/latest/dg/image-classification.html
+
+    Raises
+    ------
+    UnsupportedPhotos
+        If there are photos whose names end otherwise.
+    """
+    found: list[str] = []
+    count = 0
+    for side in SIDES:
+        for photos in listing.photos(side):
+            with photos.paths.open(encoding="utf-8") as paths:
+                for path in paths:
+                    if not path.rstrip("\n").lower().endswith(_JPEG_OR_PNG):
+                        count += 1
+                        found += [path.rstrip("\n")] if len(found) < NAMED else []
+    if count:
+        more = f" and {count - len(found)} more" if count > len(found) else ""
+        raise UnsupportedPhotos(
+            f"SageMaker's image classification reads JPEG and PNG only, and {count} photos of the "
+            f"dataset are of other formats: {', '.join(found)}{more}. Save them as JPEG, or deploy "
+            "the stack with Algorithm=own"
+        )
 
 
 def require_photos(listing: Listing, class_names: Sequence[str]) -> None:

@@ -5,9 +5,29 @@ the model takes: 8-bit sRGB of one exact size. What a photo carries beside its p
 was taken, with what, by whom) never reaches the picture.
 """
 
-from scones.photos.encoding import EncodedImage, encode
-from scones.photos.formats import UnusablePhoto
-from scones.photos.preparation import fit, prepare
-from scones.photos.shape import ImageShape
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from scones.photos.encoding import EncodedImage, encode
+    from scones.photos.formats import UnusablePhoto
+    from scones.photos.preparation import fit, prepare
+    from scones.photos.shape import ImageShape
 
 __all__ = ["EncodedImage", "ImageShape", "UnusablePhoto", "encode", "fit", "prepare"]
+
+_HOMES = {
+    "EncodedImage": "encoding",
+    "ImageShape": "shape",
+    "UnusablePhoto": "formats",
+    "encode": "encoding",
+    "fit": "preparation",
+    "prepare": "preparation",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name's module when it is used first: decoders slow the start of a function down."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

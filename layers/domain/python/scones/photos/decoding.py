@@ -1,18 +1,22 @@
 """From a photo's file to its pixels, without trusting the file."""
 
-import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
-from math import ceil
 from typing import NamedTuple, cast
 
+import numpy as np
 import pillow_heif
-from PIL import ExifTags, Image
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, PngImagePlugin, UnidentifiedImageError
 
 from scones.photos.formats import UnusablePhoto, format_of, spoken, unsupported
+from scones.photos.gif import first_frame
 from scones.photos.heif import hide_unneeded_items
+from scones.photos.jpeg import decode_jpeg, read_frame
+from scones.photos.png import MAX_PROFILE_BYTES, bit_depth, keep_needed_chunks, transparent_sample
+from scones.photos.tiff import UNSIGNED, Samples, hide_unneeded_tags
 
 pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
 
@@ -27,21 +31,23 @@ MAX_PIXELS = {
 }
 """The most pixels of a photo, by Pillow's name for its format.
 
-As many as phones make (108 million in JPEG, 64 in HEIC), and no more than decode in 1.5 GiB:
+As many as phones make (64 million in HEIC), and no more than decode in 1.5 GiB:
 ``tests/unit/photos/README.md`` has the measurements.
 """
 
-Image.MAX_IMAGE_PIXELS = max(MAX_PIXELS.values())  # Pillow guards what only its decoders see
+MAX_STREAMED_PIXELS = 500_000_000
+"""The most pixels of a JPEG that is decoded row by row, as all are but progressive ones: at an
+eighth of its scale it takes little memory, and a second at most."""
 
-MAX_SCANS = 50
-"""The most scans of a JPEG. A progressive one has about ten; each costs time in proportion to the
-pixels however few bytes it has, and thousands fit in a small file."""
-
-_JPEG_MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
-"""Markers other than those within compressed data (ITU-T T.81, B.1.1.3)."""
+Image.MAX_IMAGE_PIXELS = MAX_STREAMED_PIXELS  # Pillow guards what only its decoders see
+PngImagePlugin.MAX_TEXT_CHUNK = MAX_PROFILE_BYTES
 
 _USUAL_WHITES = (1.0, 255.0, 65535.0, 2.0**32)
 """What white is in floating point, and in 8, 16 and 32 bits stored in 32."""
+
+_EIGHT = 8
+_GREY_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N", "F"})
+_PNG_SAMPLES = Samples(bits=16, form=1, white_is_zero=False)
 
 
 class Decoded(NamedTuple):
@@ -83,23 +89,111 @@ def decode(data: bytes, enough: int) -> Decoded:
         If it is no photo, can't be read or has too many pixels.
     """
     name = format_of(data)
-    with _unreadable_is_corrupt(name), _opened(data, name) as photo:
-        scale = enough / max(photo.size)
-        drafted = photo.draft(None, (ceil(photo.width * scale), ceil(photo.height * scale)))
-        photo.load()
-        box = drafted[1] if drafted else (0, 0, *photo.size)
-        return Decoded(_eight_bits(photo), box, _orientation(photo), photo.info.get("icc_profile"))
+    with _unreadable_is_corrupt(name):
+        if name == "JPEG":
+            return _decode_jpeg(data, enough)
+        return _DECODERS[name](data)
+
+
+def _decode_jpeg(data: bytes, enough: int) -> Decoded:
+    frame = read_frame(data)
+    photo = Image.open(BytesIO(frame.data), formats=["JPEG"])
+    limit = MAX_PIXELS["JPEG"] if frame.buffered else MAX_STREAMED_PIXELS
+    _refuse_bomb(photo, "JPEG", limit)
+    orientation, profile = _orientation(photo), photo.info.get("icc_profile")
+    image, box = decode_jpeg(photo, frame.data, enough)
+    return Decoded(image, box, orientation, profile)
+
+
+def _decode_png(data: bytes) -> Decoded:
+    png = keep_needed_chunks(data)
+    photo = _opened(png, "PNG")
+    sample = transparent_sample(png)
+    if sample is None or photo.info.pop("transparency", None) is None:
+        return _decoded(_eight_bits(photo), photo)
+    visible = _differs(photo, sample, bit_depth(png))
+    image = _eight_bits(photo).convert("RGBA")
+    image.putalpha(Image.fromarray(visible.astype(np.uint8) * 255))
+    return _decoded(image, photo)
+
+
+def _differs(photo: Image.Image, sample: Sequence[int], depth: int) -> NDArray[np.bool_]:
+    """Tell which pixels are not of a color, given as stored: Pillow has brought most to 8 bits."""
+    if photo.mode == "I;16":
+        pixels, color = np.asarray(photo), [sample[0]]
+    else:
+        pixels = np.asarray(photo.convert("L") if photo.mode == "1" else photo)
+        most = 2**depth - 1
+        color = [value >> 8 if depth == 16 else value * 255 // most for value in sample]
+    differs: NDArray[np.bool_] = pixels.reshape(*pixels.shape[:2], -1) != color
+    return cast(NDArray[np.bool_], differs.any(axis=2))
+
+
+def _decode_tiff(data: bytes) -> Decoded:
+    tiff, samples = hide_unneeded_tags(data)
+    try:
+        photo = _opened(tiff, "TIFF")
+    except UnidentifiedImageError as error:
+        # Its tags could be read, and Pillow knows no mode for them.
+        raise unsupported("a TIFF file with pixels of an unusual kind") from error
+    deep = samples.bits > _EIGHT and photo.mode in _GREY_MODES
+    return _decoded(_eight_bit_grey(photo, samples) if deep else _eight_bits(photo), photo)
+
+
+def _decode_bmp(data: bytes) -> Decoded:
+    try:
+        photo = _opened(data, "BMP")
+    except OSError as error:
+        if str(error).startswith("Unsupported BMP"):
+            raise unsupported("a BMP file with pixels of an unusual kind") from error
+        raise
+    image = _eight_bits(photo)
+    if image.mode == "RGBA" and image.getchannel("A").getextrema() == (0, 0):
+        # A mask for alpha that nobody has written to: other programs show such a photo.
+        image = image.convert("RGB")
+    return _decoded(image, photo)
+
+
+def _decode_gif(data: bytes) -> Decoded:
+    photo = _opened(first_frame(data), "GIF")
+    return _decoded(_eight_bits(photo), photo)
+
+
+def _decode_heif(data: bytes) -> Decoded:
+    photo = _opened(hide_unneeded_items(data), "HEIF")
+    return _decoded(_eight_bits(photo), photo)
+
+
+def _decode_webp(data: bytes) -> Decoded:
+    photo = _opened(data, "WEBP")
+    return _decoded(_eight_bits(photo), photo)
+
+
+_DECODERS = {
+    "BMP": _decode_bmp,
+    "GIF": _decode_gif,
+    "HEIF": _decode_heif,
+    "PNG": _decode_png,
+    "TIFF": _decode_tiff,
+    "WEBP": _decode_webp,
+}
+
+
+def _decoded(image: Image.Image, photo: Image.Image) -> Decoded:
+    """Give an image with what the photo that it was made of says about it."""
+    if image.mode == "RGBA" and image.getchannel("A").getextrema() == (0, 0):
+        raise UnusablePhoto(
+            "transparent", "nothing of the photo is visible: save it without transparency"
+        )
+    profile = photo.info.get("icc_profile")
+    return Decoded(image, (0, 0, *image.size), _orientation(photo), profile)
 
 
 def _opened(data: bytes, name: str) -> Image.Image:
-    """Read a photo's header, and refuse what is not safe to decode."""
-    if name == "JPEG":
-        _refuse_scans(data)
-    if name == "HEIF":
-        data = hide_unneeded_items(data)
+    """Read a photo's header, refuse what is not safe to decode, and decode the first frame."""
     photo = Image.open(BytesIO(data), formats=[name])
-    _refuse_raw(photo)
-    _refuse_bomb(photo, name)
+    _refuse_bomb(photo, name, MAX_PIXELS[name])
+    photo.load()
     return photo
 
 
@@ -115,7 +209,7 @@ def _unreadable_is_corrupt(name: str) -> Iterator[None]:
     except UnusablePhoto:
         raise
     except Image.DecompressionBombError as error:
-        raise _too_many_pixels(name) from error
+        raise _too_many_pixels(name, MAX_PIXELS[name]) from error
     except Exception as error:
         raise UnusablePhoto(
             "corrupt",
@@ -124,40 +218,20 @@ def _unreadable_is_corrupt(name: str) -> Iterator[None]:
         ) from error
 
 
-def _refuse_raw(photo: Image.Image) -> None:
-    """Refuse a camera's raw file posing as TIFF: its first frame is a preview of a few pixels.
-
-    NewSubfileType (TIFF 6.0, tag 254) says of such a frame that it is a reduced version.
-    """
-    tags = getattr(photo, "tag_v2", {})
-    if ExifTags.Base.DNGVersion in tags or tags.get(ExifTags.Base.NewSubfileType, 0) & 1:
-        raise unsupported("camera raw")
-
-
-def _refuse_bomb(photo: Image.Image, name: str) -> None:
+def _refuse_bomb(photo: Image.Image, name: str, limit: int) -> None:
     """Refuse, from its header alone, what takes too much memory to decode."""
     tags = getattr(photo, "tag_v2", {})  # a TIFF's tiles are decoded whole, however large
     tile = tags.get(ExifTags.Base.TileWidth, 1) * tags.get(ExifTags.Base.TileLength, 1)
-    if max(photo.width * photo.height, tile) > MAX_PIXELS[name]:
-        raise _too_many_pixels(name)
+    if max(photo.width * photo.height, tile) > limit:
+        raise _too_many_pixels(name, limit)
 
 
-def _too_many_pixels(name: str) -> UnusablePhoto:
+def _too_many_pixels(name: str, limit: int) -> UnusablePhoto:
     return UnusablePhoto(
         "too_many_pixels",
-        f"the photo has more than {MAX_PIXELS[name] // 10**6} million pixels, the most that a "
+        f"the photo has more than {limit // 10**6} million pixels, the most that a "
         f"{spoken(name)} photo may have: scale it down and upload it again",
     )
-
-
-def _refuse_scans(jpeg: bytes) -> None:
-    scans = 0
-    at = 2
-    while (marker := _JPEG_MARKER.search(jpeg, at)) and marker[1] != b"\xd9":
-        scans += marker[1] == b"\xda"
-        if scans > MAX_SCANS:
-            raise ValueError(f"more than {MAX_SCANS} scans")
-        at = marker.end() + int.from_bytes(jpeg[marker.end() : marker.end() + 2])
 
 
 def _orientation(photo: Image.Image) -> int:
@@ -171,8 +245,8 @@ def _orientation(photo: Image.Image) -> int:
 
 def _eight_bits(photo: Image.Image) -> Image.Image:
     """Bring a photo to 8 bits a channel and to a mode that can be scaled smoothly."""
-    if photo.mode.startswith(("I", "F")):
-        return _eight_bit_grey(photo)
+    if photo.mode in _GREY_MODES:
+        return _eight_bit_grey(photo, _PNG_SAMPLES)
     if photo.mode == "CMYK":
         return photo
     if photo.has_transparency_data:
@@ -185,16 +259,29 @@ def _in_mode(mode: str, photo: Image.Image) -> Image.Image:
     return photo if photo.mode == mode else photo.convert(mode)
 
 
-def _eight_bit_grey(photo: Image.Image) -> Image.Image:
-    """Scale grey of 16 or 32 bits, or of floating point, to 8 bits.
+def _eight_bit_grey(photo: Image.Image, samples: Samples) -> Image.Image:
+    """Scale grey of 12, 16 or 32 bits, or of floating point, to 8 bits.
 
-    16 bits use their whole range. The others have no agreed white: it is the first of the usual
-    ones that no pixel passes.
+    12 and 16 bits use their whole range. The others have no agreed white: it is the first of the
+    usual ones that no pixel passes.
     """
-    sixteen_bits = photo.mode.startswith("I;16")
-    deep = photo if photo.mode == "I;16" else photo.convert("F")
-    white = 65535.0 if sixteen_bits else _white(deep)
-    return deep.point(lambda value: value * (255 / white) + 0.5).convert("L")
+    if photo.mode.startswith("I;16"):
+        deep = photo if photo.mode == "I;16" else photo.convert("F")
+        white = float(2**samples.bits - 1)
+    else:
+        deep = (
+            _unsigned(photo)
+            if samples.form == UNSIGNED and photo.mode == "I"
+            else photo.convert("F")
+        )
+        white = _white(deep)
+    scale, black = (-255 / white, 255) if samples.white_is_zero else (255 / white, 0)
+    return deep.point(lambda value: value * scale + (black + 0.5)).convert("L")
+
+
+def _unsigned(photo: Image.Image) -> Image.Image:
+    """Read pixels of 32 bits as unsigned: Pillow takes them for signed."""
+    return Image.fromarray(np.asarray(photo).view(np.uint32).astype(np.float32))
 
 
 def _white(photo: Image.Image) -> float:

@@ -40,6 +40,8 @@ KNOWN = _patterns(
 )
 """How files begin that get uploaded for photos; the first that matches counts."""
 
+_ARTICLES = dict.fromkeys(("AVIF", "icon", "SVG", "HTML"), "an")
+
 BEGINNING = 1024
 """Bytes in which a format shows."""
 
@@ -54,7 +56,8 @@ class UnusablePhoto(Exception):
     code
         Why, for programs: ``empty``, ``not_a_photo`` (of no format we know),
         ``unsupported_format`` (of one that we know and don't take), ``corrupt`` (damaged or
-        incomplete), ``too_many_pixels``, or ``too_narrow`` (nothing left of it when scaled).
+        incomplete), ``too_many_pixels``, ``too_narrow`` (nothing left of it when scaled), or
+        ``transparent`` (no pixel is visible).
     """
 
     def __init__(self, code: str, message: str) -> None:
@@ -80,13 +83,19 @@ def format_of(data: bytes) -> str:
     if name := _matching(TAKEN, data):
         return name
     if name := _matching(KNOWN, data):
-        raise unsupported(name)
+        raise unsupported(f"{_ARTICLES.get(name, 'a')} {name} file")
     raise UnusablePhoto("not_a_photo", f"the file is not a photo: {_UPLOAD_INSTEAD}")
 
 
-def unsupported(name: str) -> UnusablePhoto:
-    """Make the error for a format that is known and not taken."""
-    return UnusablePhoto("unsupported_format", f"this is a {name} file: {_UPLOAD_INSTEAD}")
+def unsupported(what: str) -> UnusablePhoto:
+    """Make the error for a file of a kind that is known and not taken.
+
+    Parameters
+    ----------
+    what
+        The file, such as "an AVIF file".
+    """
+    return UnusablePhoto("unsupported_format", f"this is {what}: {_UPLOAD_INSTEAD}")
 
 
 def spoken(name: str) -> str:

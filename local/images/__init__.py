@@ -1,0 +1,1 @@
+"""The programs that replace container images in the local cloud."""

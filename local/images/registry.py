@@ -1,0 +1,35 @@
+"""Map container images to the programs that replace them."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from local.sagemaker import Image
+
+_ROOT = Path(__file__).parents[2]
+
+PIPELINES_PYTHON = _ROOT / ".venv" / "pipelines" / "bin" / "python"
+"""Interpreter of the environment with scikit-learn, pandas and XGBoost: ``make pipelines``."""
+
+
+def images(pipelines: Path = PIPELINES_PYTHON) -> Mapping[str, Image]:
+    """Return the programs by fnmatch patterns of image URIs.
+
+    Parameters
+    ----------
+    pipelines
+        Interpreter for the images of AWS that need more packages than the application.
+    """
+    application = Path(sys.executable)
+    training = Image((sys.executable, "-m", "training"), application)
+    advice = "run `make pipelines`"
+    # Replaces AWS's algorithm. The interpreter does not see the application's packages.
+    xgboost = ("/usr/bin/env", f"PYTHONPATH={_ROOT}", str(pipelines), "-m", "local.images.xgboost")
+    return {
+        "*/scones-training:*": training,
+        # Its packages are among the application's.
+        "*/scones-processing:*": Image((), application),
+        "*/image-classification:*": training,
+        "*/sagemaker-scikit-learn:*": Image((), pipelines, advice),
+        "*/sagemaker-xgboost:*": Image(xgboost, pipelines, advice),
+    }

@@ -1,0 +1,87 @@
+"""Check a folder of photos before a project is made of it: all problems, not only the first."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from operations.data import any_folder
+from operations.data.amounts import Amount, Tell
+from operations.data.folders import Dataset, LabelledPhoto, scan_dataset
+from operations.folder_files import FolderError, some
+from scones.photos import ImageShape, UnusablePhoto, prepare
+
+MIN_VALIDATION_PHOTOS = 20
+"""Minimum number of validation photos for a familiarity limit of 0.05."""
+
+MIN_CLASS_PHOTOS = 20
+"""Photos of a class below which the user is warned."""
+
+
+def check_photos(folder: Path, shape: ImageShape, on_progress: Tell) -> tuple[Dataset, list[str]]:
+    """Read a dataset and find every problem that training would have with it.
+
+    Parameters
+    ----------
+    folder
+        As for `operations.data.folders.read_dataset`; exists.
+    shape
+        Image shape that the photos must be usable at.
+    on_progress
+        Called after each photo with an `Amount`.
+
+    Returns
+    -------
+    tuple of Dataset and list of str
+        What could be read, and the problems, a sentence each.
+    """
+    dataset, problems = scan_dataset(folder)
+    problems += _damaged(dataset, shape, on_progress)
+    try:
+        any_folder.require_one_class(dataset, on_progress)
+    except FolderError as error:
+        problems += error.problems
+    return dataset, problems
+
+
+def warnings(dataset: Dataset) -> list[str]:
+    """Return warnings about a dataset that is usable but small."""
+    photos = Counter(photo.label for photo in (*dataset.train, *dataset.validation))
+    few = [
+        f"{name} ({photos[name]})"
+        for name in dataset.class_names
+        if photos[name] < MIN_CLASS_PHOTOS
+    ]
+    found = []
+    if few:
+        found.append(
+            f"Few photos of {', '.join(few)}: a model learns little from less than "
+            f"{MIN_CLASS_PHOTOS}."
+        )
+    if len(dataset.validation) < MIN_VALIDATION_PHOTOS:
+        found.append(
+            f"Only {len(dataset.validation)} validation photos: the familiarity limit needs at "
+            f"least {MIN_VALIDATION_PHOTOS}, and has no effect until then."
+        )
+    return found
+
+
+def _damaged(dataset: Dataset, shape: ImageShape, on_progress: Tell) -> Iterator[str]:
+    photos = (*dataset.train, *dataset.validation, *dataset.negatives)
+    reasons = dict(_unusable(photos, shape, on_progress))
+    if reasons:
+        are = "1 photo" if len(reasons) == 1 else f"{len(reasons):,} photos"
+        files = some(f"{path} ({reason})" for path, reason in reasons.items())
+        yield f"{are} cannot be used: {files}. Remove or replace them"
+
+
+def _unusable(
+    photos: Iterable[LabelledPhoto], shape: ImageShape, on_progress: Tell
+) -> Iterator[tuple[Path, str]]:
+    """Decode every photo, and yield those that fail with the reason."""
+    every = tuple(photos)
+    for done, photo in enumerate(every, start=1):
+        try:
+            prepare(photo.path.read_bytes(), shape)
+        except UnusablePhoto as error:
+            yield photo.path, str(error)
+        on_progress(Amount("Checking photos", done, len(every)))

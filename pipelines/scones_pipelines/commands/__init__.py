@@ -1,0 +1,1 @@
+"""The commands `get-pipeline-definition` and `run-pipeline`."""

@@ -1,0 +1,1 @@
+"""Classify photos of skin lesions (HAM10000)."""

@@ -1,0 +1,265 @@
+"""`run-pipeline` against a SageMaker that is a few dictionaries."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from scones_pipelines.commands import run
+from scones_pipelines.commands.following import follow
+
+ARN = "arn:aws:sagemaker:eu-west-1:111122223333:pipeline/abalone/execution/abcdefghijkl"
+ROLE = "arn:aws:iam::111122223333:role/PipelineRole"
+START = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+def step(name: str, status: str, **members: Any) -> dict[str, Any]:
+    return {"StepName": name, "StepStatus": status, "StartTime": START, **members}
+
+
+class SageMaker:
+    """Tells one moment of an execution after the other."""
+
+    def __init__(
+        self, *moments: tuple[str, list[dict[str, Any]]], reason: str | None = None
+    ) -> None:
+        self._moments = iter(moments)
+        self._now: tuple[str, list[dict[str, Any]]] = ("Executing", [])
+        self._reason = reason
+        self.started: list[dict[str, Any]] = []
+
+    def describe_pipeline(self, **_: Any) -> dict[str, Any]:
+        return {"PipelineArn": ARN.partition("/execution")[0]}
+
+    def start_pipeline_execution(self, **request: Any) -> dict[str, Any]:
+        self.started.append(request)
+        return {"PipelineExecutionArn": ARN}
+
+    def describe_pipeline_execution(self, **request: Any) -> dict[str, Any]:
+        assert request == {"PipelineExecutionArn": ARN}
+        self._now = next(self._moments)
+        reason = {"FailureReason": self._reason} if self._reason else {}
+        return {"PipelineExecutionStatus": self._now[0], **reason}
+
+    def list_pipeline_execution_steps(self, **request: Any) -> dict[str, Any]:
+        steps, page = self._now[1], int(request.get("NextToken", 0))
+        more = {"NextToken": str(page + 1)} if page + 1 < len(steps) else {}
+        return {"PipelineExecutionSteps": steps[page : page + 1], **more}
+
+
+def followed(sagemaker: SageMaker) -> tuple[Any, list[str]]:
+    lines: list[str] = []
+    return follow(sagemaker, ARN, lines.append, sleep=lambda _: None), lines
+
+
+def test_each_change_of_a_step_is_told_once() -> None:
+    done = step("Train", "Succeeded", EndTime=START + timedelta(seconds=90))
+    condition = step("Check", "Succeeded", Metadata={"Condition": {"Outcome": "True"}})
+    outcome, lines = followed(
+        SageMaker(
+            ("Executing", []),
+            ("Executing", [step("Train", "Executing")]),
+            ("Executing", [step("Train", "Executing")]),
+            ("Succeeded", [done, condition]),
+        )
+    )
+
+    assert outcome.status == "Succeeded"
+    assert [" ".join(line.split()) for line in lines] == [
+        "Train Executing",
+        "Train Succeeded (90 s)",
+        "Check Succeeded (condition is true)",
+    ]
+
+
+def test_a_cached_result_and_a_second_attempt_are_told() -> None:
+    steps = [
+        step("A", "Succeeded", CacheHitResult={"SourcePipelineExecutionArn": ARN}),
+        step("B", "Executing", AttemptCount=2),
+    ]
+    _, lines = followed(SageMaker(("Succeeded", steps)))
+
+    assert lines[0].endswith("(result of an earlier execution)")
+    assert lines[1].endswith("(attempt 2)")
+
+
+@pytest.mark.parametrize("status", ["Stopped", "CompletedWithFailures", "Failed"])
+def test_every_final_status_ends_the_wait(status: str) -> None:
+    outcome, _ = followed(SageMaker((status, [])))
+
+    assert outcome.status == status
+
+
+def test_a_failed_step_is_told_with_its_reason_and_its_log() -> None:
+    job = "arn:aws:sagemaker:eu-west-1:111122223333:processing-job/pipelines-abc-Preprocess-x"
+    failed = step(
+        "Preprocess",
+        "Failed",
+        FailureReason="AlgorithmError: no rows, exit code: 1",
+        Metadata={"ProcessingJob": {"Arn": job}},
+    )
+    outcome, _ = followed(SageMaker(("Failed", [failed]), reason="Step failure"))
+
+    (failure,) = outcome.failures
+    assert "Preprocess: AlgorithmError: no rows, exit code: 1" in failure
+    assert (
+        "/aws/sagemaker/ProcessingJobs --log-stream-name-prefix pipelines-abc-Preprocess-x/"
+        in failure
+    )
+
+
+class Pipeline:
+    """Remembers what it was asked for."""
+
+    name = "abalone"
+
+    def __init__(self) -> None:
+        self.calls: dict[str, Any] = {}
+        self.parameters = [type("Parameter", (), {"name": "MaxMse"})()]
+
+    def upsert(self, role: str, **options: Any) -> None:
+        self.calls["upsert"] = (role, options)
+
+    def put_triggers(self, **options: Any) -> None:
+        self.calls["triggers"] = options
+
+
+@pytest.fixture
+def pipeline(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeline]:
+    pipeline = Pipeline()
+    monkeypatch.setattr(run, "build_pipeline", lambda *_: pipeline)
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    return pipeline
+
+
+def called(monkeypatch: pytest.MonkeyPatch, sagemaker: Any, *options: str) -> int:
+    session = type("Session", (), {"sagemaker_client": sagemaker})()
+    monkeypatch.setattr(run, "create_session", lambda region, bucket: session)
+    return run.main(["-n", "abalone", "--role-arn", ROLE, "--poll-seconds", "0", *options])
+
+
+def test_a_pipeline_is_updated_started_and_followed(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sagemaker = SageMaker(("Succeeded", [step("Train", "Succeeded")]))
+    options = ["--description", "weekly", "--tags", "{'a': 'b'}", "--parameters", "{'MaxMse': 5.5}"]
+
+    assert called(monkeypatch, sagemaker, *options) == 0
+
+    assert pipeline.calls["upsert"] == (
+        ROLE,
+        {"description": "weekly", "tags": [{"Key": "a", "Value": "b"}]},
+    )
+    assert sagemaker.started == [
+        {
+            "PipelineName": "abalone",
+            "PipelineParameters": [{"Name": "MaxMse", "Value": "5.5"}],
+            "PipelineExecutionDescription": "weekly",
+        }
+    ]
+    assert "The execution ended: Succeeded" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [("Failed", "failed: Check: too high"), ("Stopped", "reason: an operator")],
+)
+def test_an_execution_that_does_not_succeed_is_exit_code_1(
+    pipeline: Pipeline,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    status: str,
+    text: str,
+) -> None:
+    steps = [step("Check", "Failed", Metadata={"Fail": {"ErrorMessage": "too high"}})]
+    sagemaker = SageMaker((status, steps if status == "Failed" else []), reason="an operator")
+
+    assert called(monkeypatch, sagemaker) == 1
+    assert text in capsys.readouterr().err
+
+
+def test_errors_of_aws_are_exit_code_3(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Denied(SageMaker):
+        def start_pipeline_execution(self, **request: Any) -> dict[str, Any]:
+            error = {"Error": {"Code": "AccessDeniedException", "Message": "not allowed"}}
+            raise ClientError(error, "StartPipelineExecution")
+
+    assert called(monkeypatch, Denied()) == 3
+    assert "not allowed" in capsys.readouterr().err
+
+
+def test_an_interruption_leaves_the_execution_running(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Interrupted(SageMaker):
+        def describe_pipeline_execution(self, **request: Any) -> dict[str, Any]:
+            raise KeyboardInterrupt
+
+    assert called(monkeypatch, Interrupted()) == 130
+    assert f"stop-pipeline-execution --pipeline-execution-arn {ARN}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--no-wait", "--no-start"])
+def test_it_need_not_be_followed_or_started(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    sagemaker = SageMaker()
+
+    assert called(monkeypatch, sagemaker, option) == 0
+    assert len(sagemaker.started) == (option == "--no-wait")
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expression"),
+    [("cron(0 3 ? * SUN *)", "cron(0 3 ? * SUN *)"), ("rate(7 days)", "rate(7 days)")],
+)
+def test_a_schedule_starts_it_too(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, schedule: str, expression: str
+) -> None:
+    role = "arn:aws:iam::111122223333:role/SchedulerRole"
+    options = ["--no-start", "--schedule", schedule, "--schedule-role-arn", role]
+
+    assert called(monkeypatch, SageMaker(), *options) == 0
+
+    (trigger,) = pipeline.calls["triggers"]["triggers"]
+    assert trigger.resolve_schedule_expression() == expression
+    assert pipeline.calls["triggers"]["role_arn"] == role
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--schedule", "weekly", "--schedule-role-arn", ROLE], "is not a schedule"),
+        (["--schedule", "rate(0 days)", "--schedule-role-arn", ROLE], "is not a schedule"),
+        (["--schedule", "rate(7 days)"], "--schedule needs a role"),
+        (["--parameters", "{'MaxMsr': 1}"], "no parameter MaxMsr: its parameters are MaxMse"),
+        (["--parameters", "5"], "is not a dictionary"),
+        (["--role-arn", "Admin"], "is not the ARN of a role"),
+    ],
+)
+def test_usage_errors_are_exit_code_2(
+    pipeline: Pipeline,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    message: str,
+) -> None:
+    assert called(monkeypatch, SageMaker(), *options) == 2
+    assert message in capsys.readouterr().err
+    assert not pipeline.calls
+
+
+def test_region_and_role_are_needed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+
+    assert run.main(["-n", "abalone", "--role-arn", ROLE]) == 2
+    assert "no AWS Region" in capsys.readouterr().err
+    assert run.main(["-n", "abalone", "--region", "eu-west-1"]) == 2
+    assert "no role" in capsys.readouterr().err
