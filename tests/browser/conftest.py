@@ -133,7 +133,7 @@ def visit(office: Office, browser: Browser) -> Iterator[Visit]:
 
 @contextmanager
 def _serve(office: Office, user: str) -> Iterator[str]:
-    page = Page(lambda: office, office.stack, user, 0)  # type: ignore[arg-type,return-value]
+    page = Page(lambda: office.of(user), office.stack, user, 0)  # type: ignore[arg-type,return-value]
     opened = Event()
     thread = Thread(target=page.serve, args=[opened.set])
     thread.start()

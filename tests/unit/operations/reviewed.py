@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from typing import Any
 
 import botocore.session
@@ -91,6 +92,12 @@ class Office:
                 }
             ),
         )
+
+    def of(self, user: str) -> "Office":
+        """The same office, with another user at work in it."""
+        other = copy(self)
+        other.user = user
+        return other
 
     @contextmanager
     def used_by(self, user: str) -> Iterator[None]:
