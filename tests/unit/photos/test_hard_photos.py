@@ -68,6 +68,19 @@ class TestJpeg:
     def test_whole_ones_are_taken(self, kind: str) -> None:
         assert not isinstance(outcome(KINDS[kind]), str)
 
+    @pytest.mark.parametrize("size", [(1086, 611), (611, 1086), (255, 257), (33, 31), (2, 3)])
+    @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+    def test_a_smaller_scale_shows_the_same(self, mode: str, size: tuple[int, int]) -> None:
+        file = io.BytesIO()
+        photo = Image.fromarray(quarters(COLORS).astype(np.uint8)).resize(size)
+        photo.convert(mode).save(file, "JPEG", quality=95)
+        whole = io.BytesIO()
+        Image.open(io.BytesIO(file.getvalue())).convert("RGB").save(whole, "PNG")
+
+        found = np.asarray(prepare(file.getvalue(), SHAPE)).astype(int)
+        expected = np.asarray(prepare(whole.getvalue(), SHAPE)).astype(int)
+        assert np.abs(found - expected).mean() < 2
+
     @pytest.mark.parametrize("kind", KINDS)
     def test_zeros_in_the_second_half_are_damage(self, kind: str) -> None:
         half = len(KINDS[kind]) // 2

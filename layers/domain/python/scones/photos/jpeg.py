@@ -124,9 +124,9 @@ def decode_jpeg(
     small = -(-width // by), -(-height // by)
     if photo.mode == "CMYK":  # Pillow knows which programs write it inverted
         _pixels(data, "CMYK", (1, 1))
-        photo.draft(None, small)
+        drafted = photo.draft(None, small)
         photo.load()
-        return photo, (0, 0, width / by, height / by)
+        return photo, drafted[1] if drafted else (0, 0, width, height)
     pixels = _pixels(data, "GRAY" if photo.mode == "L" else "RGB", small)
     return Image.fromarray(pixels), (0, 0, width / by, height / by)
 
