@@ -42,7 +42,7 @@ def test_a_function_is_asked_for_by_either_name_as_long_as_it_is_entered(
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("serialise", r"no function 'serialise': choose one of check_drift, classify, "),
+        ("serialise", r"no function 'serialise': choose one of answer_promotion, check_drift, "),
         ("classify", "ClassifyFunction is not deployed yet: run `make redeploy`"),
     ],
 )
