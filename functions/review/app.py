@@ -36,6 +36,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     def has_time() -> bool:
         return context.get_remaining_time_in_millis() > MOST_MS_PER_REVIEW
 
+    # First, so that the log has the caller also if the rest fails.
+    logger.info("request", extra={"request": request.model_dump(), "caller": caller.arn})
     answer = respond(desk, request, caller.name, has_time)
-    logger.info(answer.kind, extra={"request": request.model_dump(), "caller": caller.arn})
+    logger.info(answer.kind)
     return answer.model_dump(mode="json")

@@ -48,7 +48,6 @@ COUNTED = (
     "mini_batch_size",
     "num_classes",
     "num_training_samples",
-    "resize",
 )
 """Hyperparameters that the preprocessing takes from the dataset and the image shape."""
 

@@ -34,7 +34,7 @@ def test_the_log_has_the_caller_s_arn_and_not_the_token(
         stubber.add_response("send_task_success", {})
         function.handler(event("answer-promotion"), context)
 
-    told = vars(caplog.records[-1])
+    told = vars(caplog.records[0])
     assert told["caller"].endswith(":assumed-role/Approvers/anna@example.com")
     assert told["decision"] == {"approved": True, "comment": "better at night"}
 

@@ -60,7 +60,7 @@ def test_the_log_has_the_caller_s_arn(
 ) -> None:
     function.handler(signed, LambdaContext())
 
-    told = vars(caplog.records[-1])
+    told = vars(caplog.records[0])
     assert told["caller"] == "arn:aws:iam::123456789012:user/anna"
     assert told["request"]["action"] == "label"
 

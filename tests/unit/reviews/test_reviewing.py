@@ -122,6 +122,31 @@ def test_what_is_not_a_vehicle_is_filed_apart_however_the_dataset_is_laid_out(
     assert office.queue_of(record) is None
 
 
+def test_a_repeated_label_changes_nothing_after_its_photo_is_gone(office: Office) -> None:
+    record = office.arrive()
+    reviewing.label(office.desk, record, "motorcycle", "anna", "a" * 32)
+    photo = record.decided.photo
+    office.s3.delete_object(Bucket=photo.bucket, Key=photo.key, VersionId=photo.version_id)
+    now = office.again(record)
+
+    again = reviewing.label(office.desk, now, "motorcycle", "anna", "a" * 32)
+    assert again.review == now.review
+    with pytest.raises(AlreadyReviewed, match="anna"):
+        reviewing.label(office.desk, now, "motorcycle", "ben", "b" * 32)
+
+
+def test_a_review_is_not_finished_by_another_of_the_same_id(office: Office) -> None:
+    record = office.arrive()
+    first = reviewing.label(office.desk, record, "motorcycle", "anna", "a" * 32)
+    assert first.review is not None
+    undo(office, first, "ben")
+    now = reviewing.label(office.desk, office.again(record), "bicycle", "ben", "a" * 32)
+    assert now.review is not None
+
+    assert office.desk.records.close(record, first.review) is False
+    assert office.again(record).review == now.review
+
+
 def test_a_class_that_does_not_exist_is_refused(office: Office) -> None:
     record = office.arrive()
     with pytest.raises(Refused, match="truck is no class: the classes are bicycle, motorcycle"):

@@ -58,11 +58,14 @@ def caller_of(event: dict[str, Any]) -> Caller:
         If the event has no caller.
     """
     try:
-        return Caller(str(event["requestContext"]["authorizer"]["iam"]["userArn"]))
+        arn = event["requestContext"]["authorizer"]["iam"]["userArn"]
     except (KeyError, TypeError):
+        arn = None
+    if not isinstance(arn, str) or not name_of(arn):
         raise PermissionError(
             "the event has no verified caller: send a signed request to the function's URL"
-        ) from None
+        )
+    return Caller(arn)
 
 
 def body_of(event: dict[str, Any]) -> bytes:

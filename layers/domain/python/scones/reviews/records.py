@@ -18,7 +18,7 @@ from scones.refusals import Refused
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-_SAME_REVIEW = "contains(review, :id)"
+_SAME_REVIEW = "contains(review, :given)"
 _NOT_UNDONE = f"{_SAME_REVIEW} AND (attribute_not_exists(queue) OR queue = :filing)"
 _SAME_PLACE = "contains(review, :place)"
 
@@ -57,7 +57,7 @@ class ReviewedRecords:
             f"{_NOT_UNDONE} AND {_SAME_PLACE}",
             review=review.model_copy(update={"dataset_key": key}).model_dump_json(),
             filing=FILING_QUEUE,
-            id=review.id,
+            given=_given_in(review),
             place=_place_in(review),
         )
 
@@ -70,7 +70,7 @@ class ReviewedRecords:
             review=review.model_dump_json(),
             withdrawing=WITHDRAWING_QUEUE,
             filing=FILING_QUEUE,
-            id=review.id,
+            given=_given_in(review),
             place=_place_in(review),
         )
 
@@ -82,7 +82,7 @@ class ReviewedRecords:
             _NOT_UNDONE,
             review=review.model_dump_json(),
             filing=FILING_QUEUE,
-            id=review.id,
+            given=_given_in(review),
         )
 
     def reopen(self, record: Record, review: Review) -> bool:
@@ -93,7 +93,7 @@ class ReviewedRecords:
             f"{_SAME_REVIEW} AND queue = :withdrawing",
             waiting=REVIEW_QUEUE,
             withdrawing=WITHDRAWING_QUEUE,
-            id=review.id,
+            given=_given_in(review),
         )
 
     def left_in(self, queue: str) -> Iterator[Record]:
@@ -132,6 +132,15 @@ class ReviewedRecords:
         except self._client.exceptions.ConditionalCheckFailedException:
             return False
         return True
+
+
+def _given_in(review: Review) -> str:
+    """Return the part of a review's JSON that says who gave which review, and when.
+
+    The ID alone is not enough: whoever gives a review chooses it, and others can read it.
+    """
+    given = {"id", "outcome", "label", "by", "at"}
+    return review.model_dump_json(include=given)[1:-1]
 
 
 def _place_in(review: Review) -> str:

@@ -129,9 +129,12 @@ def label(desk: Desk, record: Record, name: str, by: str, review_id: str) -> Rec
         If it was said, but can't be filed or published now.
     """
     require_class(name, desk.settings.class_names)
-    picture = filing.make_picture(desk.s3, record)
     review = Review(id=review_id, outcome="labelled", label=name, by=by, at=_now())
-    return _say(desk, record, review, picture)
+    if record.review is not None and _is_same(record.review, review):
+        return _follow_up(desk, record, record.review)  # the response was lost
+    if not waits(record):
+        refuse(record)
+    return _say(desk, record, review, filing.make_picture(desk.s3, record))
 
 
 def say_not_a_vehicle(desk: Desk, record: Record, by: str, review_id: str) -> Record:
@@ -315,7 +318,7 @@ def _place(desk: Desk, record: Record, review: Review, picture: EncodedImage) ->
 def _standing(desk: Desk, record: Record, review: Review) -> Review:
     """Read a review as it is now; refuse where it was or is being undone."""
     now = desk.records.read(record.photo, record.version).review
-    if now is None or now.id != review.id or now.withdrawal:
+    if now is None or not _is_same(now, review) or now.withdrawal:
         raise Refused(f"what was said of {quote(record.photo)} was undone meanwhile")
     return now
 
