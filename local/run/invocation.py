@@ -9,6 +9,7 @@ Docker's bridge network, where nobody else sees it.
 import asyncio
 import sys
 from collections.abc import Sequence
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -102,7 +103,9 @@ def _bridge_address() -> str:
         bridge = docker.from_env().networks.get("bridge")
     except docker.errors.DockerException as error:
         raise InvocationError(f"Docker does not answer; is it running? ({error})") from None
-    return str(bridge.attrs["IPAM"]["Config"][0]["Gateway"])
+    config = bridge.attrs["IPAM"]["Config"][0]
+    # Some engines leave the gateway out until the first container runs: it is the first address.
+    return str(config.get("Gateway") or next(ip_network(config["Subnet"]).hosts()))
 
 
 def write_template(running: Cloud, built: Path, endpoint: str) -> Path:

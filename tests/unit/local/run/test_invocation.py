@@ -4,6 +4,7 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -127,3 +128,15 @@ def test_no_docker(running: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     with pytest.raises(InvocationError, match="Docker does not answer"):
         invoke(replace(running), tmp_path / "build" / "template.yaml", "F", Path("event.json"))
+
+
+@pytest.mark.parametrize("gateway", [{"Gateway": "172.17.0.1"}, {}])
+def test_the_bridge_s_address_is_its_gateway(
+    monkeypatch: pytest.MonkeyPatch, gateway: dict[str, str]
+) -> None:
+    config = [{"Subnet": "172.17.0.0/16", **gateway}]
+    bridge = SimpleNamespace(attrs={"IPAM": {"Config": config}})
+    networks = SimpleNamespace(get=lambda name: bridge)
+    monkeypatch.setattr(invocation.docker, "from_env", lambda: SimpleNamespace(networks=networks))
+
+    assert invocation._bridge_address() == "172.17.0.1"
