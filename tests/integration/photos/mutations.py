@@ -14,6 +14,8 @@ from tests.unit.photos.samples import HEIC, quadrants
 
 EXTREMES = (0, 1, 0x7F, 0x80, 0xFF)
 MOST_COPIES = 2000
+MOST_BYTES = 20_000_000
+"""The most bytes of a repeated part, as many as an upload may have by default."""
 
 Parts = list[bytes]
 
@@ -125,7 +127,8 @@ def _drop(parts: Parts, rng: random.Random) -> Parts:
 
 def _repeat(parts: Parts, rng: random.Random) -> Parts:
     at = rng.randrange(len(parts))
-    parts[at] *= rng.choice((2, 3, 50, MOST_COPIES))
+    copies = rng.choice((2, 3, 50, MOST_COPIES))
+    parts[at] *= max(1, min(copies, MOST_BYTES // (len(parts[at]) or 1)))
     return parts
 
 
