@@ -25,6 +25,7 @@ from scones.reviews import (
     Request,
     Undo,
     Unfinished,
+    nothing_to_undo,
     refuse,
     require_class,
     said,
@@ -106,7 +107,7 @@ def find_reviewed(
     for record in _versions(session, stack, photo, version):
         if record.review:
             return record
-    raise Refused(f"nobody has said what {quote(photo)} shows: there is nothing to undo")
+    raise nothing_to_undo(photo)
 
 
 def label(session: "boto3.Session", stack: Stack, record: Record, name: str) -> Record:
@@ -174,7 +175,7 @@ def undo(session: "boto3.Session", stack: Stack, record: Record) -> Record:
         If it can't be removed from the dataset, or published, now.
     """
     if record.review is None:
-        raise Refused(f"nobody has said what {quote(record.photo)} shows: there is nothing to undo")
+        raise nothing_to_undo(record.photo)
     request = Undo(photo=record.photo, version=record.version, review=record.review.id)
     answer = _ask(session, stack, request)
     if answer.kind != "undone":

@@ -12,7 +12,7 @@ from scones.reviews.requests import (
     Undo,
     respond,
 )
-from scones.reviews.reviewing import Desk, refuse, require_class, waits
+from scones.reviews.reviewing import Desk, nothing_to_undo, refuse, require_class, waits
 
 __all__ = [
     "ANSWER",
@@ -27,6 +27,7 @@ __all__ = [
     "Request",
     "Undo",
     "Unfinished",
+    "nothing_to_undo",
     "refuse",
     "require_class",
     "respond",

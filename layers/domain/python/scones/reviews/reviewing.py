@@ -175,7 +175,7 @@ def undo(desk: Desk, record: Record, by: str) -> Record:
         If it can't be removed from the dataset, or published, now.
     """
     if record.review is None:
-        raise Refused(f"nobody has said what {quote(record.photo)} shows: there is nothing to undo")
+        raise nothing_to_undo(record.photo)
     withdrawn = _withdraw(desk, record, record.review, Withdrawal(by=by, at=_now()))
     return _take_back(desk, record, withdrawn)
 
@@ -246,6 +246,17 @@ def refuse(record: Record) -> NoReturn:
         f"{quote(record.photo)} does not wait for a person: it is {record.decided.status}"
         + (f" as {record.decided.label}" if record.decided.label else "")
     )
+
+
+def nothing_to_undo(photo: str) -> Refused:
+    """Make the error for a photo without a review to undo.
+
+    Parameters
+    ----------
+    photo
+        S3 URI of the photo, or its key.
+    """
+    return Refused(f"nobody has said what {quote(photo)} shows: there is nothing to undo")
 
 
 def _say(desk: Desk, record: Record, review: Review, picture: EncodedImage | None) -> Record:
