@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -50,14 +51,18 @@ def _await_debugger(folder: str, port: int, request: Path) -> None:
     waiting = request.with_suffix(".waiting")
     waiting.touch()
 
+    waited = threading.Event()
+
     def give_up() -> None:
-        while _is_held(request) and not debugpy.is_client_connected():
-            time.sleep(_LOOK_SECONDS)
-        if not debugpy.is_client_connected():
-            debugpy.wait_for_client.cancel()
+        while not waited.wait(_LOOK_SECONDS):
+            if not _is_held(request):
+                # Refused before the wait has begun, so it is repeated.
+                with suppress(RuntimeError):
+                    debugpy.wait_for_client.cancel()
 
     threading.Thread(target=give_up, daemon=True).start()
     debugpy.wait_for_client()
+    waited.set()
     waiting.unlink(missing_ok=True)
 
 

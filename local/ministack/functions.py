@@ -47,6 +47,7 @@ _PLACE_SECONDS = 15.0
 
 # Whoever looks into a function at a breakpoint takes longer than any function may.
 _DEBUGGING_SECONDS = 24 * 3600
+_LOOK_SECONDS = 0.2
 
 
 def install(runtime: PythonRuntime, endpoint: str, requests: DebugRequests) -> None:
@@ -239,9 +240,29 @@ class _PythonWorker(lambda_runtime.ProvidedWorker):  # type: ignore[misc]
         if debug != self._debug:
             self._teardown()
             self._debug = debug
+            if debug is not None:
+                name = f"debug-{self.func_name}"
+                threading.Thread(
+                    target=self._close_after, args=(debug,), name=name, daemon=True
+                ).start()
         if debug is None:
             self._requests.release(self.func_name, self)
         self.config = {**self._config, "Timeout": _DEBUGGING_SECONDS} if debug else self._config
+
+    def _close_after(self, debug: DebugRequest) -> None:
+        """End the process when its request ends, after the invocation that is in progress.
+
+        Its port would stay open until the next invocation, and whoever connects can run code.
+        """
+        while self._debug == debug:
+            time.sleep(_LOOK_SECONDS)
+            if self._requests.claim(self.func_name, self) == debug:
+                continue
+            with self._turn:
+                if not self._busy and self._debug == debug:
+                    self._debug = None
+                    self._teardown()
+                    self._requests.release(self.func_name, self)
 
     def _invoke(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         try:
