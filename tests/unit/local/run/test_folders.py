@@ -5,6 +5,7 @@ import pytest
 
 from local.run.folders import read_dataset, read_photos
 from operations.folder_files import FolderError
+from scones.labels import NONE_OF_THE_CLASSES
 from tests.unit.files_like_photos import JPEG
 
 
@@ -109,9 +110,19 @@ def test_photos_by_class(tmp_path: Path) -> None:
     assert {(photo.path.name, photo.label) for photo in found.photos} == {
         ("1.png", "a"),
         ("2.png", "b"),
-        ("3.png", None),
+        ("3.png", NONE_OF_THE_CLASSES),
         ("4.png", None),
     }
+    assert found.not_classes == ("other",)
+
+
+def test_photos_in_folders_of_which_none_is_a_class(tmp_path: Path) -> None:
+    fill(tmp_path, "monday/1.png", "tuesday/2.png")
+
+    found = read_photos(tmp_path, ["a", "b"])
+
+    assert {photo.label for photo in found.photos} == {None}
+    assert found.not_classes == ()
 
 
 def test_photos_to_decide_may_have_any_name(tmp_path: Path) -> None:
