@@ -166,14 +166,14 @@ def test_every_version_of_a_key_has_its_own_record(
 def test_unsure_photo_goes_to_a_person(
     application: Application, published: Inbox, notified: Inbox, bicycle: bytes
 ) -> None:
-    ssm = application.client("ssm")
-    ssm.put_parameter(Name=application.stack.threshold_parameter, Value="1", Overwrite=True)
+    ssm, parameter = application.client("ssm"), application.stack.threshold_parameter
+    ssm.put_parameter(Name=parameter, Value="1", Type="String", Overwrite=True)
     application.restart("ThresholdFunction")
     try:
         photo = application.upload("who knows.png", bicycle)
         decided = application.decided(photo)
     finally:
-        ssm.put_parameter(Name=application.stack.threshold_parameter, Value="0.6", Overwrite=True)
+        ssm.put_parameter(Name=parameter, Value="0.6", Type="String", Overwrite=True)
         application.restart("ThresholdFunction")
 
     assert decided.threshold == 1

@@ -338,7 +338,10 @@ def test_layers_and_functions_fit_the_settings(source: Any) -> None:
     def environment(function: str) -> dict[str, str]:
         variables = source["Resources"][function]["Properties"]["Environment"]["Variables"]
         return {
-            name: str(defaults.get(value["Ref"], value["Ref"])) for name, value in variables.items()
+            name: str(defaults.get(value["Ref"], value["Ref"]))
+            if "Ref" in value
+            else value["Fn::Sub"]
+            for name, value in variables.items()
         }
 
     serialize = SerializeSettings.read(environment("SerializeFunction"))
@@ -349,6 +352,16 @@ def test_layers_and_functions_fit_the_settings(source: Any) -> None:
     assert ",".join(classify.class_names) == defaults["ClassNames"]
     assert threshold.class_names == classify.class_names
     assert threshold.loading_bays == parse_loading_bays(defaults["LoadingBays"])
+
+
+def test_deployments_keep_the_limits_that_operators_set(source: Any, resources: Any) -> None:
+    """CloudFormation sets what it owns again when tags or other properties change."""
+    assert not [n for n, r in resources.items() if r["Type"] == "AWS::SSM::Parameter"]
+    variables = source["Resources"]["ThresholdFunction"]["Properties"]["Environment"]["Variables"]
+    for limit, parameter in (("Threshold", "threshold"), ("FamiliarityLimit", "familiarity-limit")):
+        name = {"Fn::Sub": f"/scones/${{AWS::StackName}}/{parameter}/${{{limit}}}"}
+        assert variables[f"{parameter.upper().replace('-', '_')}_PARAMETER"] == name
+        assert source["Outputs"][f"{limit}Parameter"]["Value"] == name
 
 
 @pytest.mark.parametrize(
