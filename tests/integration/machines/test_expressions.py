@@ -33,6 +33,7 @@ OTHER_PACKAGE = f"{ACCOUNT_ARN}:model-package/scones/6"
 ARTIFACTS = "s3://data/models/scones-20260102030405-0f0f0f/model.tar.gz"
 
 SUBSTITUTIONS = {
+    "RecordRetentionDays": "365",
     "DataBucket": "data",
     "TrainingImage": "image",
     "EndpointName": "scones",

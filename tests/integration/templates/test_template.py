@@ -118,10 +118,7 @@ RULES = {
         "detail-type": ["Object Created"],
         "detail": {
             "bucket": {"name": [{"Ref": "PhotosBucket"}]},
-            "object": {
-                "key": [{"prefix": "incoming/"}, {"prefix": "simulated/"}],
-                "size": [{"numeric": [">", 0]}],
-            },
+            "object": {"key": [{"prefix": "incoming/"}, {"prefix": "simulated/"}]},
         },
     },
     "RetrainStateMachineRequested": {
