@@ -140,7 +140,7 @@ def packages() -> list[dict[str, Any]]:
 def staging(variables: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [
         described("Creating"),
-        described("InService", f"{variables['name']}-staging"),
+        described("InService", f"{variables['name']}--staging"),
         described("Failed"),
         described("Failed", None, "CapacityError"),
     ]
@@ -169,7 +169,7 @@ PROMOTE: Results = {
     "Find Production": endpoints("scones"),
     "Look At Production Now": endpoints("scones"),
     "Still There?": endpoints("scones"),
-    "Find Staging": endpoints("scones-staging"),
+    "Find Staging": endpoints("scones--staging"),
     "Describe Endpoint": [described("InService", "before")],
     "Describe Endpoint Config": [{"ProductionVariants": [{"ModelName": "before"}]}],
     "Describe Model": MODELS,

@@ -411,6 +411,10 @@ def test_the_execution_role_may_create_each_resource(application: Application) -
             "sagemaker:CreateModelPackageGroup",
             "sagemaker:model-package-group/{stack}",
         ),
+        "AWS::Scheduler::Schedule": (
+            "scheduler:CreateSchedule",
+            "scheduler:schedule/default/{stack}-{id}-1",
+        ),
         "AWS::StepFunctions::StateMachine": (
             "states:CreateStateMachine",
             ARNS["AWS::StepFunctions::StateMachine"],
@@ -418,11 +422,6 @@ def test_the_execution_role_may_create_each_resource(application: Application) -
     }
     named = {
         "AWS::Logs::LogGroup": ("logs:CreateLogGroup", "logs:log-group:", "LogGroupName"),
-        "AWS::Scheduler::Schedule": (
-            "scheduler:CreateSchedule",
-            "scheduler:schedule/default/",
-            "Name",
-        ),
         "AWS::Lambda::LayerVersion": (
             "lambda:PublishLayerVersion",
             "lambda:layer:",

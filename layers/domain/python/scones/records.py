@@ -27,10 +27,10 @@ BY_QUEUE = "by-queue"
 REVIEW_QUEUE = "review"
 """What `queue` begins with until a person has said what a photo shows; see `review_queue`."""
 
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-sharding.html
 SHARDS = 8
-"""Shards of each status and of the review queue. A partition of DynamoDB takes 1,000 write units per
-second, and each photo uses about 6 in an index:
-https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-sharding.html"""
+"""Shards of each status and of the review queue. A partition of DynamoDB takes 1,000 write units
+per second, and each photo uses about 6 in an index."""
 
 READERS = 10
 """Maximum number of shards that are read at the same time; boto3 keeps this many connections."""
