@@ -361,6 +361,34 @@ def test_deployments_keep_the_limits_that_operators_set(source: Any, resources: 
         assert source["Outputs"][f"{limit}Parameter"]["Value"] == name
 
 
+def test_roles_of_sagemaker_write_metrics_of_their_instances(resources: Any) -> None:
+    """https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html#cloudwatch-metrics-jobs"""
+    written = {
+        role: statement["Condition"]["StringEquals"]["cloudwatch:namespace"]
+        for role, statement in statements(resources)
+        if statement["Sid"] == "WriteMetrics"
+    }
+
+    assert set(written) == {"TrainingRole", "EvaluationRole", "HostingRole"}
+    for kind, role in (("Training", "TrainingRole"), ("Transform", "EvaluationRole")):
+        assert f"/aws/sagemaker/{kind}Jobs" in written[role]
+    assert "/aws/sagemaker/Endpoints" in written["HostingRole"]
+
+
+def test_retention_is_stated_with_the_days_of_earlier_versions(source: Any) -> None:
+    buckets = (source["Resources"][name]["Properties"] for name in ("PhotosBucket", "DataBucket"))
+    days = {
+        rule["NoncurrentVersionExpiration"]["NoncurrentDays"]
+        for bucket in buckets
+        for rule in bucket["LifecycleConfiguration"]["Rules"]
+        if "NoncurrentVersionExpiration" in rule
+    }
+
+    (kept,) = days
+    description = source["Parameters"]["PhotoRetentionDays"]["Description"]
+    assert f"for {kept} more days" in description
+
+
 def test_endpoints_of_a_stack_are_not_those_of_another(source: Any) -> None:
     """A stack with EndpointName ``x-staging`` may be in the account of one with ``x``."""
     machine = (ROOT / "statemachine" / "promote.asl.json").read_text("utf-8")
