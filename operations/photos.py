@@ -140,7 +140,7 @@ def _files(path: Path) -> Iterator[tuple[Path, str]]:
     """Yield the files that a path means, each with its name."""
     if path.is_file():
         if not path.stat().st_size:
-            raise Refused(f"{path} is empty: an upload of no bytes is not looked at")
+            raise Refused(f"{path} is empty: choose a photo")
         yield path, path.name
         return
     if not path.is_dir():

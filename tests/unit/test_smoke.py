@@ -44,7 +44,7 @@ class Endpoint:
     now: float = 0.0
 
     def invoke_endpoint(self, **request: Any) -> dict[str, Any]:
-        assert request["EndpointName"] == "scones-staging"
+        assert request["EndpointName"] == "scones--staging"
         self.now += self.milliseconds(len(self.asked)) / 1000
         picture = int(request["Body"].removeprefix(b"picture "))
         self.asked.append((picture, request["ContentType"]))
@@ -73,7 +73,7 @@ def outcome(stored: StoredRun, endpoint: Endpoint, photos: int = 10) -> Smoke:
         MAXIMUM_LATENCY_MS=1000,
         SMOKE_PHOTOS=photos,
     )
-    request = Request(endpoint="scones-staging", run=NAME)
+    request = Request(endpoint="scones--staging", run=NAME)
     client: Any = endpoint
     return smoke_test(stored.client, client, request, settings, endpoint.clock)
 
@@ -208,7 +208,7 @@ def test_an_endpoint_that_cannot_be_asked_is_an_error(stored: StoredRun) -> None
     put_run(stored, 2)
 
     def missing(_: int) -> None:
-        error = {"Code": "ValidationError", "Message": "Endpoint scones-staging not found."}
+        error = {"Code": "ValidationError", "Message": "Endpoint scones--staging not found."}
         raise ClientError({"Error": error}, "InvokeEndpoint")
 
     with pytest.raises(EndpointMissing):

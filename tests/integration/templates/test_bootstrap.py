@@ -260,7 +260,7 @@ def test_other_stacks_are_out_of_reach(bootstrap: Bootstrap, stack: str) -> None
         "s3:PutBucketPolicy": f"s3:{stack}-photosbucket-1",
         "dynamodb:DeleteTable": f"dynamodb:table/{stack}-ResultsTable-1",
         "dynamodb:PutItem": f"dynamodb:table/{stack}-ResultsTable-1",
-        "ssm:GetParameter": f"ssm:parameter/scones/{stack}/threshold",
+        "ssm:GetParameter": f"ssm:parameter/scones/{stack}/threshold/0.93",
     }
     for action, resource in attempts.items():
         for holder in ("DeployRole", "ExecutionRole", "RoleBoundary"):
@@ -328,8 +328,6 @@ class Application:
             "Region": self.bootstrap.region,
             "Account": self.bootstrap.account,
             "Repository": f"{STACK}-training",
-            "ThresholdParameter": f"/scones/{STACK}/threshold",
-            "FamiliarityLimitParameter": f"/scones/{STACK}/familiarity-limit",
         }
         return pseudo.get(name) or self.arn(name.removesuffix(".Arn"))
 
@@ -413,6 +411,10 @@ def test_the_execution_role_may_create_each_resource(application: Application) -
             "sagemaker:CreateModelPackageGroup",
             "sagemaker:model-package-group/{stack}",
         ),
+        "AWS::Scheduler::Schedule": (
+            "scheduler:CreateSchedule",
+            "scheduler:schedule/default/{stack}-{id}-1",
+        ),
         "AWS::StepFunctions::StateMachine": (
             "states:CreateStateMachine",
             ARNS["AWS::StepFunctions::StateMachine"],
@@ -420,12 +422,6 @@ def test_the_execution_role_may_create_each_resource(application: Application) -
     }
     named = {
         "AWS::Logs::LogGroup": ("logs:CreateLogGroup", "logs:log-group:", "LogGroupName"),
-        "AWS::SSM::Parameter": ("ssm:PutParameter", "ssm:parameter", "Name"),
-        "AWS::Scheduler::Schedule": (
-            "scheduler:CreateSchedule",
-            "scheduler:schedule/default/",
-            "Name",
-        ),
         "AWS::Lambda::LayerVersion": (
             "lambda:PublishLayerVersion",
             "lambda:layer:",

@@ -29,8 +29,8 @@ STACK = Stack(
     classify_machine="arn:aws:states:us-east-1:123456789012:stateMachine:classify",
     undelivered_events="https://sqs.us-east-1.amazonaws.com/123456789012/undelivered",
     missed_measurements="https://sqs.us-east-1.amazonaws.com/123456789012/missed",
-    threshold_parameter="/scones/scones/threshold",
-    familiarity_limit_parameter="/scones/scones/familiarity-limit",
+    threshold_parameter="/scones/scones/threshold/0.93",
+    familiarity_limit_parameter="/scones/scones/familiarity-limit/0.05",
     check_drift_function="scones-check-drift",
     answer_url="https://answer.lambda-url.us-east-1.on.aws/",
     review_url="https://review.lambda-url.us-east-1.on.aws/",
@@ -38,6 +38,8 @@ STACK = Stack(
         "ClassNames": "bicycle,motorcycle",
         "LoadingBays": "bicycle=A,motorcycle=B",
         "ImageShape": "3,32,32",
+        "Threshold": "0.93",
+        "FamiliarityLimit": "0.05",
     },
 )
 
