@@ -55,6 +55,8 @@ SUBSTITUTIONS = {
         ],
         "2",
     ),
+    "VpcConfig": "{}",
+    "OutputEncryption": "{}",
     "SpotTraining": "false",
     "Incremental": "true",
     "Algorithm": "own",

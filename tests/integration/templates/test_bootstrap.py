@@ -349,6 +349,7 @@ class Application:
             "Region": self.bootstrap.region,
             "Account": self.bootstrap.account,
             "Repository": f"{STACK}-training",
+            "DataBucket": f"{STACK}-databucket-1a2b",
             "ThresholdParameter": f"/scones/{STACK}/threshold",
             "FamiliarityLimitParameter": f"/scones/{STACK}/familiarity-limit",
         }
@@ -359,6 +360,8 @@ class Application:
         match resource:
             case {"Ref": str(name)} | {"Fn::GetAtt": [str(name), "Arn"]}:
                 return self.arn(name)
+            case {"Fn::If": [str(_), _, other]}:
+                return self.resolve(other)
             case {"Fn::Sub": str(text)} | {"Fn::Sub": [str(text), *_]}:
                 return re.sub(r"\$\{([\w.:]+)\}", lambda found: self.value(found[1]), text)
             case str(text):

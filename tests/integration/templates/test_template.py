@@ -271,6 +271,7 @@ WITHOUT_RESOURCES = {
     "WatchAlarms",
     "AnswerQuestions",
     "ListVersions",
+    "FindTheVpc",
 }
 """Statements on actions that AWS gives no resource-level permissions for."""
 
