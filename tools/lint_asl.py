@@ -164,7 +164,8 @@ def _lint_expressions(definition: Any) -> list[str]:
 
 def _lint_expression(text: str, where: str, assigned: set[str]) -> list[str]:
     try:
-        Jsonata(text)
+        # A placeholder stands for text in a string, or for an expression.
+        Jsonata(_PLACEHOLDER.sub("null", text))
     except Exception as error:  # the parser raises many kinds
         return [f"{where}: not JSONata: {error}"]
     parameters = {name for group in _PARAMETERS.findall(text) for name in _VARIABLE.findall(group)}

@@ -17,7 +17,15 @@ pytestmark = pytest.mark.e2e
 Call = tuple[str, str, dict[str, Any]]
 """A client's service, the method, and its parameters."""
 
-POLICIES = ("UploaderPolicy", "ReviewerPolicy", "OperatorPolicy", "ApproverPolicy", "PrivacyPolicy")
+POLICIES = (
+    "UploaderPolicy",
+    "ReviewerPolicy",
+    "OperatorPolicy",
+    "ApproverPolicy",
+    "PrivacyPolicy",
+    "ModelReaderPolicy",
+    "ModelCopierPolicy",
+)
 
 
 def denied(application: Application, policy: str, calls: list[Call]) -> list[Call]:
@@ -130,6 +138,14 @@ def forbidden(application: Application) -> dict[str, list[Call]]:
         ("iam", "list_users", {}),
     ]
     deciding = [promote, approve, answer()]
+    others: list[Call] = [
+        validation,
+        put(photos, "incoming/x.png"),
+        ("s3", "list_objects_v2", {"Bucket": data, "Prefix": "dataset/"}),
+        ("s3", "get_object", {"Bucket": data, "Key": "dataset/train/bicycle/1.png"}),
+        ("s3", "get_object", {"Bucket": photos, "Key": "incoming/1.png"}),
+        start(stack.retrain_machine, {}),
+    ]
     return {
         "UploaderPolicy": [
             *anybody,
@@ -156,6 +172,8 @@ def forbidden(application: Application) -> dict[str, list[Call]]:
             put(photos, "incoming/x.png"),
             start(stack.retrain_machine, {}),
         ],
+        "ModelReaderPolicy": [*anybody, *deciding, *others],
+        "ModelCopierPolicy": [*anybody, *deciding, *others],
         "PrivacyPolicy": [
             *anybody,
             *deciding,

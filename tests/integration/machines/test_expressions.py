@@ -56,6 +56,8 @@ SUBSTITUTIONS = {
         ],
         "2",
     ),
+    "VpcConfig": "{}",
+    "OutputEncryption": "{}",
     "SpotTraining": "false",
     "Incremental": "true",
     "Algorithm": "own",

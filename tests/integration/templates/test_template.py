@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from samcli.yamlhelper import yaml_parse
 
+from operations.copying import CHECKSUM, SOURCE
 from scones.labels import parse_loading_bays
 from scones.photos import ImageShape
 from scones.settings import ClassifySettings, SerializeSettings, ThresholdSettings
@@ -61,7 +62,10 @@ def test_approvers_change_nothing_of_what_a_version_was_registered_with(resource
     (statement,) = (one for _, one in statements(resources) if one["Sid"] == "ApproveVersions")
 
     absent = statement["Condition"]["Null"]
-    names = {f"sagemaker:CustomerMetadataProperties/{name}" for name in registered}
+    # A copy of another account's version has more: operations/copying.py.
+    names = {
+        f"sagemaker:CustomerMetadataProperties/{name}" for name in {*registered, SOURCE, CHECKSUM}
+    }
     assert set(absent) == names | {"sagemaker:CustomerMetadataPropertiesToRemove"}
     assert set(absent.values()) == {"true"}
 
@@ -264,6 +268,7 @@ WITHOUT_RESOURCES = {
     "WatchAlarms",
     "AnswerQuestions",
     "ListVersions",
+    "FindTheVpc",
 }
 """Statements on actions that AWS gives no resource-level permissions for."""
 

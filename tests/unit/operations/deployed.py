@@ -25,6 +25,7 @@ STACK = Stack(
     retrain_machine=RETRAIN,
     promote_machine=PROMOTE,
     model_package_group="scones",
+    training_image="123456789012.dkr.ecr.us-east-1.amazonaws.com/scones-training:latest",
     operators_topic="arn:aws:sns:us-east-1:123456789012:operators",
     classify_machine="arn:aws:states:us-east-1:123456789012:stateMachine:classify",
     undelivered_events="https://sqs.us-east-1.amazonaws.com/123456789012/undelivered",

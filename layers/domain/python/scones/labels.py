@@ -1,5 +1,7 @@
 """The class names of a deployment and the loading bay each of them is sent to."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -68,3 +70,23 @@ def parse_loading_bays(text: str) -> Mapping[str, str]:
             raise ValueError(f"loading bays {text!r} name {name} more than once")
         bays[name] = bay
     return MappingProxyType(bays)
+
+
+def classes_hash(class_names: tuple[str, ...], image_shape: str) -> str:
+    """Return what `retrain` and `promote` compare to see whether two models have the same classes.
+
+    Parameters
+    ----------
+    class_names
+        The classes in the order of their indices.
+    image_shape
+        Such as ``3,96,96``.
+
+    Returns
+    -------
+    str
+        SHA-256 of the JSON of both in one list, 64 hexadecimal digits: JSONata's
+        ``$hash($string([class_names, image_shape]), 'SHA-256')``, whose list flattens the names.
+    """
+    text = json.dumps([*class_names, image_shape], separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -128,13 +128,7 @@ def smoke_test(
         All of `scones.endpoint.predict`: the endpoint can't be asked.
     """
     run = Run(settings.data_bucket, request.run)
-    known = read_validation_set(s3, run, settings.class_names).classes
-    subjects = choose(_pictures(s3, run, known), settings.smoke_photos)
-    if not subjects:
-        raise NoPictures(
-            f"there is none of the {len(known):,} validation photos in {run.uri(PICTURES)}: start "
-            "retrain again, and promote the version that it registers"
-        )
+    subjects = select_pictures(s3, run, settings.class_names, settings.smoke_photos)
 
     def ask(subject: Subject) -> Reply:
         body = read_file(s3, run, subject.path)
@@ -148,6 +142,41 @@ def smoke_test(
     ask(subjects[0])
     replies = _until_too_slow(map(ask, subjects), len(subjects), settings.maximum_latency_ms)
     return _judge(replies, len(subjects), settings)
+
+
+def select_pictures(
+    s3: "S3Client", run: Run, class_names: Sequence[str], wanted: int
+) -> list[Subject]:
+    """Return the labeled pictures of a run that a smoke test uses.
+
+    Parameters
+    ----------
+    s3
+        An S3 client.
+    run
+        The run.
+    class_names
+        The stack's classes in the order of their indices.
+    wanted
+        Maximum number of pictures, 1 or more.
+
+    Raises
+    ------
+    NoPictures
+        If the run has none.
+    RunIncomplete, RunOutdated, LstError
+        As `scones.runs.read_validation_set`.
+    StorageBusy, StorageRefused
+        As `scones.storage.named_faults`.
+    """
+    known = read_validation_set(s3, run, class_names).classes
+    subjects = choose(_pictures(s3, run, known), wanted)
+    if not subjects:
+        raise NoPictures(
+            f"there is none of the {len(known):,} validation photos in {run.uri(PICTURES)}: start "
+            "retrain again, and promote the version that it registers"
+        )
+    return subjects
 
 
 def choose(pictures: Mapping[int, Sequence[Subject]], wanted: int) -> list[Subject]:
