@@ -28,7 +28,10 @@ _COUNTS = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible
 _UPDATED = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"}
 
 _EVENTS = "aws cloudformation describe-stack-events --stack-name {name}"
-_DELETE: tuple[Status, str] = ("problem", f"read why ({_EVENTS}), delete the stack, and deploy it again")
+_DELETE: tuple[Status, str] = (
+    "problem",
+    f"read why ({_EVENTS}), delete the stack, and deploy it again",
+)
 _FAILED: Mapping[str, tuple[Status, str]] = {
     "CREATE_FAILED": _DELETE,
     "ROLLBACK_COMPLETE": _DELETE,
@@ -170,7 +173,9 @@ def _check_limit(
 
 
 def _check_schedule(subject: Subject, logical: str, parameter: str) -> Finding:
-    name = _deployment(subject).resources_of("AWS::Scheduler::Schedule").get(logical, "")
+    name = _deployment(subject).resources_of("AWS::Scheduler::Schedule").get(logical)
+    if not name:
+        return problem(f"the stack has no resource {logical}", "deploy the current template")
     client = subject.session.client("scheduler")
     try:
         found = client.get_schedule(Name=name)
