@@ -28,7 +28,7 @@ SERVICES = {
     "cloudwatch": "CloudWatch",
     "logs": "CloudWatch Logs",
 }
-"""What the template uses, by the names of the services in the public parameters.
+"""Services that the template uses, by their names in the public parameters.
 
 Source: `aws ssm get-parameters-by-path --path /aws/service/global-infrastructure/services`.
 """

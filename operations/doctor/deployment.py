@@ -17,7 +17,7 @@ from scones.decisions import (
 )
 
 AGE_PERIOD = timedelta(minutes=15)
-"""How far back the age of the oldest message is looked for; SQS writes it every minute.
+"""Period in which the age of the oldest message is read; SQS writes it every minute.
 
 Source:
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-monitoring-using-cloudwatch.html

@@ -200,7 +200,7 @@ def run_checks(
     Raises
     ------
     Exception
-        If a check raises an error that is neither one of boto3 nor one of ours.
+        If a check raises an error that is neither boto3's nor a `Fault` or `Refused`.
     """
     todo: queue.SimpleQueue[str] = queue.SimpleQueue()
     done: queue.SimpleQueue[tuple[str, Finding | Exception]] = queue.SimpleQueue()
@@ -251,5 +251,6 @@ def _unread(error: BotoCoreError | ClientError | Fault | Refused) -> Finding:
     if isinstance(error, (Fault, Refused)):
         return unknown(str(error), "")
     if denied := missing_permission(error):
-        return unknown(f"not permitted: {denied}", f"allow {denied}, as the OperatorPolicy does")
+        advice = f"get the permission {denied}: OperatorPolicy has all that a deployed stack needs"
+        return unknown(f"not permitted: {denied}", advice)
     return unknown(explain(error), "")

@@ -13,7 +13,7 @@ class Finding:
     Attributes
     ----------
     status
-        ``ok``; ``warning`` if it works but somebody should have a look; ``problem`` if something
+        ``ok``; ``warning`` if it works but is worth a check; ``problem`` if something
         must be done; ``unknown`` if it could not be read; ``not_checked`` if the check does not
         apply.
     found
@@ -33,7 +33,7 @@ def ok(found: str) -> Finding:
 
 
 def warning(found: str, advice: str) -> Finding:
-    """Return the finding that somebody should have a look."""
+    """Return the finding that something is worth a check."""
     return Finding("warning", found, advice)
 
 

@@ -16,7 +16,7 @@ from operations.stack import Stack
 from scones.hosting import find
 
 LONG_APPROVAL = timedelta(hours=24)
-"""Age of an approval request above which the check warns; the staging endpoint costs meanwhile."""
+"""Age of an approval request above which the check warns; its staging endpoint costs money."""
 
 LONG_REVIEW = timedelta(days=3)
 """Age of a photo in the review queue above which the check warns."""

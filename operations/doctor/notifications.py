@@ -1,4 +1,4 @@
-"""Checks of who is notified."""
+"""Checks of notifications: e-mail subscriptions and the SMS sandbox."""
 
 from typing import Any
 

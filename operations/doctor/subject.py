@@ -1,4 +1,4 @@
-"""What the checks examine: an account and region, and the stack if it is deployed."""
+"""Subject of the checks: an account, a region, and the stack if it is deployed."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -70,7 +70,7 @@ class Deployment:
     description
         An item of CloudFormation's DescribeStacks.
     stack
-        What the stack consists of, or None if it lacks outputs, as after a failed creation.
+        Outputs and parameters of the stack, or None if it lacks outputs, as after a failed creation.
     resources
         Physical resource IDs by logical ID, by resource type.
     """
@@ -97,7 +97,7 @@ class Deployment:
 
 @dataclass(frozen=True)
 class Subject:
-    """What the checks examine.
+    """Subject of the checks.
 
     Attributes
     ----------
@@ -132,7 +132,7 @@ class Subject:
 
     @property
     def stack(self) -> Stack | None:
-        """What the stack consists of, or None if it is not deployed."""
+        """Outputs and parameters of the stack, or None if it is not deployed."""
         return self.deployment.stack if self.deployment else None
 
 
@@ -141,7 +141,7 @@ SERVICES_WITH_QUOTAS = ("sagemaker", "lambda")
 
 
 def read_subject(session: "boto3.Session", name: str) -> Subject:
-    """Return what the checks examine.
+    """Return the subject of the checks.
 
     Parameters
     ----------

@@ -114,7 +114,7 @@ def test_a_missing_permission_is_named_and_the_other_checks_go_on(
     found = examine(session, STACK, applies_locally).findings
 
     assert found["alarms"].found == "not permitted: cloudwatch:DescribeAlarms"
-    assert found["alarms"].advice == ("allow cloudwatch:DescribeAlarms, as the OperatorPolicy does")
+    assert found["alarms"].advice.startswith("get the permission cloudwatch:DescribeAlarms: ")
     assert found["undelivered"].found == "not permitted: sqs:GetQueueAttributes"
     assert found["review"].status == "ok"
     json.dumps([finding.found for finding in found.values()])

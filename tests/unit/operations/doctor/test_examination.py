@@ -53,7 +53,7 @@ def test_a_missing_permission_is_named_and_the_others_go_on() -> None:
     assert list(found) == ["queue", "files", "good"]
     assert found["queue"].status == found["files"].status == "unknown"
     assert found["queue"].found == "not permitted: sqs:GetQueueAttributes"
-    assert found["queue"].advice == "allow sqs:GetQueueAttributes, as the OperatorPolicy does"
+    assert found["queue"].advice.startswith("get the permission sqs:GetQueueAttributes: ")
     assert found["files"].found == "S3 is away"
     assert found["good"] == ok("well")
 
