@@ -70,7 +70,8 @@ class Deployment:
     description
         An item of CloudFormation's DescribeStacks.
     stack
-        Outputs and parameters of the stack, or None if it lacks outputs, as after a failed creation.
+        Outputs and parameters of the stack, or None if it lacks outputs: its creation failed, or
+        it is of another version.
     resources
         Physical resource IDs by logical ID, by resource type.
     """

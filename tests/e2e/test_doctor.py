@@ -1,6 +1,5 @@
 """What `scones doctor` finds of a running stack, as a person with the operators' policy alone."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -117,4 +116,3 @@ def test_a_missing_permission_is_named_and_the_other_checks_go_on(
     assert found["alarms"].advice.startswith("get the permission cloudwatch:DescribeAlarms: ")
     assert found["undelivered"].found == "not permitted: sqs:GetQueueAttributes"
     assert found["review"].status == "ok"
-    json.dumps([finding.found for finding in found.values()])
