@@ -196,11 +196,13 @@ def _check_schedule(subject: Subject, logical: str, parameter: str) -> Finding:
 def _describe_rule(subject: Subject, physical: str, bus: str) -> Any:
     """Return the description of a rule, or None if it does not exist.
 
-    The ID of a rule on another bus than the default one is ``BUS|RULE``.
+    The ID of a rule on another bus than the default one is ``BUS|RULE``, which AWS does not
+    document: https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/1131.
+    For a name alone, the stack's bus comes first: the policy allows all of its rules.
     """
     client = subject.session.client("events")
     named, _, rule = physical.rpartition("|")
-    for candidate in [named] if named else ["default", bus]:
+    for candidate in [named] if named else [bus, "default"]:
         try:
             return client.describe_rule(Name=rule, EventBusName=candidate)
         except ClientError as error:

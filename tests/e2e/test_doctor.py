@@ -112,7 +112,7 @@ def test_a_missing_permission_is_named_and_the_other_checks_go_on(
 
     found = examine(session, STACK, applies_locally).findings
 
-    assert found["alarms"].found == "not permitted: cloudwatch:DescribeAlarms"
-    assert found["alarms"].advice.startswith("get the permission cloudwatch:DescribeAlarms: ")
+    assert found["alarms"].found == "not permitted: cloudformation:ListStackResources"
+    assert found["alarms"].advice.startswith("get the permission cloudformation:ListStack")
     assert found["undelivered"].found == "not permitted: sqs:GetQueueAttributes"
     assert found["review"].status == "ok"
