@@ -15,6 +15,7 @@ from cli.commands import (
     captures,
     copying,
     data,
+    doctor,
     drift,
     executions,
     forget,
@@ -75,6 +76,7 @@ _add(captures.captures, "scones captures --since 2h --to captured")
 _add(simulating.simulate, "scones simulate --count 100 --rate 5")
 _add(reporting.report, "scones report --since 7d --truth labels.csv --open")
 _add(drift.drift, "scones drift --json")
+_add(doctor.doctor, "scones doctor --stack scones-staging --region eu-central-1")
 _add(profiles.profiles, "scones profiles vehicles")
 _add(init.init, "scones init ../my-photos ../my-project")
 

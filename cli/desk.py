@@ -88,10 +88,20 @@ class Desk:
             raise typer.BadParameter("--local has one account: there is no other one to reach")
         return connect(profile or self._options.profile, region or self._options.region)
 
+    @property
+    def is_local(self) -> bool:
+        """Whether the session talks to the local cloud."""
+        return self._options.local
+
+    @property
+    def stack_name(self) -> str:
+        """Name of the stack, which may not exist."""
+        return self._options.stack or STACK
+
     @cached_property
     def stack(self) -> Stack:
         """What the stack is made of."""
-        return Stack.read(self.session, self._options.stack or STACK)
+        return Stack.read(self.session, self.stack_name)
 
     @cached_property
     def user(self) -> str:

@@ -47,6 +47,11 @@ class Screen:
         self._as_json = as_json
         self._counting = False
 
+    @property
+    def is_terminal(self) -> bool:
+        """Whether standard output is a terminal, where long lines wrap."""
+        return self._out.is_terminal
+
     def answer(self, record: Mapping[str, Any], *shown: RenderableType) -> None:
         """Give the answer of a command.
 

@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from scones.refusals import Fault, Refused
 
-__all__ = ["Fault", "Refused", "explain", "is_locked_out", "storage_faults"]
+__all__ = ["Fault", "Refused", "explain", "is_locked_out", "missing_permission", "storage_faults"]
 
 
 _NO_CREDENTIALS = (
@@ -104,16 +104,41 @@ def storage_faults() -> Iterator[None]:
 def is_locked_out(error: BotoCoreError | ClientError) -> bool:
     """Tell whether it is the credentials that are missing or not taken any more."""
     if isinstance(error, ClientError):
-        return error.response.get("Error", {}).get("Code") in _BAD_CREDENTIALS
+        return _code(error) in _BAD_CREDENTIALS
     return isinstance(error, _NO_CREDENTIALS + _NOT_LOGGED_IN)
 
 
+def missing_permission(error: BotoCoreError | ClientError) -> str | None:
+    """Return the action that IAM denies, such as ``sqs:GetQueueAttributes``.
+
+    Parameters
+    ----------
+    error
+        Error that boto3 raised.
+
+    Returns
+    -------
+    str or None
+        The action as AWS names it in its message, or else the operation; None if the error is
+        not about permissions.
+    """
+    if not isinstance(error, ClientError) or _code(error) not in _DENIED:
+        return None
+    action = re.search(r"perform:? ([\w-]+:\w+)", _message(error))
+    return action[1] if action else error.operation_name
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", "unknown"))
+
+
+def _message(error: ClientError) -> str:
+    return " ".join(error.response.get("Error", {}).get("Message", "").split())
+
+
 def _explain_answer(error: ClientError) -> str:
-    code = error.response.get("Error", {}).get("Code", "unknown")
-    said = " ".join(error.response.get("Error", {}).get("Message", "").split())
-    if code in _DENIED:
-        action = re.search(r"perform:? ([\w-]+:\w+)", said)
-        denied = action[1] if action else error.operation_name
+    code, said = _code(error), _message(error)
+    if denied := missing_permission(error):
         return f"your credentials do not allow {denied}: {said or code}"
     if code in _BAD_CREDENTIALS:
         return f"AWS does not take your credentials ({code}): renew them, or give another --profile"

@@ -46,9 +46,23 @@ def overrides(parameters: Mapping[str, str]) -> list[str]:
     ]
 
 
-@cache
+def defaults() -> dict[str, str]:
+    """Return the default of each parameter, as CloudFormation passes it on."""
+    return {name: str(rules["Default"]) for name, rules in _parameters().items()}
+
+
+def regions() -> list[str]:
+    """Return the regions that the template can be deployed to."""
+    return sorted(_template()["Mappings"]["BuiltInAlgorithm"])
+
+
 def _parameters() -> Any:
+    return _template()["Parameters"]
+
+
+@cache
+def _template() -> Any:
     # It takes a quarter of a second, which most commands have no need of.
     from samcli.yamlhelper import yaml_parse  # noqa: PLC0415
 
-    return yaml_parse((REPOSITORY / "template.yaml").read_text(encoding="utf-8"))["Parameters"]
+    return yaml_parse((REPOSITORY / "template.yaml").read_text(encoding="utf-8"))

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from botocore.exceptions import ClientError
 
@@ -91,24 +91,62 @@ class Stack:
         StackError
             If there is none of that name, or it lacks outputs.
         """
-        client = session.client("cloudformation")
-        try:
-            found = client.describe_stacks(StackName=name)["Stacks"][0]
-        except ClientError as error:
-            if "does not exist" not in str(error):
-                raise
+        description = describe_stack(session, name)
+        if description is None:
             raise StackError(
                 f"there is no stack {name} in {session.region_name}: name the right one with "
                 "--stack and --region, or deploy it with `sam deploy`"
-            ) from None
-        outputs = {item["OutputKey"]: item["OutputValue"] for item in found.get("Outputs", [])}
+            )
+        return cls.of(description)
+
+    @classmethod
+    def of(cls, description: Mapping[str, Any]) -> Self:
+        """Return the stack of a description.
+
+        Parameters
+        ----------
+        description
+            An item of DescribeStacks.
+
+        Raises
+        ------
+        StackError
+            If the description lacks outputs.
+        """
+        outputs = {
+            item["OutputKey"]: item["OutputValue"] for item in description.get("Outputs", [])
+        }
         if lacking := sorted(set(_OUTPUTS.values()) - outputs.keys()):
             raise StackError(
-                f"stack {name} ({found['StackStatus']}) has no output {', '.join(lacking)}: "
-                "deploy the current template with `sam build && sam deploy`"
+                f"stack {description['StackName']} ({description['StackStatus']}) has no output "
+                f"{', '.join(lacking)}: deploy the current template with `sam build && sam deploy`"
             )
-        given = {
-            item["ParameterKey"]: item["ParameterValue"] for item in found.get("Parameters", [])
-        }
         values = {field: outputs[output] for field, output in _OUTPUTS.items()}
-        return cls(**values, parameters=given)
+        return cls(**values, parameters=read_parameters(description))
+
+
+def describe_stack(session: "boto3.Session", name: str) -> Mapping[str, Any] | None:
+    """Return the description of a stack, or None if it does not exist.
+
+    Parameters
+    ----------
+    session
+        Session for the stack's account and region.
+    name
+        Name of the stack.
+    """
+    try:
+        found: Mapping[str, Any] = session.client("cloudformation").describe_stacks(StackName=name)[
+            "Stacks"
+        ][0]
+    except ClientError as error:
+        if "does not exist" not in str(error):
+            raise
+        return None
+    return found
+
+
+def read_parameters(description: Mapping[str, Any]) -> dict[str, str]:
+    """Return the parameters of a stack's description."""
+    given = description.get("Parameters", [])
+    return {item["ParameterKey"]: item["ParameterValue"] for item in given}

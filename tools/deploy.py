@@ -12,10 +12,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from samcli.cli.types import CfnParameterOverridesType
-from samcli.lib.config.samconfig import SamConfig
-
 from operations.parameters import overrides
+from operations.samconfig import list_environments, read_overrides, read_stack_name
 from tools.locks import LOCKS, ROOT
 
 REQUIRED = ("ARTIFACTS_BUCKET", "EXECUTION_ROLE", "ROLE_BOUNDARY")
@@ -24,37 +22,6 @@ REQUIRED = ("ARTIFACTS_BUCKET", "EXECUTION_ROLE", "ROLE_BOUNDARY")
 
 class DeployError(Exception):
     """The deployment cannot be started; the message contains the reason."""
-
-
-def list_environments(folder: Path = ROOT) -> list[str]:
-    """Return the environments of samconfig.toml in a folder, except the default one."""
-    names = SamConfig(folder).get_stage_configuration_names()
-    return [str(name) for name in names if name not in ("default", "version")]
-
-
-def read_overrides(environment: str, folder: Path = ROOT) -> dict[str, str]:
-    """Return the parameter overrides of an environment in samconfig.toml.
-
-    Parameters
-    ----------
-    environment
-        Name of the environment, such as ``staging``.
-    folder
-        Folder that contains samconfig.toml.
-    """
-    found = SamConfig(folder).get_all(["deploy"], "parameters", environment)
-    values = found.get("parameter_overrides", [])
-    lines = [values] if isinstance(values, str) else values
-    parameters: dict[str, str] = CfnParameterOverridesType().convert(tuple(lines), None, None)
-    return parameters
-
-
-def read_stack_name(environment: str, folder: Path = ROOT) -> str:
-    """Return the name of the stack of an environment in samconfig.toml.
-
-    Parameters are those of `read_overrides`.
-    """
-    return str(SamConfig(folder).get_all(["deploy"], "parameters", environment)["stack_name"])
 
 
 def make_overrides(

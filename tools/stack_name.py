@@ -2,7 +2,7 @@
 
 import argparse
 
-from tools.deploy import list_environments, read_stack_name
+from operations.samconfig import list_environments, read_stack_name
 
 
 def main() -> None:

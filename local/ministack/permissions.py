@@ -65,6 +65,7 @@ def install() -> None:
     wrap(iam_actions, "request_tag_context", _with_more_condition_keys)
     wrap(iam_actions, "s3_service_context", _with_conditional_writes)
     wrap(iam_actions, "extract_resource_arn", _naming_log_stream)
+    wrap(iam_actions, "extract_resource_arn", _naming_rule)
     wrap(iam_actions, "s3_additional_checks", _with_tagging)
     # The policy that a topic has of itself lets nobody of the account publish, who may not anyway.
     wrap(sns, "topic_policy_for_arn", _without_default)
@@ -107,6 +108,18 @@ def _naming_log_stream(extract: Callable[..., Any]) -> Callable[..., Any]:
         if service != "logs" or tags or ":log-group:" not in resource:
             return resource
         return f"{resource}:log-stream:{json.loads(body).get('logStreamName', '')}"
+
+    return run
+
+
+def _naming_rule(extract: Callable[..., Any]) -> Callable[..., Any]:
+    """Name a rule of the default event bus without the bus, as policies must.
+
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_events.html
+    """
+
+    def run(*request: Any) -> Any:
+        return re.sub(r"^(arn:aws:events:[^:]+:\d+:rule/)default/", r"\1", extract(*request))
 
     return run
 

@@ -43,6 +43,33 @@ def test_tags_of_an_object_need_a_permission_of_their_own(app: TinyApp, allowed:
     assert answer.failed != allowed, answer.payload
 
 
+RULE = "arn:aws:events:us-east-1:123456789012:rule"
+
+
+@pytest.mark.parametrize(
+    ("bus", "resource", "allowed"),
+    [
+        ("default", f"{RULE}/mine", True),
+        ("default", f"{RULE}/default/mine", False),
+        ("default", f"{RULE}/other", False),
+        ("parcels", f"{RULE}/parcels/mine", True),
+        ("parcels", f"{RULE}/mine", False),
+    ],
+)
+def test_a_rule_is_named_with_its_bus_unless_that_is_the_default_one(
+    app: TinyApp, bus: str, resource: str, allowed: bool
+) -> None:
+    code = (
+        "import boto3\ndef handler(event, context):\n"
+        f" boto3.client('events').describe_rule(Name='mine', EventBusName='{bus}')"
+    )
+
+    answer = app.invoke(app.function(code, [allow("events:DescribeRule", resource)]))
+
+    error = "ResourceNotFoundException" if allowed else "AccessDenied"
+    assert error in answer.payload["errorMessage"]
+
+
 def test_a_function_that_may_not_log_leaves_no_log(app: TinyApp) -> None:
     function = app.function("def handler(event, context): print('seen')")
     role = app.client("lambda").get_function_configuration(FunctionName=function)["Role"]

@@ -2,7 +2,7 @@ import pytest
 from botocore import exceptions
 from botocore.exceptions import ClientError
 
-from operations.faults import explain
+from operations.faults import explain, missing_permission
 
 
 def refused(code: str, message: str, operation: str = "ListExecutions") -> ClientError:
@@ -39,3 +39,16 @@ def test_each_is_one_line_that_says_what_to_do(error: Exception, said: str) -> N
     line = explain(error)  # type: ignore[arg-type]
     assert said in line
     assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    ("error", "action"),
+    [
+        (refused("AuthorizationError", "may not perform: SNS:ListTopics on x"), "SNS:ListTopics"),
+        (refused("UnauthorizedOperation", "You may not perform this", "ListX"), "ListX"),
+        (refused("ThrottlingException", "is not authorized to perform: s3:GetObject"), None),
+        (exceptions.NoCredentialsError(), None),
+    ],
+)
+def test_the_permission_that_is_missing(error: ClientError, action: str | None) -> None:
+    assert missing_permission(error) == action

@@ -1,0 +1,111 @@
+"""`scones doctor`."""
+
+from collections import Counter
+from typing import Any
+
+import typer
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from cli.commands import words
+from cli.desk import FAULT, OTHERWISE, Desk
+from operations.doctor.examination import (
+    CHECKS,
+    Examination,
+    applies_locally,
+    applies_on_aws,
+    examine,
+)
+from operations.doctor.findings import Finding, Status
+
+MARKS: dict[Status, tuple[str, str]] = {
+    "ok": ("✓", "green"),
+    "warning": ("!", "yellow"),
+    "problem": ("✗", "red"),
+    "unknown": ("?", "magenta"),
+    "not_checked": ("-", "dim"),
+}
+"""Mark and style by status."""
+
+COUNTED: dict[Status, str] = {
+    "problem": "to fix",
+    "unknown": "not readable",
+    "warning": "to look at",
+    "ok": "ok",
+    "not_checked": "not checked",
+}
+"""Words of the last line by status."""
+
+
+def doctor(desk: Desk) -> None:
+    """Check an account, a region and a stack.
+
+    Before a deployment, it checks what samconfig.toml would deploy. The exit code is 1 if
+    something must be done, 3 if something could not be read, and 0 otherwise.
+    """
+    applies = applies_locally if desk.is_local else applies_on_aws
+    with desk.screen.counting("Checking", sum(map(applies, CHECKS))) as on_progress:
+        examination = examine(desk.session, desk.stack_name, applies, on_progress)
+    desk.screen.answer(_record(desk, examination), *_shown(desk, examination))
+    if examination.has("problem"):
+        raise typer.Exit(OTHERWISE)
+    if examination.has("unknown"):
+        raise typer.Exit(FAULT)
+
+
+def _record(desk: Desk, examination: Examination) -> dict[str, Any]:
+    subject = examination.subject
+    return {
+        "stack": desk.stack_name,
+        "region": desk.session.region_name,
+        "deployed": bool(subject and subject.deployment),
+        "parameters_from": subject.source if subject else None,
+        "checks": [
+            {
+                "check": name,
+                "status": finding.status,
+                "found": finding.found,
+                "advice": finding.advice or None,
+            }
+            for name, finding in examination.findings.items()
+        ],
+        "counts": _counts(examination),
+    }
+
+
+def _counts(examination: Examination) -> dict[str, int]:
+    found = Counter(finding.status for finding in examination.findings.values())
+    return {status: found[status] for status in COUNTED}
+
+
+def _shown(desk: Desk, examination: Examination) -> list[RenderableType]:
+    width = max(map(len, examination.findings))
+    line = _wrapped if desk.screen.is_terminal else _whole
+    shown: list[RenderableType] = []
+    for name, finding in examination.findings.items():
+        shown.append(line(name, finding, width))
+        if finding.advice:
+            shown.append(f"    {finding.advice}")
+    counts = _counts(examination).items()
+    summary = ", ".join(f"{count} {COUNTED[status]}" for status, count in counts if count)  # type: ignore[index]
+    return [*shown, "", summary]
+
+
+def _wrapped(name: str, finding: Finding, width: int) -> Table:
+    """Return the line of a check for a terminal, whose long text wraps beside the name."""
+    mark, style = MARKS[finding.status]
+    row = words.table()
+    row.show_header = False
+    row.add_column(width=1)
+    row.add_column(width=width)
+    row.add_column(overflow="fold")
+    row.add_row(Text(mark, style=style), name, finding.found)
+    return row
+
+
+def _whole(name: str, finding: Finding, width: int) -> Text:
+    """Return the line of a check for a file or a pipe."""
+    mark, style = MARKS[finding.status]
+    line = Text(no_wrap=True)
+    return line.append(mark, style=style).append(f"  {name:<{width}}  {finding.found}")

@@ -1,0 +1,52 @@
+"""Results of checks."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Status = Literal["ok", "warning", "problem", "unknown", "not_checked"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Result of one check.
+
+    Attributes
+    ----------
+    status
+        ``ok``; ``warning`` if it works but is worth a check; ``problem`` if something
+        must be done; ``unknown`` if it could not be read; ``not_checked`` if the check does not
+        apply.
+    found
+        What was found, in a sentence without a final period.
+    advice
+        What to do, or an empty text if there is nothing to do.
+    """
+
+    status: Status
+    found: str
+    advice: str = ""
+
+
+def ok(found: str) -> Finding:
+    """Return the finding that nothing needs to be done."""
+    return Finding("ok", found)
+
+
+def warning(found: str, advice: str) -> Finding:
+    """Return the finding that something is worth a check."""
+    return Finding("warning", found, advice)
+
+
+def problem(found: str, advice: str) -> Finding:
+    """Return the finding that something must be done."""
+    return Finding("problem", found, advice)
+
+
+def unknown(found: str, advice: str) -> Finding:
+    """Return the finding that something could not be read."""
+    return Finding("unknown", found, advice)
+
+
+def not_checked(found: str) -> Finding:
+    """Return the finding that a check does not apply."""
+    return Finding("not_checked", found)

@@ -1,0 +1,64 @@
+"""Checks before the first deployment that the stack's names are free."""
+
+from botocore.exceptions import ClientError
+
+from operations.doctor.findings import Finding, ok, problem
+from operations.doctor.subject import Subject
+from scones.hosting import find
+
+STAGING = "-staging"
+"""Suffix of the staging endpoint's name."""
+
+
+def check_new_group(subject: Subject) -> Finding:
+    """Check that the name of the model package group is free."""
+    name = subject.parameters["EndpointName"]
+    client = subject.session.client("sagemaker")
+    if find(client.describe_model_package_group, ModelPackageGroupName=name) is None:
+        return ok(f"{name} is free")
+    return problem(
+        f"there is a model package group {name} already, so that the deployment fails",
+        "deploy with another EndpointName, or delete the group if an earlier stack left it",
+    )
+
+
+def check_new_endpoint(subject: Subject) -> Finding:
+    """Check that there is no endpoint of the names of staging and production."""
+    name = subject.parameters["EndpointName"]
+    client = subject.session.client("sagemaker")
+    names = [name, f"{name}{STAGING}"]
+    taken = [other for other in names if find(client.describe_endpoint, EndpointName=other)]
+    if not taken:
+        return ok(f"{' and '.join(names)} are free")
+    return problem(
+        f"there is an endpoint {' and '.join(taken)} already, which a promotion would replace",
+        "deploy with another EndpointName, or delete the endpoint if nobody needs it",
+    )
+
+
+def check_new_bus(subject: Subject) -> Finding:
+    """Check that there is no event bus of the stack's name."""
+    name = subject.name
+    try:
+        subject.session.client("events").describe_event_bus(Name=name)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceNotFoundException":
+            raise
+        return ok(f"{name} is free")
+    return problem(
+        f"there is an event bus {name} already, so that the deployment fails",
+        "deploy with another stack name, or delete the bus if nobody needs it",
+    )
+
+
+def check_new_limits(subject: Subject) -> Finding:
+    """Check that the SSM parameters of the limits do not exist."""
+    names = [f"/scones/{subject.name}/{limit}" for limit in ("threshold", "familiarity-limit")]
+    answer = subject.session.client("ssm").get_parameters(Names=names)
+    if not answer["Parameters"]:
+        return ok(f"/scones/{subject.name}/ is free")
+    taken = ", ".join(item["Name"] for item in answer["Parameters"])
+    return problem(
+        f"the SSM parameters exist already, so that the deployment fails: {taken}",
+        "deploy with another stack name, or delete them if nobody needs them",
+    )

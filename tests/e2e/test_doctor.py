@@ -1,0 +1,118 @@
+"""What `scones doctor` finds of a running stack, as a person with the operators' policy alone."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from operations.doctor.examination import CHECKS, Examination, applies_locally, examine
+from operations.stack import STACK
+from tests.e2e.harness import Application
+
+pytestmark = pytest.mark.e2e
+
+
+def look(application: Application) -> Examination:
+    return examine(application.operator.session(), STACK, applies_locally)
+
+
+def unwell(application: Application) -> dict[str, str]:
+    """What is found by the checks that something must be done for, or that could not be read."""
+    found = look(application).findings
+    return {
+        name: finding.found
+        for name, finding in found.items()
+        if finding.status in ("problem", "unknown")
+    }
+
+
+def test_a_running_stack_is_well(application: Application) -> None:
+    found = look(application).findings
+
+    assert list(found) == ["credentials", "stack", *(check.name for check in CHECKS)]
+    assert unwell(application) == {}
+    elsewhere = {check.name for check in CHECKS if not check.on_local_cloud}
+    assert {name for name, finding in found.items() if "local cloud" in finding.found} == elsewhere
+    assert found["credentials"].found == "operator, account 123456789012, us-east-1"
+    assert found["stack"].found == "scones is CREATE_COMPLETE"
+    assert found["endpoint"].found == "scones is InService"
+    assert found["threshold"].found == "0.6, as Threshold"
+    assert found["rules"].found == "5 are enabled"
+
+
+def test_a_name_that_is_not_deployed(application: Application) -> None:
+    session = application.session
+
+    found = examine(session, "elsewhere", applies_locally).findings
+
+    assert found["stack"].found.startswith("elsewhere is not deployed: checked with the defaults")
+    # The group and the endpoint are those of the stack that is deployed.
+    assert found["model group"].status == found["endpoint"].status == "problem"
+    assert found["event bus"].status == found["threshold"].status == "ok"
+    assert found["alarms"].found == "after the deployment"
+
+
+def test_a_message_in_a_dead_letter_queue(application: Application) -> None:
+    sqs, queue = application.client("sqs"), application.stack.undelivered_events
+    sqs.send_message(QueueUrl=queue, MessageBody="{}")
+    try:
+        assert "1 message waits" in unwell(application)["undelivered"]
+    finally:
+        sqs.purge_queue(QueueUrl=queue)
+
+
+def test_a_rule_that_is_disabled(application: Application) -> None:
+    events = application.client("events")
+    for logical in ("ExecutionsCutOff", "MeasureFunctionPublished"):
+        bus, _, rule = application.resource(logical).rpartition("|")
+        name = {"Name": rule, "EventBusName": bus or "default"}
+        if logical == "MeasureFunctionPublished":
+            name["EventBusName"] = application.stack.event_bus
+        events.disable_rule(**name)
+        try:
+            assert unwell(application)["rules"] == f"disabled: {rule}"
+        finally:
+            events.enable_rule(**name)
+
+
+def test_a_schedule_that_is_disabled(application: Application) -> None:
+    with state_of(application, f"{STACK}-retrain", "DISABLED"):
+        found = unwell(application)["retrain schedule"]
+
+    assert found == "scones-retrain is disabled, though RetrainScheduleState is ENABLED"
+
+
+@contextmanager
+def state_of(application: Application, schedule: str, state: str) -> Iterator[None]:
+    scheduler = application.client("scheduler")
+    described: dict[str, Any] = scheduler.get_schedule(Name=schedule)
+    kept = ("Name", "ScheduleExpression", "FlexibleTimeWindow", "Target")
+    given = {name: described[name] for name in kept}
+    scheduler.update_schedule(**given, State=state)
+    yield
+    scheduler.update_schedule(**given, State=described["State"])
+
+
+def test_an_alarm_that_fires(application: Application) -> None:
+    cloudwatch = application.client("cloudwatch")
+    name = application.resource("CheckDriftErrorsAlarm")
+    state = {"AlarmName": name, "StateReason": "test"}
+    cloudwatch.set_alarm_state(**state, StateValue="ALARM")
+    try:
+        assert unwell(application)["alarms"] == "in ALARM: CheckDriftErrorsAlarm"
+    finally:
+        cloudwatch.set_alarm_state(**state, StateValue="OK")
+
+
+def test_a_missing_permission_is_named_and_the_other_checks_go_on(
+    application: Application,
+) -> None:
+    session = application.as_user("doctor-reviewer", "ReviewerPolicy").session()
+
+    found = examine(session, STACK, applies_locally).findings
+
+    assert found["alarms"].found == "not permitted: cloudformation:ListStackResources"
+    assert found["alarms"].advice.startswith("get the permission cloudformation:ListStack")
+    assert found["undelivered"].found == "not permitted: sqs:GetQueueAttributes"
+    assert found["review"].status == "ok"

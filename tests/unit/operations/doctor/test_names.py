@@ -1,0 +1,88 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from operations.doctor import names
+from operations.doctor.findings import Finding
+from tests.unit.operations.doctor.stubbed import NOW, Stubbed, subject
+
+# As SageMaker words it; there is no error code of its own.
+MISSING = ("ValidationException", "Could not find endpoint")
+GROUP = {
+    "ModelPackageGroupName": "scones",
+    "ModelPackageGroupArn": "arn:aws:sagemaker:eu-central-1:1:model-package-group/scones",
+    "CreationTime": NOW,
+    "CreatedBy": {},
+    "ModelPackageGroupStatus": "Completed",
+}
+ENDPOINT = {
+    "EndpointName": "scones-staging",
+    "EndpointArn": "arn:aws:sagemaker:eu-central-1:123456789012:endpoint/scones-staging",
+    "EndpointStatus": "InService",
+    "CreationTime": NOW,
+    "LastModifiedTime": NOW,
+}
+
+
+def test_names_that_are_free(session: Stubbed) -> None:
+    session.refuse("sagemaker", "describe_model_package_group", *MISSING)
+    session.refuse("sagemaker", "describe_endpoint", *MISSING)
+    session.refuse("sagemaker", "describe_endpoint", *MISSING)
+    session.refuse("events", "describe_event_bus", "ResourceNotFoundException")
+    session.answer("ssm", "get_parameters", {"Parameters": []})
+
+    checks: list[Callable[[Any], Finding]] = [
+        names.check_new_group,
+        names.check_new_endpoint,
+        names.check_new_bus,
+        names.check_new_limits,
+    ]
+
+    assert [check(subject(session)).status for check in checks] == ["ok"] * 4
+
+
+def test_a_model_package_group_of_the_name(session: Stubbed) -> None:
+    asked = {"ModelPackageGroupName": "vans"}
+    session.answer("sagemaker", "describe_model_package_group", GROUP, asked)
+
+    found = names.check_new_group(subject(session, EndpointName="vans"))
+
+    assert found.status == "problem"
+    assert "model package group vans" in found.found
+
+
+def test_a_staging_endpoint_of_the_name(session: Stubbed) -> None:
+    session.refuse("sagemaker", "describe_endpoint", *MISSING)
+    session.answer("sagemaker", "describe_endpoint", ENDPOINT, {"EndpointName": "scones-staging"})
+
+    found = names.check_new_endpoint(subject(session))
+
+    assert found.status == "problem"
+    assert "an endpoint scones-staging already" in found.found
+
+
+def test_an_event_bus_of_the_name(session: Stubbed) -> None:
+    session.answer("events", "describe_event_bus", {"Name": "scones"}, {"Name": "scones"})
+
+    assert names.check_new_bus(subject(session)).status == "problem"
+
+
+def test_a_limit_of_the_name(session: Stubbed) -> None:
+    name = "/scones/scones/familiarity-limit"
+    asked = {"Names": ["/scones/scones/threshold", name]}
+    answer = {"Parameters": [{"Name": name, "Type": "String", "Value": "0.05"}]}
+    session.answer("ssm", "get_parameters", answer, asked)
+
+    found = names.check_new_limits(subject(session))
+
+    assert found.status == "problem"
+    assert found.found.endswith(f": {name}")
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "ThrottlingException"])
+def test_what_can_not_be_read_is_not_free(session: Stubbed, code: str) -> None:
+    session.refuse("events", "describe_event_bus", code)
+
+    with pytest.raises(Exception, match=code):
+        names.check_new_bus(subject(session))
