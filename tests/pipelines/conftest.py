@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from local import cloud
+from local.images.registry import PIPELINES_READY
 
 ROOT = Path(__file__).parents[2]
 RUN_PIPELINE = ROOT / ".venv" / "pipelines" / "bin" / "run-pipeline"
@@ -84,7 +85,7 @@ def deploy_roles(running: cloud.Cloud, bucket: str, **parameters: str) -> str:
 
 @pytest.fixture(scope="session", autouse=True)
 def _environment() -> None:
-    if not RUN_PIPELINE.exists():
+    if not PIPELINES_READY.exists():
         pytest.skip("the SageMaker SDK is not installed: run `make pipelines`")
 
 
