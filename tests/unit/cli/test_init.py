@@ -50,9 +50,7 @@ def test_a_project(terminal: Terminal, photos: Path, tmp_path: Path) -> None:
 
 def test_a_project_as_json(photos: Path, tmp_path: Path) -> None:
     (photos / "validation" / "b" / "9.png").unlink()
-    result = call(
-        photos, tmp_path / "x y", "--name", "test-project", "--bay", "b=dock 7", "--json"
-    )
+    result = call(photos, tmp_path / "x y", "--name", "test-project", "--bay", "b=dock 7", "--json")
     assert result.exit_code == 0
     assert json.loads(result.stdout) == {
         "created": True,
@@ -140,9 +138,7 @@ def test_what_is_agreed_to_is_overwritten(
     (tmp_path / "test-project" / "README.md").write_text("mine")
     result = call(photos, tmp_path / "test-project", *words, answer=answer)
     assert result.exit_code == 0
-    assert (
-        (tmp_path / "test-project" / "README.md").read_text().startswith("# test-project")
-    )
+    assert (tmp_path / "test-project" / "README.md").read_text().startswith("# test-project")
 
 
 def test_an_empty_repository_is_written_to_unasked(photos: Path, tmp_path: Path) -> None:
