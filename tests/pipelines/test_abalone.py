@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.pipelines.conftest import Pipelines
+from tests.pipelines.conftest import Pipelines, outputs_of
 
 TABLE = Path(__file__).parents[3] / "shared" / "data" / "abalone" / "abalone.csv"
 """The UCI table, if it lies beside the repository; otherwise tests make a table like it."""
@@ -179,15 +179,8 @@ def test_a_stopped_execution_is_told_and_its_job_ends(pipelines: Pipelines) -> N
     assert status == "Stopped"
 
 
-def role_of(pipelines: Pipelines, output: str) -> str:
-    """A role of the stack of the roles."""
-    (stack,) = pipelines.client("cloudformation").describe_stacks(StackName="pipelines")["Stacks"]
-    (arn,) = (item["OutputValue"] for item in stack["Outputs"] if item["OutputKey"] == output)
-    return str(arn)
-
-
 def test_a_schedule_is_made(pipelines: Pipelines) -> None:
-    role = role_of(pipelines, "SchedulerRoleArn")
+    role = outputs_of(pipelines.cloud)["SchedulerRoleArn"]
     options = ["--schedule", "rate(7 days)", "--schedule-role-arn", role]
 
     run = pipelines.run("abalone", "--no-start", *options)
@@ -204,7 +197,7 @@ def test_an_upload_starts_an_execution_that_reads_it(
 ) -> None:
     client = pipelines.client("sagemaker")
     options = ["--on-upload", f"s3://{pipelines.bucket}/abalone/new/"]
-    options += ["--on-upload-role-arn", role_of(pipelines, "UploadRoleArn")]
+    options += ["--on-upload-role-arn", outputs_of(pipelines.cloud)["UploadRoleArn"]]
     refused = pipelines.run("abalone", "--no-start", *options)
     pipelines.client("s3").put_bucket_notification_configuration(
         Bucket=pipelines.bucket, NotificationConfiguration={"EventBridgeConfiguration": {}}
