@@ -83,6 +83,7 @@ def collect_inputs(
         _draw(drawn, screen)
     learned = read_dataset(dataset or drawn.dataset, class_names)
     _say_passed_over(dataset, learned.passed_over, screen)
+    _say_splits(learned, screen)
     if learned.negatives:
         photos_are = (
             "1 photo is" if len(learned.negatives) == 1 else f"{len(learned.negatives)} photos are"
@@ -113,6 +114,16 @@ def _say_passed_over(folder: Path | None, count: int, screen: Screen) -> None:
     if count:
         files = "1 file that is no photo" if count == 1 else f"{count} files that are no photos"
         screen.say(f"Passed over {files} in {folder}")
+
+
+def _say_splits(dataset: Dataset, screen: Screen) -> None:
+    """Print which folders are used for what if the dataset has own splits, and what is unused."""
+    if dataset.splits:
+        screen.say(
+            f"Training on {dataset.splits['train']}, validating on {dataset.splits['validation']}"
+        )
+    for what, count in dataset.photos_left_out.items():
+        screen.say(f"Left out: {what} ({count:,})")
 
 
 def _a_moment() -> None:
