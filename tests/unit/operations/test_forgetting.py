@@ -73,10 +73,10 @@ def file_as_before(office: Office, record: Record) -> None:
     """Leave copies of when only their metadata said of which photo they are."""
     told = {"photo": record.photo}
     for number, metadata in enumerate((told, {"photo-version": record.version})):
-        split = ("train", "Val")[number]
+        folder = f"dataset/{('train', 'Val')[number]}/bicycle/reviewed"
         office.s3.put_object(
             Bucket="data",
-            Key=f"dataset/{split}/bicycle/reviewed/{SECRET.replace(' ', '-')}-0123456789a{number}.png",
+            Key=f"{folder}/{SECRET.replace(' ', '-')}-0123456789a{number}.png",
             Body=b"secret",
             Metadata=metadata,
         )
