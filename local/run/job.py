@@ -84,6 +84,7 @@ def collect_inputs(
     learned = read_dataset(dataset or drawn.dataset, class_names)
     _say_passed_over(dataset, learned.passed_over, screen)
     screen.say(_dataset_line(learned))
+    _say_splits(learned, screen)
     if photos is not None:
         given = read_photos(photos, learned.class_names)
         _say_passed_over(photos, given.passed_over, screen)
@@ -128,6 +129,16 @@ def _dataset_line(dataset: Dataset) -> str:
         f"{len(names)} classes: {', '.join(names)}; photos: {len(dataset.train)} to train, "
         f"{len(dataset.validation)} to validate{negatives}"
     )
+
+
+def _say_splits(dataset: Dataset, screen: Screen) -> None:
+    """Print which folders are used for what if the dataset has own splits, and what is unused."""
+    if dataset.splits:
+        screen.say(
+            f"Training on {dataset.splits['train']}, validating on {dataset.splits['validation']}"
+        )
+    for what, count in dataset.photos_left_out.items():
+        screen.say(f"Left out: {what} ({count:,})")
 
 
 def _a_moment() -> None:

@@ -25,7 +25,8 @@ def parse_class_names(text: str) -> tuple[str, ...]:
     Raises
     ------
     ValueError
-        If a name is empty, stands twice or is `NONE_OF_THE_CLASSES`, or there are fewer than two.
+        If a name is empty, stands twice, has a slash or is `NONE_OF_THE_CLASSES`, or there are
+        fewer than two.
     """
     names = tuple(name.strip() for name in text.split(","))
     if "" in names:
@@ -33,6 +34,11 @@ def parse_class_names(text: str) -> tuple[str, ...]:
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise ValueError(f"class names {text!r} name {', '.join(repeated)} more than once")
+    if slashed := [name for name in names if "/" in name]:
+        raise ValueError(
+            f"class names {text!r} have a slash in {', '.join(slashed)}: the folder of a class in "
+            "S3 can't have one in its name. Choose another name for the class"
+        )
     if NONE_OF_THE_CLASSES in names:
         raise ValueError(
             f"class names {text!r} contain {NONE_OF_THE_CLASSES}, which is reserved for photos of "

@@ -108,7 +108,7 @@ def test_nothing_chosen(asked: Job) -> None:
         ("THRESHOLD", "nan", "is not a number from 0 to 1"),
         ("CLASSES", "van", "a classifier needs two or more"),
         ("CLASSES", "a,,b", "hold an empty name"),
-        ("CLASSES", 'a "1",b', "without spaces around them, quotation marks or backslashes"),
+        ("CLASSES", 'a "1",b', "without spaces around them, quotation marks, slashes, backsl"),
         ("CLASSES", "a," + "b" * 1500, "1500 characters at most"),
     ],
 )
