@@ -1,12 +1,12 @@
 """What a run came to: the figures of ``summary.json``."""
 
-import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 from local.run.model import TrainedModel
 from local.run.photos import Result
+from scones.percentiles import percentile
 
 STATUSES = ("classified", "needs_review", "rejected", "failed")
 USUAL_ENDS = frozenset({"classified", "needs_review", "rejected"})
@@ -80,6 +80,4 @@ def _accuracy(results: Iterable[Result], statuses: Set[str]) -> float | None:
 
 
 def _percentile(values: Sequence[float], percent: int) -> float | None:
-    if len(values) < 2:
-        return round(values[0], 1) if values else None
-    return round(statistics.quantiles(values, n=100, method="inclusive")[percent - 1], 1)
+    return round(percentile(values, percent), 1) if values else None
