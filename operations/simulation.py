@@ -284,7 +284,7 @@ def summarize(simulation: Simulation, seed: int, captured: int) -> dict[str, Any
         until the record was seen, up to `POLL_SECONDS` after it was written.
     """
     # It brings boto3, which takes longer than showing a command's help.
-    from scones.smoke import percentile  # noqa: PLC0415
+    from scones.percentiles import percentile  # noqa: PLC0415
 
     sent = simulation.sent
     taken = [one.latency_ms for one in sent if one.latency_ms is not None]

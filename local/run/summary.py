@@ -1,6 +1,5 @@
 """What a run came to: the figures of ``summary.json``."""
 
-import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
@@ -9,6 +8,7 @@ from local.run.model import TrainedModel
 from local.run.photos import Result
 from scones.events import PhotoDecided
 from scones.labels import NONE_OF_THE_CLASSES
+from scones.percentiles import percentile
 
 STATUSES = ("classified", "needs_review", "rejected", "failed")
 USUAL_ENDS = frozenset({"classified", "needs_review", "rejected"})
@@ -103,6 +103,4 @@ def _share(right: int, photos: int) -> float | None:
 
 
 def _percentile(values: Sequence[float], percent: int) -> float | None:
-    if len(values) < 2:
-        return round(values[0], 1) if values else None
-    return round(statistics.quantiles(values, n=100, method="inclusive")[percent - 1], 1)
+    return round(percentile(values, percent), 1) if values else None

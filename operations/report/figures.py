@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
 from operations.report.photos import NOT_A_VEHICLE, STEPS, Photo
-from scones.smoke import percentile
+from scones.percentiles import percentile
 
 SINGLE = 80
 """Up to so many photos have a bar each."""

@@ -1,7 +1,6 @@
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from fractions import Fraction
 from io import BytesIO
 from math import comb
 from typing import Any
@@ -22,7 +21,6 @@ from scones.smoke import (
     Subject,
     choose,
     least_accuracy,
-    percentile,
     smoke_test,
 )
 from tests.unit.stored_run import BUCKET, NAME, StoredRun, s3_client
@@ -242,12 +240,3 @@ def test_the_choice_is_from_all_over_a_class() -> None:
     pictures = {0: [Subject(str(place), 0) for place in range(100)]}
 
     assert [subject.path for subject in choose(pictures, 4)] == ["12", "37", "62", "87"]
-
-
-@given(st.lists(st.floats(0, 1e4), min_size=1, max_size=50), st.integers(1, 100))
-def test_percentiles_are_by_nearest_rank(values: list[float], percent: int) -> None:
-    found = percentile(values, percent)
-
-    share = Fraction(percent, 100) * len(values)
-    assert sum(value <= found for value in values) >= share
-    assert sum(value < found for value in values) < share

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from scones.decisions import DECIMALS, most_likely
 from scones.endpoint import predict
+from scones.percentiles import percentile, rank
 from scones.pictures import SUFFIXES
 from scones.runs import PICTURES, Run, RunName, read_file, read_validation_set
 from scones.storage import pages
@@ -235,30 +236,13 @@ def _until_too_slow(
     """Take replies until there are more slow ones than the 95th percentile of all allows."""
     taken: list[Reply] = []
     slow = 0
-    allowed = expected - _rank(95, expected)
+    allowed = expected - rank(95, expected)
     for reply in replies:
         taken.append(reply)
         slow += reply.milliseconds > maximum_latency_ms
         if slow > allowed:
             break
     return taken
-
-
-def _rank(percent: int, count: int) -> int:
-    return math.ceil(percent * count / 100)
-
-
-def percentile(values: Sequence[float], percent: int) -> float:
-    """Return the nearest-rank percentile: the lowest value that so many percent don't exceed.
-
-    Parameters
-    ----------
-    values
-        At least one, in any order.
-    percent
-        1 to 100.
-    """
-    return sorted(values)[_rank(percent, len(values)) - 1]
 
 
 def least_accuracy(minimum: float, photos: int) -> float:

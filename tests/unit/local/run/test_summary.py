@@ -39,7 +39,7 @@ def test_figures() -> None:
         "labelled": {"photos": 4, "right": 2, "accepted": 3, "accepted_right": 2},
         "accuracy": 0.5,
         "accepted_accuracy": pytest.approx(2 / 3, abs=1e-4),
-        "latency_ms": {"p50": 200, "p95": pytest.approx(470)},
+        "latency_ms": {"p50": 200, "p95": 500},
         "training": {"accuracy": 0.97, "seconds": 12.3},
         "seconds": 61.0,
     }
