@@ -139,7 +139,9 @@ class Cloud:
         self.stop()
 
 
-def start(state: Path, port: int = 0, *, lasting: bool = False, account: str = DEFAULT_ACCOUNT) -> Cloud:
+def start(
+    state: Path, port: int = 0, *, lasting: bool = False, account: str = DEFAULT_ACCOUNT
+) -> Cloud:
     """Start an embedded cloud that ends with this process, and wait until it answers.
 
     Parameters
