@@ -1,6 +1,6 @@
 """Copy a registered model version from the stack of another account or region.
 
-Each side is reached with its own credentials, and the files pass through this computer: neither
+Each stack is reached with its own credentials, and the files pass through this computer: neither
 account trusts the other.
 """
 
@@ -84,7 +84,7 @@ class Copy:
     version
         The version at the destination, with the status that it has there.
     is_new
-        Whether it was registered just now; False if an earlier copy exists.
+        True if this call registered it, False if an earlier copy exists.
     """
 
     source: Version
@@ -113,7 +113,7 @@ class _File:
 
 @dataclass(frozen=True)
 class _Stored:
-    """What a copied object has at the destination: its ETag, and its SHA-256 in hexadecimal."""
+    """ETag of an object at the destination, and its SHA-256 in hexadecimal digits."""
 
     etag: str
     sha256: str
@@ -143,7 +143,7 @@ def copy_version(source: Place, destination: Place, number: int, on_progress: Te
         other artifacts than when it was registered, or if the destination holds another object
         under the same key.
     Fault
-        If S3 refuses a request or cannot be reached.
+        If S3 rejects a request or cannot be reached.
     """
     if source.stack == destination.stack:
         raise Refused("the source and the destination are the same stack: name two stacks")
@@ -162,7 +162,7 @@ def copy_version(source: Place, destination: Place, number: int, on_progress: Te
 
 
 def _require_copyable(source: Place, destination: Place, version: Version) -> str:
-    """Return the path of a version's artifacts in its run, or refuse the version."""
+    """Return the path of a version's artifacts in its run; reject what cannot be copied."""
     if version.status != APPROVED:
         raise Refused(
             f"version {version.number} is {version.status} in {source.stack.model_package_group}: "
@@ -270,7 +270,7 @@ def _copy_file(
         with named_faults(f"write {target.uri(file.path)}"):
             try:
                 # S3 compares the checksum with what it received.
-                answer = destination.put_object(
+                response = destination.put_object(
                     Bucket=target.bucket,
                     Key=target.key(file.path),
                     Body=body,
@@ -284,7 +284,7 @@ def _copy_file(
                 if _status(error) != HTTPStatus.PRECONDITION_FAILED:
                     raise
                 return _existing(destination, target, file, digest)
-    return _Stored(answer["ETag"].strip('"'), digest.hex())
+    return _Stored(response["ETag"].strip('"'), digest.hex())
 
 
 def _download(client: "S3Client", run: Run, file: _File, body: IO[bytes]) -> tuple[bytes, str]:
@@ -316,7 +316,7 @@ def _download(client: "S3Client", run: Run, file: _File, body: IO[bytes]) -> tup
 
 
 def _existing(client: "S3Client", run: Run, file: _File, digest: bytes) -> _Stored:
-    """Return what the destination has, or refuse if it is another object."""
+    """Return the object that exists at the destination; reject one with another content."""
     found = client.head_object(Bucket=run.bucket, Key=run.key(file.path), ChecksumMode="ENABLED")
     if found.get("ChecksumSHA256") != base64.b64encode(digest).decode():
         raise Refused(
@@ -341,7 +341,7 @@ def _register(
     kept = {name: v for name, v in original.metadata.items() if name not in _ONLY_AT_SOURCE}
     description = f"Copy of {original.arn}. {package.get('ModelPackageDescription', '')}"
     registering: Any = destination.session.client("sagemaker")
-    answer = registering.create_model_package(
+    response = registering.create_model_package(
         ModelPackageGroupName=destination.stack.model_package_group,
         ModelPackageDescription=description.strip()[:1024],
         ModelApprovalStatus=PENDING,
@@ -371,7 +371,7 @@ def _register(
             SOURCE: original.arn,
         },
     )
-    return str(answer["ModelPackageArn"])
+    return str(response["ModelPackageArn"])
 
 
 def _status(error: ClientError) -> int:

@@ -27,7 +27,7 @@ def copy(
 
     It is registered here pending approval. Run the command again to continue an interrupted copy.
     """
-    # Lazy import: it brings boto3 and Pydantic, which slow down `--help`.
+    # Lazy import: boto3 and Pydantic slow down `--help`.
     from operations.copying import SOURCE, Place, copy_version  # noqa: PLC0415
 
     session = desk.connect_as(from_profile, from_region)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -71,14 +72,50 @@ def application(
 def production(
     tmp_path_factory: pytest.TempPathFactory, application: Application
 ) -> Iterator[Application]:
-    """The same application in another account, without a model."""
+    """The same application in another account, on existing resources and without a model."""
     with cloud.start(tmp_path_factory.mktemp("production"), account="210987654321") as running:
         image = application.stack.training_image.replace(application.cloud.account, running.account)
-        parameters = {**application.stack.parameters, "TrainingImage": image}
+        parameters = {
+            **application.stack.parameters,
+            "TrainingImage": image,
+            **existing_resources(running.session()),
+        }
         with deploy.alone_in(WORK):
             deploy.deploy(deploy.built_template(WORK), running.environ(), parameters)
         with recorded_iam(running, "production"):
             yield Application(running, Stack.read(running.session()))
+
+
+def existing_resources(session: Any) -> dict[str, str]:
+    """Create what a team has before the application, and return the template's parameters."""
+    s3, ec2 = session.client("s3"), session.client("ec2")
+    s3.create_bucket(Bucket="team-data")
+    s3.put_bucket_versioning(Bucket="team-data", VersioningConfiguration={"Status": "Enabled"})
+    # As in docs/existing-resources.md, which AWS's services need.
+    policy = {"Version": "2012-10-17", "Statement": key_statements()}
+    key = session.client("kms").create_key(Policy=json.dumps(policy))["KeyMetadata"]["Arn"]
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    subnets = [
+        ec2.create_subnet(VpcId=vpc, CidrBlock=block)["Subnet"]["SubnetId"]
+        for block in ("10.0.0.0/24", "10.0.1.0/24")
+    ]
+    group = ec2.create_security_group(GroupName="models", Description="models", VpcId=vpc)
+    return {
+        "ExistingDataBucket": "team-data",
+        "KmsKeyArn": key,
+        "SubnetIds": ",".join(subnets),
+        "SecurityGroupIds": group["GroupId"],
+    }
+
+
+def key_statements() -> list[Any]:
+    """The statements of the key's policy in docs/existing-resources.md."""
+    text = Path("docs/existing-resources.md").read_text("utf-8")
+    (block,) = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
+    statements: list[Any] = json.loads(
+        block.replace("ACCOUNT", "210987654321").replace("REGION", "us-east-1")
+    )
+    return statements
 
 
 @contextmanager

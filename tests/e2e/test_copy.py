@@ -29,18 +29,18 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def reader(application: Application) -> Cloud:
-    """Somebody who may read the models of staging, and nothing else in either account."""
+    """A user who may read the models of staging, and nothing else in either account."""
     return application.as_user("model-reader", "ModelReaderPolicy")
 
 
 @pytest.fixture(scope="module")
 def copier(production: Application) -> Cloud:
-    """Somebody who may register copies in production, and nothing else in either account."""
+    """A user who may register copies in production, and nothing else in either account."""
     return production.as_user("model-copier", "ModelCopierPolicy")
 
 
 def run_copy(version: int, profiles: dict[str, Cloud], folder: Path) -> Any:
-    """Run `scones copy` with a profile per account, and return its answer."""
+    """Run `scones copy` with a profile per account, and return its output."""
     config = folder / "config"
     config.write_text(
         "".join(

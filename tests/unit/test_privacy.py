@@ -112,7 +112,7 @@ def test_places_that_anybody_may_write_are_stated() -> None:
         place
         for statement in statements
         if "s3:PutObject" in statement
-        for place in re.findall(r"Bucket\.Arn\}/([^\s\"\]]+)", statement)
+        for place in re.findall(r"Bucket(?:\.Arn)?\}/([^\s\"\]]+)", statement)
     }
 
     assert len(written) >= 5

@@ -15,8 +15,8 @@ KEY = "arn:aws:kms:us-east-1:123456789012:key/1a2b"
 NETWORK = {"Subnets": ["subnet-1", "subnet-2"], "SecurityGroupIds": ["sg-1"]}
 PARAMETERS = {
     "KmsKeyArn": KEY,
-    "SubnetIds": NETWORK["Subnets"],
-    "SecurityGroupIds": NETWORK["SecurityGroupIds"],
+    "SubnetIds": ",".join(NETWORK["Subnets"]),
+    "SecurityGroupIds": ",".join(NETWORK["SecurityGroupIds"]),
 }
 VARIABLES = {
     "run": "run",
@@ -47,13 +47,7 @@ def substitution(machine: str, name: str, *, given: bool) -> str:
     _, with_them, without = resource["Properties"]["DefinitionSubstitutions"][name]["Fn::If"]
     if not given:
         return str(without)
-    text, values = with_them["Fn::Sub"], {"KmsKeyArn": KEY}
-    if isinstance(text, list):
-        text, joined = text
-        for variable, value in joined.items():
-            separator, reference = value["Fn::Join"]
-            values[variable] = separator.join(PARAMETERS[reference["Ref"]])
-    return re.sub(r"\$\{(\w+)\}", lambda found: values[found[1]], text)
+    return re.sub(r"\$\{(\w+)\}", lambda found: PARAMETERS[found[1]], with_them["Fn::Sub"])
 
 
 def asked(app: TinyApp, machine: str, value: Any, *, given: bool) -> Any:

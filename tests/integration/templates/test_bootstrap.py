@@ -300,6 +300,55 @@ def test_deployments_read_no_photos(bootstrap: Bootstrap) -> None:
     assert not bootstrap.allows("DeployRole", "dynamodb:PutItem", record)
 
 
+KEY = "arn:aws:kms:us-east-1:123456789012:key/1a2b"
+
+
+def conditional(template: Any, **given: str) -> Any:
+    """The resources of the bootstrap with parameters, of which its conditions are made."""
+    conditions = {"HasDataBucket": "ExistingDataBucket", "HasKey": "KmsKeyArn"}
+
+    def chosen(value: Any) -> Any:
+        match value:
+            case {"Fn::If": [str(condition), yes, no]}:
+                return chosen(yes if conditions.get(condition) in given else no)
+            case {"Ref": str(name)} if name in given:
+                return given[name]
+            case dict():
+                return {name: chosen(item) for name, item in value.items()}
+            case list():
+                items = [chosen(item) for item in value]
+                return [item for item in items if item != {"Ref": "AWS::NoValue"}]
+        return value
+
+    return chosen(template["Resources"])
+
+
+def test_the_roles_reach_an_existing_bucket_and_key() -> None:
+    template = translate(ROOT / "bootstrap" / "template.yaml")
+    without = json.dumps(conditional(template))
+    resources = conditional(template, ExistingDataBucket="team-data", KmsKeyArn=KEY)
+
+    assert "team-data" not in without
+    assert KEY not in without
+    for role in ("DeployRole", "ModelReaderRole"):
+        text = json.dumps(resources[role])
+        assert "databucket-*" not in text
+        assert '{"DataBucket": "team-data"}' in text
+        (policy,) = (
+            one for one in resources[role]["Properties"]["Policies"] if one["PolicyName"] == "Key"
+        )
+        (statement,) = policy["PolicyDocument"]["Statement"]
+        assert statement["Resource"] == KEY
+        assert statement["Condition"]["StringEquals"]["kms:ViaService"]
+    objects = resources["RoleBoundary"]["Properties"]["PolicyDocument"]["Statement"][0]
+    assert objects["Sid"] == "Objects"
+    assert [one["Fn::Sub"].rpartition(":::")[2] for one in objects["Resource"]] == [
+        "${StackName}-*",
+        "${ExistingDataBucket}",
+        "${ExistingDataBucket}/*",
+    ]
+
+
 # Beginning of the ARN of each type of resource, with the name that CloudFormation generates.
 ARNS = {
     "AWS::DynamoDB::Table": "dynamodb:table/{stack}-{id}-1A2B",

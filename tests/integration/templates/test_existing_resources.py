@@ -260,6 +260,8 @@ def test_an_existing_bucket_replaces_that_of_the_stack(template: Any) -> None:
             ["", "arn:aws:kms:eu-west-1:123456789012:key/mrk-1a2b"],
             ["1a2b", "alias/mine", "arn:aws:kms:eu-west-1:123456789012:alias/mine"],
         ),
+        ("SubnetIds", ["", "subnet-0a", "subnet-0a,subnet-1b"], ["subnet-0a, subnet-1b", "sg-1"]),
+        ("SecurityGroupIds", ["", "sg-0a", "sg-0a,sg-1b"], [",".join(["sg-1"] * 6), "'", "sg-0a,"]),
     ],
 )
 def test_names_of_existing_resources(
