@@ -37,13 +37,14 @@ class Options:
     profile: Annotated[str | None, typer.Option(help="Profile of your AWS configuration.")] = None
     region: Annotated[str | None, typer.Option(help="AWS region.")] = None
     local: Annotated[
-        bool,
+        bool | None,
         typer.Option(
-            "--local",
+            "--local/--no-local",
             envvar="SCONES_LOCAL",
-            help="Talk to the embedded cloud that `make up` left running.",
+            help="Talk to the embedded cloud that `make up` left running, or to AWS (default).",
+            show_default=False,
         ),
-    ] = False
+    ] = None
     json: Annotated[
         bool, typer.Option("--json", help="Answer with JSON; progress goes to standard error.")
     ] = False
@@ -51,7 +52,10 @@ class Options:
     def over(self, others: "Options") -> "Options":
         """Return these options, and the others where nothing is given here."""
         names = [field.name for field in fields(self)]
-        return Options(**{name: getattr(self, name) or getattr(others, name) for name in names})
+        chosen = {name: getattr(self, name) or getattr(others, name) for name in names}
+        # Of all options only this one can be switched off.
+        chosen["local"] = others.local if self.local is None else self.local
+        return Options(**chosen)
 
 
 class Desk:
@@ -126,7 +130,10 @@ def at_desk(command: Callable[..., None]) -> Callable[..., None]:
     def run(context: typer.Context, **given: Any) -> None:
         options = Options(**{name: given.pop(name) for name in shared}).over(context.obj)
         if options.local and (options.profile or options.region):
-            raise typer.BadParameter("the embedded cloud knows no --profile and no --region")
+            raise typer.BadParameter(
+                "the embedded cloud knows no --profile and no --region: leave them out, or give "
+                "--no-local (SCONES_LOCAL may be set)"
+            )
         desk = Desk(options)
         try:
             command(desk, **given)

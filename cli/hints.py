@@ -31,8 +31,8 @@ def copyable(options: Mapping[str, str | bool | None]) -> Callable[[str], str]:
     """
     given: list[str] = [_program()]
     for name, value in options.items():
-        if value is True:
-            given.append(f"--{name}")
+        if isinstance(value, bool):
+            given.append(f"--{name}" if value else f"--no-{name}")
         elif value:
             given += [f"--{name}", str(value)]
     called = shlex.join(given)

@@ -21,8 +21,10 @@ def connect(profile: str | None, region: str | None) -> "boto3.Session":
 
     Parameters
     ----------
-    profile, region
-        As which of the user's profiles, and where; None leaves it to the configuration.
+    profile
+        Which of the user's profiles; None leaves it to the configuration.
+    region
+        AWS region; None leaves it to AWS_REGION, AWS_DEFAULT_REGION and the profile, in this order.
 
     Raises
     ------
@@ -31,15 +33,23 @@ def connect(profile: str | None, region: str | None) -> "boto3.Session":
     """
     # Bringing boto3 takes longer than showing a command's help.
     import boto3  # noqa: PLC0415
-    import botocore.session  # noqa: PLC0415
     from botocore.config import Config  # noqa: PLC0415
 
-    settings = botocore.session.Session()
+    from operations.aws_configuration import (  # noqa: PLC0415
+        ConfiguredSession,
+        region_from_environment,
+    )
+
+    settings = ConfiguredSession()
     retries = {"mode": "standard", "total_max_attempts": ATTEMPTS}
     settings.set_default_client_config(
         Config(connect_timeout=CONNECT_SECONDS, retries=retries)  # type: ignore[arg-type]
     )
-    return boto3.Session(profile_name=profile, region_name=region, botocore_session=settings)
+    return boto3.Session(
+        profile_name=profile,
+        region_name=region or region_from_environment(),
+        botocore_session=settings,
+    )
 
 
 def connect_embedded(state: Path = EMBEDDED) -> "boto3.Session":

@@ -26,8 +26,8 @@ _NOT_LOGGED_IN = (
 _ADVICE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
     (
         exceptions.NoRegionError,
-        "it is not known which region to talk to: give --region, set AWS_REGION, or give --local "
-        "for the embedded cloud",
+        "it is not known which region to talk to: give --region, set AWS_REGION or "
+        "AWS_DEFAULT_REGION, or give --local for the embedded cloud",
     ),
     (
         _NO_CREDENTIALS,
@@ -41,6 +41,14 @@ _ADVICE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] =
     (
         exceptions.ProfileNotFound,
         "{said}: `aws configure list-profiles` names those there are",
+    ),
+    (
+        (
+            exceptions.InvalidConfigError,
+            exceptions.ConfigParseError,
+            exceptions.InvalidRegionError,
+        ),
+        "{said}: correct your AWS configuration, such as ~/.aws/config or the variables AWS_…",
     ),
     (
         (exceptions.HTTPClientError, exceptions.ConnectionError),
@@ -78,7 +86,7 @@ def explain(error: BotoCoreError | ClientError) -> str:
     """
     if isinstance(error, ClientError):
         return _explain_answer(error)
-    said = " ".join(str(error).split())
+    said = " ".join(str(error).split()).removesuffix(".")
     advised = (advice for kind, advice in _ADVICE if isinstance(error, kind))
     return next(advised, "{said}").format(said=said)
 

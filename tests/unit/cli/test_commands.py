@@ -397,6 +397,23 @@ def test_the_embedded_cloud(
     assert terminal.connected == []
 
 
+@pytest.mark.parametrize(
+    ("arguments", "environment"),
+    [
+        (["--no-local", "models"], {"SCONES_LOCAL": "1"}),
+        (["models", "--no-local"], {"SCONES_LOCAL": "1"}),
+        (["models", "--no-local", "--profile", "p"], {"SCONES_LOCAL": "1"}),
+        (["--local", "models", "--no-local"], {}),
+        (["models"], {"SCONES_LOCAL": "0"}),
+    ],
+)
+def test_aws_although_the_embedded_cloud_is_chosen(
+    terminal: Terminal, arguments: list[str], environment: dict[str, str]
+) -> None:
+    assert terminal.type(*arguments, **environment).exit_code == 0
+    assert len(terminal.connected) == 1
+
+
 def test_the_embedded_cloud_that_is_not_there(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
@@ -411,6 +428,9 @@ def test_the_embedded_cloud_has_no_profiles(terminal: Terminal) -> None:
     result = terminal.type("models", "--local", "--profile", "p")
     assert result.exit_code == 2
     assert "knows no --profile" in result.stderr
+    result = terminal.type("models", "--region", "eu-west-1", SCONES_LOCAL="1")
+    assert result.exit_code == 2
+    assert "--no-local" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,11 @@ def test_commands_and_nothing_else_are_written_anew(text: str, written: str) -> 
     assert copyable({"local": True, "region": None})(text) == written
 
 
+def test_an_option_that_is_switched_off_is_written_too() -> None:
+    assert copyable({"local": False})("scones models") == "scones --no-local models"
+    assert copyable({"local": None})("scones models") == "scones models"
+
+
 def test_a_program_that_the_path_does_not_find_is_named_as_it_was_called(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
