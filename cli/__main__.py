@@ -14,6 +14,7 @@ import typer
 from cli.commands import (
     captures,
     data,
+    deleting,
     drift,
     executions,
     forget,
@@ -74,6 +75,7 @@ _add(simulating.simulate, "scones simulate --count 100 --rate 5")
 _add(reporting.report, "scones report --since 7d --truth labels.csv --open")
 _add(drift.drift, "scones drift --json")
 _add(profiles.profiles, "scones profiles vehicles")
+_add(deleting.delete, "scones delete --dry-run")
 _add(init.init, "scones init ../my-photos ../my-project")
 
 app.add_typer(data_app, name="data")

@@ -82,10 +82,15 @@ class Desk:
             return connect_embedded()
         return connect(self._options.profile, self._options.region)
 
+    @property
+    def stack_name(self) -> str:
+        """Name of the stack."""
+        return self._options.stack or STACK
+
     @cached_property
     def stack(self) -> Stack:
         """What the stack is made of."""
-        return Stack.read(self.session, self._options.stack or STACK)
+        return Stack.read(self.session, self.stack_name)
 
     @cached_property
     def user(self) -> str:
