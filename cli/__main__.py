@@ -15,6 +15,7 @@ from cli.commands import (
     captures,
     copying,
     data,
+    deleting,
     doctor,
     drift,
     executions,
@@ -78,6 +79,7 @@ _add(reporting.report, "scones report --since 7d --truth labels.csv --open")
 _add(drift.drift, "scones drift --json")
 _add(doctor.doctor, "scones doctor --stack scones-staging --region eu-central-1")
 _add(profiles.profiles, "scones profiles vehicles")
+_add(deleting.delete, "scones delete --dry-run")
 _add(init.init, "scones init ../my-photos ../my-project")
 
 app.add_typer(data_app, name="data")

@@ -23,8 +23,9 @@ class Terminal:
     def __init__(self) -> None:
         self.connected: list[tuple[str | None, str | None]] = []
 
-    def type(self, *words: str, **environment: str) -> Any:
-        return CliRunner().invoke(scones.app, words, env={"COLUMNS": "80", **environment})
+    def type(self, *words: str, typed: str | None = None, **environment: str) -> Any:
+        env = {"COLUMNS": "80", **environment}
+        return CliRunner().invoke(scones.app, words, input=typed, env=env)
 
 
 @pytest.fixture
