@@ -16,7 +16,7 @@ from operations.undelivered import Message, NotUnderstood, Request
 if TYPE_CHECKING:
     import boto3
 
-    from scones.records import Record
+    from scones.records import Record, Skipped
 
 IN_FLIGHT = 4
 """How many photos are decided at once: they share the endpoint with those that come in."""
@@ -110,19 +110,21 @@ def queued_jobs(messages: Iterable[Message], stack: Stack) -> list[Job]:
     return list(jobs.values())
 
 
-def failed_jobs(session: "boto3.Session", stack: Stack) -> Iterator[Job]:
+def failed_jobs(session: "boto3.Session", stack: Stack, skipped: "Skipped") -> Iterator[Job]:
     """Tell which photos ended as failed, the latest first.
 
     Parameters
     ----------
     session, stack
         Where.
+    skipped
+        Gets the unreadable records.
     """
     # It brings Pydantic and the photos' decoders, which takes long beside showing help.
     from scones.records import read_decided  # noqa: PLC0415
 
     client = session.client("dynamodb")
-    for record in read_decided(client, stack.results_table, ["failed"]):
+    for record in read_decided(client, stack.results_table, skipped, ["failed"]):
         event = upload_event(record, stack, session.region_name)
         yield Job(record.decided.photo.key, Request("classify", event, record.decided.photo.key))
 
@@ -217,8 +219,16 @@ class _Machines:
         if job.request is None:
             return Redriven(job, "not_understood", job.complaint)
         if job.request.machine == "classify":
-            return self._classify(job, job.request)
+            return self._decided(job, job.request)
         return self._start(job, job.request)
+
+    def _decided(self, job: Job, request: Request) -> Redriven:
+        from scones.records import UnreadableRecord  # noqa: PLC0415
+
+        try:
+            return self._classify(job, request)
+        except UnreadableRecord as error:
+            return Redriven(job, "not_recorded", str(error))
 
     def _classify(self, job: Job, request: Request) -> Redriven:
         """Have a photo decided, and look whether everybody was told."""

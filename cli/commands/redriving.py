@@ -47,7 +47,7 @@ def redrive(
     lost: list[Job] = []
     if both or failed:
         tried = {job.request.photo for job in waiting if job.request}
-        lost = list(islice(_not_tried(desk, tried), limit))
+        lost = _not_tried(desk, tried, limit)
         became += [] if dry_run else _redrive(desk, lost)
     if dry_run:
         _show_plan(desk, waiting, lost)
@@ -64,11 +64,17 @@ def _queued(desk: Desk, *, wanted: bool) -> Iterator[Sequence[Job]]:
         yield redriving.queued_jobs(messages, desk.stack)
 
 
-def _not_tried(desk: Desk, tried: set[Any]) -> Iterator[Job]:
-    """Yield the failed photos that the queue did not have."""
-    for job in redriving.failed_jobs(desk.session, desk.stack):
-        if job.request and job.request.photo not in tried:
-            yield job
+def _not_tried(desk: Desk, tried: set[Any], limit: int | None) -> list[Job]:
+    """Return the failed photos that the queue did not have."""
+    from scones.records import Skipped  # noqa: PLC0415
+
+    skipped = Skipped()
+    found = redriving.failed_jobs(desk.session, desk.stack, skipped)
+    others = (job for job in found if job.request and job.request.photo not in tried)
+    lost = list(islice(others, limit))
+    if skipped.message:
+        desk.screen.say(skipped.message)
+    return lost
 
 
 def _redrive(desk: Desk, jobs: Sequence[Job]) -> list[Redriven]:

@@ -41,6 +41,8 @@ export async function loadResults(results) {
     if (read !== reads) return; // they are being read once more
     results.set(found.rows, found.more);
     mended("results");
+    if (found.skipped) notice("results-skipped", found.skipped);
+    else mended("results-skipped");
   } catch (trouble) {
     if (read === reads) notice("results", `The results can't be read: ${trouble.message}`);
   }
