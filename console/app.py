@@ -48,6 +48,8 @@ LOOK_SECONDS = 2.0
 
 NOTHING = News(rows=[], queue=None)
 VERSIONS_SHOWN = 10
+TROUBLES_SHOWN = 5
+"""Unfinished reviews that the page names."""
 KEYS = "123456789"
 """Keys of the first classes."""
 
@@ -85,7 +87,10 @@ class Room:
     def finish(self) -> list[str]:
         """Finish reviews that were left unfinished; return what can't be."""
         found = review.finish(self.session, self.stack)
-        return [escape(item.trouble) for item in found if item.trouble]
+        troubles = [escape(item.trouble) for item in found if item.trouble]
+        rest = len(troubles) - TROUBLES_SHOWN
+        others = [f"{rest} more: `scones review` names them"] if rest > 0 else []
+        return troubles[:TROUBLES_SHOWN] + others
 
 
 class Photo(BaseModel):
@@ -238,9 +243,10 @@ def _add_models(app: FastAPI, room: Room) -> None:
     @app.get("/api/models")
     def models() -> dict[str, Any]:
         production = registry.find_production(session, stack)
-        versions = registry.versions(session, stack, VERSIONS_SHOWN)
+        versions = registry.versions(session, stack, VERSIONS_SHOWN + 1)
         return {
-            "versions": [_version(version, production) for version in versions],
+            "versions": [_version(version, production) for version in versions[:VERSIONS_SHOWN]],
+            "more": len(versions) > VERSIONS_SHOWN,
             "production": production,
             "promotions": [_promotion(item) for item in promotion.find_promotions(session, stack)],
         }
