@@ -95,7 +95,7 @@ class Desk:
     @property
     def is_local(self) -> bool:
         """Whether the session talks to the local cloud."""
-        return self._options.local
+        return bool(self._options.local)
 
     @property
     def stack_name(self) -> str:

@@ -1,6 +1,7 @@
 """The page and what it asks: results and their news, photos, words of reviewers, models."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -32,10 +33,12 @@ from operations.promotion import Promotion
 from operations.registry import Production, Version
 from operations.stack import Stack
 from scones.hosting import LONGEST_COMMENT
-from scones.records import Record, read_decided
+from scones.records import Record, Skipped, read_decided
 
 if TYPE_CHECKING:
     import boto3
+
+_log = logging.getLogger(__name__)
 
 HERE = Path(__file__).parent
 PLOTLY = Path(str(files("plotly"))) / "package_data" / "plotly.min.js"
@@ -45,6 +48,8 @@ LOOK_SECONDS = 2.0
 
 NOTHING = News(rows=[], queue=None)
 VERSIONS_SHOWN = 10
+TROUBLES_SHOWN = 5
+"""Unfinished reviews that the page names."""
 KEYS = "123456789"
 """Keys of the first classes."""
 
@@ -82,7 +87,10 @@ class Room:
     def finish(self) -> list[str]:
         """Finish reviews that were left unfinished; return what can't be."""
         found = review.finish(self.session, self.stack)
-        return [escape(item.trouble) for item in found if item.trouble]
+        troubles = [escape(item.trouble) for item in found if item.trouble]
+        rest = len(troubles) - TROUBLES_SHOWN
+        others = [f"{rest} more: `scones review` names them"] if rest > 0 else []
+        return troubles[:TROUBLES_SHOWN] + others
 
 
 class Photo(BaseModel):
@@ -117,10 +125,17 @@ class Answer(Comment):
 
 
 class Results(BaseModel):
-    """Results, the latest first, and whether there are earlier ones in that time."""
+    """Results, the latest first, whether there are earlier ones in that time, and what is missing.
+
+    Attributes
+    ----------
+    skipped
+        The records of that time that cannot be read, or None if there is none.
+    """
 
     rows: list[Row]
     more: bool
+    skipped: str | None
 
 
 def create_app(room: Room) -> FastAPI:
@@ -162,9 +177,14 @@ def _add_results(app: FastAPI, room: Room) -> None:
     def results(hours: Annotated[float, Query(gt=0, le=24 * 366)] = 24) -> Results:
         client = room.access.client("dynamodb")
         since = datetime.now(UTC) - timedelta(hours=hours)
-        found = read_decided(client, room.stack.results_table, since=since)
+        skipped = Skipped(RESULTS_SHOWN)
+        found = read_decided(client, room.stack.results_table, skipped, since=since)
         rows = [room.row(record) for record in islice(found, RESULTS_SHOWN + 1)]
-        return Results(rows=rows[:RESULTS_SHOWN], more=len(rows) > RESULTS_SHOWN)
+        return Results(
+            rows=rows[:RESULTS_SHOWN],
+            more=len(rows) > RESULTS_SHOWN or skipped.is_full,
+            skipped=skipped.message and escape(skipped.message),
+        )
 
     @app.get("/api/photo")
     def photo(which: Annotated[Photo, Query()]) -> Response:
@@ -175,16 +195,20 @@ def _add_results(app: FastAPI, room: Room) -> None:
         watch = Watch(room.session, room.stack)
         troubled = True  # so that the first look is told of, though nothing may be new
         unfinished: list[str] = []
+        skipped: str | None = None
         while not room.stopping.is_set():
             try:
                 found = await _in_thread(watch.look)
-            except (BotoCoreError, ClientError) as error:
+            except Exception as error:  # whatever it is, the page must show it
                 troubled = True
-                yield ServerSentEvent(event="trouble", data=escape(_said(room, error)))
+                yield ServerSentEvent(event="trouble", data=escape(_trouble(room, error)))
             else:
                 if found or troubled:
                     yield ServerSentEvent(event="news", data=found or NOTHING)
                 troubled = False
+                if watch.skipped != skipped:
+                    skipped = watch.skipped
+                    yield ServerSentEvent(event="skipped", data=escape(skipped or ""))
                 before, unfinished = unfinished, finishing.go_on()
                 if unfinished != before:
                     yield ServerSentEvent(event="unfinished", data=unfinished)
@@ -219,9 +243,10 @@ def _add_models(app: FastAPI, room: Room) -> None:
     @app.get("/api/models")
     def models() -> dict[str, Any]:
         production = registry.find_production(session, stack)
-        versions = registry.versions(session, stack, VERSIONS_SHOWN)
+        versions = registry.versions(session, stack, VERSIONS_SHOWN + 1)
         return {
-            "versions": [_version(version, production) for version in versions],
+            "versions": [_version(version, production) for version in versions[:VERSIONS_SHOWN]],
+            "more": len(versions) > VERSIONS_SHOWN,
             "production": production,
             "promotions": [_promotion(item) for item in promotion.find_promotions(session, stack)],
         }
@@ -274,6 +299,16 @@ def _add_errors(app: FastAPI, room: Room) -> None:
 
 def _error(status: int, kind: str, error: object, **more: Any) -> Response:
     return JSONResponse({"kind": kind, "message": escape(str(error)), **more}, status_code=status)
+
+
+def _trouble(room: Room, error: Exception) -> str:
+    """Return the reason why there is no news; what nobody expected is logged, too."""
+    if isinstance(error, (ClientError, BotoCoreError)):
+        return _said(room, error)
+    if isinstance(error, (Fault, Refused)):
+        return str(error)
+    _log.error("the page's news failed", exc_info=error)
+    return f"unexpected error: {error!r}"
 
 
 def _said(room: Room, error: ClientError | BotoCoreError) -> str:

@@ -1,12 +1,17 @@
 """What was said of photos and could not be filed at once is filed soon, without anybody's doing."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic
 
 import anyio.to_thread
 from botocore.exceptions import BotoCoreError, ClientError
+
+from operations.escaping import escape
+
+_log = logging.getLogger(__name__)
 
 EVERY_SECONDS = 60.0
 """Between two tries, as long as somebody looks at the page."""
@@ -41,11 +46,14 @@ class Finishing:
 
     async def _run(self) -> None:
         try:
-            # Where AWS can't be reached, the news say so.
+            # If AWS cannot be reached, the news say so.
             with suppress(BotoCoreError, ClientError):
                 self._troubles = await anyio.to_thread.run_sync(
                     self._finish, abandon_on_cancel=True
                 )
+        except Exception as error:  # nothing else shows that the function failed
+            _log.warning("reviews could not be finished", exc_info=error)
+            self._troubles = [escape(str(error) or repr(error))]
         finally:
             self._due = monotonic() + EVERY_SECONDS
             self._task = None

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from console.rows import RESULTS_SHOWN, Row, as_row
 from operations.review import waiting
 from operations.stack import Stack
-from scones.records import Record, read_decided, read_record
+from scones.records import Record, Skipped, UnreadableRecord, read_decided, read_record
 
 if TYPE_CHECKING:
     import boto3
@@ -52,10 +52,13 @@ class Watch:
     ----------
     session, stack
         Where.
+    skipped
+        The records that the last look could not read, or None if there is none.
     """
 
     session: "boto3.Session"
     stack: Stack
+    skipped: str | None = None
     _since: datetime | None = None
     _told: dict[Key, Row] = field(default_factory=dict)
     _queue: Queue | None = None
@@ -65,42 +68,49 @@ class Watch:
 
         The first look finds the queue and what was decided lately; a page reads the rest by itself.
         """
-        decided = self._read_decided()
-        queue = self._read_queue()
+        skipped = Skipped(RESULTS_SHOWN)
+        decided = self._read_decided(skipped)
+        queue = self._read_queue(skipped)
         changed = {key: row for key, row in decided.items() if self._told.get(key) != row}
         news = News(
-            rows=list((changed | self._moved(queue)).values()),
+            rows=list((changed | self._moved(queue, skipped)).values()),
             queue=queue if queue != self._queue else None,
         )
         # Only now: had anything failed, the next look would have to find all of it again.
         newest = max((row.at - OVERLAP for row in decided.values()), default=EVER)
         self._since = max(newest, self._since or EVER)
-        self._told, self._queue = decided, queue
+        self._told, self._queue, self.skipped = decided, queue, skipped.message
         return news if news.rows or news.queue else None
 
-    def _read_decided(self) -> dict[Key, Row]:
+    def _read_decided(self, skipped: Skipped) -> dict[Key, Row]:
         client = self.session.client("dynamodb")
-        records = read_decided(client, self.stack.results_table, since=self._since)
+        records = read_decided(client, self.stack.results_table, skipped, since=self._since)
         rows = map(self._row, records)
         first = _latest(rows) if self._since is None else rows
         return _by_key(islice(first, RESULTS_SHOWN))
 
-    def _read_queue(self) -> Queue:
-        first = list(islice(waiting(self.session, self.stack), QUEUE_SHOWN + 1))
+    def _read_queue(self, skipped: Skipped) -> Queue:
+        first = list(islice(waiting(self.session, self.stack, skipped), QUEUE_SHOWN + 1))
         rows = [self._row(record) for record in first[:QUEUE_SHOWN]]
         return Queue(rows=rows, more=len(first) > QUEUE_SHOWN)
 
-    def _moved(self, queue: Queue) -> dict[Key, Row]:
+    def _moved(self, queue: Queue, skipped: Skipped) -> dict[Key, Row]:
         """Read what became of those that wait no more; with those that wait now, or again."""
         if self._queue is None:
             return {}
         before, now = _by_key(self._queue.rows), _by_key(queue.rows)
-        client = self.session.client("dynamodb")
-        left = (
-            read_record(client, self.stack.results_table, *key) for key in before if key not in now
-        )
+        left = (self._read(key, skipped) for key in before if key not in now)
         entered = (row for key, row in now.items() if key not in before)
-        return _by_key(chain((self._row(record) for record in left if record), entered))
+        return _by_key(chain(filter(None, left), entered))
+
+    def _read(self, key: Key, skipped: Skipped) -> Row | None:
+        client = self.session.client("dynamodb")
+        try:
+            record = read_record(client, self.stack.results_table, *key)
+        except UnreadableRecord as error:
+            skipped.add(error)
+            return None
+        return self._row(record) if record else None
 
     def _row(self, record: Record) -> Row:
         return as_row(record, self.stack.loading_bays)

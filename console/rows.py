@@ -31,6 +31,8 @@ class Row(BaseModel):
         Where the vehicle goes, as far as is known now.
     at
         When it was decided.
+    review
+        The review, or None if there is none or it is being undone.
     """
 
     photo: str
@@ -62,7 +64,7 @@ def as_row(record: Record, bays: Mapping[str, str]) -> Row:
     bays
         The loading bay of each class: what a person said counts more than the model's guess.
     """
-    decided, review = record.decided, record.review
+    decided, review = record.decided, record.effective_review
     return Row(
         photo=record.photo,
         version=record.version,
@@ -75,7 +77,7 @@ def as_row(record: Record, bays: Mapping[str, str]) -> Row:
         familiarity=decided.familiarity,
         familiarity_limit=decided.familiarity_limit,
         unfamiliar=decided.unfamiliar,
-        loading_bay=bays.get(review.label or "") if review else decided.loading_bay,
+        loading_bay=record.effective_bay(bays),
         reason=_escaped(decided.reason),
         at=decided.timings.decided_at,
         uploaded_at=decided.timings.uploaded_at,

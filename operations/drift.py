@@ -3,6 +3,8 @@
 import json
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from operations.faults import Fault
 from operations.stack import Stack
 from scones.events import DriftChecked
@@ -49,4 +51,10 @@ def check_drift(session: "boto3.Session", stack: Stack, requested_by: str) -> Dr
             f"the drift check failed: {kind}: {error.get('errorMessage', 'no reason was given')} "
             f"(its log: {stack.check_drift_function})"
         )
-    return DriftChecked.model_validate_json(payload)
+    try:
+        return DriftChecked.model_validate_json(payload)
+    except ValidationError as error:
+        raise CheckFailed(
+            f"the response of {stack.check_drift_function} cannot be read: deploy the stack and "
+            f"use the command from the same version of Scones ({error.errors()[0]['msg']})"
+        ) from None

@@ -154,6 +154,20 @@ def new_events(client: Any, execution: str, after: int = 0) -> tuple[Event, ...]
     return tuple(reversed(found))
 
 
+def parse_object(text: str) -> Mapping[str, Any]:
+    """Return a JSON object; an empty one if the text is another JSON value.
+
+    Anyone who may start executions chooses the input, so it can be a list or a string.
+
+    Parameters
+    ----------
+    text
+        JSON, such as an execution's input or output.
+    """
+    value = json.loads(text)
+    return value if isinstance(value, dict) else {}
+
+
 def read_outcome(description: Mapping[str, Any]) -> Outcome:
     """Read what an execution that succeeded came to from DescribeExecution's answer."""
     details = json.loads(description["output"])

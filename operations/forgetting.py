@@ -16,7 +16,7 @@ from operations.captures.fetching import Span, find_file_versions
 from operations.captures.records import Captured, UnreadableRecord, read_record
 from operations.classify_log import LONGEST_EXECUTION
 from operations.escaping import quote
-from operations.faults import Refused
+from operations.faults import Fault, Refused
 from operations.photos import INCOMING
 from operations.stack import Stack
 from scones.datasets.layout import DATASET
@@ -285,7 +285,13 @@ class _Search:
     def read(self, key: str) -> _Photo:
         uri = f"s3://{self._stack.photos_bucket}/{key}"
         stored = versions_of(self._s3, self._stack.photos_bucket, key)
-        return _Photo(uri, stored, read_versions(self._table, self._stack.results_table, uri))
+        records = []
+        for found in read_versions(self._table, self._stack.results_table, uri):
+            if not isinstance(found, Record):
+                # Captured data without an ID is found by what the record says.
+                raise Fault(f"what is captured of the photo can't be found: {found}")
+            records.append(found)
+        return _Photo(uri, stored, records)
 
     def require_no_retraining(self) -> None:
         running = self._session.client("stepfunctions").list_executions(

@@ -1,6 +1,5 @@
 """Executions of the three machines, the latest first: when, how long, and what they came to."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -13,6 +12,7 @@ from operations.classify_log import (
     LogEvent,
     read_ends,
 )
+from operations.executions import parse_object
 from operations.stack import Stack
 
 if TYPE_CHECKING:
@@ -119,9 +119,9 @@ def _read_standard(
 
 
 def _described(machine: Machine, description: Mapping[str, Any]) -> PastExecution:
-    output = {}
+    output: Mapping[str, Any] = {}
     if description["status"] == "SUCCEEDED":
-        output = json.loads(description.get("output", "{}"))
+        output = parse_object(description.get("output", "{}"))
     return PastExecution(
         machine=machine,
         arn=description["executionArn"],
@@ -181,11 +181,12 @@ def _with_photos(
     if not found:
         return found
     # It brings Pydantic and the photos' decoders, which takes long beside showing help.
-    from scones.records import read_decided  # noqa: PLC0415
+    from scones.records import Skipped, read_decided  # noqa: PLC0415
 
     records = read_decided(
         session.client("dynamodb"),
         stack.results_table,
+        Skipped(),  # their executions are shown without a photo
         since=min(execution.started_at for execution in found),
         until=max(execution.started_at for execution in found) + LONGEST_EXECUTION,
     )

@@ -1,7 +1,7 @@
 """One photo from its upload to what a person said of it: every step, with its time."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ from scones.object_versions import undeleted, versions_of
 if TYPE_CHECKING:
     import boto3
 
-    from scones.records import Record
+    from scones.records import Record, UnreadableRecord
 
 LOOKED_THROUGH = 10_000
 """How many results are looked through for a key that is only given by its end."""
@@ -55,6 +55,8 @@ class Version:
         Whether S3 still has it.
     record
         What was decided of it, None where nothing was.
+    trouble
+        Why its record cannot be read, or None.
     """
 
     version: str
@@ -62,6 +64,7 @@ class Version:
     size: int
     stored: bool
     record: "Record | None"
+    trouble: str | None = None
 
 
 @dataclass(frozen=True)
@@ -166,7 +169,10 @@ def read_history(
 
 
 def _find_by_end(session: "boto3.Session", stack: Stack, end: str) -> str:
-    results = islice(read_results(session, stack, Wanted()), LOOKED_THROUGH)
+    from scones.records import Skipped  # noqa: PLC0415
+
+    skipped = Skipped()
+    results = islice(read_results(session, stack, Wanted(), skipped), LOOKED_THROUGH)
     keys = {record.decided.photo.key for record in results}
     found = sorted(key for key in keys if key.endswith(end))
     # The whole name of a file goes before the end of a longer one.
@@ -174,9 +180,10 @@ def _find_by_end(session: "boto3.Session", stack: Stack, end: str) -> str:
     if len(whole) == 1:
         return whole[0]
     if not found:
+        unread = f" ({skipped.message})" if skipped.message else ""
         raise Refused(
             f"there is no photo {quote(end)}, and the key of none of the latest {len(keys)} "
-            "with a result ends like that: `scones results` lists them"
+            f"with a result ends like that: `scones results` lists them{unread}"
         )
     if len(found) > 1:
         more = f" and {len(found) - 3} more" if len(found) > 3 else ""
@@ -190,7 +197,7 @@ def _find_by_end(session: "boto3.Session", stack: Stack, end: str) -> str:
 def _read_versions(session: "boto3.Session", stack: Stack, key: str) -> list[Version]:
     """Read all versions of a key that S3 has or that have a record, the latest first."""
     # It brings Pydantic and the photos' decoders, which takes long beside showing help.
-    from scones.records import read_versions  # noqa: PLC0415
+    from scones.records import UnreadableRecord, read_versions  # noqa: PLC0415
 
     uri = f"s3://{stack.photos_bucket}/{key}"
     client = session.client("dynamodb")
@@ -199,6 +206,8 @@ def _read_versions(session: "boto3.Session", stack: Stack, key: str) -> list[Ver
     for version in versions:
         records.pop(version.version, None)
     for version_id, record in records.items():
+        if isinstance(record, UnreadableRecord):
+            continue  # nothing else tells when it was uploaded
         detail = record.decided
         uploaded_at, size = detail.timings.uploaded_at, detail.photo.size
         versions.append(Version(version_id, uploaded_at, size, stored=False, record=record))
@@ -206,12 +215,21 @@ def _read_versions(session: "boto3.Session", stack: Stack, key: str) -> list[Ver
 
 
 def _stored_versions(
-    session: "boto3.Session", stack: Stack, key: str, records: Mapping[str, "Record"]
+    session: "boto3.Session",
+    stack: Stack,
+    key: str,
+    records: Mapping[str, "Record | UnreadableRecord"],
 ) -> Iterator[Version]:
+    from scones.records import UnreadableRecord  # noqa: PLC0415
+
     # S3 still has deleted versions for a while.
     for version in undeleted(versions_of(session.client("s3"), stack.photos_bucket, key)):
-        record = records.get(version.id)
-        yield Version(version.id, version.modified_at, version.size, stored=True, record=record)
+        stored = Version(version.id, version.modified_at, version.size, stored=True, record=None)
+        found = records.get(version.id)
+        if isinstance(found, UnreadableRecord):
+            yield replace(stored, trouble=str(found))
+        else:
+            yield replace(stored, record=found)
 
 
 def _choose(versions: Sequence[Version], key: str, wanted: str | None) -> Version:
@@ -242,6 +260,8 @@ def _steps(session: "boto3.Session", stack: Stack, version: Version) -> list[Ste
     if record.review:
         said = record.review.label or "not a vehicle"
         steps.append(Step(f"reviewed by {record.review.by}: {said}", record.review.at))
+        if withdrawal := record.review.withdrawal:
+            steps.append(Step(f"review being undone by {withdrawal.by}", withdrawal.at))
     return steps
 
 

@@ -1,6 +1,5 @@
 """The machine `promote`: approved versions on their way to production, and the way back."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,6 +12,7 @@ from operations.executions import (
     Event,
     Outcome,
     new_events,
+    parse_object,
     scheduled,
     start,
     steps,
@@ -207,7 +207,7 @@ def await_promotion(
             if arn in seen:
                 continue
             seen.add(arn)
-            request = json.loads(client.describe_execution(executionArn=arn)["input"])
+            request = parse_object(client.describe_execution(executionArn=arn)["input"])
             if _package(request) == approval.version.arn:
                 return str(arn)
         pause()
@@ -384,7 +384,7 @@ def _promote_again(session: "boto3.Session", stack: Stack, version: Version, by:
     """Return the promotion of a version that is under way, or start one."""
     client = session.client("stepfunctions")
     for promotion in find_promotions(session, stack):
-        request = json.loads(client.describe_execution(executionArn=promotion.execution)["input"])
+        request = parse_object(client.describe_execution(executionArn=promotion.execution)["input"])
         if _package(request) == version.arn:
             return promotion.execution
     require_free(session, stack)
@@ -405,7 +405,7 @@ def _newest(session: "boto3.Session", stack: Stack) -> list[Any]:
 def _promotion(client: Any, item: Any) -> Promotion:
     execution = item["executionArn"]
     events = new_events(client, execution)
-    request = json.loads(events[0]["executionStartedEventDetails"]["input"]) if events else {}
+    request = parse_object(events[0]["executionStartedEventDetails"]["input"]) if events else {}
     done = list(steps(events, PROMOTE))
     step = done[-1] if done else None
     return Promotion(execution, item["startDate"], _what(request), step, _asked(execution, events))
@@ -415,12 +415,13 @@ def _what(request: Any) -> str:
     if package := _package(request):
         return f"the promotion of version {package.rpartition('/')[2]}"
     if target := request.get("rollback_to"):
-        return f"the rollback to version {target.rpartition('/')[2]}"
+        return f"the rollback to version {str(target).rpartition('/')[2]}"
     return f"the hosting of {request.get('artifacts', 'a model')}"
 
 
 def _package(request: Any) -> str | None:
-    package = request.get("detail", {}).get("ModelPackageArn")
+    detail = request.get("detail")
+    package = detail.get("ModelPackageArn") if isinstance(detail, dict) else None
     return None if package is None else str(package)
 
 

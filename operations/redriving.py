@@ -21,7 +21,7 @@ from scones.object_versions import ObjectVersion, list_versions, undeleted
 if TYPE_CHECKING:
     import boto3
 
-    from scones.records import Record
+    from scones.records import Record, Skipped
 
 IN_FLIGHT = 4
 """How many photos are decided at once: they share the endpoint with those that come in."""
@@ -119,19 +119,21 @@ def queued_jobs(messages: Iterable[Message], stack: Stack) -> list[Job]:
     return list(jobs.values())
 
 
-def failed_jobs(session: "boto3.Session", stack: Stack) -> Iterator[Job]:
+def failed_jobs(session: "boto3.Session", stack: Stack, skipped: "Skipped") -> Iterator[Job]:
     """Tell which photos ended as failed, the latest first.
 
     Parameters
     ----------
     session, stack
         Where.
+    skipped
+        Gets the unreadable records.
     """
     # It brings Pydantic and the photos' decoders, which takes long beside showing help.
     from scones.records import read_decided  # noqa: PLC0415
 
     client = session.client("dynamodb")
-    for record in read_decided(client, stack.results_table, ["failed"]):
+    for record in read_decided(client, stack.results_table, skipped, ["failed"]):
         event = upload_event(record, stack, session.region_name)
         yield Job(record.decided.photo.key, Request("classify", event, record.decided.photo.key))
 
@@ -153,16 +155,19 @@ def unrecorded_jobs(
     now
         Until when uploads count, `UNDECIDED_FOR` before it; by default the present.
     """
+    # It brings Pydantic and the photos' decoders, which takes long beside showing help.
+    from scones.records import Skipped  # noqa: PLC0415
+
     until = (now or datetime.now(UTC)) - UNDECIDED_FOR
-    recorded = {
-        (record.decided.photo.key, record.version)
-        for record in read_results(session, stack, Wanted(since=since))
-    }
+    skipped = Skipped()
+    records = read_results(session, stack, Wanted(since=since), skipped)
+    recorded = {(record.photo, record.version) for record in records}
+    recorded |= {(record.photo, record.version) for record in skipped}
     listed = list_versions(session.client("s3"), stack.photos_bucket, INCOMING)
     for _, versions in groupby(listed, key=lambda version: version.key):
         for version in undeleted(list(versions)):
             in_time = since <= version.modified_at < until
-            if in_time and (version.key, version.id) not in recorded:
+            if in_time and (version.uri, version.id) not in recorded:
                 event = _event(_stored(version), version.modified_at, stack, session.region_name)
                 yield Job(version.key, Request("classify", event, version.key))
 
@@ -273,8 +278,16 @@ class _Machines:
         if job.request is None:
             return Redriven(job, "not_understood", job.complaint)
         if job.request.machine == "classify":
-            return self._classify(job, job.request)
+            return self._decided(job, job.request)
         return self._start(job, job.request)
+
+    def _decided(self, job: Job, request: Request) -> Redriven:
+        from scones.records import UnreadableRecord  # noqa: PLC0415
+
+        try:
+            return self._classify(job, request)
+        except UnreadableRecord as error:
+            return Redriven(job, "not_recorded", str(error))
 
     def _classify(self, job: Job, request: Request) -> Redriven:
         """Have a photo decided, and look whether everybody was told."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import boto3
 
     from scones.events import Status
-    from scones.records import Record
+    from scones.records import Record, Skipped
 
 POLL_SECONDS = 2.0
 
@@ -45,15 +45,12 @@ class Wanted:
 
     def takes(self, record: "Record") -> bool:
         """Tell whether a record is of the wanted class."""
-        return self.label is None or self.label == label_of(record)
+        return self.label is None or self.label == record.effective_label
 
 
-def label_of(record: "Record") -> str | None:
-    """Return the class that holds: what a person said, else what the model takes for likeliest."""
-    return record.review.label if record.review else record.decided.label
-
-
-def read_results(session: "boto3.Session", stack: Stack, wanted: Wanted) -> Iterator["Record"]:
+def read_results(
+    session: "boto3.Session", stack: Stack, wanted: Wanted, skipped: "Skipped"
+) -> Iterator["Record"]:
     """Read results, the latest decision first, as many as are asked for.
 
     Parameters
@@ -62,13 +59,16 @@ def read_results(session: "boto3.Session", stack: Stack, wanted: Wanted) -> Iter
         Where.
     wanted
         Which.
+    skipped
+        Gets the unreadable records.
     """
     # It brings Pydantic and the photos' decoders, which takes long beside showing help.
     from scones.records import STATUSES, read_decided  # noqa: PLC0415
 
     client = session.client("dynamodb")
+    statuses = wanted.statuses or STATUSES
     found = read_decided(
-        client, stack.results_table, wanted.statuses or STATUSES, wanted.since, page_size=PAGE
+        client, stack.results_table, skipped, statuses, since=wanted.since, page_size=PAGE
     )
     return filter(wanted.takes, found)
 
@@ -83,6 +83,7 @@ def follow_results(
     stack: Stack,
     wanted: Wanted,
     first: int,
+    skipped: "Skipped",
     pause: Callable[[], None] = wait_a_little,
 ) -> Iterator["Record"]:
     """Yield the newest results, the oldest of them first, and then new ones as they come, for ever.
@@ -95,19 +96,21 @@ def follow_results(
         As for `read_results`.
     first
         How many of those that are there already.
+    skipped
+        Gets the unreadable records.
     pause
         Called between two looks.
     """
     everything = replace(wanted, label=None)
     known = _Known(wanted.since)
-    known.new(list(_recent(read_results(session, stack, everything))))
-    newest = list(islice(read_results(session, stack, wanted), first))
+    known.new(list(_recent(read_results(session, stack, everything, skipped))))
+    newest = list(islice(read_results(session, stack, wanted, skipped), first))
     # What came between the two looks is shown once, here.
     known.new(newest)
     yield from reversed(newest)
     while True:
         pause()
-        found = read_results(session, stack, replace(everything, since=known.since))
+        found = read_results(session, stack, replace(everything, since=known.since), skipped)
         yield from filter(wanted.takes, known.new(list(found)))
 
 

@@ -9,11 +9,13 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Never
 
-from operations.faults import Refused
+from pydantic import ValidationError
+
+from operations.faults import Fault, Refused
 from operations.function_urls import UrlClient
 from operations.stack import Stack
 from scones.quoting import quote
-from scones.records import Record, read_queue, read_versions
+from scones.records import Record, Skipped, UnreadableRecord, read_queue, read_versions
 from scones.reviews import (
     ANSWER,
     AlreadyReviewed,
@@ -54,9 +56,17 @@ PAGE = 100
 """How many of those that wait are read at once: people see the first of them."""
 
 
-def waiting(session: "boto3.Session", stack: Stack) -> Iterator[Record]:
-    """Read what waits for a person, the longest waiting first."""
-    return read_queue(session.client("dynamodb"), stack.results_table, page_size=PAGE)
+def waiting(session: "boto3.Session", stack: Stack, skipped: Skipped) -> Iterator[Record]:
+    """Read what waits for a person, the longest waiting first.
+
+    Parameters
+    ----------
+    session, stack
+        Session for the stack's account and region; the deployed stack.
+    skipped
+        Gets the unreadable records.
+    """
+    return read_queue(session.client("dynamodb"), stack.results_table, skipped, page_size=PAGE)
 
 
 def find_waiting(
@@ -79,6 +89,8 @@ def find_waiting(
         If somebody was faster.
     Refused
         If it waits for nobody, or several versions do.
+    UnreadableRecord
+        If the only record, or that of `version`, cannot be read.
     """
     found = _versions(session, stack, photo, version)
     open_ones = [record for record in found if waits(record)]
@@ -224,7 +236,14 @@ def _fail(record: Record, answer: Answer) -> Never:
 
 def _ask(session: "boto3.Session", stack: Stack, request: Request) -> Answer:
     url = _client(session, stack.review_url)
-    return ANSWER.validate_python(url.call(request.model_dump(mode="json")))
+    answer = url.call(request.model_dump(mode="json"))
+    try:
+        return ANSWER.validate_python(answer)
+    except ValidationError as error:
+        raise Fault(
+            "the response of the function review cannot be read: deploy the stack and use the "
+            f"command from the same version of Scones ({error.errors()[0]['msg']})"
+        ) from None
 
 
 @lru_cache(maxsize=4)
@@ -246,4 +265,7 @@ def _versions(
     if not chosen:
         known = ", ".join(record.version for record in found)
         raise Refused(f"{quote(uri)} has no version {version} that was decided, but {known}")
-    return chosen
+    records = [record for record in chosen if isinstance(record, Record)]
+    if not records and isinstance(chosen[0], UnreadableRecord):
+        raise chosen[0]
+    return records

@@ -127,6 +127,8 @@ class Simulation:
         When (UTC) the first one was sent, and the last one decided.
     rate
         Photos a second that were to be sent.
+    skipped
+        The records that could not be read, or None if there is none.
     """
 
     name: str
@@ -134,6 +136,7 @@ class Simulation:
     begun: datetime
     ended: datetime
     rate: float
+    skipped: str | None = None
 
     @property
     def rate_reached(self) -> float | None:
@@ -185,7 +188,8 @@ def simulate(
         drivers.collect_all()
     finally:
         pool.shutdown(cancel_futures=True)
-    return Simulation(plan.name, sent, begun, datetime.now(UTC), plan.rate)
+    ended = datetime.now(UTC)
+    return Simulation(plan.name, sent, begun, ended, plan.rate, drivers.skipped.message)
 
 
 @dataclass
@@ -201,7 +205,10 @@ class _Drivers:
 
     def __post_init__(self) -> None:
         self._s3 = self.session.client("s3")
+        from scones.records import Skipped  # noqa: PLC0415
+
         self._table = self.session.client("dynamodb")
+        self.skipped = Skipped()
 
     def upload(self, one: Sent) -> Sent:
         """Upload a photo."""
@@ -234,7 +241,7 @@ class _Drivers:
 
     def _read(self, batch: Iterable[Sent]) -> None:
         # It brings Pydantic and the photos' decoders, which takes long beside showing help.
-        from scones.records import as_record  # noqa: PLC0415
+        from scones.records import UnreadableRecord, as_record  # noqa: PLC0415
 
         keys: list[Any] = [
             {
@@ -248,11 +255,17 @@ class _Drivers:
             RequestItems={table: {"Keys": keys, "ConsistentRead": True}}
         )
         now = self.clock.now()
-        records = [as_record(item) for item in answer["Responses"].get(table, [])]
-        by_version = {record.version: record for record in records}
+        by_version = {}
+        for item in answer["Responses"].get(table, []):
+            try:
+                record = as_record(item)
+            except UnreadableRecord as error:
+                self.skipped.add(error)
+            else:
+                by_version[record.version] = record
         for one in batch:
-            if record := by_version.get(one.version or ""):
-                one.record = record
+            if one.version in by_version:
+                one.record = by_version[one.version]
                 one.seen_at = now if one.seen_at is None else one.seen_at
 
     def _has_ended(self, one: Sent) -> bool:

@@ -28,9 +28,8 @@ def result_record(record: Record) -> dict[str, Any]:
 
 def note_shown(record: Record) -> str:
     """Return what a reviewer said, or why there is no class or a photo is unfamiliar."""
-    if record.review:
-        said = record.review.label or "not a vehicle"
-        return f"{record.review.by}: {said}"
+    if review := record.effective_review:
+        return f"{review.by}: {review.label or 'not a vehicle'}"
     if record.decided.unfamiliar:
         return unfamiliar_shown(record.decided)
     reason = record.decided.reason

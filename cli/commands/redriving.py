@@ -58,10 +58,9 @@ def redrive(
     tried = {job.request.photo for job in waiting if job.request}
     lost: list[Job] = []
     if everything or failed:
-        lost += islice(_failed(desk, tried), limit)
+        lost += _failed(desk, tried, limit)
     if unrecorded:
-        found = redriving.unrecorded_jobs(desk.session, desk.stack, unrecorded)
-        lost += islice(found, limit)
+        lost += _unrecorded(desk, unrecorded, limit)
     became += [] if dry_run else _redrive(desk, lost)
     if dry_run:
         _show_plan(desk, waiting, lost)
@@ -78,11 +77,22 @@ def _queued(desk: Desk, *, wanted: bool) -> Iterator[Sequence[Job]]:
         yield redriving.queued_jobs(messages, desk.stack)
 
 
-def _failed(desk: Desk, tried: set[Any]) -> Iterator[Job]:
-    """Yield the failed photos that the queue did not have."""
-    for job in redriving.failed_jobs(desk.session, desk.stack):
-        if job.request and job.request.photo not in tried:
-            yield job
+def _failed(desk: Desk, tried: set[Any], limit: int | None) -> list[Job]:
+    """Return the failed photos that the queue did not have."""
+    from scones.records import Skipped  # noqa: PLC0415
+
+    skipped = Skipped()
+    found = redriving.failed_jobs(desk.session, desk.stack, skipped)
+    others = (job for job in found if job.request and job.request.photo not in tried)
+    lost = list(islice(others, limit))
+    if skipped.message:
+        desk.screen.say(skipped.message)
+    return lost
+
+
+def _unrecorded(desk: Desk, since: datetime, limit: int | None) -> list[Job]:
+    found = redriving.unrecorded_jobs(desk.session, desk.stack, since)
+    return list(islice(found, limit))
 
 
 def _redrive(desk: Desk, jobs: Sequence[Job]) -> list[Redriven]:

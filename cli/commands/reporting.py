@@ -49,9 +49,17 @@ def report(
     write(found, to)
     if open_it:
         webbrowser.open(to.resolve().as_uri())
+    if found.skipped:
+        desk.screen.say(found.skipped)
     counts = {"photos": len(found.photos), "pictures": len(found.pictures.shown)}
     desk.screen.answer(
-        {"report": str(to), "since": span.since, "until": span.until, **counts},
+        {
+            "report": str(to),
+            "since": span.since,
+            "until": span.until,
+            **counts,
+            "skipped": found.skipped,
+        },
         *([] if found.photos else ["No photo was decided in this time."]),
         f"Written: {to}",
     )

@@ -63,26 +63,40 @@ def results(
         return
     # It brings Pydantic and the photos' decoders, which takes long beside showing help.
     from cli.commands.outcomes import result_record  # noqa: PLC0415
+    from scones.records import Skipped  # noqa: PLC0415
 
-    found = list(islice(operations.read_results(desk.session, desk.stack, wanted), limit))
-    record = {"results": [result_record(item) for item in found]}
-    lines = words.columns(COLUMNS, [_cells(item) for item in found])
+    skipped = Skipped()
+    read = operations.read_results(desk.session, desk.stack, wanted, skipped)
+    found = list(islice(read, limit))
+    record = {"results": [result_record(item) for item in found], "skipped": len(skipped)}
+    lines = words.columns(COLUMNS, [_cells(desk, item) for item in found])
+    if skipped.message:
+        desk.screen.say(skipped.message)
     desk.screen.answer(record, *(lines if found else [_nothing(desk, wanted)]))
 
 
 def _follow(desk: Desk, wanted: Wanted, first: int) -> None:
     from cli.commands.outcomes import result_record  # noqa: PLC0415
+    from scones.records import Skipped, UnreadableRecord  # noqa: PLC0415
 
-    wide = max(map(len, desk.stack.class_names))
+    class Shown(Skipped):
+        """Shows each record that is skipped when it is found."""
+
+        def add(self, error: UnreadableRecord) -> None:
+            before = len(self)
+            super().add(error)
+            if len(self) > before:
+                desk.screen.say(str(error))
+
     desk.screen.say("New results are shown as they come; Ctrl-C ends it.")
     try:
-        for item in operations.follow_results(desk.session, desk.stack, wanted, first):
-            desk.screen.item(result_record(item), _line(item, wide))
+        for item in operations.follow_results(desk.session, desk.stack, wanted, first, Shown()):
+            desk.screen.item(result_record(item), _line(desk, item))
     except KeyboardInterrupt:
         return
 
 
-def _cells(record: "Record") -> tuple[str, Text, str, str, str, str, str]:
+def _cells(desk: Desk, record: "Record") -> tuple[str, Text, str, str, str, str, str]:
     from cli.commands.outcomes import note_shown, status_shown  # noqa: PLC0415
 
     detail = record.decided
@@ -91,15 +105,16 @@ def _cells(record: "Record") -> tuple[str, Text, str, str, str, str, str]:
         status_shown(detail.status),
         detail.label or "-",
         "-" if detail.confidence is None else f"{detail.confidence:.2f}",
-        detail.loading_bay or "-",
+        record.effective_bay(desk.stack.loading_bays) or "-",
         note_shown(record),
         words.photo_shown(detail.photo.key),
     )
 
 
-def _line(record: "Record", wide: int) -> Text:
-    """Lay a result out as one line, with classes of up to so many characters."""
-    time, status, label, confidence, bay, note, photo = _cells(record)
+def _line(desk: Desk, record: "Record") -> Text:
+    """Return a result as one line, with a column for the longest class."""
+    wide = max(map(len, desk.stack.class_names))
+    time, status, label, confidence, bay, note, photo = _cells(desk, record)
     status.pad_right(12 - len(status))
     line = Text(f"{time}  ") + status
     line += Text(f"  {label:<{wide}}  {confidence:<4}  {bay:<3}  {f'{note}  ' if note else ''}")

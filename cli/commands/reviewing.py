@@ -31,16 +31,19 @@ def review(
     """
     # It brings Pillow and more, which other commands do without.
     from operations.review import finish, waiting  # noqa: PLC0415
+    from scones.records import Skipped  # noqa: PLC0415
 
+    skipped = Skipped()
     finished = finish(desk.session, desk.stack)
-    found = list(islice(waiting(desk.session, desk.stack), limit + 1))
+    found = list(islice(waiting(desk.session, desk.stack, skipped), limit + 1))
     first = found[:limit]
     record: dict[str, Any] = {
         "waiting": [_record(item) for item in first],
         "more": len(found) > limit,
         "finished": [{"photo": item.photo, "trouble": item.trouble} for item in finished],
+        "skipped": len(skipped),
     }
-    for line in _finished_shown(finished):
+    for line in (*_finished_shown(finished), *filter(None, [skipped.message])):
         desk.screen.say(line)
     desk.screen.answer(record, *_waiting_shown(desk, first, more=record["more"]))
     if any(item.trouble for item in finished):

@@ -72,6 +72,7 @@ def _version_record(version: Version) -> dict[str, Any]:
         "size": version.size,
         "stored": version.stored,
         "result": result_record(version.record) if version.record else None,
+        "trouble": version.trouble,
     }
 
 
@@ -102,7 +103,7 @@ def _result_shown(record: "Record") -> list[RenderableType]:
         "threshold": detail.threshold,
         "familiarity": _familiarity_shown(detail.familiarity, detail.familiarity_limit),
         "reason": detail.reason.message if detail.reason else None,
-        "review": note_shown(record) if record.review else None,
+        "review": note_shown(record) if record.effective_review else None,
         "model": model,
         "execution": detail.execution,
     }
@@ -125,6 +126,8 @@ def _probabilities_shown(probabilities: Mapping[str, float]) -> Table:
 
 
 def _no_result_shown(history: History) -> list[RenderableType]:
+    if history.version.trouble:
+        return [Text("The result cannot be read.", style="bold"), history.version.trouble]
     if not history.key.startswith(INCOMING):
         return [f"Nothing is decided of it: only what is uploaded to {INCOMING} is looked at."]
     if not history.version.size:
@@ -171,6 +174,7 @@ def _others(history: History) -> list[RenderableType]:
     for name in ("uploaded", "status"):
         table.add_column(name, no_wrap=True)
     for other in history.others:
-        status = other.record.decided.status if other.record else "no result"
+        nothing = "result cannot be read" if other.trouble else "no result"
+        status = other.record.decided.status if other.record else nothing
         table.add_row(other.version, shown(other.uploaded_at), status.replace("_", " "))
     return ["", table]

@@ -68,6 +68,8 @@ def simulate(  # noqa: PLR0913, PLR0917  (its options)
         done = _send(desk, picked, rate)
     captured = _captured(desk, done, patience)
     summary = simulation.summarize(done, seed, len(captured))
+    if done.skipped:
+        desk.screen.say(done.skipped)
     results = simulation.write_results(done, summary, simulation.FOLDER)
     desk.screen.answer(
         {**summary, "results": str(results), "records": captured},

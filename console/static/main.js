@@ -60,6 +60,10 @@ const EVENTS = {
     notice("aws", `No news: ${message}. It is tried again by itself.`);
     connection("trouble", "No news");
   },
+  skipped(message) {
+    if (message) notice("skipped", message);
+    else mended("skipped");
+  },
   unfinished(troubles) {
     if (troubles.length) notice("finish", `Not all that was labelled is filed yet: ${troubles.join("; ")}`);
     else mended("finish");

@@ -24,6 +24,7 @@ export async function loadModels() {
     showProduction(found.production);
     showPromotions(found.promotions);
     showVersions(found.versions);
+    show("versions-more", found.more);
   } catch (trouble) {
     notice("models", `The models can't be read: ${trouble.message}`);
   }

@@ -10,7 +10,12 @@ import { STATUSES, familiarityText, fileName, moment, path, percent, shows, stat
 /** @typedef {import("./store.js").Results} Results */
 /** @typedef {import("./store.js").Queue} Queue */
 
-const LATEST_SHOWN = 30;
+/** Rows of the table at first, and those that each click adds. */
+const ROWS_ADDED = 30;
+/** Maximum number of rows of the table: elements cost more than the figures above it. */
+const MOST_ROWS = 600;
+
+let rowsShown = ROWS_ADDED;
 
 /** @type {Row|null} The row that the dialog shows. */
 let opened = null;
@@ -24,7 +29,14 @@ export function startResults(results, queue, classes) {
     refreshPhoto(results);
   };
   results.addEventListener("change", refresh);
-  byId("period").addEventListener("change", () => loadResults(results));
+  byId("period").addEventListener("change", () => {
+    rowsShown = ROWS_ADDED;
+    loadResults(results);
+  });
+  byId("latest-more").addEventListener("click", () => {
+    rowsShown = Math.min(rowsShown + ROWS_ADDED, MOST_ROWS);
+    refresh();
+  });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", refresh);
   byId("photo-undo").addEventListener("click", () => undo(results, queue));
   byId("photo-dialog").addEventListener("close", () => { opened = null; });
@@ -41,6 +53,8 @@ export async function loadResults(results) {
     if (read !== reads) return; // they are being read once more
     results.set(found.rows, found.more);
     mended("results");
+    if (found.skipped) notice("results-skipped", found.skipped);
+    else mended("results-skipped");
   } catch (trouble) {
     if (read === reads) notice("results", `The results can't be read: ${trouble.message}`);
   }
@@ -52,10 +66,13 @@ function showResults(results, classes) {
   const hours = Number(/** @type {HTMLSelectElement} */ (byId("period")).value);
   const from = Date.now() - hours * 3_600_000;
   const rows = results.rows.filter((row) => Date.parse(row.at) >= from);
-  byId("results-more").textContent = results.more ? `Only the latest ${rows.length} are shown.` : "";
+  byId("results-more").textContent = results.more
+    ? `Only the latest ${rows.length} are counted. scones report and scones results --since ${hours}h have all.`
+    : "";
   showStatuses(rows);
   showClasses(rows, classes);
-  showLatest(rows.slice(0, LATEST_SHOWN));
+  showLatest(rows.slice(0, rowsShown));
+  showRest(rows.length - rowsShown, hours);
   draw(rows, classes);
 }
 
@@ -106,6 +123,15 @@ function showLatest(rows) {
   keepingFocus(() => /** @type {HTMLElement} */ (byId("latest").querySelector("tbody")).replaceChildren(...lines));
   show("latest", rows.length > 0);
   show("latest-empty", rows.length === 0);
+}
+
+/** @param {number} rest how many rows are not in the table @param {number} hours */
+function showRest(rest, hours) {
+  const full = rowsShown >= MOST_ROWS;
+  show("latest-more", rest > 0 && !full);
+  byId("latest-more").textContent = `Show ${Math.min(rest, ROWS_ADDED)} more of ${rest}`;
+  byId("latest-rest").textContent =
+    rest > 0 && full ? `${rest} more: scones results --since ${hours}h --limit ${rest + rowsShown}` : "";
 }
 
 /** The photo's path; there is no room for its folder on narrow screens. @param {Row} row */

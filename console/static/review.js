@@ -12,6 +12,8 @@ import { ago, familiarityText, fileName, percent, verdict } from "./words.js";
 /** After another photo came unasked, keys are not taken for so long: they were meant for the last. */
 const UNASKED_MS = 1000;
 const PRELOADED = 2;
+/** So many reviews can be undone by key, the last ones. */
+const MOST_UNDONE = 100;
 
 /** @param {Queue} queue @param {import("./store.js").Results} results */
 export function startReview(queue, results) {
@@ -112,6 +114,7 @@ class Desk {
   /** @param {Row} row with the review */
   #keep(row) {
     this.#said.push(row);
+    if (this.#said.length > MOST_UNDONE) this.#said.shift();
     this.results.add([row]);
     this.queue.done(row);
   }

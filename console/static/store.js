@@ -96,10 +96,13 @@ export class Queue extends EventTarget {
   }
 }
 
-/** Results of the chosen period. */
+/** Maximum number of results that the page keeps: as many as the console sends at once. */
+export const ROWS_KEPT = 5000;
+
+/** Results of the chosen period, at most `ROWS_KEPT`, the latest. */
 export class Results extends EventTarget {
   /** @type {Map<string, Row>} */ #rows = new Map();
-  /** @type {Map<string, Row>} What came since results are being read anew. */ #fresh = new Map();
+  /** @type {Map<string, Row>|null} What came since results are being read anew. */ #fresh = null;
   /** @type {boolean} */ more = false;
 
   /** The latest first. @returns {Row[]} */
@@ -114,13 +117,15 @@ export class Results extends EventTarget {
 
   /** All are being read anew; `set` follows. */
   expect() {
-    this.#fresh.clear();
+    this.#fresh = new Map();
   }
 
   /** Take what was read; what came meanwhile may be missing there. @param {Row[]} rows @param {boolean} more */
   set(rows, more) {
-    this.#rows = new Map([...rows.map((row) => /** @type {const} */ ([idOf(row), row])), ...this.#fresh]);
+    this.#rows = new Map([...rows.map((row) => /** @type {const} */ ([idOf(row), row])), ...(this.#fresh ?? [])]);
+    this.#fresh = null;
     this.more = more;
+    this.#forgetOldest();
     this.dispatchEvent(new Event("change"));
   }
 
@@ -129,8 +134,15 @@ export class Results extends EventTarget {
     if (!rows.length) return;
     for (const row of rows) {
       this.#rows.set(idOf(row), row);
-      this.#fresh.set(idOf(row), row);
+      this.#fresh?.set(idOf(row), row);
     }
+    this.#forgetOldest();
     this.dispatchEvent(new Event("change"));
+  }
+
+  #forgetOldest() {
+    if (this.#rows.size <= ROWS_KEPT) return;
+    for (const row of this.rows.slice(ROWS_KEPT)) this.#rows.delete(idOf(row));
+    this.more = true;
   }
 }

@@ -138,7 +138,7 @@ def _probabilities(answer: bytes) -> tuple[float, ...] | None:
     try:
         text = answer.decode("utf-8")
         value = json.loads(text) if text.lstrip()[:1] in ("[", "{") else _numbers(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     values = value.get("prediction") if isinstance(value, dict) else value
     if not isinstance(values, Sequence) or not values or not all(map(_is_probability, values)):

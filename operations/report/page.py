@@ -43,6 +43,8 @@ class Report:
         What was captured.
     production, version
         What is in production, where anything is, and as which version of the registry.
+    skipped
+        The records that could not be read and are not in `photos`, or None if there is none.
     """
 
     endpoint: str
@@ -54,6 +56,7 @@ class Report:
     pictures: Pictures
     production: Production | None
     version: Version | None
+    skipped: str | None = None
 
 
 def render(report: Report, zone: tzinfo | None = None) -> str:

@@ -12,7 +12,7 @@ from operations.stack import Stack
 from scones.events import Status
 from scones.labels import NONE_OF_THE_CLASSES
 from scones.measures import upload_to_decision
-from scones.records import Record, is_simulated, read_decided
+from scones.records import Record, Skipped, is_simulated, read_decided
 
 if TYPE_CHECKING:
     import boto3
@@ -77,7 +77,12 @@ class Photo:
 
 
 def read_photos(
-    session: "boto3.Session", stack: Stack, span: Span, truth: Truth, tell: Tell = silence
+    session: "boto3.Session",
+    stack: Stack,
+    span: Span,
+    truth: Truth,
+    skipped: Skipped,
+    tell: Tell = silence,
 ) -> list[Photo]:
     """Read what was decided in a range of time, the earliest first.
 
@@ -89,20 +94,21 @@ def read_photos(
         The range.
     truth
         The classes that are known.
+    skipped
+        Gets the unreadable records.
     tell
         Told of each result that was read.
     """
     client = session.client("dynamodb")
-    found = read_decided(client, stack.results_table, since=span.since, until=span.until)
+    found = read_decided(client, stack.results_table, skipped, since=span.since, until=span.until)
     photos = (_photo(record, truth) for record in told(found, "Results", tell))
     return sorted(photos, key=lambda photo: photo.at)
 
 
 def _photo(record: Record, truth: Truth) -> Photo:
-    decided, review = record.decided, record.review
+    decided, review = record.decided, record.effective_review
     photo, timings = decided.photo, decided.timings
     taken = (timings.serialize_ms, timings.classify_ms, timings.threshold_ms, timings.total_ms)
-    holds = review is not None and review.withdrawal is None
     return Photo(
         key=photo.key,
         status=decided.status,
@@ -116,7 +122,7 @@ def _photo(record: Record, truth: Truth) -> Photo:
         reason=decided.reason.code if decided.reason else None,
         message=decided.reason.message if decided.reason else None,
         steps=(*taken, upload_to_decision(timings)),
-        said=(review.label or NOT_A_VEHICLE) if review and holds else None,
+        said=(review.label or NOT_A_VEHICLE) if review else None,
         truth=_class_shown(truth.of(photo.bucket, photo.key, photo.version_id)),
     )
 

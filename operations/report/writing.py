@@ -12,6 +12,7 @@ from operations.report.photos import read_photos
 from operations.report.pictures import read_pictures
 from operations.report.truth import NOTHING_KNOWN, Truth
 from operations.stack import Stack
+from scones.records import Skipped
 
 if TYPE_CHECKING:
     import boto3
@@ -38,16 +39,19 @@ def gather(
         Told of what was read, while it is.
     """
     production = find_production(session, stack)
+    skipped = Skipped()
+    photos = read_photos(session, stack, span, truth, skipped, tell)
     return Report(
         endpoint=stack.endpoint,
         region=session.region_name or "",
         span=span,
         made_at=datetime.now(UTC),
         class_names=stack.class_names,
-        photos=read_photos(session, stack, span, truth, tell),
+        photos=photos,
         pictures=read_pictures(session, stack, span, tell),
         production=production,
         version=find_version_in_production(session, stack, production),
+        skipped=skipped.message,
     )
 
 

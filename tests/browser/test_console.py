@@ -122,6 +122,38 @@ def test_results_come_in_by_themselves(office: Office, visit: Visit) -> None:
     anna.keep("photo")
 
 
+def test_more_results_are_shown_when_asked_for(office: Office, visit: Visit) -> None:
+    pass_a_day(office, 70)
+    anna = visit("anna")
+    anna.tab.get_by_role("link", name="Results").click()
+    rows = anna.tab.locator("#latest tbody tr")
+    rows.nth(29).wait_for()
+    assert rows.count() == 30
+    more = anna.tab.locator("#latest-more")
+    assert more.inner_text() == "Show 30 more of 39"  # the first is older than a day
+    more.click()
+    rows.nth(59).wait_for()
+    more.click()
+    rows.nth(68).wait_for()
+    assert not more.is_visible()
+
+
+def test_a_page_that_stays_open_keeps_the_latest_results_only(visit: Visit) -> None:
+    anna = visit("anna")
+    kept = anna.tab.evaluate(
+        """async () => {
+          const { Results, ROWS_KEPT } = await import("/static/store.js");
+          const results = new Results();
+          const at = (number) => new Date(number).toISOString();
+          const row = (number) => ({ photo: `${number}`, version: "1", at: at(number) });
+          for (let number = 0; number < ROWS_KEPT + 10; number++) results.add([row(number)]);
+          const oldest = Number(results.rows.at(-1).photo);
+          return { rows: results.rows.length - ROWS_KEPT, oldest, more: results.more };
+        }"""
+    )
+    assert kept == {"rows": 0, "oldest": 10, "more": True}
+
+
 def test_an_unfamiliar_photo_says_so_in_review_and_results(office: Office, visit: Visit) -> None:
     office.arrive(
         "tree.jpg", minutes_from_start(2), photo("bicycle", 1), loading_bay="A", **UNFAMILIAR

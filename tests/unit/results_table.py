@@ -1,5 +1,6 @@
 """A results table as the template has it, and records as the machine writes them."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -107,9 +108,50 @@ def put_record(client: Any, table: str, event: PhotoDecided, **more: str) -> Non
     client.put_item(TableName=table, Item=written)
 
 
+def key_of(name: str) -> dict[str, Any]:
+    """Return the key of a photo's record by `put_record`."""
+    return {
+        "photo": {"S": f"s3://photos/incoming/{name}"},
+        "version": {"S": f"version-of-{name}"},
+    }
+
+
+def break_record(client: Any, table: str, key: Any, change: Mapping[str, str]) -> None:
+    """Change attributes of a record to texts; an empty one is removed."""
+    kept = {attribute: text for attribute, text in change.items() if text}
+    removed = [attribute for attribute in change if attribute not in kept]
+    parts = [f"SET {', '.join(f'{one} = :{one}' for one in kept)}" if kept else ""]
+    parts += [f"REMOVE {', '.join(removed)}" if removed else ""]
+    values: dict[str, Any] = {f":{one}": {"S": text} for one, text in kept.items()}
+    client.update_item(
+        TableName=table,
+        Key=key,
+        UpdateExpression=" ".join(filter(None, parts)),
+        **({"ExpressionAttributeValues": values} if values else {}),
+    )
+
+
 def _asks(event: PhotoDecided) -> bool:
     return event.status == "needs_review" and not is_simulated(event.photo.key)
 
 
 def _written(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+BROKEN: dict[str, dict[str, str]] = {
+    "no JSON": {"event": "{"},
+    "no event": {"event": ""},
+    "a later version": {"event": '{"version": "2"}'},
+    "another photo": {"event": decided("other.png", "needs_review").model_dump_json()},
+    "a time without a zone": {
+        "event": decided("b.png", "needs_review").model_dump_json().replace("Z", "")
+    },
+    "an announcement at no time": {"announced_at": "yesterday"},
+    "a review of a later version": {"review": '{"version": "2"}'},
+    "a review without a zone": {
+        "review": '{"id": "1", "outcome": "not_a_vehicle", "label": null, "by": "anna", '
+        '"at": "2026-11-20T10:00:00"}'
+    },
+}
+"""Attributes of records that were edited by hand, or written by a later version."""

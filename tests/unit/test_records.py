@@ -11,6 +11,9 @@ from scones.records import (
     SHARDS,
     Record,
     Review,
+    Skipped,
+    UnreadableRecord,
+    Withdrawal,
     read_decided,
     read_queue,
     read_record,
@@ -18,9 +21,18 @@ from scones.records import (
     review_queue,
     status_shard,
 )
-from tests.unit.results_table import START, create_table, decided, put_record
+from tests.unit.results_table import (
+    BROKEN,
+    START,
+    break_record,
+    create_table,
+    decided,
+    key_of,
+    put_record,
+)
 
 TABLE = "results"
+BROKEN_TABLE = "broken-results"
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +59,7 @@ def names(records: Any) -> str:
 
 
 def test_all_records_come_newest_first(table: Any) -> None:
-    assert names(read_decided(table, TABLE)) == "fedcba"
+    assert names(read_decided(table, TABLE, Skipped())) == "fedcba"
 
 
 def test_records_are_spread_over_all_shards() -> None:
@@ -75,16 +87,17 @@ def test_pages_of_all_shards_are_merged_in_order(table: Any) -> None:
 
 
 def test_records_of_some_statuses(table: Any) -> None:
-    assert names(read_decided(table, TABLE, ["classified", "rejected"])) == "dca"
+    assert names(read_decided(table, TABLE, Skipped(), ["classified", "rejected"])) == "dca"
 
 
 def test_a_range_holds_its_start_and_not_its_end(table: Any) -> None:
     minute = timedelta(minutes=1)
-    assert names(read_decided(table, TABLE, since=START + minute, until=START + 3 * minute)) == "cb"
+    found = read_decided(table, TABLE, Skipped(), since=START + minute, until=START + 3 * minute)
+    assert names(found) == "cb"
 
 
 def test_the_queue_holds_what_nobody_reviewed_longest_waiting_first(table: Any) -> None:
-    assert names(read_queue(table, TABLE)) == "be"
+    assert names(read_queue(table, TABLE, Skipped())) == "be"
 
 
 def test_a_record_with_its_review(table: Any) -> None:
@@ -121,13 +134,101 @@ def test_pages_are_as_small_as_asked_for_and_read_when_needed(table: Any, read: 
         lambda params, **_: asked.append(params.get("Limit")),
         unique_id="asked",
     )
-    everything = names(read(table, TABLE))
+    everything = names(read(table, TABLE, Skipped()))
     asked.clear()
 
-    found = read(table, TABLE, page_size=1)
+    found = read(table, TABLE, Skipped(), page_size=1)
     first = next(found)
 
     assert set(asked) == {1}
     assert names([first]) == everything[0]
     assert names(found) == everything[1:]
     table.meta.events.unregister("before-parameter-build.dynamodb.Query", unique_id="asked")
+
+
+@pytest.fixture
+def broken_table() -> Iterator[Any]:
+    """A table with a photo that waits for a reviewer and others between two good ones."""
+    with mock_aws():
+        client = boto3.client("dynamodb", region_name="us-east-1")
+        create_table(client, BROKEN_TABLE)
+        for minute, name in enumerate("abc"):
+            put_record(client, BROKEN_TABLE, decided(f"{name}.png", "needs_review", minute))
+        yield client
+        client.delete_table(TableName=BROKEN_TABLE)
+
+
+@pytest.mark.parametrize("change", BROKEN.values(), ids=BROKEN)
+def test_an_unreadable_record_is_skipped_and_counted(
+    broken_table: Any, change: dict[str, str]
+) -> None:
+    break_record(broken_table, BROKEN_TABLE, key_of("b.png"), change)
+    for read in (read_decided, read_queue):
+        skipped = Skipped()
+        found = read(broken_table, BROKEN_TABLE, skipped)
+
+        assert sorted(names(found)) == ["a", "c"]
+        assert len(skipped) == 1
+        assert skipped.message is not None
+        assert '1 record is skipped: the record of "s3://photos/incoming/b.png"' in skipped.message
+
+
+def test_an_unreadable_record_that_is_read_by_its_key_is_an_error(broken_table: Any) -> None:
+    break_record(broken_table, BROKEN_TABLE, key_of("b.png"), BROKEN["a later version"])
+    photo = "s3://photos/incoming/b.png"
+
+    with pytest.raises(UnreadableRecord, match=r"cannot be read \(version: Input should be '1'\)"):
+        read_record(broken_table, BROKEN_TABLE, photo, "version-of-b.png")
+    (found,) = read_versions(broken_table, BROKEN_TABLE, photo)
+    assert isinstance(found, UnreadableRecord)
+    assert found.key == {"photo": {"S": photo}, "version": {"S": "version-of-b.png"}}
+
+
+def test_a_record_that_is_skipped_twice_is_counted_once(broken_table: Any) -> None:
+    for name in ("a.png", "c.png"):
+        break_record(broken_table, BROKEN_TABLE, key_of(name), BROKEN["no JSON"])
+    skipped = Skipped()
+
+    for read in (read_decided, read_queue):
+        assert names(read(broken_table, BROKEN_TABLE, skipped)) == "b"
+
+    assert skipped.message is not None
+    assert skipped.message.startswith("2 records are skipped, the first of them: ")
+
+
+def test_readers_stop_at_the_most_records_that_may_be_skipped(broken_table: Any) -> None:
+    for name in ("b.png", "c.png"):
+        break_record(broken_table, BROKEN_TABLE, key_of(name), BROKEN["no JSON"])
+
+    assert names(read_decided(broken_table, BROKEN_TABLE, Skipped(2))) == ""
+    assert names(read_decided(broken_table, BROKEN_TABLE, Skipped(3))) == "a"
+
+
+def review_of(label: str | None, *, withdrawn: bool = False) -> Review:
+    return Review(
+        id="1",
+        outcome="labelled" if label else "not_a_vehicle",
+        label=label,
+        by="anna",
+        at=START,
+        withdrawal=Withdrawal(by="ben", at=START) if withdrawn else None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("review", "label", "bay"),
+    [
+        (None, "bicycle", None),
+        (review_of("motorcycle"), "motorcycle", "B"),
+        (review_of(None), None, None),
+        (review_of("motorcycle", withdrawn=True), "bicycle", None),
+        (review_of(None, withdrawn=True), "bicycle", None),
+    ],
+)
+def test_the_label_of_a_review_holds_until_it_is_undone(
+    review: Review | None, label: str | None, bay: str | None
+) -> None:
+    record = Record(decided("a.png", "needs_review"), None, review)
+
+    assert record.effective_label == label
+    assert record.effective_bay({"bicycle": "A", "motorcycle": "B"}) == bay

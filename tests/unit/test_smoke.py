@@ -6,7 +6,7 @@ from math import comb
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
@@ -63,17 +63,28 @@ def put_run(stored: StoredRun, photos: int) -> None:
         stored.put_picture(index)
 
 
-def outcome(stored: StoredRun, endpoint: Endpoint, photos: int = 10) -> Smoke:
+def outcome(
+    stored: StoredRun,
+    endpoint: Endpoint,
+    photos: int = 10,
+    limit: float = 1000,
+    seconds: float = 840,
+) -> Smoke:
+    """Test an endpoint in a function that has so many seconds left by the endpoint's clock."""
     settings = SmokeTestSettings(
         DATA_BUCKET=BUCKET,
         CLASS_NAMES="a,b",
         MINIMUM_ACCURACY=0.85,
-        MAXIMUM_LATENCY_MS=1000,
+        MAXIMUM_LATENCY_MS=limit,
         SMOKE_PHOTOS=photos,
     )
     request = Request(endpoint="scones--staging", run=NAME)
     client: Any = endpoint
-    return smoke_test(stored.client, client, request, settings, endpoint.clock)
+
+    def has_time() -> bool:
+        return endpoint.now < seconds
+
+    return smoke_test(stored.client, client, request, settings, endpoint.clock, has_time)
 
 
 def test_an_endpoint_that_is_right_and_quick_passes(stored: StoredRun) -> None:
@@ -157,6 +168,54 @@ def test_one_slow_answer_more_than_that(stored: StoredRun) -> None:
     assert not result.passed
     assert (result.latency_ms.p50, result.latency_ms.p95) == (8.0, 5000.0)
     assert result.photos == 40
+
+
+@pytest.mark.parametrize(("photos", "limit"), [(100, 17_999), (450, 2000), (50, 17_999), (1, 10)])
+@pytest.mark.parametrize("share_of_limit", [0.99, 1.01])
+def test_every_accepted_setting_ends_in_time(
+    stored: StoredRun, photos: int, limit: float, share_of_limit: float
+) -> None:
+    put_run(stored, photos)
+    endpoint = Endpoint(right, lambda call: limit * share_of_limit)
+
+    result = outcome(stored, endpoint, photos, limit)
+
+    assert endpoint.now < 840 + 22
+    assert result.passed == (share_of_limit < 1)
+    assert result.photos >= min(photos, 40) or not result.passed
+
+
+def test_the_photos_that_were_sent_in_time_decide(stored: StoredRun) -> None:
+    put_run(stored, 40)
+
+    result = outcome(stored, Endpoint(right, lambda call: 1000.0), photos=40, seconds=30)
+
+    assert (result.passed, result.photos) == (True, 29)  # one more warmed the endpoint up
+    assert result.message.endswith("it was not asked about 11 more, as the time of the test was up")
+
+
+@pytest.mark.parametrize(("lost", "passed"), [(2, True), (3, False)])
+def test_requests_without_an_answer_in_time_are_slow_and_wrong(
+    stored: StoredRun, lost: int, passed: bool
+) -> None:
+    put_run(stored, 40)
+    endpoint = Endpoint(right)
+    answer = endpoint.invoke_endpoint
+
+    def invoke_endpoint(**request: Any) -> Any:
+        if 1 <= len(endpoint.asked) <= lost:
+            endpoint.asked.append((0, ""))
+            endpoint.now += 18.0
+            raise ReadTimeoutError(endpoint_url="https://runtime.sagemaker")
+        return answer(**request)
+
+    endpoint.invoke_endpoint = invoke_endpoint  # type: ignore[method-assign]
+
+    result = outcome(stored, endpoint, photos=40)
+
+    assert result.passed == passed
+    assert result.accuracy == (0.95 if passed else 0.0)
+    assert result.latency_ms.p95 == (10.0 if passed else 18000.0)
 
 
 def test_pictures_are_sent_as_what_they_are(stored: StoredRun) -> None:

@@ -16,7 +16,16 @@ from tests.unit.files_like_photos import JPEG
 from tests.unit.operations.classify_logs import create_group, write_log
 from tests.unit.operations.deployed import STACK
 from tests.unit.operations.step_functions import RETRAIN, StepFunctions
-from tests.unit.results_table import START, UNFAMILIAR, create_table, decided, put_record
+from tests.unit.results_table import (
+    BROKEN,
+    START,
+    UNFAMILIAR,
+    break_record,
+    create_table,
+    decided,
+    key_of,
+    put_record,
+)
 
 KEY = "incoming/gate/7.png"
 
@@ -170,10 +179,29 @@ def test_results(terminal: Terminal, put: Callable[..., None]) -> None:
     assert [re.split("  +", line)[1:] for line in result.stdout.splitlines()] == [
         ["status", "label", "conf.", "bay", "why, or who", "photo"],
         ["needs review", "bicycle", "0.61", "-", "anna: not a vehicle", "4.png"],
-        ["needs review", "bicycle", "0.61", "-", "anna: motorcycle", "3.png"],
+        ["needs review", "bicycle", "0.61", "B", "anna: motorcycle", "3.png"],
         ["rejected", "-", "-", "-", "corrupt", "gate/2.png"],
         ["classified", "bicycle", "0.99", "A", "gate/1.png"],
     ]
+
+
+def test_a_record_that_can_not_be_read_does_not_hide_the_others(
+    terminal: Terminal, put: Callable[..., None], table: Any
+) -> None:
+    put("a.png", "failed")
+    put("b.png", "failed", 1)
+    break_record(table, STACK.results_table, key_of("b.png"), BROKEN["a later version"])
+
+    for command in (["results"], ["redrive", "--failed", "--dry-run"]):
+        result = terminal.type(*command)
+        assert result.exit_code == 0
+        assert "a.png" in result.stdout
+        assert "b.png" not in result.stdout
+        assert '1 record is skipped: the record of "s3://photos/incoming/b.png"' in result.stderr
+    told = json.loads(terminal.type("--json", "results").stdout)
+    assert (len(told["results"]), told["skipped"]) == (1, 1)
+    shown = terminal.type("show", "a.png")
+    assert shown.exit_code == 0
 
 
 def test_results_name_unfamiliar_photos(terminal: Terminal, put: Callable[..., None]) -> None:

@@ -7,15 +7,21 @@ from botocore.exceptions import NoCredentialsError
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from console import app
+from console.access import Access
+from console.app import Room
+from console.guard import Guard
+from console.live import Watch
 from operations import photo_decoding, review
 from operations.escaping import escape
+from operations.faults import Fault
 from scones.records import Record
-from tests.unit.console.conftest import follow_the_link, open_browser
+from tests.unit.console.conftest import HERE, PORT, TOKEN, follow_the_link, open_browser
 from tests.unit.operations.reviewed import Office, refusal
 from tests.unit.operations.step_functions import PROMOTE, StepFunctions, asked
 from tests.unit.operations.test_escaping import ATTACKS, shows
 from tests.unit.photos.samples import HEIC
-from tests.unit.results_table import decided, put_record
+from tests.unit.results_table import BROKEN, break_record, decided, key_of, put_record
 
 
 def which(record: Record) -> dict[str, str]:
@@ -228,3 +234,42 @@ def test_a_comment_that_is_too_long_is_refused(browser: TestClient) -> None:
     answer = browser.post("/api/models/1/reject", json={"comment": "x" * 1025})
     assert answer.status_code == 422
     assert "comment: String should have at most 1024 characters" in answer.json()["message"]
+
+
+def test_results_that_can_not_be_read_are_named(office: Office, browser: TestClient) -> None:
+    for minutes, name in enumerate(("a.png", "b.png")):
+        put_record(office.table, office.stack.results_table, decided(name, "rejected", minutes))
+    break_record(
+        office.table, office.stack.results_table, key_of("b.png"), BROKEN["a later version"]
+    )
+
+    found = browser.get("/api/results", params={"hours": 24 * 365}).json()
+
+    assert [row["key"] for row in found["rows"]] == ["incoming/a.png"]
+    assert '1 record is skipped: the record of "s3://photos/incoming/b.png"' in found["skipped"]
+
+
+def test_the_stream_of_news_survives_what_nobody_expected(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session: Any = office
+    room = Room(Access(lambda: session), office.stack, "anna")
+    errors: list[Exception] = [ZeroDivisionError("of the test"), Fault("the table is gone")]
+
+    def look(watch: Watch) -> None:
+        if errors:
+            raise errors.pop(0)
+        watch.skipped = "1 record is skipped"
+        room.stopping.set()
+
+    monkeypatch.setattr(Watch, "look", look)
+    monkeypatch.setattr(app, "LOOK_SECONDS", 0.01)
+    client = TestClient(Guard(app.create_app(room), TOKEN, PORT), base_url=HERE)
+    follow_the_link(client)
+
+    told = client.get("/api/news").text
+
+    events = [line.removeprefix("event: ") for line in told.splitlines() if "event" in line]
+    assert events == ["trouble", "trouble", "news", "skipped"]
+    assert "unexpected error: ZeroDivisionError('of the test')" in told
+    assert "the table is gone" in told

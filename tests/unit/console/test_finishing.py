@@ -7,6 +7,7 @@ from botocore.exceptions import EndpointConnectionError
 
 from console import finishing
 from console.finishing import Finishing
+from operations.faults import Fault
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -85,3 +86,22 @@ def test_what_is_known_stays_when_aws_cannot_be_reached(
 
     asyncio.run(look())
     assert caplog.text == ""
+
+
+def test_a_function_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(finishing, "EVERY_SECONDS", 0)
+    failing = True
+
+    def finish() -> list[str]:
+        if failing:
+            raise Fault("the function failed (502)\u202e")
+        return []
+
+    async def look() -> None:
+        nonlocal failing
+        shared = Finishing(finish)
+        await until(lambda: shared.go_on() == ["the function failed (502)\\u202e"])
+        failing = False
+        await until(lambda: shared.go_on() == [])
+
+    asyncio.run(look())

@@ -7,7 +7,7 @@ from console import live
 from console.live import Watch
 from operations import review
 from tests.unit.operations.reviewed import Office
-from tests.unit.results_table import decided, put_record
+from tests.unit.results_table import BROKEN, break_record, decided, put_record
 
 
 @pytest.fixture
@@ -144,3 +144,35 @@ def test_of_a_long_queue_the_longest_waiting_are_told(
     assert news.queue is not None
     assert [row.key for row in news.queue.rows] == ["incoming/1.png", "incoming/2.png"]
     assert news.queue.more
+
+
+@pytest.mark.parametrize("change", BROKEN.values(), ids=BROKEN)
+def test_a_record_that_can_not_be_read_does_not_hide_the_others(
+    office: Office, watch: Watch, change: dict[str, str]
+) -> None:
+    records = [office.arrive(f"{name}.png", minute) for minute, name in enumerate("abc")]
+    watch.look()
+    assert watch.skipped is None
+    break_record(office.table, office.stack.results_table, records[1].key, change)
+    office.arrive("d.png", 3)
+
+    news = watch.look()
+
+    assert news is not None
+    assert news.queue is not None
+    assert [row.key[-5] for row in news.queue.rows] == ["a", "c", "d"]
+    assert watch.skipped is not None
+    assert '"s3://photos/incoming/b.png"' in watch.skipped
+
+
+def test_a_review_that_is_being_undone_is_not_shown(office: Office, watch: Watch) -> None:
+    session: Any = office
+    record = review.label(session, office.stack, office.arrive("a.png"), "motorcycle")
+    office.bus.refusing = True
+    with pytest.raises(review.Unfinished):
+        review.undo(session, office.stack, record)
+
+    news = watch.look()
+
+    assert news is not None
+    assert [(row.review, row.loading_bay) for row in news.rows] == [(None, None)]

@@ -16,7 +16,7 @@ from scones.drift import Clients, Request, check_drift
 from scones.events import DriftChecked
 from scones.settings import CheckDriftSettings
 from tests.unit.drift.evaluations import CLASSES, document
-from tests.unit.results_table import create_table, decided, put_record
+from tests.unit.results_table import BROKEN, break_record, create_table, decided, put_record
 
 RUN = "scones-20261102031500-4f9a1c"
 EVALUATION = f"retraining/{RUN}/evaluation/evaluation.json"
@@ -427,3 +427,16 @@ def test_a_missing_permission_is_an_error(stack: Stack, monkeypatch: pytest.Monk
 
     with pytest.raises(Exception, match="AccessDenied"):
         stack.check()
+
+
+def test_records_that_can_not_be_read_are_counted(stack: Stack, random: Random) -> None:
+    stack.decide(45, sure, random)
+    table, client = SETTINGS["RESULTS_TABLE"], stack.clients.dynamodb
+    for item in client.scan(TableName=table)["Items"][:2]:
+        key = {name: item[name] for name in ("photo", "version")}
+        break_record(client, table, key, BROKEN["a later version"])
+
+    checked = stack.check()
+
+    assert (checked.photos, checked.skipped) == (43, 2)
+    assert "; 2 records are skipped, the first of them: " in checked.message

@@ -242,6 +242,14 @@ def test_a_class_index_that_there_is_no_class_for(predicted: StoredRun) -> None:
         evaluated(predicted)
 
 
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"class_names": ["a", "b"]}'])
+def test_a_manifest_that_is_none_is_named(predicted: StoredRun, text: str) -> None:
+    predicted.put(f"retraining/{NAME}/lists/manifest.json", text.encode())
+
+    with pytest.raises(RunIncomplete, match=r"manifest\.json is not the manifest of a run: start"):
+        evaluated(predicted)
+
+
 def test_a_run_without_lists(stored: StoredRun) -> None:
     with pytest.raises(RunIncomplete, match=r"lists/manifest\.json is not there"):
         evaluated(stored)

@@ -103,7 +103,7 @@ def test_smoke_test(load: Load, event: Event, context: Any, stored: StoredRun) -
     stored.put_lists([0, 1])
     stored.put_picture(0)
     stored.put_picture(1)
-    function = load("smoke_test", **MODEL, MAXIMUM_LATENCY_MS="60000", SMOKE_PHOTOS="50")
+    function = load("smoke_test", **MODEL, MAXIMUM_LATENCY_MS="17999", SMOKE_PHOTOS="50")
     with Stubber(function.sagemaker) as stubber:
         for probabilities in (b"[0.9, 0.1]", b"[0.9, 0.1]", b"[0.1, 0.9]"):
             stubber.add_response(

@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from operations import review
-from operations.faults import Refused
+from operations.faults import Fault, Refused
 from operations.forgetting import Findings, Learned, find_traces, forget, photo_key
 from operations.undelivered import receiving
 from scones.records import SIMULATED, Record, inference_id
@@ -19,7 +19,7 @@ from scones.runs import RETENTION_TAG
 from tests.unit.operations.captures.files import line
 from tests.unit.operations.deployed import RETRAIN, STACK, Session
 from tests.unit.operations.reviewed import Office
-from tests.unit.results_table import START, decided, put_record
+from tests.unit.results_table import BROKEN, START, break_record, decided, put_record
 
 STAGES = replace(STACK, parameters={**STACK.parameters, "ValidationShare": "0.5"})
 RUN = "scones-20261121031500-4f9a1c"
@@ -284,3 +284,15 @@ def test_a_photo_is_named_whole(photo: str, key: str) -> None:
 def test_a_photo_of_another_bucket_is_refused() -> None:
     with pytest.raises(Refused, match="is not in the photos bucket"):
         photo_key(STAGES, "s3://data/dataset/a.png")
+
+
+def test_a_photo_whose_record_can_not_be_read_is_not_forgotten_by_halves(
+    office: Office, record: Record
+) -> None:
+    break_record(office.table, STAGES.results_table, record.key, BROKEN["a later version"])
+    before = everything(office)
+
+    with pytest.raises(Fault, match="what is captured of the photo can't be found: the record of"):
+        find(office, record)
+
+    assert everything(office) == before

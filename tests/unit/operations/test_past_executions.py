@@ -116,3 +116,35 @@ def test_the_log_is_read_no_further_back_than_is_asked_for(
     since = NOW - timedelta(days=3)
     read_executions(session, STACK, "classify", 5, since)
     assert min(starts) == since
+
+
+@pytest.mark.parametrize("output", ["[]", '"x"', "null"])
+def test_an_output_of_another_kind_does_not_hide_the_others(
+    session: Any, machines: StepFunctions, output: str
+) -> None:
+    started(machines, RETRAIN, 2, status="SUCCEEDED", output=output)
+    started(machines, RETRAIN, 1)
+
+    running, other = read_executions(session, STACK, "retrain", 10)
+
+    assert (running.status, other.status, other.outcome) == ("running", "succeeded", None)
+
+
+def test_a_line_of_the_log_that_is_none_of_an_execution_does_not_hide_the_others(
+    session: Any,
+) -> None:
+    create_group(session)
+    write_log(session, EXECUTION + "1", NOW - 60 * SECOND, ("ExecutionStarted", 0, {}))
+    moment = int((NOW - 30 * SECOND).timestamp() * 1000)
+    lines = [
+        {"timestamp": moment, "message": text}
+        for text in ("no JSON", "[]", '{"type": "ExecutionStarted"}')
+    ]
+    session.client("logs").put_log_events(
+        logGroupName=STACK.classify_log_group, logStreamName="s", logEvents=lines
+    )
+    create_table(session.client("dynamodb"), STACK.results_table)
+
+    (found,) = read_executions(session, STACK, "classify", 10)
+
+    assert found.arn == EXECUTION + "1"

@@ -276,3 +276,16 @@ def test_hosting_what_can_not_be_read(
     with pytest.raises(Refused, match=said):
         promotion.start_hosting(session, STACK, uri, "anna")
     assert machines.executions == []
+
+
+@pytest.mark.parametrize("request_", [[], "x", None, {"detail": []}, {"rollback_to": 7}])
+def test_an_execution_with_an_input_of_another_kind_does_not_hide_the_others(
+    session: Any, machines: StepFunctions, request_: Any
+) -> None:
+    waiting(machines, 3)
+    machines.run(PROMOTE, request_, [])
+
+    other, promoted = promotion.find_promotions(session, STACK)
+
+    assert other.question is None
+    assert promoted.what == "the promotion of version 3"

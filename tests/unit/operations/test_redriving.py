@@ -15,11 +15,20 @@ from operations.redriving import (
 )
 from operations.undelivered import receiving, understand
 from scones.events import PhotoDecided
-from scones.records import Record
+from scones.records import Record, Skipped
 from tests.unit.operations.deployed import STACK
 from tests.unit.operations.step_functions import StepFunctions
 from tests.unit.operations.test_undelivered import APPROVAL, message
-from tests.unit.results_table import START, UNFAMILIAR, create_table, decided, put_record
+from tests.unit.results_table import (
+    BROKEN,
+    START,
+    UNFAMILIAR,
+    break_record,
+    create_table,
+    decided,
+    key_of,
+    put_record,
+)
 
 
 def event_of(name: str) -> dict[str, Any]:
@@ -157,7 +166,7 @@ def test_failed_photos_are_decided_anew(session: Any, machine: Machine) -> None:
         put_record(machine.table, STACK.results_table, failed(name))
     machine.ends = {"b": "failed", "c": "needs_review", "d": "unfamiliar"}
     shown: list[Redriven] = []
-    jobs = list(failed_jobs(session, STACK))
+    jobs = list(failed_jobs(session, STACK, Skipped()))
     found = redrive(session, STACK, jobs, shown.append)
     became = {one.job.what.removeprefix("incoming/"): one for one in found}
     assert {name: one.end for name, one in became.items()} == {
@@ -169,7 +178,7 @@ def test_failed_photos_are_decided_anew(session: Any, machine: Machine) -> None:
     # What it failed of this time, not the last time.
     assert became["b"].message == "EndpointBusy: try later"
     assert {one.job.what for one in shown} == {one.job.what for one in found}
-    assert [job.what for job in failed_jobs(session, STACK)] == ["incoming/b"]
+    assert [job.what for job in failed_jobs(session, STACK, Skipped())] == ["incoming/b"]
 
 
 # ---- the queue
@@ -280,4 +289,21 @@ def test_what_breaks_off_leaves_the_messages(
     send(session, event_of("a"))
     with pytest.raises(ValueError, match="not allowed"):
         redrive_queue(session)
+    assert waiting(session) == 1
+
+
+def test_a_record_that_can_not_be_read_does_not_stop_the_others(
+    session: Any, machine: Machine
+) -> None:
+    for name in ("a", "b"):
+        put_record(machine.table, STACK.results_table, failed(name))
+        send(session, event_of(name))
+    machine.ends = {"a": "failed", "b": "needs_review"}
+    break_record(machine.table, STACK.results_table, key_of("a"), BROKEN["a later version"])
+
+    became = redrive_queue(session)
+
+    assert (became["incoming/a"].end, became["incoming/a"].done) == ("not_recorded", False)
+    assert "cannot be read" in became["incoming/a"].message
+    assert became["incoming/b"].end == "needs_review"
     assert waiting(session) == 1

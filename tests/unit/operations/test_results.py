@@ -11,7 +11,7 @@ from cli.commands.results import End
 from operations import results
 from operations.results import LATENESS, Wanted, follow_results, read_results
 from scones import events, records
-from scones.records import Record
+from scones.records import Record, Skipped
 from tests.unit.operations.deployed import STACK
 from tests.unit.results_table import START, create_table, decided, put_record
 
@@ -37,10 +37,13 @@ def test_results_of_all_statuses_are_the_latest_first(session: Any, table: Any) 
     put(table, "a", minutes=1)
     put(table, "b", "failed", minutes=3)
     put(table, "c", "needs_review", minutes=2)
-    assert names(read_results(session, STACK, Wanted())) == ["b", "c", "a"]
-    assert names(read_results(session, STACK, Wanted(["failed", "classified"]))) == ["b", "a"]
+    assert names(read_results(session, STACK, Wanted(), Skipped())) == ["b", "c", "a"]
+    assert names(read_results(session, STACK, Wanted(["failed", "classified"]), Skipped())) == [
+        "b",
+        "a",
+    ]
     since = START + 2 * MINUTE
-    assert names(read_results(session, STACK, Wanted(since=since))) == ["b", "c"]
+    assert names(read_results(session, STACK, Wanted(since=since), Skipped())) == ["b", "c"]
 
 
 def test_a_person_s_label_goes_before_the_model_s(session: Any, table: Any) -> None:
@@ -49,8 +52,18 @@ def test_a_person_s_label_goes_before_the_model_s(session: Any, table: Any) -> N
     put(table, "labelled", "needs_review", 1, review=said % ("labelled", '"motorcycle"'))
     put(table, "neither", "needs_review", 2, review=said % ("not_a_vehicle", "null"))
     put(table, "rejected", "rejected", 3)
-    assert names(read_results(session, STACK, Wanted(label="bicycle"))) == ["guess"]
-    assert names(read_results(session, STACK, Wanted(label="motorcycle"))) == ["labelled"]
+    undoing = said % (
+        "labelled",
+        '"motorcycle", "withdrawal": {"by": "ben", "at": "2026-11-20T10:01:00Z"}',
+    )
+    put(table, "undone", "needs_review", 4, review=undoing)
+    assert names(read_results(session, STACK, Wanted(label="bicycle"), Skipped())) == [
+        "undone",
+        "guess",
+    ]
+    assert names(read_results(session, STACK, Wanted(label="motorcycle"), Skipped())) == [
+        "labelled"
+    ]
 
 
 def test_the_statuses_are_those_of_the_records() -> None:
@@ -74,7 +87,7 @@ def test_following_shows_the_latest_and_then_what_comes(session: Any, table: Any
     for minute, name in enumerate("abc"):
         put(table, name, minutes=minute)
     arrivals = Arrivals(table, [], [("d", "rejected", 3), ("e", "classified", 4)], [], [])
-    following = follow_results(session, STACK, Wanted(), 2, arrivals)
+    following = follow_results(session, STACK, Wanted(), 2, Skipped(), arrivals)
     assert names(islice(following, 4)) == ["b", "c", "d", "e"]
     with pytest.raises(IndexError):  # nothing else comes, however long one waits
         next(following)
@@ -84,7 +97,7 @@ def test_records_of_the_same_moment_and_late_ones_are_not_missed(session: Any, t
     put(table, "a", minutes=1)
     late = 1 - (LATENESS / MINUTE) * 0.9
     arrivals = Arrivals(table, [("b", "classified", 1)], [("late", "failed", late)])
-    following = follow_results(session, STACK, Wanted(), 1, arrivals)
+    following = follow_results(session, STACK, Wanted(), 1, Skipped(), arrivals)
     assert names(islice(following, 3)) == ["a", "b", "late"]
 
 
@@ -92,7 +105,7 @@ def test_without_any_of_those_there_are_nothing_old_is_shown(session: Any, table
     put(table, "a", minutes=0.9)
     put(table, "b", minutes=1)
     following = follow_results(
-        session, STACK, Wanted(), 0, Arrivals(table, [("c", "classified", 1)])
+        session, STACK, Wanted(), 0, Skipped(), Arrivals(table, [("c", "classified", 1)])
     )
     assert names(islice(following, 1)) == ["c"]
 
@@ -111,7 +124,7 @@ def test_what_comes_between_the_first_two_looks_is_shown_once(
     monkeypatch.setattr(results, "read_results", look)
     put(table, "a", minutes=1)
     following = follow_results(
-        session, STACK, Wanted(), 5, Arrivals(table, [("c", "classified", 3)])
+        session, STACK, Wanted(), 5, Skipped(), Arrivals(table, [("c", "classified", 3)])
     )
     assert names(islice(following, 3)) == ["a", "b", "c"]
 
@@ -119,29 +132,29 @@ def test_what_comes_between_the_first_two_looks_is_shown_once(
 def test_a_photo_that_is_decided_anew_is_shown_again(session: Any, table: Any) -> None:
     put(table, "a", "failed")
     arrivals = Arrivals(table, [("a", "classified", 2)])
-    following = follow_results(session, STACK, Wanted(), 5, arrivals)
+    following = follow_results(session, STACK, Wanted(), 5, Skipped(), arrivals)
     assert [record.decided.status for record in islice(following, 2)] == ["failed", "classified"]
 
 
 def test_of_a_rare_class_the_others_are_not_read_again_and_again(
     session: Any, table: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    since: list[Any] = []
+    starts: list[Any] = []
     read = records.read_decided
 
     def watched(
-        client: Any, name: str, statuses: Any, start: Any = None, **more: Any
+        client: Any, name: str, skipped: Any, statuses: Any, *, since: Any = None, **more: Any
     ) -> Iterator[Record]:
-        since.append(start)
-        return read(client, name, statuses, start, **more)
+        starts.append(since)
+        return read(client, name, skipped, statuses, since=since, **more)
 
     monkeypatch.setattr(records, "read_decided", watched)
     put(table, "a", minutes=60)
     arrivals = Arrivals(table, [("b", "classified", 120)], [], [])
-    following = follow_results(session, STACK, Wanted(label="motorcycle"), 5, arrivals)
+    following = follow_results(session, STACK, Wanted(label="motorcycle"), 5, Skipped(), arrivals)
     with pytest.raises(IndexError):
         next(following)
-    assert since[-1] == START + 120 * MINUTE - LATENESS
+    assert starts[-1] == START + 120 * MINUTE - LATENESS
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -156,7 +169,7 @@ def test_in_whatever_order_records_come_each_is_shown_once(
 ) -> None:
     there: list[Record] = []
 
-    def read(_session: Any, _stack: Any, wanted: Wanted) -> Iterator[Record]:
+    def read(_session: Any, _stack: Any, wanted: Wanted, _skipped: Any) -> Iterator[Record]:
         taken = [one for one in there if wanted.since is None or moment(one) >= wanted.since]
         return iter(sorted(taken, key=moment, reverse=True))
 
@@ -173,7 +186,7 @@ def test_in_whatever_order_records_come_each_is_shown_once(
     monkeypatch.setattr(results, "read_results", read)
     waiting = [*batches, []]
     shown: list[str] = []
-    following = follow_results(None, STACK, Wanted(), 3, arrive)  # type: ignore[arg-type]
+    following = follow_results(None, STACK, Wanted(), 3, Skipped(), arrive)  # type: ignore[arg-type]
     with pytest.raises(IndexError):
         shown.extend(record.version for record in following)
     assert sorted(shown) == sorted(record.version for record in there)

@@ -10,13 +10,14 @@ from PIL import Image
 
 from scones.datasets.generate import generate_lists
 from scones.lst import read
-from scones.records import Record, read_queue
+from scones.records import Record, Skipped, read_queue
 from scones.refusals import Refused
 from scones.reviews import AlreadyReviewed, Unfinished, filing, reviewing
 from scones.settings import GenerateListsSettings
 from tests.unit.operations.deployed import STACK, Session
 from tests.unit.operations.reviewed import Office
 from tests.unit.photos.samples import FOUR, HEIC, corners_of, quadrants, written
+from tests.unit.results_table import BROKEN, break_record
 
 STAGES = replace(STACK, parameters={**STACK.parameters, "ValidationShare": "0.5"})
 
@@ -68,7 +69,9 @@ def finish(office: Office) -> list[reviewing.Finished]:
 
 
 def waiting(office: Office) -> list[str]:
-    return [record.photo for record in read_queue(office.table, office.stack.results_table)]
+    return [
+        record.photo for record in read_queue(office.table, office.stack.results_table, Skipped())
+    ]
 
 
 # ---- what a word of a person does
@@ -612,6 +615,49 @@ def test_what_can_not_be_finished_is_told_and_does_not_keep_the_rest(
     # It can be undone all the same.
     undo(office, office.again(records[0]))
     assert waiting(office) == [records[0].photo]
+
+
+@pytest.mark.parametrize("change", BROKEN.values(), ids=BROKEN)
+def test_a_record_that_can_not_be_read_is_told_and_does_not_keep_the_rest(
+    office: Office, later: Callable[[float], None], change: dict[str, str]
+) -> None:
+    records = [office.arrive(f"{name}.png", minutes) for minutes, name in enumerate("abc")]
+    for record in records:
+        office.lose_request("s3", "put_object")
+        with pytest.raises(Unfinished):
+            say(office, record)
+    office.mend()
+    later(3)
+    break_record(office.table, office.stack.results_table, records[1].key, change)
+
+    found = {one.photo.rpartition("/")[2]: one.trouble for one in finish(office)}
+
+    assert found["a.png"] is found["c.png"] is None
+    assert found["b.png"] is not None
+    assert "cannot be read" in found["b.png"]
+    assert len(office.dataset()) == 2
+
+
+def test_an_unexpected_error_is_told_and_does_not_keep_the_rest(
+    office: Office, later: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for minutes, name in enumerate(("a.png", "b.png")):
+        office.lose_request("s3", "put_object")
+        with pytest.raises(Unfinished):
+            say(office, office.arrive(name, minutes))
+    office.mend()
+    later(2)
+    file_picture = filing.file_picture
+
+    def fail_once(*given: Any) -> None:
+        monkeypatch.setattr(filing, "file_picture", file_picture)
+        raise ZeroDivisionError("of the test")
+
+    monkeypatch.setattr(filing, "file_picture", fail_once)
+    first, second = finish(office)
+    assert first.trouble is not None
+    assert "ZeroDivisionError('of the test')" in first.trouble
+    assert second.trouble is None
 
 
 # ---- where photos are filed

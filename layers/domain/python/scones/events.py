@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from scones.decisions import UNFAMILIAR
 from scones.serialize import PhotoReference, Reason
@@ -34,9 +34,9 @@ class Timings(_Detail):
     A step that was not reached has no duration.
     """
 
-    uploaded_at: datetime
-    started_at: datetime
-    decided_at: datetime
+    uploaded_at: AwareDatetime
+    started_at: AwareDatetime
+    decided_at: AwareDatetime
     serialize_ms: Milliseconds | None
     classify_ms: Milliseconds | None
     threshold_ms: Milliseconds | None
@@ -314,6 +314,8 @@ class DriftChecked(_Detail):
         Whether the check asked for a retraining.
     requested_by
         Who or what asked for the check.
+    skipped
+        Number of records of that time that could not be read, and were not compared.
     """
 
     version: Literal["1"]
@@ -330,8 +332,9 @@ class DriftChecked(_Detail):
     evaluation_photos: int | None
     retraining_requested: bool
     requested_by: str
-    # Events of checks that were made before this field existed lack it.
+    # Events of checks that were made before these fields existed lack them.
     familiarity: Drift | None = None
+    skipped: Annotated[int, Field(ge=0)] = 0
 
 
 SCHEMAS: Mapping[str, type[_Detail]] = {

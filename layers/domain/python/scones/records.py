@@ -1,17 +1,23 @@
-"""The records of the results table: what was decided of each photo, what a person said of it."""
+"""The records of the results table: what was decided of each photo, what a person said of it.
+
+A record that was edited by hand, or written by a later version, may not be readable. It must not
+hide all others: readers of many records skip it and count it in `Skipped`.
+"""
 
 import hashlib
 import heapq
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from scones.events import PhotoDecided, Status
+from scones.quoting import quote
+from scones.refusals import Fault
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -48,7 +54,7 @@ class Withdrawal(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     by: str
-    at: datetime
+    at: AwareDatetime
 
 
 class Review(BaseModel):
@@ -76,7 +82,7 @@ class Review(BaseModel):
     outcome: Literal["labelled", "not_a_vehicle"]
     label: str | None
     by: str
-    at: datetime
+    at: AwareDatetime
     dataset_key: str | None = None
     withdrawal: Withdrawal | None = None
 
@@ -105,6 +111,28 @@ class Record:
         return self.announced_at is not None
 
     @property
+    def effective_review(self) -> Review | None:
+        """The review, or None if there is none or it is being undone."""
+        return self.review if self.review and not self.review.withdrawal else None
+
+    @property
+    def effective_label(self) -> str | None:
+        """The class by the effective review (None for none of the classes), else by the model."""
+        review = self.effective_review
+        return review.label if review else self.decided.label
+
+    def effective_bay(self, bays: Mapping[str, str]) -> str | None:
+        """Return the loading bay by the effective review, else the one that was decided.
+
+        Parameters
+        ----------
+        bays
+            Loading bay of each class.
+        """
+        review = self.effective_review
+        return bays.get(review.label or "") if review else self.decided.loading_bay
+
+    @property
     def photo(self) -> str:
         """S3 URI of the photo, the table's partition key."""
         return f"s3://{self.decided.photo.bucket}/{self.decided.photo.key}"
@@ -117,7 +145,73 @@ class Record:
     @property
     def key(self) -> dict[str, dict[str, str]]:
         """The item's key, as DynamoDB takes it."""
-        return {"photo": {"S": self.photo}, "version": {"S": self.version}}
+        return _key(self.photo, self.version)
+
+
+class UnreadableRecord(Fault):
+    """An item of the results table that this version cannot read.
+
+    Attributes
+    ----------
+    photo, version
+        The item's key.
+    reason
+        What is wrong with the item.
+    """
+
+    def __init__(self, photo: str, version: str, reason: str) -> None:
+        super().__init__(
+            f"the record of {quote(photo)}, version {quote(version)}, cannot be read ({reason}): "
+            "update Scones if a later version wrote it, else correct or delete the item in the "
+            "results table"
+        )
+        self.photo = photo
+        self.version = version
+        self.reason = reason
+
+    @property
+    def key(self) -> dict[str, dict[str, str]]:
+        """The item's key, as DynamoDB takes it."""
+        return _key(self.photo, self.version)
+
+
+class Skipped:
+    """Unreadable records that a reader of many has skipped, each counted once.
+
+    Parameters
+    ----------
+    most
+        Number of unreadable records after which readers stop, or None for no limit.
+    """
+
+    def __init__(self, most: int | None = None) -> None:
+        self._most = most
+        self._found: dict[tuple[str, str], UnreadableRecord] = {}
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def __iter__(self) -> Iterator[UnreadableRecord]:
+        return iter(self._found.values())
+
+    def add(self, error: UnreadableRecord) -> None:
+        """Count a record."""
+        self._found.setdefault((error.photo, error.version), error)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether readers stop."""
+        return self._most is not None and len(self._found) >= self._most
+
+    @property
+    def message(self) -> str | None:
+        """Number, first record and what to do, or None if no record was skipped."""
+        first = next(iter(self), None)
+        if first is None:
+            return None
+        if len(self) == 1:
+            return f"1 record is skipped: {first}"
+        return f"{len(self):,} records are skipped, the first of them: {first}"
 
 
 def is_simulated(key: str) -> bool:
@@ -185,18 +279,27 @@ def read_record(client: "DynamoDBClient", table: str, photo: str, version: str) 
         S3 URI of the photo.
     version
         Its version, or its entity tag in a bucket without versioning.
+
+    Raises
+    ------
+    UnreadableRecord
+        If there is a record that cannot be read.
     """
-    key = {"photo": {"S": photo}, "version": {"S": version}}
+    key = _key(photo, version)
     item = client.get_item(TableName=table, Key=key, ConsistentRead=True).get("Item")
     return as_record(item) if item else None
 
 
-def read_versions(client: "DynamoDBClient", table: str, photo: str) -> list[Record]:
-    """Read what was decided of all versions of a photo, the latest decision first.
+def read_versions(
+    client: "DynamoDBClient", table: str, photo: str
+) -> list[Record | UnreadableRecord]:
+    """Read the records of all versions of a photo, the latest decision first.
+
+    The unreadable ones come last.
 
     Parameters are those of `read_record`.
     """
-    found = _query(
+    items = _query(
         client,
         None,
         TableName=table,
@@ -204,13 +307,41 @@ def read_versions(client: "DynamoDBClient", table: str, photo: str) -> list[Reco
         ExpressionAttributeValues={":photo": {"S": photo}},
         ConsistentRead=True,
     )
-    return sorted(found, key=_decided_at, reverse=True)
+    unreadable: list[UnreadableRecord] = []
+    records: list[Record] = []
+    for item in items:
+        try:
+            records.append(as_record(item))
+        except UnreadableRecord as error:
+            unreadable.append(error)
+    return [*sorted(records, key=_decided_at, reverse=True), *unreadable]
 
 
-def read_decided(
+def readable(found: Iterable[Record | UnreadableRecord], skipped: Skipped) -> list[Record]:
+    """Return the records that can be read.
+
+    Parameters
+    ----------
+    found
+        Of `read_versions`.
+    skipped
+        Gets the others.
+    """
+    records = []
+    for item in found:
+        if isinstance(item, UnreadableRecord):
+            skipped.add(item)
+        else:
+            records.append(item)
+    return records
+
+
+def read_decided(  # noqa: PLR0913  (its filters)
     client: "DynamoDBClient",
     table: str,
+    skipped: Skipped,
     statuses: Iterable[Status] = STATUSES,
+    *,
     since: datetime | None = None,
     until: datetime | None = None,
     page_size: int | None = None,
@@ -223,6 +354,8 @@ def read_decided(
         A DynamoDB client.
     table
         The results table.
+    skipped
+        Gets the unreadable records.
     statuses
         Which.
     since, until
@@ -236,12 +369,14 @@ def read_decided(
         for status in statuses
         for shard in range(SHARDS)
     ]
-    return _merge(each, newest_first=True)
+    records = _read_all(_merge(each, newest_first=True), skipped)
+    return (record for record in records if until is None or _decided_at(record) < until)
 
 
 def read_queue(
     client: "DynamoDBClient",
     table: str,
+    skipped: Skipped,
     queue: str = REVIEW_QUEUE,
     page_size: int | None = None,
 ) -> Iterator[Record]:
@@ -253,6 +388,8 @@ def read_queue(
         A DynamoDB client.
     table
         The results table.
+    skipped
+        Gets the unreadable records.
     queue
         Another queue: `FILING_QUEUE` or `WITHDRAWING_QUEUE`.
     page_size
@@ -271,11 +408,31 @@ def read_queue(
         )
         for name in names
     ]
-    return _merge(each, newest_first=False)
+    return _read_all(_merge(each, newest_first=False), skipped)
 
 
-def as_record(item: dict[str, Any]) -> Record:
-    """Read a record from an item of the table, as DynamoDB's client gives it."""
+def as_record(item: Mapping[str, Any]) -> Record:
+    """Read a record from an item of the table, as DynamoDB's client gives it.
+
+    Raises
+    ------
+    UnreadableRecord
+        If it is not a record of this version, or is of another photo than its key names.
+    """
+    photo, version = item["photo"]["S"], item["version"]["S"]
+    try:
+        record = _parse(item)
+    except ValidationError as error:
+        raise UnreadableRecord(photo, version, _first_of(error)) from None
+    except (KeyError, TypeError, ValueError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise UnreadableRecord(photo, version, reason) from None
+    if (record.photo, record.version) != (photo, version):
+        raise UnreadableRecord(photo, version, f"its event is of {quote(record.photo)}")
+    return record
+
+
+def _parse(item: Mapping[str, Any]) -> Record:
     announced, review = item.get("announced_at"), item.get("review")
     return Record(
         decided=PhotoDecided.model_validate_json(item["event"]["S"]),
@@ -284,17 +441,35 @@ def as_record(item: dict[str, Any]) -> Record:
     )
 
 
+def _first_of(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    return ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"])))
+
+
+def _read_all(items: Iterable[Mapping[str, Any]], skipped: Skipped) -> Iterator[Record]:
+    for item in items:
+        try:
+            yield as_record(item)
+        except UnreadableRecord as error:
+            skipped.add(error)
+            if skipped.is_full:
+                return
+
+
 def _page_of_shard(page_size: int | None) -> int | None:
     """Return how many records to read of a shard, for pages of `page_size` of all shards."""
     return page_size and -(-page_size // SHARDS)
 
 
-def _merge(each: Sequence[Iterator[Record]], *, newest_first: bool) -> Iterator[Record]:
-    """Merge streams in the order of decisions; read the first pages of all at the same time."""
+def _merge(
+    each: Sequence[Iterator[Mapping[str, Any]]], *, newest_first: bool
+) -> Iterator[Mapping[str, Any]]:
+    """Merge items in the order of decisions; read the first pages of all at the same time."""
     with ThreadPoolExecutor(READERS) as pool:
-        first = list(pool.map(lambda records: list(islice(records, 1)), each))
+        first = list(pool.map(lambda items: list(islice(items, 1)), each))
     streams = (chain(found, rest) for found, rest in zip(first, each, strict=True))
-    yield from heapq.merge(*streams, key=_decided_at, reverse=newest_first)
+    # By the attribute of the index: it is there and in order whatever the event holds.
+    yield from heapq.merge(*streams, key=_indexed_at, reverse=newest_first)
 
 
 def _read_shard(
@@ -304,11 +479,11 @@ def _read_shard(
     since: datetime | None,
     until: datetime | None,
     page_size: int | None,
-) -> Iterator[Record]:
+) -> Iterator[Mapping[str, Any]]:
     # Both ends of BETWEEN belong to it, and moments are written with milliseconds.
     first = _written(since) if since else "0"
     last = _written(until) if until else "9"
-    found = _query(
+    return _query(
         client,
         page_size,
         TableName=table,
@@ -321,15 +496,24 @@ def _read_shard(
         },
         ScanIndexForward=False,
     )
-    return (record for record in found if until is None or _decided_at(record) < until)
 
 
-def _query(client: "DynamoDBClient", page_size: int | None, **query: Any) -> Iterator[Record]:
+def _query(
+    client: "DynamoDBClient", page_size: int | None, **query: Any
+) -> Iterator[Mapping[str, Any]]:
     pages = client.get_paginator("query").paginate(
         **query, PaginationConfig={"PageSize": page_size} if page_size else {}
     )
     for page in pages:
-        yield from map(as_record, page["Items"])
+        yield from page["Items"]
+
+
+def _key(photo: str, version: str) -> dict[str, dict[str, str]]:
+    return {"photo": {"S": photo}, "version": {"S": version}}
+
+
+def _indexed_at(item: Mapping[str, Any]) -> str:
+    return str(item["decided_at"]["S"])
 
 
 def _decided_at(record: Record) -> datetime:

@@ -104,14 +104,14 @@ def read_validation_set(client: "S3Client", run: Run, class_names: Sequence[str]
     RunOutdated
         If the run was made for other classes, or for another order of them.
     RunIncomplete
-        If a file is missing.
+        If a file is missing, or the manifest is not one.
     LstError
         If a list breaks its format, the validation list holds a class index that there is no class
         for, or both lists hold the same index.
     StorageBusy, StorageRefused
         As `scones.storage.named_faults`.
     """
-    manifest = json.loads(read_file(client, run, MANIFEST))
+    manifest = _read_manifest(client, run)
     if manifest["class_names"] != list(class_names):
         raise RunOutdated(
             f"run {run.name} is of the classes {', '.join(manifest['class_names'])}, and the stack "
@@ -128,6 +128,19 @@ def read_validation_set(client: "S3Client", run: Run, class_names: Sequence[str]
     return ValidationSet(
         manifest["fingerprint"], classes, _read_negatives(client, run, manifest, classes)
     )
+
+
+def _read_manifest(client: "S3Client", run: Run) -> Mapping[str, Any]:
+    try:
+        manifest = json.loads(read_file(client, run, MANIFEST))
+    except ValueError:
+        manifest = None
+    fields = {"class_names", "fingerprint"}
+    if not isinstance(manifest, dict) or not fields <= manifest.keys():
+        raise RunIncomplete(
+            f"{run.uri(MANIFEST)} is not the manifest of a run: start retrain again"
+        )
+    return manifest
 
 
 def _read_negatives(

@@ -98,13 +98,13 @@ class SmokeTestSettings(_Settings):
     """What `smoke_test` needs: the data bucket, the classes, and what is asked of an endpoint.
 
     ``smoke_photos`` is how many photos it is asked about; its 95th percentile of the time to an
-    answer may be ``maximum_latency_ms``.
+    answer may be ``maximum_latency_ms``, below the time after which a request ends.
     """
 
     data_bucket: str = Field(alias="DATA_BUCKET", min_length=1)
     class_names: ClassNames = Field(alias="CLASS_NAMES")
     minimum_accuracy: Fraction = Field(alias="MINIMUM_ACCURACY")
-    maximum_latency_ms: float = Field(alias="MAXIMUM_LATENCY_MS", gt=0)
+    maximum_latency_ms: float = Field(alias="MAXIMUM_LATENCY_MS", gt=0, lt=18_000)
     smoke_photos: int = Field(alias="SMOKE_PHOTOS", gt=0)
 
 

@@ -224,6 +224,7 @@ def test_what_is_no_record_is_told(tmp_path: Path, text: str, said: str) -> None
         ("[NaN, 1]", None),
         ('["0.9"]', None),
         ("", None),
+        ("[" * 100_000, None),
     ],
 )
 @pytest.mark.parametrize("encoding", ["JSON", "CSV", "BASE64"])

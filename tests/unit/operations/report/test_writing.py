@@ -9,14 +9,23 @@ import pytest
 from operations.captures.fetching import Span
 from operations.data.amounts import Amount
 from operations.report import page, pictures
+from operations.report.page import render
 from operations.report.photos import NOT_A_VEHICLE, read_photos
 from operations.report.pictures import read_pictures
 from operations.report.truth import NOTHING_KNOWN, Truth
 from operations.report.writing import gather, write
-from scones.records import Review, Withdrawal
+from scones.records import Review, Skipped, Withdrawal
 from tests.unit.operations.captures.files import PICTURE, line
 from tests.unit.operations.deployed import STACK
-from tests.unit.results_table import START, create_table, decided, put_record
+from tests.unit.results_table import (
+    BROKEN,
+    START,
+    break_record,
+    create_table,
+    decided,
+    key_of,
+    put_record,
+)
 
 DAY = Span(START - timedelta(hours=1), START + timedelta(hours=23))
 
@@ -60,7 +69,7 @@ def test_photos_of_a_range_the_earliest_first(session: Any, put: Callable[..., N
     put("a.png", minutes=1)
     put("c.png", "rejected", minutes=3)
     truth = Truth({"version-of-a.png": "motorcycle"}, {})
-    a, b, c = read_photos(session, STACK, DAY, truth)
+    a, b, c = read_photos(session, STACK, DAY, truth, Skipped())
     assert (a.key, a.status, a.label, a.confidence) == (
         "incoming/a.png",
         "classified",
@@ -77,7 +86,7 @@ def test_what_people_take_back_does_not_hold(session: Any, put: Callable[..., No
     put("a.png", "needs_review", review=review(outcome="not_a_vehicle", label=None))
     withdrawal = Withdrawal(by="anna", at=START)
     put("b.png", "needs_review", minutes=1, review=review(withdrawal=withdrawal))
-    a, b = read_photos(session, STACK, DAY, NOTHING_KNOWN)
+    a, b = read_photos(session, STACK, DAY, NOTHING_KNOWN, Skipped())
     assert (a.said, b.said) == (NOT_A_VEHICLE, None)
 
 
@@ -174,3 +183,17 @@ def test_a_report_of_a_saved_model(
     assert found.version is None
     assert found.production is not None
     assert found.production.artifacts == "s3://data/mine.tar.gz"
+
+
+def test_a_record_that_can_not_be_read_is_named_on_the_page(
+    session: Any, put: Callable[..., None], capture: Callable[..., None]
+) -> None:
+    put("a.png")
+    put("b.png", minutes=1)
+    client = session.client("dynamodb")
+    break_record(client, STACK.results_table, key_of("b.png"), BROKEN["a later version"])
+
+    report = gather(session, STACK, DAY)
+
+    assert [photo.key for photo in report.photos] == ["incoming/a.png"]
+    assert "1 record is skipped" in render(report)

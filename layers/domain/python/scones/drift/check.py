@@ -15,7 +15,7 @@ from scones.drift.stability import noise, stability_index
 from scones.evaluation.reading import Evaluation
 from scones.evaluation.report import FILE
 from scones.events import Drift, DriftChecked, PhotoDecided, Share
-from scones.records import is_simulated, read_decided
+from scones.records import Skipped, is_simulated, read_decided
 from scones.runs import Run
 from scones.settings import CheckDriftSettings
 
@@ -83,18 +83,24 @@ def check_drift(
     if isinstance(evaluation, Unknown):
         return of_version.model_copy(update=asdict(evaluation))
     since = max(hosted.since, now - timedelta(days=settings.days))
-    photos = _decided(clients.dynamodb, settings, since, now)
+    skipped = Skipped(MOST_PHOTOS)
+    photos = _decided(clients.dynamodb, settings, since, now, skipped)
     looked_at = of_version.model_copy(
         update={
             "since": since,
             "photos": len(photos),
+            "skipped": len(skipped),
             "evaluation": run.uri(FILE),
             "evaluation_photos": evaluation.candidate.photos,
         }
     )
     if len(photos) < settings.minimum_photos:
-        return _too_few(looked_at, since, settings.minimum_photos)
-    return _compared(looked_at, settings, evaluation, photos)
+        checked = _too_few(looked_at, since, settings.minimum_photos)
+    else:
+        checked = _compared(looked_at, settings, evaluation, photos)
+    if skipped.message is None:
+        return checked
+    return checked.model_copy(update={"message": f"{checked.message}; {skipped.message}"})
 
 
 def _nothing(request: Request, now: datetime) -> DriftChecked:
@@ -175,7 +181,11 @@ def _familiarity(
 
 
 def _decided(
-    client: "DynamoDBClient", settings: CheckDriftSettings, since: datetime, until: datetime
+    client: "DynamoDBClient",
+    settings: CheckDriftSettings,
+    since: datetime,
+    until: datetime,
+    skipped: Skipped,
 ) -> list[PhotoDecided]:
     """Read the latest photos that the production endpoint had an answer to.
 
@@ -183,7 +193,12 @@ def _decided(
     of, which look like it whatever production has become.
     """
     answered = read_decided(
-        client, settings.results_table, ("classified", "needs_review"), since, until
+        client,
+        settings.results_table,
+        skipped,
+        ("classified", "needs_review"),
+        since=since,
+        until=until,
     )
     ours = (
         record.decided

@@ -1,6 +1,5 @@
 """The conditional writes to a photo's record that a review is made of."""
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from scones.quoting import quote
@@ -9,6 +8,7 @@ from scones.records import (
     WITHDRAWING_QUEUE,
     Record,
     Review,
+    Skipped,
     read_queue,
     read_record,
     review_queue,
@@ -96,9 +96,17 @@ class ReviewedRecords:
             given=_given_in(review),
         )
 
-    def left_in(self, queue: str) -> Iterator[Record]:
-        """Read what waits in a queue, the longest waiting first."""
-        return read_queue(self._client, self._table, queue)
+    def left_in(self, queue: str, skipped: Skipped) -> list[Record]:
+        """Read what waits in a queue, the longest waiting first.
+
+        Parameters
+        ----------
+        queue
+            Name of the queue.
+        skipped
+            Gets the unreadable records.
+        """
+        return list(read_queue(self._client, self._table, skipped, queue))
 
     def read(self, photo: str, version: str) -> Record:
         """Read a record as it is now.
@@ -107,6 +115,8 @@ class ReviewedRecords:
         ------
         Refused
             If there is none.
+        UnreadableRecord
+            If it cannot be read.
         """
         found = read_record(self._client, self._table, photo, version)
         if found is None:

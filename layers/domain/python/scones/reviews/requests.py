@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from scones.records import Review
+from scones.records import Review, UnreadableRecord
 from scones.refusals import Refused
 from scones.reviews import reviewing
 from scones.reviews.errors import AlreadyReviewed, NotUndone, Unfinished
@@ -149,7 +149,7 @@ def respond(desk: Desk, request: Request, by: str, has_time: Callable[[], bool])
         return Stands(meant=error.meant, found=error.found)
     except Unfinished as error:
         return Begun(message=str(error), review=error.record.review)
-    except Refused as error:
+    except (Refused, UnreadableRecord) as error:
         return Rejected(message=str(error))
 
 
@@ -164,8 +164,8 @@ def _respond(desk: Desk, request: Request, by: str, has_time: Callable[[], bool]
             return Finished(
                 reviews=[
                     FinishedReview(
-                        photo=found.record.photo,
-                        version=found.record.version,
+                        photo=found.photo,
+                        version=found.version,
                         trouble=found.trouble,
                     )
                     for found in reviewing.finish(desk, has_time)

@@ -6,9 +6,11 @@ anybody: until all of it is done the record waits in the queue `FILING_QUEUE`, w
 it. Undoing goes the same way back through `WITHDRAWING_QUEUE`.
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -21,6 +23,7 @@ from scones.records import (
     WITHDRAWING_QUEUE,
     Record,
     Review,
+    Skipped,
     Withdrawal,
     is_simulated,
 )
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_s3 import S3Client
 
+_log = logging.getLogger(__name__)
+
 LEFT_ALONE = timedelta(minutes=1)
 """So long a review may take whoever began it; after that anybody finishes it."""
 
@@ -48,13 +53,14 @@ class Finished:
 
     Attributes
     ----------
-    record
-        Of the photo, as it was found.
+    photo, version
+        Key of the photo's record.
     trouble
         Why it can't be finished.
     """
 
-    record: Record
+    photo: str
+    version: str
     trouble: str | None = None
 
 
@@ -195,22 +201,36 @@ def finish(desk: Desk, has_time: Callable[[], bool] = lambda: True) -> list[Fini
     list of Finished
         One for each review that was found so.
     """
+    skipped = Skipped()
+    # Listed before anything is changed, as finishing a review takes it out of its queue.
+    left = [
+        (record, go_on)
+        for queue, go_on in ((FILING_QUEUE, _follow_up), (WITHDRAWING_QUEUE, _take_back))
+        for record in desk.records.left_in(queue, skipped)
+    ]
+    found = [Finished(error.photo, error.version, str(error)) for error in skipped]
     before = _now() - LEFT_ALONE
-    found: list[Finished] = []
-    for queue, go_on in ((FILING_QUEUE, _follow_up), (WITHDRAWING_QUEUE, _take_back)):
-        for record in desk.records.left_in(queue):
-            review = record.review
-            if review is None or (review.withdrawal or review).at > before:
-                continue
-            if not has_time():
-                return found
-            try:
-                go_on(desk, record, review)
-            except (Refused, Fault) as error:
-                found.append(Finished(record, str(error)))
-            else:
-                found.append(Finished(record))
+    for record, go_on in left:
+        review = record.review
+        if review is None or (review.withdrawal or review).at > before:
+            continue
+        if not has_time():
+            break
+        trouble = _trouble(partial(go_on, desk, record, review))
+        found.append(Finished(record.photo, record.version, trouble))
     return found
+
+
+def _trouble(finish_one: Callable[[], object]) -> str | None:
+    """Return why a review can't be finished; None if all is done."""
+    try:
+        finish_one()
+    except (Refused, Fault) as error:
+        return str(error)
+    except Exception as error:  # one review must not keep the others from being finished
+        _log.exception("a review could not be finished")
+        return f"unexpected error, which the log of the function review has: {error!r}"
+    return None
 
 
 def require_class(name: str, class_names: tuple[str, ...]) -> None:
