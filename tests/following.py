@@ -145,11 +145,11 @@ class Follower:
 
 
 def require_output(wanted: str, output: str) -> None:
-    """Raise PageError unless the output has the wanted lines in their order."""
+    """Raise PageError unless the output has the wanted lines in order; spaces do not count."""
     position = 0
     lines = [" ".join(line.split()) for line in output.splitlines()]
     for line in wanted.splitlines():
-        pattern = ".*".join(map(re.escape, line.split("…")))
+        pattern = ".*".join(map(re.escape, " ".join(line.split()).split("…")))
         found = (at for at in range(position, len(lines)) if re.search(pattern, lines[at]))
         at = next(found, None)
         if at is None:

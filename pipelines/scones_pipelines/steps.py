@@ -2,9 +2,11 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from sagemaker.core.model_metrics import MetricsSource, ModelMetrics
 from sagemaker.core.processing import ScriptProcessor
 from sagemaker.core.shapes import (
     OutputDataConfig,
@@ -23,9 +25,12 @@ from sagemaker.core.training.configs import (
     StoppingCondition,
 )
 from sagemaker.core.workflow.execution_variables import ExecutionVariables
-from sagemaker.core.workflow.functions import Join
+from sagemaker.core.workflow.functions import Join, JsonGet
 from sagemaker.core.workflow.parameters import ParameterString
 from sagemaker.core.workflow.properties import PropertyFile
+from sagemaker.mlops.workflow.fail_step import FailStep
+from sagemaker.mlops.workflow.model_step import ModelStep
+from sagemaker.mlops.workflow.pipeline import Pipeline
 from sagemaker.mlops.workflow.retry import (
     SageMakerJobExceptionTypeEnum,
     SageMakerJobStepRetryPolicy,
@@ -33,6 +38,7 @@ from sagemaker.mlops.workflow.retry import (
     StepRetryPolicy,
 )
 from sagemaker.mlops.workflow.steps import CacheConfig, ProcessingStep, TrainingStep
+from sagemaker.serve.model_builder import ModelBuilder
 from sagemaker.train import ModelTrainer
 
 PROCESSING = "/opt/ml/processing"
@@ -54,6 +60,12 @@ ACCURACY = [
     MetricDefinition(name="validation:accuracy", regex="Validation-accuracy=([0-9.]+)"),
 ]
 """Metrics that SageMaker reads from the log of the project's trainer."""
+
+PHOTO_TYPES = {
+    "content_types": ["application/x-image", "image/png", "image/jpeg"],
+    "response_types": ["application/json"],
+}
+"""What a model of the project's trainer takes and answers."""
 
 CACHE = CacheConfig(enable_caching=True, expire_after="P30D")
 """A step with the same image, arguments and inputs as one of the last 30 days is not run again.
@@ -283,6 +295,129 @@ def processing_step(  # noqa: PLR0913
         retry_policies=list(JOB_RETRIES),
         depends_on=list(depends_on) or None,
     )
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What all steps of a pipeline have in common.
+
+    Attributes
+    ----------
+    session
+        Session of the SDK.
+    role
+        ARN of the role of the pipeline and its jobs.
+    bucket
+        Bucket for the outputs.
+    pipeline
+        Name of the pipeline.
+    """
+
+    session: Any
+    role: str
+    bucket: str
+    pipeline: str
+
+    def uri(self, *path: str) -> Any:
+        """Return a URI below those of the execution, see `execution_uri`."""
+        return execution_uri(self.bucket, self.pipeline, *path)
+
+    def processing_step(self, name: str, **options: Any) -> Any:
+        """Return a step that runs a script, see `processing_step`."""
+        return processing_step(
+            name, session=self.session, role=self.role, pipeline=self.pipeline, **options
+        )
+
+    def builder(self, image: Any, train: Any, **options: Any) -> ModelBuilder:
+        """Return a builder of a model that was trained.
+
+        Parameters
+        ----------
+        image
+            URI of the image that serves it.
+        train
+            The training step.
+        options
+            Further arguments of `ModelBuilder`.
+        """
+        return ModelBuilder(
+            image_uri=image,
+            s3_model_data_url=artifacts_of(train),
+            role_arn=self.role,
+            sagemaker_session=self.session,
+            # The default adds variables that make the container look for a script.
+            dependencies={},
+            instance_type="ml.m5.large",
+            **options,
+        )
+
+    def pipeline_of(self, parameters: Sequence[Any], steps: Sequence[Any]) -> Pipeline:
+        """Return the pipeline with parameters and steps."""
+        return Pipeline(
+            name=self.pipeline,
+            parameters=list(parameters),
+            pipeline_experiment_config=None,
+            steps=list(steps),
+            sagemaker_session=self.session,
+        )
+
+
+def artifacts_of(train: Any) -> Any:
+    """Return the S3 URI of the model of a training step, as a property."""
+    return train.properties.ModelArtifacts.S3ModelArtifacts
+
+
+def approval_parameter(*others: str) -> Any:
+    """Return the parameter for the approval status of a version, which is pending by default.
+
+    Parameters
+    ----------
+    others
+        Other statuses that a run may give it.
+    """
+    pending = "PendingManualApproval"
+    return ParameterString(
+        "ModelApprovalStatus", default_value=pending, enum_values=[pending, *others]
+    )
+
+
+def value_of(step: Any, file: PropertyFile, path: str) -> Any:
+    """Return the value at a path in a property file of a step."""
+    return JsonGet(step_name=step.name, property_file=file, json_path=path)
+
+
+def register_step(
+    builder: ModelBuilder, *, statistics: Any, metadata: Mapping[str, Any], **options: Any
+) -> ModelStep:
+    """Return the step `Register`, which makes a model package of a model.
+
+    Parameters
+    ----------
+    builder
+        From `Surroundings.builder`.
+    statistics
+        S3 URI of the report of its quality, JSON.
+    metadata
+        Its metadata for customers.
+    options
+        Further arguments of `ModelBuilder.register`.
+    """
+    return ModelStep(
+        "Register",
+        step_args=builder.register(
+            model_metrics=ModelMetrics(
+                model_statistics=MetricsSource(s3_uri=statistics, content_type="application/json")
+            ),
+            customer_metadata_properties=dict(metadata),
+            **options,
+        ),
+        retry_policies=[REQUEST_RETRIES],
+    )
+
+
+def fail_step(name: str, *words: Any) -> FailStep:
+    """Return a step that fails the execution; its message are the words with spaces between."""
+    return FailStep(name, error_message=Join(on=" ", values=list(words)))
 
 
 def photo_training_step(  # noqa: PLR0913

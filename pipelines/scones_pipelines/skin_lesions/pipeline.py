@@ -7,32 +7,32 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sagemaker.core.model_metrics import MetricsSource, ModelMetrics
 from sagemaker.core.workflow.conditions import ConditionGreaterThanOrEqualTo
-from sagemaker.core.workflow.functions import Join, JsonGet
+from sagemaker.core.workflow.functions import Join
 from sagemaker.core.workflow.parameters import ParameterFloat, ParameterString
 from sagemaker.core.workflow.properties import PropertyFile
 from sagemaker.mlops.workflow.condition_step import ConditionStep
-from sagemaker.mlops.workflow.fail_step import FailStep
-from sagemaker.mlops.workflow.model_step import ModelStep
 from sagemaker.mlops.workflow.pipeline import Pipeline
-from sagemaker.serve.model_builder import ModelBuilder
 
 from scones_pipelines.steps import (
+    PHOTO_TYPES,
     PROCESSING_REPOSITORY,
-    REQUEST_RETRIES,
     TRAINING_REPOSITORY,
     UPLOADED_BUCKET,
     UPLOADED_KEY,
-    execution_uri,
+    Surroundings,
+    approval_parameter,
+    artifacts_of,
+    fail_step,
     input_from,
     output_to,
     output_uri,
     own_image,
     photo_channel,
     photo_training_step,
-    processing_step,
+    register_step,
     uploaded_object,
+    value_of,
 )
 
 HERE = Path(__file__).parent
@@ -48,6 +48,15 @@ HYPERPARAMETERS: Mapping[str, Any] = {
 
 COUNTED = ("num_classes", "num_training_samples", "mini_batch_size")
 """Hyperparameters that the preprocessing counts."""
+
+CHANNELS = ("train", "validation", "train_lst", "validation_lst")
+"""Channels of the training, which are outputs of the preprocessing."""
+
+MEASURED = ("accuracy", "balanced_accuracy", "photos")
+"""Values of the evaluation in the metadata of a version."""
+
+SUMMARY = PropertyFile(name="Summary", output_name="summary", path="summary.json")
+REPORT = PropertyFile(name="Report", output_name="evaluation", path="evaluation.json")
 
 UPLOAD_PARAMETERS = {"ArchiveBucket": UPLOADED_BUCKET, "ArchiveKey": UPLOADED_KEY}
 """An execution that an upload starts reads the archive that was uploaded."""
@@ -91,148 +100,97 @@ def get_pipeline(  # noqa: PLR0913, PLR0917
         Whether to train on spot instances. The training then has checkpoints, and is not taken from
         the cache.
     """
-    bucket = default_bucket or session.default_bucket()
+    around = Surroundings(session, role, default_bucket or session.default_bucket(), pipeline_name)
     training_image = training_image or own_image(TRAINING_REPOSITORY, role, region)
-    processing_image = processing_image or own_image(PROCESSING_REPOSITORY, role, region)
     processing_type = ParameterString("ProcessingInstanceType", default_value="ml.m5.xlarge")
     training_type = ParameterString("TrainingInstanceType", default_value="ml.g4dn.xlarge")
-    archive = uploaded_object("Archive", bucket, "ham10000/")
+    archive = uploaded_object("Archive", around.bucket, "ham10000/")
     minimum_accuracy = ParameterFloat("MinimumAccuracy", default_value=0.6)
-    approval = ParameterString(
-        "ModelApprovalStatus",
-        default_value="PendingManualApproval",
-        enum_values=["PendingManualApproval", "Approved", "Rejected"],
-    )
-    shared = {
-        "session": session,
-        "role": role,
-        "pipeline": pipeline_name,
-        "image": processing_image,
+    approval = approval_parameter("Approved", "Rejected")
+    processing = {
+        "image": processing_image or own_image(PROCESSING_REPOSITORY, role, region),
         "instance_type": processing_type,
     }
 
-    def of_execution(*path: str) -> Any:
-        return execution_uri(bucket, pipeline_name, *path)
-
-    summary_file = PropertyFile(name="Summary", output_name="summary", path="summary.json")
-    names = ("train", "validation", "test", "train_lst", "validation_lst", "summary")
-    preprocess = processing_step(
-        "Preprocess",
-        **shared,
-        script=HERE / "preprocess.py",
-        inputs=[input_from("archive", archive.uri)],
-        outputs=[output_to(name, of_execution(name)) for name in names],
-        property_files=[summary_file],
-        arguments={"validation-share": str(validation_share), "test-share": str(test_share)},
-    )
-
-    def counted(name: str) -> Any:
-        path = f"hyperparameters.{name}"
-        return JsonGet(step_name=preprocess.name, property_file=summary_file, json_path=path)
-
+    shares = {"validation-share": str(validation_share), "test-share": str(test_share)}
+    preprocess = _preprocess(around, archive.uri, shares, processing)
     train = photo_training_step(
         "Train",
         session=session,
         role=role,
         image=training_image,
-        channels=[
-            photo_channel(name, output_uri(preprocess, name))
-            for name in ("train", "validation", "train_lst", "validation_lst")
-        ],
-        hyperparameters={
-            **{name: counted(name) for name in COUNTED},
-            **HYPERPARAMETERS,
-            **(hyperparameters or {}),
-        },
-        output=of_execution("model"),
-        checkpoints=of_execution("checkpoints") if spot else None,
+        channels=[photo_channel(name, output_uri(preprocess, name)) for name in CHANNELS],
+        hyperparameters={**_counted(preprocess), **HYPERPARAMETERS, **(hyperparameters or {})},
+        output=around.uri("model"),
+        checkpoints=around.uri("checkpoints") if spot else None,
         instance_type=training_type,
         spot=spot,
     )
-    artifacts = train.properties.ModelArtifacts.S3ModelArtifacts
-    report = PropertyFile(name="Report", output_name="evaluation", path="evaluation.json")
-    evaluate = processing_step(
+    evaluate = _evaluate(around, preprocess, train, processing)
+    register = register_step(
+        around.builder(training_image, train),
+        statistics=Join(on="/", values=[output_uri(evaluate, "evaluation"), REPORT.path]),
+        metadata={
+            "training_job": train.properties.TrainingJobName,
+            "data": archive.uri,
+            "algorithm": "own",
+            **{name: value_of(evaluate, REPORT, f"metadata.{name}") for name in MEASURED},
+        },
+        **PHOTO_TYPES,
+        model_package_group_name=model_package_group_name,
+        approval_status=approval,
+    )
+    return around.pipeline_of(
+        [processing_type, training_type, *archive.parameters, minimum_accuracy, approval],
+        [preprocess, train, evaluate, _check(evaluate, minimum_accuracy, register)],
+    )
+
+
+def _preprocess(
+    around: Surroundings, archive: Any, shares: Mapping[str, str], processing: Mapping[str, Any]
+) -> Any:
+    """Return the step that unpacks the archive and splits it."""
+    names = (*CHANNELS[:2], "test", *CHANNELS[2:], "summary")
+    return around.processing_step(
+        "Preprocess",
+        **processing,
+        script=HERE / "preprocess.py",
+        inputs=[input_from("archive", archive)],
+        outputs=[output_to(name, around.uri(name)) for name in names],
+        property_files=[SUMMARY],
+        arguments=shares,
+    )
+
+
+def _counted(preprocess: Any) -> dict[str, Any]:
+    """Return the hyperparameters that the preprocessing counts."""
+    return {name: value_of(preprocess, SUMMARY, f"hyperparameters.{name}") for name in COUNTED}
+
+
+def _evaluate(
+    around: Surroundings, preprocess: Any, train: Any, processing: Mapping[str, Any]
+) -> Any:
+    """Return the step that measures the model on the test photos."""
+    return around.processing_step(
         "Evaluate",
-        **shared,
+        **processing,
         script=HERE / "evaluate.py",
         inputs=[
-            input_from("model", artifacts),
+            input_from("model", artifacts_of(train)),
             input_from("test", output_uri(preprocess, "test")),
         ],
-        outputs=[output_to("evaluation", of_execution("evaluation"))],
-        property_files=[report],
+        outputs=[output_to("evaluation", around.uri("evaluation"))],
+        property_files=[REPORT],
     )
 
-    def reported(path: str) -> Any:
-        return JsonGet(step_name=evaluate.name, property_file=report, json_path=path)
 
-    builder = ModelBuilder(
-        image_uri=training_image,
-        s3_model_data_url=artifacts,
-        role_arn=role,
-        sagemaker_session=session,
-        # The default adds variables that make other containers look for a script.
-        dependencies={},
-        instance_type="ml.m5.large",
-    )
-    register = ModelStep(
-        "Register",
-        step_args=builder.register(
-            content_types=["application/x-image", "image/png", "image/jpeg"],
-            response_types=["application/json"],
-            model_package_group_name=model_package_group_name,
-            approval_status=approval,
-            model_metrics=ModelMetrics(
-                model_statistics=MetricsSource(
-                    s3_uri=Join(
-                        on="/", values=[output_uri(evaluate, "evaluation"), "evaluation.json"]
-                    ),
-                    content_type="application/json",
-                )
-            ),
-            customer_metadata_properties={
-                "training_job": train.properties.TrainingJobName,
-                "data": archive.uri,
-                "algorithm": "own",
-                **{
-                    name: reported(f"metadata.{name}")
-                    for name in ("accuracy", "balanced_accuracy", "photos")
-                },
-            },
-        ),
-        retry_policies=[REQUEST_RETRIES],
-    )
-    fail = FailStep(
-        "AccuracyTooLow",
-        error_message=Join(
-            on=" ",
-            values=[
-                "The accuracy on the test photos is below MinimumAccuracy, which is",
-                minimum_accuracy,
-            ],
-        ),
-    )
-    check = ConditionStep(
+def _check(evaluate: Any, minimum_accuracy: Any, register: Any) -> Any:
+    """Return the condition for the registration."""
+    accuracy = value_of(evaluate, REPORT, "multiclass_classification_metrics.accuracy.value")
+    sentence = "The accuracy on the test photos is below MinimumAccuracy, which is"
+    return ConditionStep(
         "CheckAccuracy",
-        conditions=[
-            ConditionGreaterThanOrEqualTo(
-                left=reported("multiclass_classification_metrics.accuracy.value"),
-                right=minimum_accuracy,
-            )
-        ],
+        conditions=[ConditionGreaterThanOrEqualTo(left=accuracy, right=minimum_accuracy)],
         if_steps=[register],
-        else_steps=[fail],
-    )
-    return Pipeline(
-        name=pipeline_name,
-        parameters=[
-            processing_type,
-            training_type,
-            *archive.parameters,
-            minimum_accuracy,
-            approval,
-        ],
-        pipeline_experiment_config=None,
-        steps=[preprocess, train, evaluate, check],
-        sagemaker_session=session,
+        else_steps=[fail_step("AccuracyTooLow", sentence, minimum_accuracy)],
     )

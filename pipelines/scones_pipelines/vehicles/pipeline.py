@@ -5,38 +5,40 @@ registers into the stack's model package group with the same metadata, so that a
 starts `promote`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sagemaker.core.model_metrics import MetricsSource, ModelMetrics
 from sagemaker.core.training.configs import Networking
 from sagemaker.core.transformer import Transformer
 from sagemaker.core.workflow.conditions import ConditionEquals, ConditionOr
 from sagemaker.core.workflow.execution_variables import ExecutionVariables
-from sagemaker.core.workflow.functions import Join, JsonGet
+from sagemaker.core.workflow.functions import Join
 from sagemaker.core.workflow.parameters import ParameterFloat, ParameterString
 from sagemaker.core.workflow.properties import PropertyFile
 from sagemaker.mlops.workflow.condition_step import ConditionStep
-from sagemaker.mlops.workflow.fail_step import FailStep
 from sagemaker.mlops.workflow.model_step import ModelStep
 from sagemaker.mlops.workflow.pipeline import Pipeline
 from sagemaker.mlops.workflow.steps import TransformStep
-from sagemaker.serve.model_builder import ModelBuilder
 
 from scones_pipelines.steps import (
     JOB_RETRIES,
+    PHOTO_TYPES,
     PROCESSING_REPOSITORY,
     REQUEST_RETRIES,
     TRAINING_REPOSITORY,
-    execution_uri,
+    Surroundings,
+    approval_parameter,
+    artifacts_of,
+    fail_step,
     input_from,
     output_to,
     output_uri,
     own_image,
     photo_channel,
     photo_training_step,
-    processing_step,
+    register_step,
+    value_of,
 )
 
 HERE = Path(__file__).parent
@@ -64,6 +66,13 @@ MEASURED = (
     "familiarity_auroc",
 )
 """Metadata of the model version that the evaluation writes."""
+
+RUN = Join(on="-", values=["pipeline", ExecutionVariables.PIPELINE_EXECUTION_ID])
+"""Name of the run, which is the name of its folder below ``retraining/``."""
+
+PLAN = PropertyFile(name="Plan", output_name="plan", path="plan.json")
+EVALUATION = PropertyFile(name="Evaluation", output_name="evaluation", path="evaluation.json")
+REGISTRATION = PropertyFile(name="Registration", output_name="evaluation", path="registration.json")
 
 
 def get_pipeline(  # noqa: PLR0913, PLR0917
@@ -112,218 +121,193 @@ def get_pipeline(  # noqa: PLR0913, PLR0917
     spot
         Whether to train on spot instances.
     """
-    bucket = default_bucket or session.default_bucket()
+    around = Surroundings(session, role, default_bucket or session.default_bucket(), pipeline_name)
     training_image = training_image or own_image(TRAINING_REPOSITORY, role, region)
-    processing_image = processing_image or own_image(PROCESSING_REPOSITORY, role, region)
+    given = _parameters()
     chosen = {name: str(value) for name, value in (hyperparameters or {}).items()}
-    processing_type = ParameterString("ProcessingInstanceType", default_value="ml.m5.xlarge")
-    training_type = ParameterString("TrainingInstanceType", default_value="ml.g4dn.xlarge")
-    transform_type = ParameterString("TransformInstanceType", default_value="ml.m5.xlarge")
-    class_names = ParameterString("ClassNames", default_value="bicycle,motorcycle")
-    image_shape = ParameterString("ImageShape", default_value="3,32,32")
-    minimum_accuracy = ParameterFloat("MinimumAccuracy", default_value=0.6)
-    accuracy_margin = ParameterFloat("AccuracyMargin", default_value=0.01)
-    force = ParameterString("Force", default_value="false", enum_values=["false", "true"])
-    approval = ParameterString(
-        "ModelApprovalStatus",
-        default_value="PendingManualApproval",
-        enum_values=["PendingManualApproval", "Rejected"],
-    )
-    run = Join(on="-", values=["pipeline", ExecutionVariables.PIPELINE_EXECUTION_ID])
-    shared = {
-        "session": session,
-        "role": role,
-        "pipeline": pipeline_name,
-        "image": processing_image,
-        "instance_type": processing_type,
+    processing = {
+        "image": processing_image or own_image(PROCESSING_REPOSITORY, role, region),
+        "instance_type": given["ProcessingInstanceType"],
         # What they read in S3 changes under the same keys.
         "cached": False,
     }
-    of_run = {"run": run, "bucket": bucket, "class-names": class_names}
 
-    def in_run(*path: str) -> Any:
-        return Join(on="/", values=["s3:/", bucket, "retraining", run, *path])
-
-    plan_file = PropertyFile(name="Plan", output_name="plan", path="plan.json")
-    preprocess = processing_step(
+    preprocess = around.processing_step(
         "Preprocess",
-        **shared,
+        **processing,
         script=HERE / "preprocess.py",
-        outputs=[output_to("plan", execution_uri(bucket, pipeline_name, "plan"))],
-        property_files=[plan_file],
+        outputs=[output_to("plan", around.uri("plan"))],
+        property_files=[PLAN],
         arguments={
-            **of_run,
-            "image-shape": image_shape,
+            **_of_run(around, given),
+            "image-shape": given["ImageShape"],
             "validation-share": str(validation_share),
             "training-image": training_image,
             **({"hyperparameters": ",".join(map("=".join, chosen.items()))} if chosen else {}),
         },
     )
-
-    def planned(path: str) -> Any:
-        return JsonGet(step_name=preprocess.name, property_file=plan_file, json_path=path)
-
     train = photo_training_step(
         "Train",
         session=session,
         role=role,
         image=training_image,
-        channels=[
-            photo_channel(
-                name,
-                planned(f"channels.{name}.S3Uri"),
-                planned(f"channels.{name}.S3DataType"),
-            )
-            for name in CHANNELS
-        ],
-        hyperparameters={name: planned(f"hyperparameters.{name}") for name in COUNTED} | chosen,
-        output=in_run("model"),
-        checkpoints=in_run("checkpoints"),
-        instance_type=training_type,
+        channels=_channels(preprocess),
+        hyperparameters=_counted(preprocess) | chosen,
+        output=_in_run(around, "model"),
+        checkpoints=_in_run(around, "checkpoints"),
+        instance_type=given["TrainingInstanceType"],
         cached=False,
         spot=spot,
     )
-    artifacts = train.properties.ModelArtifacts.S3ModelArtifacts
+    model = ModelStep(
+        "SaveModel",
+        step_args=_builder(around, training_image, train).build(),
+        retry_policies=[REQUEST_RETRIES],
+    )
+    transform = _predict(around, model, given["TransformInstanceType"])
+    champion = around.processing_step(
+        "PredictWithChampion",
+        **processing,
+        script=HERE / "champion.py",
+        inputs=[input_from("plan", output_uri(preprocess, "plan"))],
+        outputs=[output_to("champion", around.uri("champion"))],
+        arguments={
+            "run": RUN,
+            "bucket": around.bucket,
+            "endpoint-name": endpoint_name or model_package_group_name,
+            "role-arn": role,
+            "transform-instance-type": given["TransformInstanceType"],
+        },
+    )
+    evaluate = around.processing_step(
+        "Evaluate",
+        **processing,
+        script=HERE / "evaluate.py",
+        inputs=[
+            input_from("plan", output_uri(preprocess, "plan")),
+            input_from("champion", output_uri(champion, "champion")),
+        ],
+        outputs=[output_to("evaluation", around.uri("evaluation"))],
+        property_files=[EVALUATION, REGISTRATION],
+        arguments={
+            **_of_run(around, given),
+            "artifacts": artifacts_of(train),
+            "minimum-accuracy": given["MinimumAccuracy"].to_string(),
+            "accuracy-margin": given["AccuracyMargin"].to_string(),
+        },
+        depends_on=[transform],
+    )
+    register = register_step(
+        _builder(around, training_image, train),
+        statistics=value_of(evaluate, EVALUATION, "evaluation"),
+        metadata={
+            "run": RUN,
+            "training_job": train.properties.TrainingJobName,
+            "saved_model": model.properties.ModelName,
+            "lists": _in_run(around, "lists/"),
+            "image_shape": value_of(preprocess, PLAN, "image_shape"),
+            "algorithm": "own",
+            "code_version": code_version,
+            **{name: value_of(evaluate, REGISTRATION, name) for name in MEASURED},
+        },
+        **PHOTO_TYPES,
+        model_package_group_name=model_package_group_name,
+        approval_status=given["ModelApprovalStatus"],
+    )
+    steps = [train, model, transform, champion, evaluate, _check(evaluate, register)]
+    return around.pipeline_of(
+        given.values(), [preprocess, _if_anything_new(preprocess, given["Force"], steps)]
+    )
 
-    def builder() -> ModelBuilder:
-        return ModelBuilder(
-            image_uri=training_image,
-            s3_model_data_url=artifacts,
-            role_arn=role,
-            sagemaker_session=session,
-            network=Networking(enable_network_isolation=True),
-            # The default adds variables that make other containers look for a script.
-            dependencies={},
-            instance_type="ml.m5.large",
+
+def _parameters() -> dict[str, Any]:
+    """Return the parameters of the pipeline by name."""
+    parameters = [
+        ParameterString("ProcessingInstanceType", default_value="ml.m5.xlarge"),
+        ParameterString("TrainingInstanceType", default_value="ml.g4dn.xlarge"),
+        ParameterString("TransformInstanceType", default_value="ml.m5.xlarge"),
+        ParameterString("ClassNames", default_value="bicycle,motorcycle"),
+        ParameterString("ImageShape", default_value="3,32,32"),
+        ParameterFloat("MinimumAccuracy", default_value=0.6),
+        ParameterFloat("AccuracyMargin", default_value=0.01),
+        ParameterString("Force", default_value="false", enum_values=["false", "true"]),
+        approval_parameter("Rejected"),
+    ]
+    return {parameter.name: parameter for parameter in parameters}
+
+
+def _of_run(around: Surroundings, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments that scripts have in common."""
+    return {"run": RUN, "bucket": around.bucket, "class-names": given["ClassNames"]}
+
+
+def _in_run(around: Surroundings, *path: str) -> Any:
+    """Return a URI below those of the run, where `retrain` writes too."""
+    return Join(on="/", values=["s3:/", around.bucket, "retraining", RUN, *path])
+
+
+def _channels(preprocess: Any) -> list[Any]:
+    """Return the channels that the preprocessing plans."""
+    return [
+        photo_channel(
+            name,
+            value_of(preprocess, PLAN, f"channels.{name}.S3Uri"),
+            value_of(preprocess, PLAN, f"channels.{name}.S3DataType"),
         )
+        for name in CHANNELS
+    ]
 
-    model = ModelStep("SaveModel", step_args=builder().build(), retry_policies=[REQUEST_RETRIES])
+
+def _counted(preprocess: Any) -> dict[str, Any]:
+    """Return the hyperparameters that the dataset decides."""
+    return {name: value_of(preprocess, PLAN, f"hyperparameters.{name}") for name in COUNTED}
+
+
+def _builder(around: Surroundings, image: str, train: Any) -> Any:
+    return around.builder(image, train, network=Networking(enable_network_isolation=True))
+
+
+def _predict(around: Surroundings, model: Any, instance_type: Any) -> Any:
+    """Return the step that predicts the validation photos with the new model."""
     transformer = Transformer(
         model_name=model.properties.ModelName,
         instance_count=1,
-        instance_type=transform_type,
+        instance_type=instance_type,
         strategy="SingleRecord",
         max_payload=1,
-        output_path=in_run("predictions", "candidate"),
-        sagemaker_session=session,
+        output_path=_in_run(around, "predictions", "candidate"),
+        sagemaker_session=around.session,
     )
-    transform = TransformStep(
+    return TransformStep(
         "Predict",
         step_args=transformer.transform(
-            data=in_run("pictures/"),
+            data=_in_run(around, "pictures/"),
             content_type="application/x-image",
             compression_type="None",
             split_type="None",
         ),
         retry_policies=list(JOB_RETRIES),
     )
-    champion = processing_step(
-        "PredictWithChampion",
-        **shared,
-        script=HERE / "champion.py",
-        inputs=[input_from("plan", output_uri(preprocess, "plan"))],
-        outputs=[output_to("champion", execution_uri(bucket, pipeline_name, "champion"))],
-        arguments={
-            "run": run,
-            "bucket": bucket,
-            "endpoint-name": endpoint_name or model_package_group_name,
-            "role-arn": role,
-            "transform-instance-type": transform_type,
-        },
-    )
-    evaluation_file = PropertyFile(
-        name="Evaluation", output_name="evaluation", path="evaluation.json"
-    )
-    registration_file = PropertyFile(
-        name="Registration", output_name="evaluation", path="registration.json"
-    )
-    evaluate = processing_step(
-        "Evaluate",
-        **shared,
-        script=HERE / "evaluate.py",
-        inputs=[
-            input_from("plan", output_uri(preprocess, "plan")),
-            input_from("champion", output_uri(champion, "champion")),
-        ],
-        outputs=[output_to("evaluation", execution_uri(bucket, pipeline_name, "evaluation"))],
-        property_files=[evaluation_file, registration_file],
-        arguments={
-            **of_run,
-            "artifacts": artifacts,
-            "minimum-accuracy": minimum_accuracy.to_string(),
-            "accuracy-margin": accuracy_margin.to_string(),
-        },
-        depends_on=[transform],
-    )
 
-    def evaluated(path: str) -> Any:
-        return JsonGet(step_name=evaluate.name, property_file=evaluation_file, json_path=path)
 
-    def measured(name: str) -> Any:
-        return JsonGet(step_name=evaluate.name, property_file=registration_file, json_path=name)
-
-    register = ModelStep(
-        "Register",
-        step_args=builder().register(
-            content_types=["application/x-image", "image/png", "image/jpeg"],
-            response_types=["application/json"],
-            model_package_group_name=model_package_group_name,
-            approval_status=approval,
-            model_metrics=ModelMetrics(
-                model_statistics=MetricsSource(
-                    s3_uri=evaluated("evaluation"), content_type="application/json"
-                )
-            ),
-            customer_metadata_properties={
-                "run": run,
-                "training_job": train.properties.TrainingJobName,
-                "saved_model": model.properties.ModelName,
-                "lists": in_run("lists/"),
-                "image_shape": planned("image_shape"),
-                "algorithm": "own",
-                "code_version": code_version,
-                **{name: measured(name) for name in MEASURED},
-            },
-        ),
-        retry_policies=[REQUEST_RETRIES],
-    )
-    fail = FailStep(
-        "NotGoodEnough",
-        error_message=Join(on=" ", values=["Not registered:", evaluated("message")]),
-    )
-    check = ConditionStep(
+def _check(evaluate: Any, register: Any) -> Any:
+    """Return the condition for the registration."""
+    verdict, message = (value_of(evaluate, EVALUATION, name) for name in ("verdict", "message"))
+    return ConditionStep(
         "GoodEnough",
-        conditions=[ConditionEquals(left=evaluated("verdict"), right="good")],
+        conditions=[ConditionEquals(left=verdict, right="good")],
         if_steps=[register],
-        else_steps=[fail],
+        else_steps=[fail_step("NotGoodEnough", "Not registered:", message)],
     )
-    anything_new = ConditionStep(
+
+
+def _if_anything_new(preprocess: Any, force: Any, steps: Sequence[Any]) -> Any:
+    """Return the condition for everything after the preprocessing."""
+    new = ConditionEquals(left=value_of(preprocess, PLAN, "new"), right="yes")
+    forced = ConditionEquals(left=force, right="true")
+    return ConditionStep(
         "AnythingNew",
-        conditions=[
-            ConditionOr(
-                conditions=[
-                    ConditionEquals(left=force, right="true"),
-                    ConditionEquals(left=planned("new"), right="yes"),
-                ]
-            )
-        ],
-        if_steps=[train, model, transform, champion, evaluate, check],
+        conditions=[ConditionOr(conditions=[forced, new])],
+        if_steps=list(steps),
         else_steps=[],
-    )
-    return Pipeline(
-        name=pipeline_name,
-        parameters=[
-            processing_type,
-            training_type,
-            transform_type,
-            class_names,
-            image_shape,
-            minimum_accuracy,
-            accuracy_margin,
-            force,
-            approval,
-        ],
-        pipeline_experiment_config=None,
-        steps=[preprocess, anything_new],
-        sagemaker_session=session,
     )

@@ -20,6 +20,9 @@ OPERATIONS = {
     "Model": ("CreateModel", {"ModelName": "model"}, "DescribeModel"),
     "RegisterModel": ("CreateModelPackage", {}, "DescribeModelPackage"),
 }
+LEAST_CACHED = {"abalone": 3, "skin_lesions": 3}
+"""Steps that have to be in the cache, for the tests of its key to test something."""
+
 FUNCTIONS = {"Get", "Std:Join", "Std:JsonGet"}
 EXECUTION = {
     "Execution.PipelineName",
@@ -225,4 +228,4 @@ def test_nothing_of_one_execution_is_in_the_key_of_the_cache(name: str) -> None:
     cached = [s for s in all_steps(define(name)["Steps"]) if "CacheConfig" in s]
     for step in cached:
         assert "Execution." not in cache_key(step), step["Name"]
-    assert len(cached) == (0 if name == "vehicles" else 3)
+    assert len(cached) >= LEAST_CACHED.get(name, 0)
