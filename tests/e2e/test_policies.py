@@ -17,7 +17,14 @@ pytestmark = pytest.mark.e2e
 Call = tuple[str, str, dict[str, Any]]
 """A client's service, the method, and its parameters."""
 
-POLICIES = ("UploaderPolicy", "ReviewerPolicy", "OperatorPolicy", "ApproverPolicy", "PrivacyPolicy")
+POLICIES = (
+    "UploaderPolicy",
+    "ReviewerPolicy",
+    "OperatorPolicy",
+    "DoctorPolicy",
+    "ApproverPolicy",
+    "PrivacyPolicy",
+)
 
 
 def denied(application: Application, policy: str, calls: list[Call]) -> list[Call]:
@@ -149,6 +156,16 @@ def forbidden(application: Application) -> dict[str, list[Call]]:
             start(stack.retrain_machine, {}),
         ],
         "OperatorPolicy": [*anybody, *deciding],
+        "DoctorPolicy": [
+            *anybody,
+            *deciding,
+            validation,
+            put(photos, "incoming/x.png"),
+            ("s3", "get_object", {"Bucket": photos, "Key": "incoming/1.png"}),
+            ("sqs", "receive_message", {"QueueUrl": stack.undelivered_events}),
+            ("ssm", "put_parameter", {"Name": stack.threshold_parameter, "Value": "0"}),
+            start(stack.retrain_machine, {}),
+        ],
         "ApproverPolicy": [
             *anybody,
             answer(),
