@@ -68,6 +68,10 @@ test: test-fast test-integration test-browser test-e2e ## All tests
 test-fast: $(VENV)/ready ## The unit tests
 	$(BIN)/pytest --numprocesses auto --dist loadfile tests/unit
 
+.PHONY: parameters
+parameters: $(VENV)/ready ## Move what `sam deploy --guided` saved to where build reads it, too (ENVIRONMENT=default)
+	$(BIN)/python -m tools.guided_parameters $(or $(ENVIRONMENT),default)
+
 .PHONY: policies
 policies: $(VENV)/ready ## Update the table of policies in docs/security.md
 	$(BIN)/python -m tools.policy_table

@@ -69,6 +69,12 @@ smoke-test: $(VENV)/ready ## Classify test photos of the dataset in ENVIRONMENT=
 retrain: $(VENV)/ready ## Start a retraining in ENVIRONMENT=staging or production
 	@$(BIN)/scones --stack "$(STACK_OF)" retrain --force
 
+# The profiles of the AWS configuration are named like the environments.
+.PHONY: copy-model
+copy-model: $(VENV)/ready ## Copy a model of staging to ENVIRONMENT=production (VERSION=3; docs/ci.md)
+	@$(BIN)/scones --stack "$(STACK_OF)" --profile $(ENVIRONMENT) copy "$$VERSION" \
+	  --from-stack "$$($(BIN)/python -m tools.stack_name staging)" --from-profile staging
+
 # The name begins with the stack's: environments of one account have separate pipelines.
 .PHONY: run-vehicles-pipeline
 run-vehicles-pipeline: pipelines ## Start the pipeline vehicles in ENVIRONMENT=staging (DATA_BUCKET= PIPELINE_ROLE= TRAINING_IMAGE=)

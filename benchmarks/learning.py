@@ -22,6 +22,7 @@ import onnxruntime
 import typer
 
 from local.run.folders import read_photos
+from scones.calibration import calibration_error, reliability
 from scones.datasets.hyperparameters import MINI_BATCH_SIZE
 from scones.evaluation import metrics
 from scones.photos import ImageShape, prepare
@@ -70,10 +71,10 @@ class Scores:
     def figures(self) -> dict[str, float]:
         """Return the figures; coverage is at the threshold that these predictions suggest."""
         point = metrics.lowest_threshold(metrics.risk_coverage(self.predictions), PRECISION)
-        bins = metrics.reliability(self.predictions)
+        bins = reliability(answer.graded for answer in self.predictions)
         return {
             "accuracy": float(np.mean(self.accuracies)),
-            "calibration_error": metrics.calibration_error(bins),
+            "calibration_error": calibration_error(bins),
             "coverage_at_99_precision": point.coverage if point else 0.0,
             "below_limit": float(np.mean(np.array(self.familiarities) < LIMIT)),
         }

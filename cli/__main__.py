@@ -13,6 +13,7 @@ import typer
 
 from cli.commands import (
     captures,
+    copying,
     data,
     doctor,
     drift,
@@ -65,6 +66,7 @@ _add(retraining.retrain, "scones retrain --wait")
 _add(models.models, "scones models --limit 5")
 _add(models.approve, 'scones approve 3 --comment "looks good" --wait')
 _add(models.reject, 'scones reject 3 --comment "confuses vans with cars"')
+_add(copying.copy, "scones copy 3 --from-stack scones-staging --from-profile staging")
 _add(promoting.promote, "scones promote --approve 3 --wait")
 _add(promoting.rollback, "scones rollback 2 --wait")
 _add(promoting.host, "scones host s3://DATA_BUCKET/models/model.tar.gz --wait")

@@ -82,6 +82,12 @@ class Desk:
             return connect_embedded()
         return connect(self._options.profile, self._options.region)
 
+    def connect_as(self, profile: str | None, region: str | None) -> "boto3.Session":
+        """Go to AWS with another profile, or to another region, than `session`."""
+        if self._options.local:
+            raise typer.BadParameter("--local has one account: there is no other one to reach")
+        return connect(profile or self._options.profile, region or self._options.region)
+
     @property
     def is_local(self) -> bool:
         """Whether the session talks to the local cloud."""

@@ -10,7 +10,7 @@ from pathlib import Path
 COMMANDS = (
     *("upload", "results", "show", "redrive", "review", "label", "console", "retrain", "models"),
     *("approve", "reject", "promote", "rollback", "host", "threshold", "executions", "captures"),
-    *("simulate", "report", "drift", "profiles", "data", "forget", "init", "doctor"),
+    *("simulate", "report", "drift", "profiles", "data", "forget", "init", "copy", "doctor"),
 )
 
 _COMMAND = re.compile(rf"(?<![\w./-])scones (?=(?:{'|'.join(COMMANDS)})\b)")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import boto3
+    from botocore.config import Config
 
 
 class Access:
@@ -23,9 +24,20 @@ class Access:
         self._session: boto3.Session | None = None
         self._clients: dict[str, Any] = {}
 
-    def client(self, service: str) -> Any:
-        """Return the client of a service; threads may share it."""
+    def client(self, service: str, *, config: "Config | None" = None) -> Any:
+        """Return a client of a service; threads may share it.
+
+        Parameters
+        ----------
+        service
+            Name of the service, as boto3 takes it.
+        config
+            Settings of a client for this use alone, such as a longer timeout; None returns the
+            client that all other uses share.
+        """
         with self._lock:
+            if config is not None:
+                return self._opened().client(service, config=config)  # type: ignore[call-overload]
             if service not in self._clients:
                 self._clients[service] = self._opened().client(service)  # type: ignore[call-overload]
             return self._clients[service]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 from rich.console import Console
@@ -22,6 +22,7 @@ from local.run.invocation import InvocationError
 from local.run.model import ModelError
 from local.run.reloading import ReloadError
 from local.run.screen import Screen
+from local.run.variables import check_variables
 from local.samples.layouts import CLASSES
 from local.state import StateError
 from operations import parameters, profiles
@@ -192,11 +193,20 @@ def _choosing(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def choose(**given: Any) -> None:
+        if complaint := check_variables(os.environ.get("MAKEFLAGS", ""), variables):
+            raise typer.BadParameter(complaint)
         command(Choices(**{name: given.pop(name) for name in chosen}), **given)
 
-    kept = [parameter for parameter in own if parameter.name != "choices"]
-    choose.__signature__ = inspect.Signature([*chosen.values(), *kept])  # type: ignore[attr-defined]
+    options = [*chosen.values(), *(one for one in own if one.name != "choices")]
+    variables = {name for option in options for name in _variables_of(option)}
+    choose.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
     return choose
+
+
+def _variables_of(option: inspect.Parameter) -> list[str]:
+    """Return the environment variables that an option is read from."""
+    given = (getattr(one, "envvar", None) for one in get_args(option.annotation)[1:])
+    return [name for name in given if isinstance(name, str)]
 
 
 @app.command()

@@ -20,6 +20,7 @@ from typing import Any, Self
 
 import boto3
 
+from local.ministack import DEFAULT_ACCOUNT
 from local.session import session, variables
 from local.state import StateFolder
 
@@ -138,7 +139,9 @@ class Cloud:
         self.stop()
 
 
-def start(state: Path, port: int = 0, *, lasting: bool = False) -> Cloud:
+def start(
+    state: Path, port: int = 0, *, lasting: bool = False, account: str = DEFAULT_ACCOUNT
+) -> Cloud:
     """Start an embedded cloud that ends with this process, and wait until it answers.
 
     Parameters
@@ -149,6 +152,8 @@ def start(state: Path, port: int = 0, *, lasting: bool = False) -> Cloud:
         Port on the loopback interface; 0 takes a free one, or the one of what is kept.
     lasting
         Whether what it stores can be kept, with `local.state.StateFolder.keep`.
+    account
+        Account ID, 12 digits. Clouds of several accounts share nothing.
 
     Raises
     ------
@@ -160,7 +165,7 @@ def start(state: Path, port: int = 0, *, lasting: bool = False) -> Cloud:
     end, lifeline = os.pipe()
     process = None
     try:
-        process = _spawn(folder, port, end, lasting=lasting)
+        process = _spawn(folder, port, end, account, lasting=lasting)
         started = _await_answer(folder, process)
     except BaseException:
         os.close(lifeline)
@@ -201,14 +206,14 @@ def attach(state: Path) -> Cloud:
 
 
 def _spawn(
-    folder: StateFolder, port: int, lifeline: int, *, lasting: bool
+    folder: StateFolder, port: int, lifeline: int, account: str, *, lasting: bool
 ) -> "subprocess.Popen[str]":
     options = {"--state": folder.path, "--port": port, "--lifeline": lifeline}
     words = [str(word) for option in options.items() for word in option]
     words += ["--lasting"] * lasting
     return subprocess.Popen(  # noqa: S603
         [sys.executable, "-m", "local.server", *words],
-        env=_server_environment(folder.path),
+        env=_server_environment(folder.path) | {"MINISTACK_ACCOUNT_ID": account},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

@@ -44,6 +44,32 @@ class Outcome:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
+_TITLES: Mapping[tuple[str, str], str] = {
+    ("rollback", "promoted"): "rollback done",
+    ("rollback", "rolled_back"): "rollback taken back by alarms",
+    ("hosting", "promoted"): "hosted",
+    ("promotion", "rolled_back"): "rolled back by alarms",
+}
+
+
+def outcome_title(outcome: str, kind: str | None) -> str:
+    """Return what an outcome is called in front of people.
+
+    Parameters
+    ----------
+    outcome
+        Outcome of an execution, such as ``promoted``.
+    kind
+        For the machine `promote`: ``promotion``, ``rollback`` or ``hosting``; else None.
+
+    Examples
+    --------
+    >>> outcome_title("promoted", "rollback"), outcome_title("not_good_enough", None)
+    ('rollback done', 'not good enough')
+    """
+    return _TITLES.get((kind or "", outcome), outcome.replace("_", " "))
+
+
 @dataclass(frozen=True)
 class Tick:
     """What is new of an execution: events, and in the end the outcome."""

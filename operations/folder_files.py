@@ -1,5 +1,6 @@
 """Files of a folder that somebody chose: none from outside it, and photos by their content."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -39,13 +40,19 @@ def list_files(folder: Path, root: Path) -> list[Path]:
     ------
     FolderError
         If `folder` is a link out of `root` or has one that is not hidden: a link could make any
-        file of this computer a photo.
+        file of this computer a photo. Also if a link leads nowhere, or to itself.
     """
     from scones.photos.names import is_hidden  # noqa: PLC0415  (lazy import: Pillow is slow)
 
     paths = sorted(folder.rglob("*"))
     links = [folder, *(path for path in paths if path.is_symlink())]
-    require_inside([p for p in links if not is_hidden(p.relative_to(root).as_posix())], root)
+    shown = [path for path in links if not is_hidden(path.relative_to(root).as_posix())]
+    require_inside(shown, root)
+    if broken := [path for path in shown if path.is_symlink() and not path.exists()]:
+        raise FolderError(
+            f"{root} has links that lead nowhere: {some(map(str, broken))}. Remove them, or bring "
+            "back what they led to"
+        )
     return [path for path in paths if path.is_file()]
 
 
@@ -57,8 +64,9 @@ def require_inside(paths: Iterable[Path], root: Path) -> None:
     FolderError
         If one leads out, which names those.
     """
-    allowed = root.resolve()
-    outside = [path for path in paths if not path.resolve().is_relative_to(allowed)]
+    # Unlike `Path.resolve`, it takes a link to itself.
+    allowed = Path(os.path.realpath(root))
+    outside = [path for path in paths if not Path(os.path.realpath(path)).is_relative_to(allowed)]
     if outside:
         raise FolderError(
             f"{root} has links to files or folders outside it: {some(map(str, outside))}. Copy "

@@ -19,7 +19,8 @@ from operations.escaping import quote
 from operations.faults import Refused
 from operations.photos import INCOMING
 from operations.stack import Stack
-from scones.datasets.layout import DATASET, TRAIN, VALIDATION_FOLDERS
+from scones.datasets.layout import DATASET
+from scones.datasets.split_folders import kind_of
 from scones.decisions import DECIMALS
 from scones.object_versions import (
     ObjectVersion,
@@ -308,8 +309,10 @@ class _Search:
         return [found for one in keys if one for found in versions_of(self._s3, bucket, one)]
 
     def _class_folders(self) -> Iterator[str]:
-        for below in ("", *(f"{name}/" for name in (TRAIN, *VALIDATION_FOLDERS))):
-            yield from list_folders(self._s3, self._stack.data_bucket, f"{DATASET}{below}")
+        for folder in list_folders(self._s3, self._stack.data_bucket, DATASET):
+            yield folder
+            if kind_of(folder.removeprefix(DATASET).removesuffix("/")):
+                yield from list_folders(self._s3, self._stack.data_bucket, folder)
 
     def _is_copy(self, version: ObjectVersion, photo: _Photo) -> bool:
         """Return True if a version was filed for the photo before names of copies told it."""

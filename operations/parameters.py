@@ -18,6 +18,11 @@ def allows(parameter: str, value: str) -> bool:
     return len(value) <= longest and re.fullmatch(rules["AllowedPattern"], value) is not None
 
 
+def max_length(parameter: str) -> int:
+    """Return the maximum number of characters of a parameter whose length the template limits."""
+    return int(_parameters()[parameter]["MaxLength"])
+
+
 def rule(parameter: str) -> str:
     """Return in words what the template takes for a parameter, such as ``"a whole number"``."""
     rules = _parameters()[parameter]

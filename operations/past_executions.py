@@ -55,6 +55,8 @@ class PastExecution:
     outcome
         What it came to in a word: that of a retraining or promotion, or a photo's status. None
         where it has none.
+    kind
+        Of the machine `promote`: whether it was a ``promotion``, ``rollback`` or ``hosting``.
     message
         More of that: a sentence, or why it failed.
     photo
@@ -67,6 +69,7 @@ class PastExecution:
     started_at: datetime
     ended_at: datetime | None = None
     outcome: str | None = None
+    kind: str | None = None
     message: str = ""
     photo: str | None = None
 
@@ -116,18 +119,18 @@ def _read_standard(
 
 
 def _described(machine: Machine, description: Mapping[str, Any]) -> PastExecution:
-    outcome, message = None, ""
+    output = {}
     if description["status"] == "SUCCEEDED":
         output = json.loads(description.get("output", "{}"))
-        outcome, message = output.get("outcome"), output.get("message") or ""
     return PastExecution(
         machine=machine,
         arn=description["executionArn"],
         status=description["status"].lower(),
         started_at=description["startDate"],
         ended_at=description.get("stopDate"),
-        outcome=outcome,
-        message=message or _reason(description),
+        outcome=output.get("outcome"),
+        kind=output.get("kind"),
+        message=output.get("message") or _reason(description),
     )
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 LOOKED_THROUGH = 10_000
 """How many results are looked through for a key that is only given by its end."""
 
-_TASKS: Mapping[str, str] = {
+_TITLES: Mapping[str, str] = {
     "Serialize": "serialize",
     "Classify": "classify",
     "Threshold": "threshold",
@@ -33,7 +33,10 @@ _TASKS: Mapping[str, str] = {
     "Notify Reviewers": "tell reviewers",
     "Keep Event": "keep the event",
 }
-"""Which states of the machine are steps, and what people call them."""
+"""What people call the states that are steps; others go by their own names."""
+
+_STEPS = ("TaskStateEntered", "MapStateEntered", "ParallelStateEntered", "WaitStateEntered")
+"""Events of the log with which a step begins; states of other types take no time."""
 
 
 @dataclass(frozen=True)
@@ -259,9 +262,9 @@ def _recorded(record: "Record") -> Iterator[Step]:
 def _logged(events: Sequence[LogEvent]) -> Iterator[Step]:
     """Yield the steps as the log has them."""
     for index, event in enumerate(events):
-        title = _TASKS.get(event.details.get("name", ""))
-        if title and event.kind.endswith("StateEntered"):
-            yield _logged_step(title, events[index:])
+        if event.kind in _STEPS:
+            name = event.details["name"]
+            yield _logged_step(_TITLES.get(name, name), events[index:])
 
 
 def _logged_step(title: str, events: Sequence[LogEvent]) -> Step:

@@ -1,17 +1,14 @@
-"""Photos uploaded as drivers do, and followed until it is announced what became of each."""
+"""Photos uploaded as drivers do."""
 
-import json
 import mimetypes
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event
 from typing import TYPE_CHECKING
 
-from operations.escaping import escape_json
 from operations.faults import Refused
 from operations.folder_files import list_files, require_photos
 from operations.stack import Stack
@@ -20,30 +17,14 @@ if TYPE_CHECKING:
     import boto3
     from mypy_boto3_s3 import S3Client
 
-    from scones.events import PhotoDecided
-    from scones.records import Record
-
 INCOMING = "incoming/"
 """Where the photos bucket's rule looks for photos."""
 
 LONGEST_KEY = 1024
 """Bytes of an S3 key, in UTF-8."""
 
-IN_FLIGHT = 4
-"""How many photos are under way at once. Each starts its own three function processes the first
-time, so that more of them would only wait for a laptop's few cores."""
-
-PATIENCE_SECONDS = 330.0
-"""How long to wait for one photo: longer than an execution can take."""
-
-ANNOUNCEMENT_SECONDS = 60.0
-"""How long to wait from its record to its announcement: the state machine tries each of its three
-steps for 7 seconds, and then gives up."""
-
-POLL_SECONDS = 0.05
-"""Between two looks at a photo's record, at first; later a twentieth of the time waited so far."""
-
-LONGEST_POLL_SECONDS = 1.0
+MAX_CONCURRENCY = 4
+"""How many photos are uploaded at once."""
 
 
 @dataclass(frozen=True)
@@ -56,35 +37,21 @@ class Photo:
 
 @dataclass(frozen=True)
 class Upload:
-    """A photo that is in the bucket now, and which version of its key it is."""
-
-    photo: Photo
-    version: str
-
-
-@dataclass(frozen=True)
-class Fate:
-    """What became of a photo.
+    """A photo that is in the bucket now.
 
     Attributes
     ----------
-    upload
+    photo
         The photo.
-    record
-        Its record; None where none came in time.
-    latency_ms
-        From the start of its upload until its record was seen, up to `POLL_SECONDS`, or a
-        twentieth, after it was written; None where no record came in time.
+    version
+        Its version.
+    started_at
+        When its upload began, in seconds of the monotonic clock.
     """
 
-    upload: Upload
-    record: "Record | None"
-    latency_ms: float | None
-
-    @property
-    def announced(self) -> bool:
-        """Whether its event was published and whoever must know was told, in time."""
-        return self.record is not None and self.record.announced
+    photo: Photo
+    version: str
+    started_at: float = field(compare=False)
 
 
 def find_photos(paths: Iterable[Path], prefix: str = "") -> list[Photo]:
@@ -146,118 +113,19 @@ def upload_photos(
         return list(pool.map(upload, photos))
 
 
-def decide_photos(
-    session: "boto3.Session", stack: Stack, photos: Sequence[Photo], show: Callable[[Fate], None]
-) -> list[Fate]:
-    """Upload photos, a few at a time, and follow each until its decision is announced.
-
-    Parameters are those of `upload_photos`; `show` is called with each fate as it is known.
-
-    Returns
-    -------
-    list of Fate
-        One a photo, in their order.
-    """
-    leaving = Event()
-    driver = _Driver(session, stack, leaving)
-
-    def decide(photo: Photo) -> Fate:
-        fate = driver.decide(photo)
-        show(fate)
-        return fate
-
-    with _pool() as pool:
-        try:
-            return list(pool.map(decide, photos))
-        finally:
-            # Leaving the pool waits for its threads, which may wait for minutes.
-            leaving.set()
-
-
-def result_line(
-    name: str,
-    truth: str | None,
-    latency_ms: float | None,
-    decided: "PhotoDecided | None",
-    *,
-    announced: bool,
-) -> str:
-    """Write what became of a photo as one line of ``results.jsonl``, without the newline.
-
-    Parameters
-    ----------
-    name
-        What the photo is called there.
-    truth
-        Its class, None where that is not known.
-    latency_ms
-        From the start of its upload until its record was seen; None where none came in time.
-    decided
-        What was decided, None where no record came in time.
-    announced
-        Whether that was published in time.
-    """
-    row = {
-        "name": name,
-        "truth": truth,
-        "latency_ms": latency_ms,
-        "announced": announced,
-        **(decided.model_dump(mode="json") if decided else {"status": None}),
-    }
-    return escape_json(json.dumps(row, ensure_ascii=False))
-
-
 @contextmanager
 def _pool() -> Iterator[ThreadPoolExecutor]:
     """Work on a few at a time; what has not begun when somebody leaves is not begun any more."""
-    pool = ThreadPoolExecutor(IN_FLIGHT)
+    pool = ThreadPoolExecutor(MAX_CONCURRENCY)
     try:
         yield pool
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-class _Driver:
-    """Uploads photos and waits for their records, in several threads."""
-
-    def __init__(self, session: "boto3.Session", stack: Stack, leaving: Event) -> None:
-        self._s3 = session.client("s3")
-        self._table = session.client("dynamodb")
-        self._stack = stack
-        self._leaving = leaving
-
-    def decide(self, photo: Photo) -> Fate:
-        """Upload a photo and wait until its decision is recorded and announced."""
-        started = time.monotonic()
-        upload = upload_photo(self._s3, self._stack, photo)
-        record = self._wait_for(upload, PATIENCE_SECONDS, lambda record: True)
-        if record is None:
-            return Fate(upload, None, None)
-        latency_ms = (time.monotonic() - started) * 1000
-        announced = self._wait_for(upload, ANNOUNCEMENT_SECONDS, lambda record: record.announced)
-        return Fate(upload, announced or record, latency_ms)
-
-    def _wait_for(
-        self, upload: Upload, patience: float, wanted: "Callable[[Record], bool]"
-    ) -> "Record | None":
-        """Return a photo's record as soon as it is as wanted, None if it is not in time."""
-        # It brings Pydantic and the photos' decoders, which takes long beside showing help.
-        from scones.records import read_record  # noqa: PLC0415
-
-        uri = f"s3://{self._stack.photos_bucket}/{upload.photo.key}"
-        started = time.monotonic()
-        while (waited := time.monotonic() - started) < patience:
-            record = read_record(self._table, self._stack.results_table, uri, upload.version)
-            if record and wanted(record):
-                return record
-            pause = min(max(POLL_SECONDS, waited / 20), LONGEST_POLL_SECONDS)
-            if self._leaving.wait(pause):
-                raise CancelledError
-        return None
-
-
 def upload_photo(client: "S3Client", stack: Stack, photo: Photo) -> Upload:
     """Upload a photo."""
+    started_at = time.monotonic()
     with photo.path.open("rb") as body:
         answer = client.put_object(
             Bucket=stack.photos_bucket,
@@ -265,14 +133,14 @@ def upload_photo(client: "S3Client", stack: Stack, photo: Photo) -> Upload:
             Body=body,
             ContentType=mimetypes.guess_type(photo.path.name)[0] or "application/octet-stream",
         )
-    return Upload(photo, str(answer["VersionId"]))
+    return Upload(photo, str(answer["VersionId"]), started_at)
 
 
 def _files(path: Path) -> Iterator[tuple[Path, str]]:
     """Yield the files that a path means, each with its name."""
     if path.is_file():
         if not path.stat().st_size:
-            raise Refused(f"{path} is empty: an upload of no bytes is not looked at")
+            raise Refused(f"{path} is empty: choose a photo")
         yield path, path.name
         return
     if not path.is_dir():

@@ -2,16 +2,21 @@
 
 import json
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal
 
 from botocore.exceptions import ClientError
 
 from operations import undelivered
+from operations.photos import INCOMING
+from operations.results import Wanted, read_results
 from operations.stack import Stack
 from operations.undelivered import Message, NotUnderstood, Request
+from scones.object_versions import ObjectVersion, list_versions, undeleted
 
 if TYPE_CHECKING:
     import boto3
@@ -20,6 +25,10 @@ if TYPE_CHECKING:
 
 IN_FLIGHT = 4
 """How many photos are decided at once: they share the endpoint with those that come in."""
+
+UNDECIDED_FOR = timedelta(minutes=10)
+"""How long after its upload a photo without a record is taken for lost: an Express execution takes
+5 minutes at most, and S3's event seconds."""
 
 EXECUTION_SECONDS = 330
 """Longer than an execution of `classify` can take."""
@@ -127,6 +136,37 @@ def failed_jobs(session: "boto3.Session", stack: Stack) -> Iterator[Job]:
         yield Job(record.decided.photo.key, Request("classify", event, record.decided.photo.key))
 
 
+def unrecorded_jobs(
+    session: "boto3.Session", stack: Stack, since: datetime, now: datetime | None = None
+) -> Iterator[Job]:
+    """Yield a job for each photo that S3 has and no record names.
+
+    Executions that ended before they wrote a record leave such photos. All keys of the bucket are
+    listed, 1,000 at a time.
+
+    Parameters
+    ----------
+    session, stack
+        Where.
+    since
+        Uploaded at or after. An aware datetime.
+    now
+        Until when uploads count, `UNDECIDED_FOR` before it; by default the present.
+    """
+    until = (now or datetime.now(UTC)) - UNDECIDED_FOR
+    recorded = {
+        (record.decided.photo.key, record.version)
+        for record in read_results(session, stack, Wanted(since=since))
+    }
+    listed = list_versions(session.client("s3"), stack.photos_bucket, INCOMING)
+    for _, versions in groupby(listed, key=lambda version: version.key):
+        for version in undeleted(list(versions)):
+            in_time = since <= version.modified_at < until
+            if in_time and (version.key, version.id) not in recorded:
+                event = _event(_stored(version), version.modified_at, stack, session.region_name)
+                yield Job(version.key, Request("classify", event, version.key))
+
+
 def redrive(
     session: "boto3.Session",
     stack: Stack,
@@ -183,6 +223,22 @@ def upload_event(record: "Record", stack: Stack, region: str) -> dict[str, Any]:
     """
     photo = record.decided.photo
     version = {"version-id": photo.version_id} if photo.version_id else {}
+    stored = {"key": photo.key, "size": photo.size, "etag": photo.etag, **version}
+    return _event(stored, record.decided.timings.uploaded_at, stack, region)
+
+
+def _stored(version: ObjectVersion) -> dict[str, Any]:
+    return {
+        "key": version.key,
+        "size": version.size,
+        "etag": version.etag,
+        "version-id": version.id,
+    }
+
+
+def _event(
+    stored: Mapping[str, Any], uploaded_at: datetime, stack: Stack, region: str
+) -> dict[str, Any]:
     partition, account = (stack.classify_machine.split(":")[part] for part in (1, 4))
     return {
         "version": "0",
@@ -190,13 +246,13 @@ def upload_event(record: "Record", stack: Stack, region: str) -> dict[str, Any]:
         "detail-type": "Object Created",
         "source": "aws.s3",
         "account": account,
-        "time": record.decided.timings.uploaded_at.isoformat().replace("+00:00", "Z"),
+        "time": uploaded_at.isoformat().replace("+00:00", "Z"),
         "region": region,
-        "resources": [f"arn:{partition}:s3:::{photo.bucket}"],
+        "resources": [f"arn:{partition}:s3:::{stack.photos_bucket}"],
         "detail": {
             "version": "0",
-            "bucket": {"name": photo.bucket},
-            "object": {"key": photo.key, "size": photo.size, "etag": photo.etag, **version},
+            "bucket": {"name": stack.photos_bucket},
+            "object": stored,
             "reason": "Redrive",
         },
     }

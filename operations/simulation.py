@@ -11,13 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from operations.photos import (
-    ANNOUNCEMENT_SECONDS,
-    PATIENCE_SECONDS,
-    Photo,
+from operations.photo_results import (
+    ANNOUNCEMENT_TIMEOUT_SECONDS,
+    DECISION_TIMEOUT_SECONDS,
     result_line,
-    upload_photo,
 )
+from operations.photos import Photo, upload_photo
 from operations.sampling import Sample
 from operations.stack import Stack
 
@@ -259,8 +258,8 @@ class _Drivers:
     def _has_ended(self, one: Sent) -> bool:
         now = self.clock.now()
         if one.record is None or one.seen_at is None:
-            return now - one.started_at > PATIENCE_SECONDS
-        return one.record.announced or now - one.seen_at > ANNOUNCEMENT_SECONDS
+            return now - one.started_at > DECISION_TIMEOUT_SECONDS
+        return one.record.announced or now - one.seen_at > ANNOUNCEMENT_TIMEOUT_SECONDS
 
 
 def summarize(simulation: Simulation, seed: int, captured: int) -> dict[str, Any]:
@@ -285,7 +284,7 @@ def summarize(simulation: Simulation, seed: int, captured: int) -> dict[str, Any
         until the record was seen, up to `POLL_SECONDS` after it was written.
     """
     # It brings boto3, which takes longer than showing a command's help.
-    from scones.smoke import percentile  # noqa: PLC0415
+    from scones.percentiles import percentile  # noqa: PLC0415
 
     sent = simulation.sent
     taken = [one.latency_ms for one in sent if one.latency_ms is not None]

@@ -25,6 +25,7 @@ _OUTPUTS = {
     "retrain_machine": "RetrainStateMachine",
     "promote_machine": "PromoteStateMachine",
     "model_package_group": "ModelPackageGroup",
+    "training_image": "TrainingImage",
     "operators_topic": "OperatorsTopic",
     "classify_machine": "ClassifyStateMachine",
     "undelivered_events": "UndeliveredEvents",
@@ -59,6 +60,7 @@ class Stack:
     retrain_machine: str
     promote_machine: str
     model_package_group: str
+    training_image: str
     operators_topic: str
     classify_machine: str
     undelivered_events: str

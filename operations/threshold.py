@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 DECIMALS = 6
 """Of both limits, as of a model's confidence."""
 
+ALLOWED = r"(0?[.][0-9]+|[01]([.]0+)?)"
+"""Pattern of a limit, with which SSM refuses other values."""
+
 
 @dataclass(frozen=True)
 class Effect:
@@ -96,21 +99,32 @@ class Curve:
 
 
 def read_threshold(session: "boto3.Session", stack: Stack) -> float | None:
-    """Read the threshold that is in force; None where the parameter holds no such number."""
+    """Return the threshold in force, or None if the parameter is not such a number.
+
+    It is what operators set, or the template's parameter `Threshold`.
+    """
     from scones.decisions import InvalidThreshold, parse_threshold  # noqa: PLC0415
 
     try:
-        return parse_threshold(_read_parameter(session, stack.threshold_parameter))
+        return parse_threshold(
+            _read_parameter(session, stack.threshold_parameter) or stack.parameters["Threshold"]
+        )
     except InvalidThreshold:
         return None
 
 
 def read_familiarity_limit(session: "boto3.Session", stack: Stack) -> float | None:
-    """Return the familiarity limit in force, or None if the parameter is not such a number."""
+    """Return the familiarity limit in force, or None if the parameter is not such a number.
+
+    It is what operators set, or the template's parameter `FamiliarityLimit`.
+    """
     from scones.decisions import InvalidFamiliarityLimit, parse_familiarity_limit  # noqa: PLC0415
 
     try:
-        return parse_familiarity_limit(_read_parameter(session, stack.familiarity_limit_parameter))
+        return parse_familiarity_limit(
+            _read_parameter(session, stack.familiarity_limit_parameter)
+            or stack.parameters["FamiliarityLimit"]
+        )
     except InvalidFamiliarityLimit:
         return None
 
@@ -141,13 +155,20 @@ def write_familiarity_limit(session: "boto3.Session", stack: Stack, limit: float
     return _write_parameter(session, stack.familiarity_limit_parameter, limit)
 
 
-def _read_parameter(session: "boto3.Session", name: str) -> str:
-    return session.client("ssm").get_parameter(Name=name)["Parameter"]["Value"]
+def _read_parameter(session: "boto3.Session", name: str) -> str | None:
+    """Return what operators set, or None if they did not."""
+    client = session.client("ssm")
+    try:
+        return client.get_parameter(Name=name)["Parameter"]["Value"]
+    except client.exceptions.ParameterNotFound:
+        return None
 
 
 def _write_parameter(session: "boto3.Session", name: str, limit: float) -> str:
     text = written(limit)
-    session.client("ssm").put_parameter(Name=name, Value=text, Type="String", Overwrite=True)
+    session.client("ssm").put_parameter(
+        Name=name, Value=text, Type="String", AllowedPattern=ALLOWED, Overwrite=True
+    )
     return text
 
 

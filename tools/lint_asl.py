@@ -3,7 +3,8 @@
 cfn-lint does not look into ``AWS::Serverless::StateMachine``, so each definition is put, with its
 substitutions, into the ``AWS::StepFunctions::StateMachine`` that SAM makes of it. What cfn-lint
 leaves out is checked here: that every transition has a target and every state is reached, that
-every JSONata expression parses, and that every placeholder is substituted.
+every JSONata expression parses, that every placeholder is substituted, and what
+`tools.lint_tasks` finds.
 """
 
 import json
@@ -15,6 +16,8 @@ from typing import Any
 
 from jsonata import Jsonata
 from samcli.yamlhelper import yaml_parse
+
+from tools.lint_tasks import find_forbidden, find_uncaught
 
 REGION = "us-east-1"
 _EXPRESSION = re.compile(r"^\{%(.*)%\}$", re.DOTALL)
@@ -53,6 +56,7 @@ def lint_template(template: Path) -> list[str]:
         given = set(properties.get("DefinitionSubstitutions", {}))
         kind = properties.get("Type", "STANDARD")
         findings += [f"{name}: {finding}" for finding in lint_definition(text, given, kind)]
+        findings += [f"{name}: {finding}" for finding in _lint_tasks(text, properties)]
     return findings
 
 
@@ -83,6 +87,14 @@ def lint_definition(text: str, substitutions: set[str], kind: str) -> list[str]:
         *(f"substitution {name} is not used" for name in unused),
         *_lint_with_cfn_lint(definition, substitutions, kind),
     ]
+
+
+def _lint_tasks(text: str, properties: dict[str, Any]) -> list[str]:
+    try:
+        definition = json.loads(text)
+    except ValueError:
+        return []  # `lint_definition` reports it
+    return [*find_uncaught(definition), *find_forbidden(definition, properties)]
 
 
 def find_faults(text: str, substitutions: Set[str]) -> list[str]:
@@ -152,7 +164,8 @@ def _lint_expressions(definition: Any) -> list[str]:
 
 def _lint_expression(text: str, where: str, assigned: set[str]) -> list[str]:
     try:
-        Jsonata(text)
+        # A placeholder stands for text in a string, or for an expression.
+        Jsonata(_PLACEHOLDER.sub("null", text))
     except Exception as error:  # the parser raises many kinds
         return [f"{where}: not JSONata: {error}"]
     parameters = {name for group in _PARAMETERS.findall(text) for name in _VARIABLE.findall(group)}

@@ -15,7 +15,7 @@ PAGE = ROOT / "docs" / "security.md"
 BEGIN, END = "<!-- begin: made by `make policies` -->\n", "<!-- end -->\n"
 
 _VARIABLE = r"\$\{([\w.]+(?:::\w+)?)\}"
-_ARN = re.compile(rf"arn:{_VARIABLE}:[a-z-]+:(?:{_VARIABLE})?:(?:{_VARIABLE})?:")
+_ARN = re.compile(rf"arn:{_VARIABLE}:[a-z0-9-]+:(?:{_VARIABLE})?:(?:{_VARIABLE})?:")
 
 
 def render(resources: Mapping[str, Any]) -> str:
@@ -72,6 +72,9 @@ def shorten(resource: Any) -> str:
     match resource:
         case {"Ref": str(name)}:
             return name
+        case {"Fn::If": [str(_), _, other]}:
+            # An existing resource of the account, or one of the stack.
+            return shorten(other)
         case {"Fn::GetAtt": [str(name), *_]}:
             return name
         case {"Fn::Sub": str(text)} | {"Fn::Sub": [str(text), *_]}:

@@ -1,11 +1,12 @@
 """How far probabilities can be trusted, and the temperature that makes them more so.
 
-Temperature scaling and the expected calibration error after Guo et al. 2017
-(https://arxiv.org/abs/1706.04599).
+Temperature scaling after Guo et al. 2017 (https://arxiv.org/abs/1706.04599).
 """
 
 import numpy as np
 import numpy.typing as npt
+
+from scones.calibration import calibration_error, reliability
 
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
@@ -16,8 +17,6 @@ SHARPEST, FLATTEST = 0.05, 20.0
 PULL_TO_ONE = 1.0
 """Weight of ``(1 / temperature - 1) ** 2`` against the summed log loss of the photos: with few
 photos the temperature stays near 1, and a set without a mistake does not make it 0."""
-
-BINS = 15
 
 
 def probabilities(logits: Floats, temperature: float) -> Floats:
@@ -34,12 +33,18 @@ def log_loss(probabilities: Floats, labels: Labels) -> float:
 
 
 def expected_calibration_error(probabilities: Floats, labels: Labels) -> float:
-    """Mean gap between confidence and accuracy over `BINS` bins of equal width, from 0 to 1."""
-    confidence = probabilities.max(axis=1)
-    correct = probabilities.argmax(axis=1) == labels
-    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    gaps = np.bincount(bins, correct - confidence, BINS)
-    return float(np.abs(gaps).sum() / len(labels))
+    """Return the expected calibration error of `scones.calibration`, from 0 to 1.
+
+    Parameters
+    ----------
+    probabilities
+        (n, classes), of at least one photo.
+    labels
+        (n,), their class indices.
+    """
+    confidences = probabilities.max(axis=1).tolist()
+    correct = (probabilities.argmax(axis=1) == labels).tolist()
+    return calibration_error(reliability(zip(confidences, correct, strict=True)))
 
 
 def temperature(logits: Floats, labels: Labels) -> float:

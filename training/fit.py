@@ -82,12 +82,14 @@ def fit(
         key = checkpoint.fingerprint(hyperparameters, start.splits, start.classifier)
         first = training.resume(checkpoint.load(checkpoints, key))
     for epoch in range(first, hyperparameters.epochs):
+        # Before the epoch: a resumed training may have stopped early before it was interrupted.
+        if hyperparameters.early_stopping and training.stalled(epoch - 1):
+            last = epoch - 1
+            print(f"Stopped early after epoch {last}: no better validation accuracy.", flush=True)
+            break
         training.epoch(epoch)
         if checkpoints is not None and (epoch + 1) % hyperparameters.checkpoint_frequency == 0:
             checkpoint.save(checkpoints, training.state(epoch, key))
-        if hyperparameters.early_stopping and training.stalled(epoch):
-            print(f"Stopped early after epoch {epoch}: no better validation accuracy.", flush=True)
-            break
     return training.finish()
 
 
@@ -221,7 +223,13 @@ class _Training:
         return Fitted(self.classifier.cpu(), train, validation, negatives)
 
     def stalled(self, epoch: int) -> bool:
-        """Return whether the validation accuracy has stopped rising."""
+        """Return True if the validation accuracy has stopped rising.
+
+        Parameters
+        ----------
+        epoch
+            The last epoch that was run; -1 if none was.
+        """
         options = self.hyperparameters
         if epoch + 1 < options.early_stopping_min_epochs:
             return False

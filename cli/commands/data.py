@@ -105,8 +105,8 @@ def folder(  # noqa: PLR0913, PLR0917  (its options)
             exists=True,
             file_okay=False,
             metavar="DIR",
-            help="One folder a class, or train/ and validation/ which have them; "
-            "none_of_the_classes/ beside.",
+            help="One folder a class, or train/ and validation/ (or val/, test/, …) which have "
+            "them; none_of_the_classes/ beside.",
         ),
     ],
     to: Annotated[
@@ -129,8 +129,8 @@ def folder(  # noqa: PLR0913, PLR0917  (its options)
 ) -> None:
     """Stage a folder of your own.
 
-    Photos are named after their content. Where DIR has no validation/ (nor test/), some are held
-    back, chosen by their content: a photo stays on its side when others join it.
+    Photos are named after their content. Where DIR has no folder to validate on (nor to test on),
+    some are held back, chosen by their content: a photo stays on its side when others join it.
     """
     # These bring boto3, which takes longer than showing a command's help.
     from operations.data import any_folder, folders  # noqa: PLC0415
@@ -238,6 +238,7 @@ def _staged_record(staged: Staged) -> dict[str, Any]:
         "folder": str(staged.folder),
         "classes": staged.by_class(),
         "none_of_the_classes": staged.negatives,
+        "splits": {side: str(path) for side, path in staged.splits.items()},
         "written": staged.written,
         "there_already": sum(staged.counts.values()) - staged.written,
         "left_out": {
@@ -271,6 +272,7 @@ def _told(staged: Staged) -> list[str]:
     there = total - staged.written
     before = f", {there:,} of them there already" if there else ""
     told = [f"{total:,} photos in {staged.folder}{before}."]
+    told += [f"To {_WHAT_FOR[side]} on: {path}." for side, path in staged.splits.items()]
     if staged.negatives:
         told.append(f"{staged.negatives:,} of them show none of the classes.")
     told += [f"Left out: {why} ({count:,})." for why, count in staged.left_out.items() if count]
@@ -299,6 +301,10 @@ def _told_upload(desk: Desk, uploaded: "Uploaded", photos: "Photos") -> list[str
         told.append(f"{photos.negatives:,} of them show none of the classes.")
     if photos.passed_over:
         told.append(f"Passed over: {photos.passed_over:,} files that are no photos of a class.")
+    if photos.unused:
+        told.append(
+            f"Not uploaded: {photos.unused:,} files to test on, since others are to validate on."
+        )
     failures = sorted(uploaded.failed.items())
     told += [f"Not uploaded: {path}: {why}" for path, why in failures[:SHOWN_FAILURES]]
     if len(failures) > SHOWN_FAILURES:

@@ -10,6 +10,7 @@ from cli.commands import words
 from cli.desk import Desk
 from cli.moments import HOW, parse_moment, shown
 from cli.screen import duration
+from operations.executions import outcome_title
 from operations.past_executions import (
     LOOK_BACK,
     MACHINES,
@@ -85,7 +86,7 @@ def _cells(execution: PastExecution) -> list[str | Text]:
         lasted = duration(execution.ended_at - execution.started_at)
     status = execution.status
     # An execution that ends in a photo's failure has failed too.
-    outcome = (execution.outcome or status).replace("_", " ")
+    outcome = outcome_title(execution.outcome or status, execution.kind)
     photo = words.photo_shown(execution.photo or "")
     more = "  ".join(filter(None, (photo, execution.message)))
     return [

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
+from cli.confirmation import require_confirmation
 from cli.desk import Desk
-from operations.escaping import escape, quote
-from operations.faults import Refused
+from operations.escaping import quote
 from operations.stack import Stack
 
 if TYPE_CHECKING:
@@ -49,22 +49,14 @@ def forget(
     # Before anything is removed: the lists that tell which models used the photo are rewritten.
     desk.screen.answer(_record(found, desk.stack, dry_run=dry_run), *_shown(found, desk.stack))
     if found.traces and not dry_run:
-        _confirm(found, given=yes)
+        if not yes:
+            require_confirmation(
+                f"Remove {len(found.traces)} traces of {quote(found.uri)} for good?",
+                "nothing was removed: confirm it, or give --yes",
+            )
         with desk.screen.counting("Removing", len(found.traces)) as advance:
             forgetting.forget(found, lambda trace: advance(trace.place))
         desk.screen.say(f"Removed {len(found.traces)} traces of {quote(found.uri)}.")
-
-
-def _confirm(found: "Findings", *, given: bool) -> None:
-    question = f"Remove {len(found.traces)} traces of {escape(quote(found.uri))} for good?"
-    if given:
-        return
-    try:
-        agreed = typer.confirm(question, err=True)
-    except typer.Abort:
-        agreed = False
-    if not agreed:
-        raise Refused("nothing was removed: confirm it, or give --yes")
 
 
 def _record(found: "Findings", stack: Stack, *, dry_run: bool) -> dict[str, Any]:

@@ -9,9 +9,9 @@ import typer
 from rich.table import Table
 
 from cli.commands import words
+from cli.confirmation import require_confirmation
 from cli.desk import OTHERWISE, Desk
 from operations.escaping import escape
-from operations.faults import Refused
 from operations.folder_files import some
 
 if TYPE_CHECKING:
@@ -110,15 +110,11 @@ def _confirm(planned: "Project", *, given: bool) -> None:
     are = "no file is" if not count else "1 file is" if count == 1 else f"{count:,} files are"
     names = f": {some(overwritten)}" if overwritten else ""
     question = f"{folder} is not empty, and {are} overwritten{names}. Go on?"
-    try:
-        agreed = typer.confirm(escape(question), err=True)
-    except typer.Abort:
-        agreed = False
-    if not agreed:
-        raise Refused(
-            f"{folder} is not empty, and nothing was written: confirm it, name another folder, or "
-            "give --yes"
-        )
+    require_confirmation(
+        question,
+        f"{folder} is not empty, and nothing was written: confirm it, name another folder, or "
+        "give --yes",
+    )
 
 
 def _counts(planned: "Project") -> dict[str, dict[str, int]]:

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from cli.commands import words
 from cli.commands.promoting import CommentOption, follow
+from cli.confirmation import require_confirmation
 from cli.desk import Desk
 from operations import registry
 from operations.promotion import approve as approve_version
@@ -67,11 +68,27 @@ def approve(
     )
 
 
-def reject(desk: Desk, version: NumberArgument, comment: CommentOption = "") -> None:
-    """Reject a version: no promotion, and no rollback to it."""
-    found = registry.reject(desk.session, desk.stack, version, comment)
+def reject(
+    desk: Desk,
+    version: NumberArgument,
+    comment: CommentOption = "",
+    force: Annotated[
+        bool, typer.Option("--force", help="Do not ask if the version is in production.")
+    ] = False,
+) -> None:
+    """Reject a version: no promotion, and no rollback to it.
+
+    A version that is in production stays there, so this asks first.
+    """
+    found = registry.find_version(desk.session, desk.stack, version)
     production = registry.find_production(desk.session, desk.stack)
     stays = bool(production and production.runs(found))
+    if stays and found.status != REJECTED and not force:
+        require_confirmation(
+            f"Version {version} is in production. Reject it all the same?",
+            f"version {version} was not rejected: confirm it, or give --force",
+        )
+    registry.reject(desk.session, desk.stack, version, comment)
     note = [
         "It stays in production until another one is promoted or rolled back to.",
         "The next retraining can't compare with it: the minimum accuracy alone decides.",

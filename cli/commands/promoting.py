@@ -8,7 +8,10 @@ from rich.console import RenderableType
 
 from cli.commands import words
 from cli.desk import OTHERWISE, Desk
+from cli.moments import shown
 from operations import promotion
+from operations.executions import outcome_title
+from operations.past_executions import read_executions
 from operations.promotion import Promotion, Question
 from scones.hosting import LONGEST_COMMENT
 
@@ -45,6 +48,8 @@ def promote(
     if approve and reject:
         raise typer.BadParameter("give --approve or --reject, not both")
     found = promotion.find_promotions(desk.session, desk.stack)
+    if not found:
+        desk.screen.say(_last(desk))
     if not (approve or reject):
         if version or comment or wait:
             raise typer.BadParameter("give --approve or --reject as well")
@@ -142,6 +147,17 @@ def _show(desk: Desk, found: list[Promotion]) -> None:
         else:
             shown.append(f"{item.what}: {item.step or 'just started'}")
     desk.screen.answer(record, *(shown or ["No promotion is under way."]))
+
+
+def _last(desk: Desk) -> str:
+    """Say what the last promotion, rollback or hosting came to."""
+    ended = read_executions(desk.session, desk.stack, "promote", 1)
+    if not ended:
+        return "There was no promotion yet."
+    (last,) = ended
+    title = outcome_title(last.outcome or last.status, last.kind)
+    message = f": {last.message}" if last.message else ""
+    return f"The last one, started {shown(last.started_at)}: {title}{message}"
 
 
 def _record(item: Promotion) -> dict[str, object]:

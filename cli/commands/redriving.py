@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from itertools import islice
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 from rich.text import Text
 
 from cli.desk import OTHERWISE, Desk
+from cli.moments import HOW, parse_moment
 from operations import redriving, undelivered
 from operations.redriving import Job, Redriven
 
@@ -26,6 +28,14 @@ def redrive(
     queue: Annotated[
         bool, typer.Option("--queue", help="Only events of the queue of undelivered ones.")
     ] = False,
+    unrecorded: Annotated[
+        datetime | None,
+        typer.Option(
+            metavar="WHEN",
+            parser=parse_moment,
+            help=f"Only photos uploaded since then that have no record, {HOW}.",
+        ),
+    ] = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Only so many of each, such as 1 to try it.")
     ] = None,
@@ -35,20 +45,24 @@ def redrive(
 ) -> None:
     """Try failed photos and undelivered events once more.
 
-    They are given to their machines again.
+    They are given to their machines again. So are, with --unrecorded, photos whose executions ended
+    before they wrote a record; this lists the whole bucket.
 
     The exit code is 1 where something stays failed or undelivered. With --json it is one object a
     line, none where there is nothing to redrive.
     """
-    both = failed == queue
-    with _queued(desk, wanted=both or queue) as jobs:
+    everything = not (failed or queue or unrecorded)
+    with _queued(desk, wanted=everything or queue) as jobs:
         waiting = list(islice(jobs, limit))
         became = [] if dry_run else _redrive(desk, waiting)
+    tried = {job.request.photo for job in waiting if job.request}
     lost: list[Job] = []
-    if both or failed:
-        tried = {job.request.photo for job in waiting if job.request}
-        lost = list(islice(_not_tried(desk, tried), limit))
-        became += [] if dry_run else _redrive(desk, lost)
+    if everything or failed:
+        lost += islice(_failed(desk, tried), limit)
+    if unrecorded:
+        found = redriving.unrecorded_jobs(desk.session, desk.stack, unrecorded)
+        lost += islice(found, limit)
+    became += [] if dry_run else _redrive(desk, lost)
     if dry_run:
         _show_plan(desk, waiting, lost)
     else:
@@ -64,7 +78,7 @@ def _queued(desk: Desk, *, wanted: bool) -> Iterator[Sequence[Job]]:
         yield redriving.queued_jobs(messages, desk.stack)
 
 
-def _not_tried(desk: Desk, tried: set[Any]) -> Iterator[Job]:
+def _failed(desk: Desk, tried: set[Any]) -> Iterator[Job]:
     """Yield the failed photos that the queue did not have."""
     for job in redriving.failed_jobs(desk.session, desk.stack):
         if job.request and job.request.photo not in tried:
@@ -98,7 +112,7 @@ def _show_plan(desk: Desk, waiting: Sequence[Job], lost: Sequence[Job]) -> None:
         line += Text(f"  {job.what}{f': {job.complaint}' if job.complaint else ''}")
         desk.screen.item(_job_record(job), line)
     messages = sum(len(job.messages) for job in waiting)
-    desk.screen.say(f"{messages} messages in the queue, {len(lost)} other failed photos.")
+    desk.screen.say(f"{messages} messages in the queue, {len(lost)} other photos.")
 
 
 def _record(became: Redriven) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """`scones upload`."""
 
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 from rich.text import Text
@@ -10,7 +12,8 @@ from cli.commands import words
 from cli.desk import OTHERWISE, Desk
 from operations import photos
 from operations.faults import Refused
-from operations.photos import Fate, Photo, Upload
+from operations.photo_results import DECISION_TIMEOUT_SECONDS, PhotoResult, wait_for_results
+from operations.photos import Photo, Upload
 
 
 def upload(
@@ -22,72 +25,103 @@ def upload(
         str, typer.Option(help=f"What the keys begin with, after {photos.INCOMING}.")
     ] = "",
     wait: Annotated[
-        bool, typer.Option("--wait", help="Follow each until it is announced what became of it.")
+        bool, typer.Option("--wait", help="Wait until the decision of each is announced.")
     ] = False,
+    timeout: Annotated[
+        float,
+        typer.Option(
+            min=1, metavar="SECONDS", help="With --wait: give up when so long none was decided."
+        ),
+    ] = DECISION_TIMEOUT_SECONDS,
 ) -> None:
     """Upload photos as drivers do.
 
-    With --wait, show what each is decided to be.
+    With --wait, upload all, then show the decision of each.
 
-    The exit code is 1 where a photo failed, or nothing was announced of it in time. With --json it
-    is one object a line.
+    The exit code is 1 where a photo failed, or its decision was not announced in time. With --json
+    it is one object a line.
     """
     try:
         found = photos.find_photos(paths, prefix)
     except Refused as error:
         raise typer.BadParameter(str(error)) from None
     if wait:
-        _decide(desk, found)
+        _wait(desk, _upload(desk, found, lambda upload: None), timeout)
     else:
-        _upload(desk, found)
+        _upload(desk, found, lambda upload: _show_upload(desk, upload))
+        bucket = desk.stack.photos_bucket
+        desk.screen.say(f"{_count(len(found))} uploaded to {bucket}: scones results --follow")
 
 
-def _upload(desk: Desk, found: list[Photo]) -> None:
-    bucket = desk.stack.photos_bucket
-
-    def show(upload: Upload) -> None:
+def _upload(desk: Desk, found: list[Photo], show: Callable[[Upload], None]) -> list[Upload]:
+    def done(upload: Upload) -> None:
         advance("")
-        line = Text(upload.photo.key) + Text(f"  {upload.version}", style="dim")
-        desk.screen.item(_uploaded(upload), line)
+        show(upload)
 
-    with desk.screen.counting(f"Uploading to {bucket}", len(found)) as advance:
-        photos.upload_photos(desk.session, desk.stack, found, show)
-    desk.screen.say(f"{_count(len(found))} uploaded to {bucket}: scones results --follow")
+    with desk.screen.counting(f"Uploading to {desk.stack.photos_bucket}", len(found)) as advance:
+        return photos.upload_photos(desk.session, desk.stack, found, done)
 
 
-def _decide(desk: Desk, found: list[Photo]) -> None:
+def _show_upload(desk: Desk, upload: Upload) -> None:
+    line = Text(upload.photo.key) + Text(f"  {upload.version}", style="dim")
+    desk.screen.item(_uploaded(upload), line)
+
+
+def _wait(desk: Desk, uploads: list[Upload], timeout: float) -> None:
     # It brings Pydantic and the photos' decoders, which takes long beside showing help.
     from cli.commands import outcomes  # noqa: PLC0415
 
-    def show(fate: Fate) -> None:
+    def show(found: PhotoResult) -> None:
         advance("")
-        status, said = "no record", "none came in time"
-        if fate.record:
-            status = fate.record.decided.status
-            said = outcomes.answer_shown(fate.record)
-            said += "" if fate.announced else ", not announced in time"
+        status, answer = "no record", f"none in {timeout:g} s"
+        if found.record:
+            status = found.record.decided.status
+            answer = outcomes.answer_shown(found.record)
+            answer += "" if found.announced else ", not announced in time"
         line = outcomes.status_shown(status)
         line.pad_right(max(0, 14 - len(line)))
-        line += Text(f"{said:<28}  ")
-        line += Text(words.photo_shown(fate.upload.photo.key), style="dim")
-        result = outcomes.result_record(fate.record) if fate.record else None
+        line += Text(f"{answer:<28}  ")
+        line += Text(words.photo_shown(found.upload.photo.key), style="dim")
+        result = outcomes.result_record(found.record) if found.record else None
         desk.screen.item(
-            {**_uploaded(fate.upload), "result": result, "latency_ms": fate.latency_ms}, line
+            {**_uploaded(found.upload), "result": result, "latency_ms": found.latency_ms}, line
         )
 
-    with desk.screen.counting("Deciding", len(found)) as advance:
-        fates = photos.decide_photos(desk.session, desk.stack, found, show)
-    bad = [fate for fate in fates if not _is_well(fate)]
-    if bad:
-        desk.screen.say(
-            f"{len(bad)} of {_count(len(fates))} failed, or nothing was announced in time: "
-            f"scones show {words.photo_argument(bad[0].upload.photo.key)}"
-        )
+    with desk.screen.counting("Waiting for decisions", len(uploads)) as advance:
+        results = wait_for_results(desk.session, desk.stack, uploads, show, timeout)
+    desk.screen.say(_totals(results))
+    if not all(map(_is_well, results)):
+        desk.screen.say(_advice(results))
         raise typer.Exit(OTHERWISE)
 
 
-def _is_well(fate: Fate) -> bool:
-    return fate.announced and fate.record is not None and fate.record.decided.status != "failed"
+def _totals(results: Sequence[PhotoResult]) -> str:
+    from scones.events import Status  # noqa: PLC0415
+
+    counts = Counter(found.record.decided.status if found.record else "-" for found in results)
+    names = {status: status.replace("_", " ") for status in get_args(Status)} | {"-": "no record"}
+    parts = [f"{counts[status]} {name}" for status, name in names.items() if counts[status]]
+    return f"{_count(len(results))}: {', '.join(parts)}."
+
+
+def _advice(results: Sequence[PhotoResult]) -> str:
+    """Say what to do about the photos that did not end well."""
+    lost = [found for found in results if found.record is None]
+    if lost:
+        return (
+            f"{_count(len(lost))} without a record: `scones executions classify` shows whether "
+            "the executions failed; `scones redrive --unrecorded 1d` starts them again"
+        )
+    bad = [found for found in results if not _is_well(found)]
+    return (
+        f"{_count(len(bad))} failed, or not announced in time: "
+        f"scones show {words.photo_argument(bad[0].upload.photo.key)}"
+    )
+
+
+def _is_well(found: PhotoResult) -> bool:
+    record = found.record
+    return record is not None and record.announced and record.decided.status != "failed"
 
 
 def _uploaded(upload: Upload) -> dict[str, Any]:

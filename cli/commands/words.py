@@ -12,7 +12,7 @@ from rich.text import Text
 
 from cli.plain_text import EscapingTable
 from operations.escaping import escape
-from operations.executions import Outcome
+from operations.executions import Outcome, outcome_title
 from operations.photos import INCOMING
 from operations.promotion import Question
 
@@ -105,8 +105,8 @@ def _width(cell: str | Text) -> int:
 def headline(outcome: Outcome) -> Text:
     """Say what an execution came to."""
     style = "green" if outcome.outcome in GOOD else "yellow"
-    word = outcome.outcome.replace("_", " ")
-    return Text(f"{word}: ", style=f"bold {style}") + Text(outcome.message)
+    title = outcome_title(outcome.outcome, outcome.details.get("kind"))
+    return Text(f"{title}: ", style=f"bold {style}") + Text(outcome.message)
 
 
 def outcome_record(outcome: Outcome) -> dict[str, Any]:

@@ -14,19 +14,35 @@ from scones.settings import ThresholdSettings
 MAX_AGE_SECONDS = 60
 """Maximum age of a cached limit."""
 
+NOT_SET = ""
+"""Cached for a parameter that does not exist. SSM has no empty values."""
+
+
+class LimitsProvider(SSMProvider):
+    """Reads parameters, and caches for a missing one that it is missing."""
+
+    def _get(self, name: str, *args: Any, **options: Any) -> str:
+        try:
+            return super()._get(name, *args, **options)
+        except self.client.exceptions.ParameterNotFound:
+            return NOT_SET
+
+
 logger = Logger()
 settings = ThresholdSettings.read(os.environ)
-parameters = SSMProvider()
+parameters = LimitsProvider()
 
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Decide on the prediction in the event; see `scones.decisions.decide`."""
-    threshold = parse_threshold(_read(settings.threshold_parameter))
+    threshold = parse_threshold(_read(settings.threshold_parameter) or settings.threshold)
     # Executions that started before familiarity was introduced send none.
     familiarity, limit = event.get("familiarity"), None
     if familiarity is not None:
-        limit = parse_familiarity_limit(_read(settings.familiarity_limit_parameter))
+        limit = parse_familiarity_limit(
+            _read(settings.familiarity_limit_parameter) or settings.familiarity_limit
+        )
     decision = decide(
         event["probabilities"],
         settings.class_names,
@@ -40,4 +56,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 def _read(parameter: str) -> str:
+    """Return what operators set, or an empty string."""
     return str(parameters.get(parameter, max_age=MAX_AGE_SECONDS))

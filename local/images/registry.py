@@ -8,8 +8,13 @@ from local.sagemaker import Image
 
 _ROOT = Path(__file__).parents[2]
 
-PIPELINES_PYTHON = _ROOT / ".venv" / "pipelines" / "bin" / "python"
+_PIPELINES = _ROOT / ".venv" / "pipelines"
+
+PIPELINES_PYTHON = _PIPELINES / "bin" / "python"
 """Interpreter of the environment with scikit-learn, pandas and XGBoost: ``make pipelines``."""
+
+PIPELINES_READY = _PIPELINES / "ready"
+"""File that exists once ``make pipelines`` has installed all packages of that environment."""
 
 
 def images(pipelines: Path = PIPELINES_PYTHON) -> Mapping[str, Image]:

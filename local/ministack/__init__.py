@@ -7,7 +7,11 @@ modules only after `settings` were put there.
 import os
 from pathlib import Path
 
-ACCOUNT = "123456789012"
+DEFAULT_ACCOUNT = "123456789012"
+
+ACCOUNT = os.environ.get("MINISTACK_ACCOUNT_ID", DEFAULT_ACCOUNT)
+"""Account of this process's cloud, 12 digits: everything in it belongs to this account."""
+
 REGION = "us-east-1"
 
 HEALTH_PATH = "/_ministack/health"

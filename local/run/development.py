@@ -282,7 +282,7 @@ def down(screen: Screen, work: Path, *, keep: bool | None = None) -> None:
     kept = folder.kept_port() is not None
     running.stop()
     if held is not None and held.executions:
-        screen.say(f"Ended while they ran: {held.executions} of retrain and promote.")
+        screen.say(f"Ended while they ran: {held.executions} of retrain, promote and pipelines.")
     if not kept:
         screen.say(f"Stopped. {_lost(held)}")
     elif folder.saved_at() == saved:

@@ -13,6 +13,7 @@ from operations.data.folders import (
     require_folder,
 )
 from operations.folder_files import FolderError, list_files
+from scones.labels import NONE_OF_THE_CLASSES
 
 __all__ = ["Dataset", "LabelledPhoto", "Photos", "read_dataset", "read_photos"]
 
@@ -29,11 +30,14 @@ class Photos:
         The photos.
     passed_over
         How many files lie among them that are no photos.
+    not_classes
+        Folders that are no class beside folders that are: their photos show none of the classes.
     """
 
     folder: Path
     photos: tuple[LabelledPhoto, ...]
     passed_over: int = 0
+    not_classes: tuple[str, ...] = ()
 
 
 def read_photos(folder: Path, class_names: Sequence[str]) -> Photos:
@@ -42,8 +46,8 @@ def read_photos(folder: Path, class_names: Sequence[str]) -> Photos:
     Parameters
     ----------
     folder
-        Holds photos, or one folder a class which does. A folder that is no class holds photos
-        without a label.
+        Holds photos, or one folder a class which does. Beside such folders, one that is no class
+        holds photos of none of the classes; alone, it holds photos without a label.
     class_names
         The classes.
 
@@ -60,12 +64,24 @@ def read_photos(folder: Path, class_names: Sequence[str]) -> Photos:
     """
     require_folder(folder)
     files = [path for path in list_files(folder, folder) if is_somebodys_file(path, folder)]
-    photos = tuple(LabelledPhoto(path, _label(path, folder, class_names)) for path in files)
-    if not photos:
+    if not files:
         raise FolderError(f"{folder} holds no photos")
-    return Photos(folder, photos, count_files(folder) - len(photos))
+    tops = [_top_folder(path, folder) for path in files]
+    labels = {name: name for name in class_names if name in tops}
+    if labels:
+        labels |= {name: NONE_OF_THE_CLASSES for name in tops if name and name not in labels}
+    photos = tuple(
+        LabelledPhoto(path, labels.get(top or "")) for path, top in zip(files, tops, strict=True)
+    )
+    return Photos(
+        folder,
+        photos,
+        count_files(folder) - len(photos),
+        tuple(sorted(labels.keys() - set(class_names))),
+    )
 
 
-def _label(path: Path, folder: Path, class_names: Sequence[str]) -> str | None:
-    top = path.relative_to(folder).parts[0]
-    return top if top in class_names and path.parent != folder else None
+def _top_folder(path: Path, folder: Path) -> str | None:
+    """Return the name of the folder directly in `folder` that holds a file, None if none does."""
+    parts = path.relative_to(folder).parts
+    return parts[0] if len(parts) > 1 else None

@@ -27,7 +27,10 @@ class Holdings:
     models
         Versions of models.
     executions
-        Running executions, which end with the local cloud in any case.
+        Running executions of state machines and pipelines, which end with the local cloud in any
+        case.
+    pipelines
+        SageMaker pipelines, of which most applications have none.
     """
 
     photos: int
@@ -35,6 +38,7 @@ class Holdings:
     labels: int
     models: int
     executions: int
+    pipelines: int = 0
 
     def __str__(self) -> str:
         counted = (
@@ -42,12 +46,14 @@ class Holdings:
             (self.results, "result"),
             (self.labels, "label"),
             (self.models, "model"),
+            *([(self.pipelines, "pipeline")] if self.pipelines else []),
         )
         return ", ".join(f"{count} {noun}{'s' * (count != 1)}" for count, noun in counted)
 
 
 def count(session: "boto3.Session", stack: Stack) -> Holdings:
     """Count what an application holds."""
+    pipelines = _pipelines(session)
     return Holdings(
         photos=len(_keys(session, stack.photos_bucket, "incoming/")),
         results=_records(session, stack.results_table),
@@ -55,7 +61,9 @@ def count(session: "boto3.Session", stack: Stack) -> Holdings:
         models=_models(session, stack.model_package_group),
         executions=sum(
             _running(session, machine) for machine in (stack.retrain_machine, stack.promote_machine)
-        ),
+        )
+        + sum(_running_executions(session, pipeline) for pipeline in pipelines),
+        pipelines=len(pipelines),
     )
 
 
@@ -80,3 +88,19 @@ def _running(session: "boto3.Session", machine: str) -> int:
     pages = session.client("stepfunctions").get_paginator("list_executions")
     found = pages.paginate(stateMachineArn=machine, statusFilter="RUNNING")
     return sum(len(page["executions"]) for page in found)
+
+
+def _pipelines(session: "boto3.Session") -> list[str]:
+    pages = session.client("sagemaker").get_paginator("list_pipelines").paginate()
+    return [item["PipelineName"] for page in pages for item in page["PipelineSummaries"]]
+
+
+def _running_executions(session: "boto3.Session", pipeline: str) -> int:
+    pages = session.client("sagemaker").get_paginator("list_pipeline_executions")
+    found = pages.paginate(PipelineName=pipeline)
+    statuses = [
+        item["PipelineExecutionStatus"]
+        for page in found
+        for item in page["PipelineExecutionSummaries"]
+    ]
+    return sum(status in {"Executing", "Stopping"} for status in statuses)

@@ -83,14 +83,14 @@ def collect_inputs(
         _draw(drawn, screen)
     learned = read_dataset(dataset or drawn.dataset, class_names)
     _say_passed_over(dataset, learned.passed_over, screen)
-    if learned.negatives:
-        photos_are = (
-            "1 photo is" if len(learned.negatives) == 1 else f"{len(learned.negatives)} photos are"
-        )
-        screen.say(f"{photos_are} of none of the classes")
+    screen.say(_dataset_line(learned))
+    _say_splits(learned, screen)
     if photos is not None:
         given = read_photos(photos, learned.class_names)
         _say_passed_over(photos, given.passed_over, screen)
+        if given.not_classes:
+            folders = ", ".join(map(quote, given.not_classes))
+            screen.say(f"Not a class, so photos there count as none of the classes: {folders}")
         return Inputs(learned, given)
     if dataset is not None:
         return Inputs(learned, Photos(dataset, learned.validation))
@@ -113,6 +113,32 @@ def _say_passed_over(folder: Path | None, count: int, screen: Screen) -> None:
     if count:
         files = "1 file that is no photo" if count == 1 else f"{count} files that are no photos"
         screen.say(f"Passed over {files} in {folder}")
+
+
+def _dataset_line(dataset: Dataset) -> str:
+    """Write what there is to learn from as one line.
+
+    Examples
+    --------
+    >>> _dataset_line(Dataset(("car", "van"), (), ()))
+    '2 classes: car, van; photos: 0 to train, 0 to validate'
+    """
+    names = dataset.class_names
+    negatives = f", {len(dataset.negatives)} of none of the classes" if dataset.negatives else ""
+    return (
+        f"{len(names)} classes: {', '.join(names)}; photos: {len(dataset.train)} to train, "
+        f"{len(dataset.validation)} to validate{negatives}"
+    )
+
+
+def _say_splits(dataset: Dataset, screen: Screen) -> None:
+    """Print which folders are used for what if the dataset has own splits, and what is unused."""
+    if dataset.splits:
+        screen.say(
+            f"Training on {dataset.splits['train']}, validating on {dataset.splits['validation']}"
+        )
+    for what, count in dataset.photos_left_out.items():
+        screen.say(f"Left out: {what} ({count:,})")
 
 
 def _a_moment() -> None:

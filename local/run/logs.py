@@ -129,8 +129,8 @@ def source_of(group: str) -> str:
     'serialize'
     >>> source_of("/aws/vendedlogs/states/scones-classify")
     'classify machine'
-    >>> source_of("/aws/sagemaker/Endpoints/scones-staging")
-    'scones-staging endpoint'
+    >>> source_of("/aws/sagemaker/Endpoints/scones--staging")
+    'scones--staging endpoint'
     >>> source_of("/aws/sagemaker/TrainingJobs")
     'training job'
     """

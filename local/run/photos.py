@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from local.run.folders import LabelledPhoto, Photos
-from operations import photos as operations
-from operations.photos import INCOMING, Fate, Photo
+from operations import photo_results
+from operations.photo_results import PhotoResult
+from operations.photos import INCOMING, Photo
 from operations.stack import Stack
 from scones.events import PhotoDecided
 
@@ -62,16 +63,16 @@ def decide_photos(
     """
     labelled = {_key(run, photos, photo): photo for photo in photos.photos}
 
-    def result(fate: Fate) -> Result:
-        return _result(fate, labelled[fate.upload.photo.key], photos)
+    def result(found: PhotoResult) -> Result:
+        return _result(found, labelled[found.upload.photo.key], photos)
 
-    fates = operations.decide_photos(
+    found = photo_results.upload_and_wait(
         session,
         stack,
         [Photo(photo.path, key) for key, photo in labelled.items()],
-        lambda fate: show(result(fate)),
+        lambda one: show(result(one)),
     )
-    return [result(fate) for fate in fates]
+    return [result(one) for one in found]
 
 
 def _key(run: str, photos: Photos, photo: LabelledPhoto) -> str:
@@ -82,13 +83,13 @@ def _name(photos: Photos, photo: LabelledPhoto) -> str:
     return photo.path.relative_to(photos.folder).as_posix()
 
 
-def _result(fate: Fate, photo: LabelledPhoto, photos: Photos) -> Result:
-    decided = fate.record.decided if fate.record else None
-    return Result(_name(photos, photo), photo.label, decided, fate.announced, fate.latency_ms)
+def _result(found: PhotoResult, photo: LabelledPhoto, photos: Photos) -> Result:
+    decided = found.record.decided if found.record else None
+    return Result(_name(photos, photo), photo.label, decided, found.announced, found.latency_ms)
 
 
 def as_row(result: Result) -> str:
     """Return a result as one line of ``results.jsonl``."""
-    return operations.result_line(
+    return photo_results.result_line(
         result.name, result.truth, result.latency_ms, result.decided, announced=result.announced
     )

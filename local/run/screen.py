@@ -88,8 +88,11 @@ class Screen:
         for status in STATUSES:
             table.add_row(status, str(summary[status]), style=STYLES[status])
         table.add_row("unfamiliar, in review", str(summary["unfamiliar"]))
-        table.add_row("accuracy", _share(summary["accuracy"]))
-        table.add_row("accuracy, accepted ones", _share(summary["accepted_accuracy"]))
+        labelled = summary["labelled"]
+        table.add_row("accuracy", _share(labelled["right"], labelled["photos"]))
+        table.add_row(
+            "accuracy, accepted ones", _share(labelled["accepted_right"], labelled["accepted"])
+        )
         latency = summary["latency_ms"]
         table.add_row("upload to record", f"p50 {latency['p50']} ms, p95 {latency['p95']} ms")
         training = summary["training"]
@@ -121,5 +124,5 @@ def _said(result: Result) -> str:
     return f"{decided.label} {decided.confidence:.2f}{bay}"
 
 
-def _share(value: float | None) -> str:
-    return "not known" if value is None else f"{value:.3f}"
+def _share(right: int, photos: int) -> str:
+    return f"{right / photos:.3f}, {right} of {photos}" if photos else "not known"

@@ -1,12 +1,14 @@
 """What a run came to: the figures of ``summary.json``."""
 
-import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 from local.run.model import TrainedModel
 from local.run.photos import Result
+from scones.events import PhotoDecided
+from scones.labels import NONE_OF_THE_CLASSES
+from scones.percentiles import percentile
 
 STATUSES = ("classified", "needs_review", "rejected", "failed")
 USUAL_ENDS = frozenset({"classified", "needs_review", "rejected"})
@@ -30,18 +32,22 @@ def summarize(results: Sequence[Result], model: TrainedModel, seconds: float) ->
     dict
         ``photos``, a count for each status, ``unfamiliar`` (photos that need review as they do not
         resemble the training photos), ``accuracy`` (share of the readable labelled photos
-        whose most likely class is right) and ``accepted_accuracy`` (the same over those
-        classified without a person), 0 to 1 and null where there are none; ``latency_ms`` with
-        ``p50`` and ``p95``; ``training`` with ``accuracy`` and ``seconds``; ``seconds``.
+        whose most likely class is right; one of none of the classes is right in review) and
+        ``accepted_accuracy`` (the same over those classified without a person), 0 to 1 and null
+        where there are none; ``labelled`` with ``photos``, ``right``, ``accepted`` and
+        ``accepted_right``, of which these are shares; ``latency_ms`` with ``p50`` and ``p95``;
+        ``training`` with ``accuracy`` and ``seconds``; ``seconds``.
     """
     counts = Counter(status_of(result) for result in results)
+    labelled = _count_right(results)
     latencies = [result.latency_ms for result in results if result.latency_ms is not None]
     return {
         "photos": len(results),
         **{status: counts[status] for status in STATUSES},
         "unfamiliar": sum(bool(one.decided and one.decided.unfamiliar) for one in results),
-        "accuracy": _accuracy(results, {"classified", "needs_review"}),
-        "accepted_accuracy": _accuracy(results, {"classified"}),
+        "accuracy": _share(labelled["right"], labelled["photos"]),
+        "accepted_accuracy": _share(labelled["accepted_right"], labelled["accepted"]),
+        "labelled": labelled,
         "latency_ms": {"p50": _percentile(latencies, 50), "p95": _percentile(latencies, 95)},
         "training": {"accuracy": model.accuracy, "seconds": round(model.seconds, 1)},
         "seconds": round(seconds, 1),
@@ -70,16 +76,31 @@ def unexpected(results: Iterable[Result], expected: Mapping[str, Set[str]]) -> l
     ]
 
 
-def _accuracy(results: Iterable[Result], statuses: Set[str]) -> float | None:
-    right = [
-        result.decided.label == result.truth
+def _count_right(results: Iterable[Result]) -> dict[str, int]:
+    judged = [
+        (_is_right(result.truth, result.decided), result.decided.status == "classified")
         for result in results
-        if result.truth and result.decided and result.decided.status in statuses
+        if result.truth
+        and result.decided
+        and result.decided.status in {"classified", "needs_review"}
     ]
-    return round(sum(right) / len(right), 4) if right else None
+    return {
+        "photos": len(judged),
+        "right": sum(right for right, _ in judged),
+        "accepted": sum(accepted for _, accepted in judged),
+        "accepted_right": sum(right and accepted for right, accepted in judged),
+    }
+
+
+def _is_right(truth: str, decided: PhotoDecided) -> bool:
+    if truth == NONE_OF_THE_CLASSES:
+        return decided.status == "needs_review"
+    return decided.label == truth
+
+
+def _share(right: int, photos: int) -> float | None:
+    return round(right / photos, 4) if photos else None
 
 
 def _percentile(values: Sequence[float], percent: int) -> float | None:
-    if len(values) < 2:
-        return round(values[0], 1) if values else None
-    return round(statistics.quantiles(values, n=100, method="inclusive")[percent - 1], 1)
+    return round(percentile(values, percent), 1) if values else None

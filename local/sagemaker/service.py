@@ -31,6 +31,7 @@ from local.sagemaker.training_jobs import TrainingJobs
 from local.sagemaker.transform_jobs import TransformJobs
 
 _JOIN_SECONDS = 5.0
+_STOPPED = "The embedded cloud was stopped while it ran."
 
 Action = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -77,9 +78,9 @@ class EmbeddedSageMaker:
         events = Events(self._platform)
         models = Models(self._platform, self._control, events)
         packages = self._packages = ModelPackages(self._platform, self._control, events)
-        all_executions = Executions()
-        pipelines = Catalog(self._platform, self._control, all_executions)
-        executions = ExecutionActions(self._platform, pipelines, all_executions)
+        self._executions = Executions()
+        pipelines = self._pipelines = Catalog(self._platform, self._control, self._executions)
+        executions = ExecutionActions(self._platform, pipelines, self._executions)
         tags = Tags(self._control)
         self._training = TrainingJobs(self._platform, self._control, events)
         self._processing = ProcessingJobs(self._platform, self._control, events)
@@ -151,6 +152,8 @@ class EmbeddedSageMaker:
                     "tables": self._control.tables(),
                     "versions": self._packages.highest_versions(),
                     "endpoints": self._endpoints.settings(),
+                    "pipelines": self._pipelines.versions(),
+                    "executions": self._executions.kept(),
                 }
             )
 
@@ -166,7 +169,10 @@ class EmbeddedSageMaker:
         self._control.restore(kept["tables"])
         self._packages.restore(kept["versions"])
         for jobs in (self._training, self._processing, self._transform):
-            jobs.fail_unfinished("The embedded cloud was stopped while it ran.")
+            jobs.fail_unfinished(_STOPPED)
+        # Earlier releases did not keep them.
+        self._pipelines.restore(kept.get("pipelines", {}))
+        self._executions.restore(kept.get("executions", []), _STOPPED)
         self._endpoints.restore(kept["endpoints"])
 
     def shutdown(self) -> None:

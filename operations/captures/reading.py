@@ -1,8 +1,8 @@
 """Reads the files of data capture, however they are laid out and wherever they break off.
 
-SageMaker writes one record a line. Files that went through other hands have records spread over
-several lines, without a line's end between two, compressed, or cut off: what is whole is read, and
-what is not is told. Of a file no more is held than one record.
+SageMaker writes one record per line. Files that other programs wrote have records in a JSON array,
+spread over several lines, without a line end between two, in UTF-16, compressed, or cut off: what
+is whole is read, and the rest is reported. No more of a file is held than one record.
 """
 
 import codecs
@@ -33,7 +33,10 @@ a payload are escaped."""
 _LONGEST_BEGINNING = 1024
 """Characters of a beginning that may wait for their rest; white space may stretch it."""
 
-_SPACE = re.compile(r"\s*")
+_SPACE = re.compile("[\\s\ufeff]*")
+"""White space, and the byte order marks of files that were joined."""
+
+_ENCODINGS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,7 @@ class _Text:
         compressed = stream.read(len(_GZIP)) == _GZIP
         stream.seek(0)
         self._stream: Any = GzipFile(fileobj=stream) if compressed else stream
-        self._decoder = codecs.getincrementaldecoder("utf-8-sig")("replace")
+        self._decoder: codecs.IncrementalDecoder | None = None
 
     @property
     def left(self) -> int:
@@ -135,7 +138,7 @@ class _Text:
         while wanted > 0 and not self.ended:
             data = self._read()
             self.ended = not data
-            parts.append(self._decoder.decode(data, final=self.ended))
+            parts.append(self._decoded(data))
             wanted -= len(data)
         self.held, self.at = "".join(parts), 0
 
@@ -143,6 +146,12 @@ class _Text:
         """Be done with all that comes before."""
         self.line += self.held.count("\n", self.at, at)
         self.at = at
+
+    def _decoded(self, data: bytes) -> str:
+        if self._decoder is None:
+            encoding = _ENCODINGS.get(data[:2], "utf-8")
+            self._decoder = codecs.getincrementaldecoder(encoding)("replace")
+        return self._decoder.decode(data, final=self.ended)
 
     def _read(self) -> bytes:
         try:
@@ -154,13 +163,22 @@ class _Text:
 
 
 def _values(text: _Text) -> Iterator[_Found]:
+    """Yield the values of a file, those of arrays one by one."""
+    arrays, found = 0, None
     while _skip_space(text):
+        mark = text.held[text.at]
+        if mark == "[" or (arrays and mark in ",]"):
+            arrays += {"[": 1, ",": 0, "]": -1}[mark]
+            text.go_to(text.at + 1)
+            continue
         found = _next_value(text)
         yield found
         if found.damage is not None:
             _skip_to_next(text)
     if text.broken:
         yield _Found(text.line, damage=text.broken)
+    elif arrays and not (found and found.damage):
+        yield _Found(text.line, damage="the array of records is half-written")
 
 
 def _skip_space(text: _Text) -> bool:

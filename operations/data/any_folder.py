@@ -69,7 +69,9 @@ def stage(
     for done, (place, path) in enumerate(plan.mirrored.items(), start=len(plan.photos) + 1):
         _put_mirrored(staged, place, path)
         tell(Amount("Writing photos", done, total))
+    staged.splits = {side: path.relative_to(source) for side, path in dataset.splits.items()}
     staged.left_out["files that are no photos"] += dataset.passed_over
+    staged.left_out.update(dataset.photos_left_out)
     staged.left_out["copies of photos that are there"] += plan.copies
     return staged
 

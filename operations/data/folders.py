@@ -2,18 +2,29 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from operations import parameters
 from operations.data.layout import VALIDATION_SHARE
 from operations.folder_files import FolderError, list_files, require_photos
-from scones.datasets.layout import VALIDATION_FOLDERS
-from scones.datasets.sides import digest, is_held_back
+from scones.datasets.sides import Side, digest, is_held_back
+from scones.datasets.split_folders import (
+    AmbiguousFolders,
+    SplitFolders,
+    find_split_folders,
+    kind_of,
+    require_no_classes_within,
+)
 from scones.labels import NONE_OF_THE_CLASSES
 from scones.photos.names import has_photo_suffix, is_hidden, is_left_by_a_program
+
+IF_CLASSES = (
+    "If they are classes, rename their folders, or name all classes: --like PROFILE, or CLASSES= "
+    "of make run"
+)
 
 
 @dataclass(frozen=True)
@@ -38,6 +49,12 @@ class Dataset:
         How many files lie among them that are no photos.
     negatives
         Photos of none of the classes, which are split only in S3.
+    splits
+        The folder of each side's classes, if the dataset has own sides; otherwise empty.
+    unused
+        Number of photos in a folder for tests next to one for validation.
+    outside
+        Number of photos that are in no folder of a class.
     """
 
     class_names: tuple[str, ...]
@@ -45,6 +62,31 @@ class Dataset:
     validation: tuple[LabelledPhoto, ...]
     passed_over: int = 0
     negatives: tuple[LabelledPhoto, ...] = ()
+    splits: Mapping[Side, Path] = field(default_factory=dict)
+    unused: int = 0
+    outside: int = 0
+
+    @property
+    def photos_left_out(self) -> dict[str, int]:
+        """Numbers of photos that are not used, by what they are, in words; none of zero."""
+        counts = {
+            "photos outside the folders of classes": self.outside,
+            "photos of a test split that is not used": self.unused,
+        }
+        return {what: count for what, count in counts.items() if count}
+
+
+@dataclass(frozen=True)
+class _Roots:
+    """Folders of the classes: to train on, to validate on (None if held out), and those unused."""
+
+    train: Path
+    validation: Path | None = None
+    unused: Path | None = None
+
+    @property
+    def splits(self) -> dict[Side, Path]:
+        return {"train": self.train, "validation": self.validation} if self.validation else {}
 
 
 def read_dataset(
@@ -55,13 +97,14 @@ def read_dataset(
     Parameters
     ----------
     folder
-        Holds one folder a class, or ``train`` and ``validation`` (or ``test``) which do. Next to
-        these it may hold `scones.labels.NONE_OF_THE_CLASSES`, with photos that show none of them.
-        Files that are no photos by their name are passed over.
+        Holds one folder a class, or one for each split which do, such as ``train`` and
+        ``validation`` (`scones.datasets.split_folders`); or nothing but a folder that does. Next
+        to these it may hold `scones.labels.NONE_OF_THE_CLASSES`, with photos that show none of
+        them. Files that are no photos by their name are passed over.
     class_names
         The classes in the order of their indices; by default the folders' names, sorted.
     share
-        Which share is held back to validate on, 0 to 1, where there is no ``validation``.
+        Which share is held back to validate on, 0 to 1, if there is no folder for that.
 
     Returns
     -------
@@ -72,9 +115,10 @@ def read_dataset(
     Raises
     ------
     FolderError
-        If a class has no folder or no photos, a folder is no class, or its name can't be one's;
-        if there are links out of `folder`, or a file that is not a photo by its content. All such
-        problems are in one error; whether enough photos can be held back is checked after them.
+        If a class has no folder or no photos, a folder is no class, its name can't be one's, or it
+        may be a class or a split; if there are links out of `folder`, or a file that is not a photo
+        by its content. All such problems are in one error; whether enough photos can be held back
+        is checked after them.
     """
     dataset, problems = scan_dataset(folder, class_names, share)
     if problems:
@@ -104,28 +148,37 @@ def scan_dataset(
         If there is no folder.
     """
     require_folder(folder)
-    root, problems = _train_folder(folder), list[str]()
-    names = tuple(class_names) or _class_folders(root)
+    problems = list[str]()
+    top = _unwrapped(folder, class_names)
+    try:
+        roots = _find_roots(top, class_names)
+    except FolderError as error:
+        return Dataset(tuple(class_names), (), ()), list(error.problems)
+    names = tuple(class_names) or _class_folders(roots.train)
     if not class_names:
-        problems += _unusable_names(root, names)
-    train = _read_classes(root, names, folder, problems)
+        problems += _unusable_names(roots.train, names)
+    problems += _misplaced(top, roots, class_names)
+    train = _read_classes(roots.train, names, folder, problems)
+    own = roots.validation
+    validation = _read_classes(own, names, folder, problems) if own else ()
     negatives: tuple[LabelledPhoto, ...] = ()
     with _noting(problems):
-        negatives = _read_photos(folder / NONE_OF_THE_CLASSES, None, folder)
-    passed_over = count_files(root) - len(train) - len(negatives)
-    if root != folder:
-        passed_over += count_files(folder / NONE_OF_THE_CLASSES)
-    for other in VALIDATION_FOLDERS:
-        if root != folder and (folder / other).is_dir():
-            validation = _read_classes(folder / other, names, folder, problems)
-            passed_over += count_files(folder / other) - len(validation)
-            dataset = Dataset(names, train, validation, passed_over, negatives)
-            return dataset, list(dict.fromkeys(problems))
-    sides: dict[bool, list[LabelledPhoto]] = {False: [], True: []}
-    for photo in train:
-        sides[_is_held_back(photo.path, share)].append(photo)
-    dataset = Dataset(names, tuple(sides[False]), tuple(sides[True]), passed_over, negatives)
-    if not problems:
+        negatives = _read_photos(top / NONE_OF_THE_CLASSES, None, folder)
+    if not own:
+        train, validation = _split(train, share)
+    photos, unused = _count_photos(folder), _count_photos(roots.unused)
+    dataset = Dataset(
+        names,
+        train,
+        validation,
+        # Folders behind links are entered only where they are folders of classes.
+        max(count_files(folder) - photos, 0),
+        negatives,
+        roots.splits,
+        unused,
+        max(photos - len(train) - len(validation) - len(negatives) - unused, 0),
+    )
+    if not own and not problems:
         with _noting(problems):
             _require_both_sides(folder, dataset)
     return dataset, list(dict.fromkeys(problems))
@@ -146,8 +199,109 @@ def require_folder(folder: Path) -> None:
         raise FolderError(f"there is no folder {folder}")
 
 
-def _train_folder(folder: Path) -> Path:
-    return folder / "train" if (folder / "train").is_dir() else folder
+def _unwrapped(folder: Path, class_names: Sequence[str]) -> Path:
+    """Return the folder of the classes or splits, if `folder` has no photos and no other folder.
+
+    Archives often have one folder that holds all the others, and datasets one for the images.
+    """
+    inner = folder
+    while only := _only_folder(inner):
+        if only.name in class_names or kind_of(only.name):
+            break
+        inner = only
+    found = _class_folders(inner)
+    return inner if len(found) > 1 or any(map(kind_of, found)) else folder
+
+
+def _only_folder(folder: Path) -> Path | None:
+    """Return the only folder in a folder without photos, or None; links are not followed."""
+    paths = [path for path in folder.iterdir() if not is_hidden(path.name)]
+    folders = [path for path in paths if path.is_dir()]
+    photos = [path for path in paths if path.is_file() and has_photo_suffix(path.name)]
+    if len(folders) != 1 or photos or folders[0].is_symlink():
+        return None
+    return None if folders[0].name == NONE_OF_THE_CLASSES else folders[0]
+
+
+def _find_roots(top: Path, class_names: Sequence[str]) -> _Roots:
+    """Find the folders of the classes.
+
+    Raises
+    ------
+    FolderError
+        If a folder may be a class or a split, or a split can't be used.
+    """
+    names = _class_folders(top)
+    try:
+        splits = find_split_folders(names, class_names)
+        for name in names:
+            if splits is None and kind_of(name) == "train":
+                require_no_classes_within(name, _class_folders(top / name), class_names)
+    except AmbiguousFolders as error:
+        raise FolderError(f"{top} {error}. {IF_CLASSES}") from None
+    if splits is None:
+        return _Roots(top)
+    _require_classes_in(top, splits, class_names)
+    roots = _Roots(
+        _unwrapped(top / splits.train, class_names),
+        _unwrapped(top / splits.validation, class_names) if splits.validation else None,
+        top / splits.unused if splits.unused else None,
+    )
+    if roots.validation and roots.train.resolve() == roots.validation.resolve():
+        raise FolderError(
+            f"{top / splits.train} and {roots.validation} are one folder, by a link: a model would "
+            "be validated on what it was trained on"
+        )
+    return roots
+
+
+def _require_classes_in(top: Path, splits: SplitFolders, class_names: Sequence[str]) -> None:
+    """Raise an error if a split has no folder of a class: it has no labels, or is a class."""
+    used = [top / name for name in (splits.train, splits.validation) if name]
+    bare = [path for path in used if not _class_folders(path)]
+    if not bare:
+        return
+    if any(map(_count_photos, bare)):
+        raise FolderError(
+            f"the photos in {' and '.join(map(str, bare))} are in no folder of a class: put them "
+            f"into one folder for each class. {IF_CLASSES}"
+        )
+    raise FolderError(
+        f"{' and '.join(map(str, bare))} {'is' if len(bare) == 1 else 'are'} empty: add one folder "
+        f"for each class, or remove the folder (without one to validate on, photos are held out)"
+    )
+
+
+def _misplaced(top: Path, roots: _Roots, class_names: Sequence[str]) -> Iterator[str]:
+    """Yield why folders are not where they must be, or can't be told apart."""
+    for root in roots.splits.values():
+        # The reserved folder belongs to the top of the dataset.
+        if (root / NONE_OF_THE_CLASSES).is_dir():
+            yield (
+                f"{root / NONE_OF_THE_CLASSES} is not in its place: move photos of none of the "
+                f"classes to {top / NONE_OF_THE_CLASSES}"
+            )
+    alike: dict[str, list[str]] = {}
+    for name in _class_folders(roots.train):
+        alike.setdefault(name.casefold(), []).append(name)
+        yield from _inner_splits(roots.train / name)
+    for names in alike.values():
+        if len(names) > 1 and not set(names) <= set(class_names):
+            yield (
+                f"{roots.train} has folders whose names differ only in capitals: "
+                f"{', '.join(names)}. Put their photos into one of them, or rename one"
+            )
+
+
+def _inner_splits(folder: Path) -> Iterator[str]:
+    """Yield that the folder of a class has splits in it, whose photos would all be trained on."""
+    below = _class_folders(folder)
+    kinds = {kind: name for name in below if (kind := kind_of(name))}
+    if "train" in kinds and len(kinds) > 1:
+        yield (
+            f"{folder} has folders for splits in it ({', '.join(below)}): put the classes into "
+            f"the splits instead, such as {folder.parent / kinds['train'] / folder.name}"
+        )
 
 
 def _unusable_names(folder: Path, names: Sequence[str]) -> Iterator[str]:
@@ -184,17 +338,12 @@ def _read_classes(
     folder: Path, names: Sequence[str], dataset: Path, problems: list[str]
 ) -> tuple[LabelledPhoto, ...]:
     """Read the photos of every class, in the order of the classes; add what is wrong to a list."""
-    # The reserved folder belongs to the top of the dataset.
-    if folder != dataset and (folder / NONE_OF_THE_CLASSES).is_dir():
-        problems.append(
-            f"{folder / NONE_OF_THE_CLASSES} is not in its place: move photos of none of the "
-            f"classes to {dataset / NONE_OF_THE_CLASSES}"
-        )
-    unknown = sorted(set(_class_folders(folder)) - set(names))
+    existing = _class_folders(folder)
+    unknown = sorted(set(existing) - set(names))
     if names and unknown:
         problems.append(
             f"{folder} has folders that are no class: {', '.join(unknown)} "
-            f"(the classes are {', '.join(names)}): move them away, or choose them too"
+            f"(the classes are {', '.join(names)}): {_advice(unknown, set(names) - set(existing))}"
         )
     photos: list[LabelledPhoto] = []
     for name in names:
@@ -203,8 +352,17 @@ def _read_classes(
     return tuple(photos)
 
 
+def _advice(unknown: Sequence[str], missing: Set[str]) -> str:
+    for name in unknown:
+        for other in sorted(missing):
+            if name.casefold() == other.casefold():
+                return f"{name} and {other} differ only in capitals, rename one of the two"
+    return "move them away, or choose them too"
+
+
 def _read_class(folder: Path, name: str, dataset: Path) -> tuple[LabelledPhoto, ...]:
-    require_folder(folder)
+    if not folder.is_dir():
+        raise FolderError(f"there is no folder {folder}, but {name} is a class: add photos of it")
     photos = _read_photos(folder, name, dataset)
     if not photos:
         raise FolderError(f"class {name} has no photos: {folder} holds none")
@@ -235,6 +393,20 @@ def is_somebodys_file(path: Path, folder: Path) -> bool:
 def count_files(folder: Path) -> int:
     """Count the files in a folder and in those below it."""
     return sum(path.is_file() for path in folder.rglob("*"))
+
+
+def _count_photos(folder: Path | None) -> int:
+    """Count the photos in a folder and in those below it; none if there is no folder."""
+    return sum(_is_photo(path, folder) for path in folder.rglob("*")) if folder else 0
+
+
+def _split(
+    photos: Sequence[LabelledPhoto], share: float
+) -> tuple[tuple[LabelledPhoto, ...], tuple[LabelledPhoto, ...]]:
+    """Hold out a share of the photos, and return those to train on and those to validate on."""
+    held_back = [_is_held_back(photo.path, share) for photo in photos]
+    train = tuple(p for p, is_held in zip(photos, held_back, strict=True) if not is_held)
+    return train, tuple(p for p, is_held in zip(photos, held_back, strict=True) if is_held)
 
 
 def _is_held_back(path: Path, share: float) -> bool:

@@ -63,6 +63,8 @@ class Staged:
         How many were written; the others were there already.
     left_out
         How many are not there, by why, in words.
+    splits
+        Path of each side's folder in what was staged, if it has own sides; otherwise empty.
     """
 
     folder: Path
@@ -70,6 +72,7 @@ class Staged:
     counts: Counter[tuple[Side | None, str]] = field(default_factory=Counter)
     written: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
+    splits: Mapping[Side, Path] = field(default_factory=dict)
 
     def put(self, place: Place, data: bytes) -> None:
         """Write a photo where it belongs, unless it is there."""

@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from operations.data.amounts import Amount, Tell
-from operations.data.folders import require_folder
+from operations.data.folders import count_files, require_folder
 from operations.faults import Refused, explain
 from operations.folder_files import list_files, require_photos, some
-from scones.datasets.layout import DATASET, NEGATIVES, TRAIN, VALIDATION_FOLDERS
+from scones.datasets.layout import DATASET, NEGATIVES, TRAIN, VALIDATION
 from scones.datasets.leaving_out import why_left_out
+from scones.datasets.split_folders import AmbiguousFolders, SplitFolders, find_split_folders
 from scones.labels import NONE_OF_THE_CLASSES
+from scones.photos.names import is_hidden
 
 if TYPE_CHECKING:
     import boto3
@@ -39,10 +41,13 @@ class Photos:
         File by key.
     passed_over
         How many files lie among them that are none.
+    unused
+        Number of files in a folder for tests next to one for validation, which is not uploaded.
     """
 
     files: Mapping[str, Path]
     passed_over: int = 0
+    unused: int = 0
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -85,27 +90,34 @@ def staged_photos(folder: Path) -> Photos:
     Parameters
     ----------
     folder
-        Has ``train`` and ``validation`` (or ``test``), which have one folder a class, and may have
-        `scones.labels.NONE_OF_THE_CLASSES`, with photos of none of them.
+        Has ``train`` and ``validation``, which have one folder a class, and may have
+        `scones.labels.NONE_OF_THE_CLASSES`, with photos of none of them. The first two may have
+        other names (`scones.datasets.split_folders`).
+
+    Returns
+    -------
+    Photos
+        With keys for a bucket without a dataset; `upload` changes them for one that has one.
 
     Raises
     ------
     Refused
         If it does not, has links out of it, or a file that is not a photo by its content.
     """
-    sides = {TRAIN: folder / TRAIN, VALIDATION_FOLDERS[0]: _validation_folder(folder)}
-    if not all(path.is_dir() for path in sides.values()):
-        require_folder(folder)
+    require_folder(folder)
+    splits = _splits_of(folder, (path.name for path in folder.iterdir() if path.is_dir()))
+    if splits is None or splits.validation is None:
         raise Refused(
-            f"{folder} has not both {TRAIN}/ and {VALIDATION_FOLDERS[0]}/: lay it out with "
+            f"{folder} has not both {TRAIN}/ and {VALIDATION}/: lay it out with "
             f"`scones data folder {folder} TO --upload`"
         )
-    roots = {**sides, NONE_OF_THE_CLASSES: folder / NONE_OF_THE_CLASSES}
+    roots = {TRAIN: splits.train, VALIDATION: splits.validation}
+    roots[NONE_OF_THE_CLASSES] = NONE_OF_THE_CLASSES
     files, passed_over = {}, 0
-    for top, root in roots.items():
+    for top, root in ((top, folder / name) for top, name in roots.items()):
         for path in list_files(root, folder):
             name = path.relative_to(root).as_posix()
-            is_loose = "/" not in name and top in sides
+            is_loose = "/" not in name and top != NONE_OF_THE_CLASSES
             if is_loose or why_left_out(name, path.stat().st_size):
                 passed_over += 1
             else:
@@ -113,7 +125,7 @@ def staged_photos(folder: Path) -> Photos:
     if not files:
         raise Refused(f"{folder} holds no photos")
     require_photos(files.values())
-    return Photos(files, passed_over)
+    return Photos(files, passed_over, count_files(folder / splits.unused) if splits.unused else 0)
 
 
 def upload(
@@ -126,7 +138,7 @@ def upload(
     session, bucket
         Where to.
     files
-        File by key.
+        File by key. Splits that are there under other names are uploaded to those.
     tell
         Told how far it is.
 
@@ -138,12 +150,12 @@ def upload(
     Raises
     ------
     Refused
-        If the dataset there is laid out in another way.
+        If the dataset there has no splits, or it can't be told what its folders are.
     botocore.exceptions.ClientError
         If the bucket can't be listed.
     """
     client = session.client("s3")
-    _require_sides(client, bucket)
+    files = _placed(files, _splits_there(client, bucket))
     there = dict(_listed(client, bucket, files))
     uploaded = Uploaded(bucket)
     pool = ThreadPoolExecutor(THREADS)
@@ -163,24 +175,40 @@ def upload(
     return uploaded
 
 
-def _validation_folder(folder: Path) -> Path:
-    paths = [folder / name for name in VALIDATION_FOLDERS]
-    return next((path for path in paths if path.is_dir()), paths[0])
+def _splits_of(where: Path | str, names: Iterable[str]) -> SplitFolders | None:
+    visible = {name for name in names if not is_hidden(name)} - {NONE_OF_THE_CLASSES}
+    try:
+        return find_split_folders(visible)
+    except AmbiguousFolders as error:
+        raise Refused(f"{where} {error}") from None
 
 
-def _require_sides(client: "S3Client", bucket: str) -> None:
-    """Make sure that the dataset there has sides, or is empty."""
+def _splits_there(client: "S3Client", bucket: str) -> SplitFolders:
+    """Return the splits of the dataset there, or ours if it is empty."""
+    uri = f"s3://{bucket}/{DATASET}"
     pages = client.get_paginator("list_objects_v2").paginate(
         Bucket=bucket, Prefix=DATASET, Delimiter="/"
     )
-    found = (entry["Prefix"] for page in pages for entry in page.get("CommonPrefixes", []))
-    sides = {f"{DATASET}{name}/" for name in (TRAIN, *VALIDATION_FOLDERS)}
-    strange = sorted(set(found) - sides - {NEGATIVES})
-    if strange:
+    prefixes = (entry["Prefix"] for page in pages for entry in page.get("CommonPrefixes", []))
+    names = {prefix.removeprefix(DATASET).removesuffix("/") for prefix in prefixes}
+    splits = _splits_of(uri, names)
+    if splits is None and (others := sorted(names - {NONE_OF_THE_CLASSES})):
+        folders = some(f"{DATASET}{name}/" for name in others)
         raise Refused(
-            f"s3://{bucket}/{DATASET} has folders beside {TRAIN}/ and {VALIDATION_FOLDERS[0]}/: "
-            f"{some(strange)}. A dataset has sides or it has none: remove them first"
+            f"{uri} has folders beside {TRAIN}/ and {VALIDATION}/: {folders}. A dataset has "
+            "sides or it has none: remove them first"
         )
+    return splits or SplitFolders(TRAIN, VALIDATION, None)
+
+
+def _placed(files: Mapping[str, Path], splits: SplitFolders) -> dict[str, Path]:
+    """Return the files by their keys in a dataset whose splits have other names."""
+    names = {TRAIN: splits.train, VALIDATION: splits.validation or VALIDATION}
+    placed = {}
+    for key, path in files.items():
+        top, _, name = key.removeprefix(DATASET).partition("/")
+        placed[f"{DATASET}{names.get(top, top)}/{name}"] = path
+    return placed
 
 
 def _listed(

@@ -6,6 +6,7 @@ import string
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import count, islice, product
 from typing import Any
 
@@ -14,6 +15,7 @@ from pydantic import ValidationError
 from operations import parameters, profiles
 from operations.faults import Refused
 from operations.profiles import Profile
+from operations.stack import STACK
 
 IMAGE_SHAPE = "3,96,96"
 """Default image shape: channels, height, width. Small enough to train on a laptop's processor."""
@@ -49,14 +51,17 @@ class Choices:
 def name_problems(name: str) -> list[str]:
     """Return why a name cannot be used for a project; empty if it can.
 
-    It names the CloudFormation stack, which begins with a letter, and the SageMaker endpoint.
+    It names the CloudFormation stack, which begins with a letter, and the SageMaker endpoint. Those
+    of an environment have its name appended, and have to be allowed too.
     """
-    if not parameters.allows("EndpointName", name) or not name[:1].isalpha():
+    ending, longest = _longest_ending(), _longest_name()
+    if not parameters.allows("EndpointName", name) or not name[:1].isalpha() or len(name) > longest:
         suggestion = _suggest_name(name)
         advice = f", such as --name {suggestion}" if suggestion else ""
         return [
-            f"{name!r} cannot be the project's name: begin with a letter, and use up to 24 "
-            f"lower-case letters, digits and hyphens{advice}"
+            f"{name!r} cannot be the project's name: begin with a letter, and use up to {longest} "
+            f"lower-case letters, digits and hyphens{advice}; its stack NAME{ending} may have "
+            f"{parameters.max_length('EndpointName')}"
         ]
     if name in profiles.names():
         return [
@@ -185,5 +190,22 @@ def _key(name: str) -> str:
 
 def _suggest_name(name: str) -> str:
     """Return the allowed name that is nearest to one that is not, or nothing."""
-    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).lstrip("-0123456789")[:24].rstrip("-")
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).lstrip("-0123456789")
+    slug = slug[: _longest_name()].rstrip("-")
     return slug if slug and slug not in profiles.names() else ""
+
+
+def _longest_name() -> int:
+    """Return the maximum length of a name whose longest environment is allowed too."""
+    return parameters.max_length("EndpointName") - len(_longest_ending())
+
+
+@cache
+def _longest_ending() -> str:
+    """Return what samconfig.toml appends to the stack's name at most, such as ``-production``."""
+    config = tomllib.loads((parameters.REPOSITORY / "samconfig.toml").read_text(encoding="utf-8"))
+    environments = (table for table in config.values() if isinstance(table, Mapping))
+    stacks = (table.get("global", {}).get("parameters", {}) for table in environments)
+    names = (str(found.get("stack_name", "")) for found in stacks)
+    endings = (name.removeprefix(STACK) for name in names if name.startswith(f"{STACK}-"))
+    return max(endings, key=len, default="")

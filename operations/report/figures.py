@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
 from operations.report.photos import NOT_A_VEHICLE, STEPS, Photo
-from scones.smoke import percentile
+from scones.percentiles import percentile
 
 SINGLE = 80
 """Up to so many photos have a bar each."""
@@ -211,34 +211,44 @@ def endings(photos: Iterable[Photo]) -> list[Ending]:
 
 
 def judged_by_truth(photos: Iterable[Photo], class_names: Sequence[str]) -> Judged | None:
-    """Hold the model's answers against the classes that the report was given; None without any."""
-    return _judged(photos, class_names, lambda photo: photo.truth)
+    """Compare the model's answers with the classes that the report was given; None without any.
+
+    A photo of none of the classes is right in review.
+    """
+
+    def is_right(photo: Photo) -> bool:
+        in_review = photo.status == "needs_review"
+        return in_review if photo.truth == NOT_A_VEHICLE else photo.label == photo.truth
+
+    return _judged(photos, class_names, lambda photo: photo.truth, is_right)
 
 
 def judged_by_people(photos: Iterable[Photo], class_names: Sequence[str]) -> Judged | None:
     """Hold the model's guesses against what people said of them; None where they said nothing."""
-    return _judged(photos, class_names, lambda photo: photo.said)
+    return _judged(
+        photos, class_names, lambda photo: photo.said, lambda photo: photo.label == photo.said
+    )
 
 
 def _judged(
-    photos: Iterable[Photo], class_names: Sequence[str], actual: Callable[[Photo], str | None]
+    photos: Iterable[Photo],
+    class_names: Sequence[str],
+    actual: Callable[[Photo], str | None],
+    is_right: Callable[[Photo], bool],
 ) -> Judged | None:
-    pairs = [
-        (shows, photo.label, photo.status == "classified")
-        for photo in photos
-        if photo.label and (shows := actual(photo))
-    ]
-    if not pairs:
+    known = [photo for photo in photos if photo.label and actual(photo)]
+    if not known:
         return None
-    counts = Counter((shows, label) for shows, label, _ in pairs)
-    rows = _ordered((shows for shows, _, _ in pairs), class_names)
-    columns = _ordered((label for _, label, _ in pairs), class_names)
-    sure = [(shows, label) for shows, label, accepted in pairs if accepted]
+    pairs = [(actual(photo) or "", photo.label or "") for photo in known]
+    counts = Counter(pairs)
+    rows = _ordered((shows for shows, _ in pairs), class_names)
+    columns = _ordered((label for _, label in pairs), class_names)
+    accepted = [photo for photo in known if photo.status == "classified"]
     return Judged(
-        photos=len(pairs),
-        right=sum(shows == label for shows, label, _ in pairs),
-        accepted=len(sure),
-        accepted_right=sum(shows == label for shows, label in sure),
+        photos=len(known),
+        right=sum(map(is_right, known)),
+        accepted=len(accepted),
+        accepted_right=sum(map(is_right, accepted)),
         rows=rows,
         columns=columns,
         matrix=tuple(tuple(counts[row, column] for column in columns) for row in rows),

@@ -10,6 +10,7 @@ from operations.report.telling import told
 from operations.report.truth import Truth
 from operations.stack import Stack
 from scones.events import Status
+from scones.labels import NONE_OF_THE_CLASSES
 from scones.measures import upload_to_decision
 from scones.records import Record, is_simulated, read_decided
 
@@ -116,5 +117,9 @@ def _photo(record: Record, truth: Truth) -> Photo:
         message=decided.reason.message if decided.reason else None,
         steps=(*taken, upload_to_decision(timings)),
         said=(review.label or NOT_A_VEHICLE) if review and holds else None,
-        truth=truth.of(photo.bucket, photo.key, photo.version_id),
+        truth=_class_shown(truth.of(photo.bucket, photo.key, photo.version_id)),
     )
+
+
+def _class_shown(truth: str | None) -> str | None:
+    return NOT_A_VEHICLE if truth == NONE_OF_THE_CLASSES else truth

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sagemaker.core.processing import ScriptProcessor
 from sagemaker.core.shapes import (
@@ -24,6 +24,7 @@ from sagemaker.core.training.configs import (
 )
 from sagemaker.core.workflow.execution_variables import ExecutionVariables
 from sagemaker.core.workflow.functions import Join
+from sagemaker.core.workflow.parameters import ParameterString
 from sagemaker.core.workflow.properties import PropertyFile
 from sagemaker.mlops.workflow.retry import (
     SageMakerJobExceptionTypeEnum,
@@ -85,6 +86,25 @@ JOB_RETRIES = (
 of the script is not retried."""
 
 
+UPLOADED_BUCKET, UPLOADED_KEY = "$.detail.bucket.name", "$.detail.object.key"
+"""Paths into the event of an upload, for `UPLOAD_PARAMETERS` of a pipeline."""
+
+
+class UploadedObject(NamedTuple):
+    """An object, or a prefix, that a run names with two parameters.
+
+    Attributes
+    ----------
+    parameters
+        The parameters.
+    uri
+        S3 URI that they make.
+    """
+
+    parameters: tuple[Any, Any]
+    uri: Any
+
+
 def own_image(repository: str, role: str, region: str, tag: str = "1") -> str:
     """Return the URI of one of the project's container images in the role's account.
 
@@ -105,6 +125,25 @@ def execution_uri(bucket: str, pipeline: str, *path: str) -> Any:
     """Return a URI below ``s3://BUCKET/pipelines/PIPELINE/EXECUTION ID/``."""
     execution = ExecutionVariables.PIPELINE_EXECUTION_ID
     return Join(on="/", values=["s3:/", bucket, "pipelines", pipeline, execution, *path])
+
+
+def uploaded_object(name: str, bucket: str, key: str) -> UploadedObject:
+    """Return the parameters ``NAMEBucket`` and ``NAMEKey`` and the URI that they make.
+
+    They are two: the event of an upload has bucket and key, and EventBridge cannot join them.
+
+    Parameters
+    ----------
+    name
+        Beginning of the parameters' names.
+    bucket, key
+        Their defaults.
+    """
+    parameters = (
+        ParameterString(f"{name}Bucket", default_value=bucket),
+        ParameterString(f"{name}Key", default_value=key),
+    )
+    return UploadedObject(parameters, Join(on="/", values=["s3:/", *parameters]))
 
 
 def input_from(name: str, uri: Any, folder: str | None = None) -> Any:

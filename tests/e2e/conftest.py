@@ -4,21 +4,25 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from local import cloud, samples
+from local.run import deploy
 from local.run.application import Settings, install
 from local.run.folders import read_dataset
-from operations.stack import STACK
+from operations.stack import STACK, Stack
 from tests.e2e.harness import Application, Inbox
 from tools.prove_iam.deployed import read_policies
 from tools.prove_iam.real import INTO, WITHOUT
 from tools.prove_iam.recording import FOLDER, INSTALLATION, Recording, requests_of
 from tools.prove_iam.removal import removed
+
+WORK = Path(".local")
+"""Folder for what is built."""
 
 _started: list[tuple[float, str]] = []
 
@@ -52,25 +56,41 @@ def application(
         _started.append((time.time(), INSTALLATION))
         stack, _ = install(
             running,
-            Path(".local"),
+            WORK,
             read_dataset(drawn.dataset),
             # So few photos that only the head is trained; tests/integration trains more layers.
             Settings("3,32,32", threshold=0.6, loading_bays="bicycle=A,motorcycle=B"),
             Quiet(),
         )
         _started.append((time.time(), test))
-        statement = os.environ.get(WITHOUT)
-        with removed(running.session(), STACK, statement) if statement else nullcontext():
+        with recorded_iam(running, "application"):
             yield Application(running, stack)
-            record_iam(running)
 
 
-def record_iam(running: cloud.Cloud) -> None:
-    """Leave what IAM was asked, for `make prove-iam`."""
-    policies = read_policies(running.session(), STACK)
-    recording = Recording(policies, requests_of(running.audit(), _started))
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
-    recording.save(Path(os.environ.get(INTO, FOLDER)) / f"{worker}.json")
+@pytest.fixture(scope="session")
+def production(
+    tmp_path_factory: pytest.TempPathFactory, application: Application
+) -> Iterator[Application]:
+    """The same application in another account, without a model."""
+    with cloud.start(tmp_path_factory.mktemp("production"), account="210987654321") as running:
+        image = application.stack.training_image.replace(application.cloud.account, running.account)
+        parameters = {**application.stack.parameters, "TrainingImage": image}
+        with deploy.alone_in(WORK):
+            deploy.deploy(deploy.built_template(WORK), running.environ(), parameters)
+        with recorded_iam(running, "production"):
+            yield Application(running, Stack.read(running.session()))
+
+
+@contextmanager
+def recorded_iam(running: cloud.Cloud, name: str) -> Iterator[None]:
+    """Leave what IAM was asked, for `make prove-iam`, which may name a statement to remove."""
+    statement = os.environ.get(WITHOUT)
+    with removed(running.session(), STACK, statement) if statement else nullcontext():
+        yield
+        policies = read_policies(running.session(), STACK)
+        recording = Recording(policies, requests_of(running.audit(), _started))
+        worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+        recording.save(Path(os.environ.get(INTO, FOLDER)) / f"{worker}-{name}.json")
 
 
 @pytest.fixture(scope="session")

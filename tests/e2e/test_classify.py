@@ -93,15 +93,26 @@ def test_photo_is_classified_recorded_and_published(
     assert event == json.loads(record["event"]["S"])
 
 
-def test_text_is_rejected_with_the_reason(application: Application, published: Inbox) -> None:
-    photo = application.upload("notes.jpg", b"these are notes, not a photo")
+@pytest.mark.parametrize(
+    ("name", "body", "code"),
+    [
+        ("notes.jpg", b"these are notes, not a photo", "not_a_photo"),
+        ("nothing.jpg", b"", "empty"),
+        ("made by the S3 console/", b"", "empty"),
+    ],
+)
+def test_what_is_not_a_photo_is_rejected_with_the_reason(
+    application: Application, published: Inbox, name: str, body: bytes, code: str
+) -> None:
+    photo = application.upload(name, body)
 
     decided = application.decided(photo)
 
     assert decided.status == "rejected"
     assert decided.reason is not None
-    assert decided.reason.code == "not_a_photo"
+    assert decided.reason.code == code
     assert decided.label is None
+    assert len(application.records(name)) == 1
     (event,) = eventually(lambda: events_of(published, photo) or None)
     assert event["status"] == "rejected"
 
@@ -166,14 +177,14 @@ def test_every_version_of_a_key_has_its_own_record(
 def test_unsure_photo_goes_to_a_person(
     application: Application, published: Inbox, notified: Inbox, bicycle: bytes
 ) -> None:
-    ssm = application.client("ssm")
-    ssm.put_parameter(Name=application.stack.threshold_parameter, Value="1", Overwrite=True)
+    ssm, parameter = application.client("ssm"), application.stack.threshold_parameter
+    ssm.put_parameter(Name=parameter, Value="1", Type="String", Overwrite=True)
     application.restart("ThresholdFunction")
     try:
         photo = application.upload("who knows.png", bicycle)
         decided = application.decided(photo)
     finally:
-        ssm.put_parameter(Name=application.stack.threshold_parameter, Value="0.6", Overwrite=True)
+        ssm.put_parameter(Name=parameter, Value="0.6", Type="String", Overwrite=True)
         application.restart("ThresholdFunction")
 
     assert decided.threshold == 1

@@ -141,7 +141,7 @@ def test_failed_photos_are_decided_after_all(
     application: Application, scones: Scones, bicycle: bytes
 ) -> None:
     with Operator(application).configured(
-        "ClassifyFunction", ENDPOINT_NAME=f"{application.stack.endpoint}-staging"
+        "ClassifyFunction", ENDPOINT_NAME=f"{application.stack.endpoint}--staging"
     ):
         photo = application.upload("desk/failed.png", bicycle)
         assert application.decided(photo).status == "failed"

@@ -147,6 +147,13 @@ def test_what_a_person_said_is_trained_on_after_down_and_up(
         photo = before.upload("labeled.jpg", motorcycle)
         before.decided(photo, status="needs_review")
     key = operator.label(photo, "motorcycle")
+    role = before.client("iam").get_role(RoleName=before.resource("TrainingRole"))["Role"]["Arn"]
+    end = {"Name": "End", "Type": "Fail", "Arguments": {"ErrorMessage": "no data"}}
+    before.client("sagemaker").create_pipeline(
+        PipelineName="kept",
+        PipelineDefinition=json.dumps({"Version": "2020-12-01", "Steps": [end]}),
+        RoleArn=role,
+    )
     developed.shown()
 
     development.down(developed.screen, developed.work)
@@ -155,8 +162,8 @@ def test_what_a_person_said_is_trained_on_after_down_and_up(
     continued = developed.shown()
 
     assert "Stopped. Kept in" in stopped
-    assert ", 1 label, 1 model." in stopped
-    assert ", 1 label, 1 model" in continued
+    assert ", 1 label, 1 model, 1 pipeline." in stopped
+    assert ", 1 label, 1 model, 1 pipeline" in continued
     application = developed.find_again()
     assert application.cloud.endpoint == before.cloud.endpoint
     record = application.record(photo)

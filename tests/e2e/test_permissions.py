@@ -179,8 +179,8 @@ def test_what_a_schedule_may_not_start_is_kept(application: Application) -> None
             "CheckDriftFunctionScheduleRole/CheckDriftFunctionScheduleLambdaPolicy#1",
         ):
             removals.enter_context(removed(application.session, STACK, name))
-        for name in (f"{STACK}-retrain", f"{STACK}-check-drift"):
-            removals.enter_context(due(application, name))
+        for name in ("RetrainStateMachineSchedule", "CheckDriftFunctionSchedule"):
+            removals.enter_context(due(application, application.resource(name)))
 
         assert len(taken(application, "UndeliveredEvents")) == 1
         assert len(taken(application, "MissedMeasurements")) == 1

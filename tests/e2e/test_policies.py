@@ -24,6 +24,8 @@ POLICIES = (
     "DoctorPolicy",
     "ApproverPolicy",
     "PrivacyPolicy",
+    "ModelReaderPolicy",
+    "ModelCopierPolicy",
 )
 
 
@@ -137,6 +139,14 @@ def forbidden(application: Application) -> dict[str, list[Call]]:
         ("iam", "list_users", {}),
     ]
     deciding = [promote, approve, answer()]
+    others: list[Call] = [
+        validation,
+        put(photos, "incoming/x.png"),
+        ("s3", "list_objects_v2", {"Bucket": data, "Prefix": "dataset/"}),
+        ("s3", "get_object", {"Bucket": data, "Key": "dataset/train/bicycle/1.png"}),
+        ("s3", "get_object", {"Bucket": photos, "Key": "incoming/1.png"}),
+        start(stack.retrain_machine, {}),
+    ]
     return {
         "UploaderPolicy": [
             *anybody,
@@ -173,6 +183,8 @@ def forbidden(application: Application) -> dict[str, list[Call]]:
             put(photos, "incoming/x.png"),
             start(stack.retrain_machine, {}),
         ],
+        "ModelReaderPolicy": [*anybody, *deciding, *others],
+        "ModelCopierPolicy": [*anybody, *deciding, *others],
         "PrivacyPolicy": [
             *anybody,
             *deciding,

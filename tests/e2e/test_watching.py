@@ -107,7 +107,7 @@ def test_a_shifted_stream_is_told_and_rings(application: Application, published:
 
 def test_the_schedule_asks_for_a_check(application: Application, published: Inbox) -> None:
     client = application.client("scheduler")
-    schedule = client.get_schedule(Name=f"{STACK}-check-drift")
+    schedule = client.get_schedule(Name=application.resource("CheckDriftFunctionSchedule"))
     kept = ("Name", "ScheduleExpression", "FlexibleTimeWindow", "Target", "State")
     before = {name: schedule[name] for name in kept}
     client.update_schedule(**before | {"ScheduleExpression": "rate(1 minute)"})

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from local import cloud
+from local.images.registry import PIPELINES_READY
 
 ROOT = Path(__file__).parents[2]
 RUN_PIPELINE = ROOT / ".venv" / "pipelines" / "bin" / "run-pipeline"
@@ -61,6 +62,13 @@ class Pipelines:
         ]
 
 
+def outputs_of(running: cloud.Cloud) -> dict[str, str]:
+    """Return the outputs of the stack of the roles, by name."""
+    client = running.session().client("cloudformation")
+    (stack,) = client.describe_stacks(StackName="pipelines")["Stacks"]
+    return {item["OutputKey"]: item["OutputValue"] for item in stack["Outputs"]}
+
+
 def deploy_roles(running: cloud.Cloud, bucket: str, **parameters: str) -> str:
     """Deploy `pipelines/template.yaml`; returns the role's ARN."""
     client = running.session().client("cloudformation")
@@ -75,8 +83,7 @@ def deploy_roles(running: cloud.Cloud, bucket: str, **parameters: str) -> str:
     while time.monotonic() < deadline:
         (stack,) = client.describe_stacks(StackName="pipelines")["Stacks"]
         if stack["StackStatus"] == "CREATE_COMPLETE":
-            outputs = {item["OutputKey"]: item["OutputValue"] for item in stack["Outputs"]}
-            return outputs["PipelineRoleArn"]
+            return outputs_of(running)["PipelineRoleArn"]
         assert stack["StackStatus"] == "CREATE_IN_PROGRESS", stack
         time.sleep(0.5)
     raise AssertionError("the stack of the roles was not created in time")
@@ -84,7 +91,7 @@ def deploy_roles(running: cloud.Cloud, bucket: str, **parameters: str) -> str:
 
 @pytest.fixture(scope="session", autouse=True)
 def _environment() -> None:
-    if not RUN_PIPELINE.exists():
+    if not PIPELINES_READY.exists():
         pytest.skip("the SageMaker SDK is not installed: run `make pipelines`")
 
 

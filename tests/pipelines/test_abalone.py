@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.pipelines.conftest import Pipelines
+from tests.pipelines.conftest import Pipelines, outputs_of
 
 TABLE = Path(__file__).parents[3] / "shared" / "data" / "abalone" / "abalone.csv"
 """The UCI table, if it lies beside the repository; otherwise tests make a table like it."""
@@ -31,8 +31,9 @@ def made_table(rows: int = 800) -> str:
 
 
 def upload(pipelines: Pipelines, key: str, text: str) -> str:
+    """Upload a table; returns the options that make a run read it."""
     pipelines.client("s3").put_object(Bucket=pipelines.bucket, Key=key, Body=text.encode())
-    return f"s3://{pipelines.bucket}/{key}"
+    return json.dumps({"InputKey": key})
 
 
 @pytest.fixture(scope="module")
@@ -124,9 +125,9 @@ def test_a_model_with_too_large_an_error_fails_the_execution(
 
 
 def test_a_failing_script_says_why(pipelines: Pipelines) -> None:
-    url = upload(pipelines, "abalone/broken/abalone.csv", "a,b\n1,2\n")
+    parameters = upload(pipelines, "abalone/broken/abalone.csv", "a,b\n1,2\n")
 
-    run = pipelines.run("abalone", "--parameters", json.dumps({"InputDataUrl": url}))
+    run = pipelines.run("abalone", "--parameters", parameters)
 
     assert run.returncode == 1
     assert "failed: Preprocess:" in run.stderr
@@ -136,9 +137,9 @@ def test_a_failing_script_says_why(pipelines: Pipelines) -> None:
 
 
 def test_data_outside_the_roles_permissions_is_not_read(pipelines: Pipelines) -> None:
-    url = upload(pipelines, "private/abalone.csv", made_table(50))
+    parameters = upload(pipelines, "private/abalone.csv", made_table(50))
 
-    run = pipelines.run("abalone", "--parameters", json.dumps({"InputDataUrl": url}))
+    run = pipelines.run("abalone", "--parameters", parameters)
 
     assert run.returncode == 1
     assert "failed: Preprocess:" in run.stderr
@@ -148,10 +149,9 @@ def test_data_outside_the_roles_permissions_is_not_read(pipelines: Pipelines) ->
 def test_a_stopped_execution_is_told_and_its_job_ends(pipelines: Pipelines) -> None:
     client = pipelines.client("sagemaker")
     # Another prefix than the other tests', or nothing would be left to stop.
-    url = upload(pipelines, "abalone/stopped/abalone.csv", made_table(3000))
-    options = ["--parameters", json.dumps({"InputDataUrl": url})]
+    parameters = upload(pipelines, "abalone/stopped/abalone.csv", made_table(3000))
     with subprocess.Popen(
-        pipelines.command("abalone", *options),
+        pipelines.command("abalone", "--parameters", parameters),
         env=pipelines.cloud.environ(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -180,18 +180,71 @@ def test_a_stopped_execution_is_told_and_its_job_ends(pipelines: Pipelines) -> N
 
 
 def test_a_schedule_is_made(pipelines: Pipelines) -> None:
-    outputs = pipelines.client("cloudformation").describe_stacks(StackName="pipelines")
-    (stack,) = outputs["Stacks"]
-    role = {item["OutputKey"]: item["OutputValue"] for item in stack["Outputs"]}
-    options = ["--schedule", "rate(7 days)", "--schedule-role-arn", role["SchedulerRoleArn"]]
+    role = outputs_of(pipelines.cloud)["SchedulerRoleArn"]
+    options = ["--schedule", "rate(7 days)", "--schedule-role-arn", role]
 
     run = pipelines.run("abalone", "--no-start", *options)
 
     assert run.returncode == 0, run.stderr
     schedule = pipelines.client("scheduler").get_schedule(Name="abalone")
     assert schedule["ScheduleExpression"] == "rate(7 days)"
-    assert schedule["Target"]["RoleArn"] == role["SchedulerRoleArn"]
+    assert schedule["Target"]["RoleArn"] == role
     assert schedule["Target"]["Arn"].endswith(":pipeline/abalone")
+
+
+def test_an_upload_starts_an_execution_that_reads_it(
+    pipelines: Pipelines, first: "subprocess.CompletedProcess[str]"
+) -> None:
+    client = pipelines.client("sagemaker")
+    options = ["--on-upload", f"s3://{pipelines.bucket}/abalone/new/"]
+    options += ["--on-upload-role-arn", outputs_of(pipelines.cloud)["UploadRoleArn"]]
+    refused = pipelines.run("abalone", "--no-start", *options)
+    pipelines.client("s3").put_bucket_notification_configuration(
+        Bucket=pipelines.bucket, NotificationConfiguration={"EventBridgeConfiguration": {}}
+    )
+    before = client.list_pipeline_executions(PipelineName="abalone")["PipelineExecutionSummaries"]
+
+    made = pipelines.run("abalone", "--no-start", *options)
+    upload(pipelines, "abalone/elsewhere.csv", made_table())
+    upload(pipelines, "abalone/new/June 2026.csv", made_table())
+
+    assert refused.returncode == 3
+    assert "data-bucket sends no events to EventBridge" in refused.stderr
+    assert made.returncode == 0, made.stderr
+    assert f"Uploads to s3://{pipelines.bucket}/abalone/new/ start it: rule abalone" in made.stdout
+    execution = started_after(pipelines, before)
+    assert ended(pipelines, execution) == "Succeeded"
+    version = pipelines.versions("abalone")[-1]
+    assert version["MetadataProperties"]["GeneratedBy"] == execution
+    data = version["CustomerMetadataProperties"]["data"]
+    assert data == f"s3://{pipelines.bucket}/abalone/new/June 2026.csv"
+    after = client.list_pipeline_executions(PipelineName="abalone")["PipelineExecutionSummaries"]
+    assert len(after) == len(before) + 1
+
+
+def started_after(pipelines: Pipelines, before: list[Any]) -> str:
+    """Wait for an execution that was not there before; returns its ARN."""
+    known = {execution["PipelineExecutionArn"] for execution in before}
+    client, deadline = pipelines.client("sagemaker"), time.monotonic() + 30
+    while time.monotonic() < deadline:
+        listed = client.list_pipeline_executions(PipelineName="abalone")
+        arns = {one["PipelineExecutionArn"] for one in listed["PipelineExecutionSummaries"]}
+        if new := arns - known:
+            (arn,) = new
+            return str(arn)
+        time.sleep(0.2)
+    raise AssertionError("no execution has started")
+
+
+def ended(pipelines: Pipelines, execution: str) -> str:
+    """Wait for the end of an execution; returns its status."""
+    client, deadline = pipelines.client("sagemaker"), time.monotonic() + 200
+    while time.monotonic() < deadline:
+        described = client.describe_pipeline_execution(PipelineExecutionArn=execution)
+        if described["PipelineExecutionStatus"] != "Executing":
+            return str(described["PipelineExecutionStatus"])
+        time.sleep(0.5)
+    raise AssertionError("the execution has not ended")
 
 
 def test_a_bucket_that_does_not_exist_is_an_error_of_aws(pipelines: Pipelines) -> None:

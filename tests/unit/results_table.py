@@ -8,7 +8,7 @@ from typing import Any
 from samcli.yamlhelper import yaml_parse
 
 from scones.events import PhotoDecided
-from scones.records import is_simulated
+from scones.records import is_simulated, review_queue, status_shard
 
 ROOT = Path(__file__).parents[2]
 START = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
@@ -87,15 +87,17 @@ def decided(
 def put_record(client: Any, table: str, event: PhotoDecided, **more: str) -> None:
     """Write a record as the machine `classify` does; `more` are attributes of text."""
     photo = event.photo
+    key = (f"s3://{photo.bucket}/{photo.key}", photo.version_id or photo.etag)
     item = {
-        "photo": f"s3://{photo.bucket}/{photo.key}",
-        "version": photo.version_id or photo.etag,
+        "photo": key[0],
+        "version": key[1],
         "status": event.status,
+        "shard": status_shard(event.status, *key),
         "decided_at": _written(event.timings.decided_at),
         "event": event.model_dump_json(),
         "run": "run",
         "announced_at": _written(event.timings.decided_at),
-        **({"queue": "review"} if _asks(event) else {}),
+        **({"queue": review_queue(*key)} if _asks(event) else {}),
         **({"label": event.label} if event.label else {}),
         **more,
     }

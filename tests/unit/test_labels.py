@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scones.labels import parse_class_names, parse_loading_bays
 
 names = st.lists(
-    st.text(st.characters(exclude_characters=",=", exclude_categories=["Cs"]), min_size=1).filter(
+    st.text(st.characters(exclude_characters=",=/", exclude_categories=["Cs"]), min_size=1).filter(
         lambda name: name == name.strip()
     ),
     min_size=2,
@@ -25,6 +25,7 @@ def test_class_names_keep_their_order(given_names: list[str]) -> None:
         ("bicycle", "two or more"),
         ("bicycle,,van", "empty name"),
         ("van,bicycle,van", "van more than once"),
+        ("van,bus/coach", "have a slash in bus/coach"),
         ("van, none_of_the_classes", "reserved for photos of none of the classes"),
     ],
 )

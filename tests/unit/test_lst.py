@@ -38,11 +38,19 @@ def test_a_line_is_the_index_the_class_and_the_path() -> None:
     ("line", "problem"),
     [
         ("1\t0", "2 tab-separated fields"),
-        ("", "1 tab-separated fields"),
+        ("1 0.000000 a/1.png", "Put tabs between the fields"),
+        ("1\t0.000000\t1.000000\ta.png", "A photo has one class here"),
         ("1\t0\ta.png\tb", "4 tab-separated fields"),
         ("x\t0\ta.png", "the index 'x' is not a whole number"),
         ("1\t-1\ta.png", "the class index '-1' is not a whole number"),
         ("1\t0.5\ta.png", "the class index '0.5'"),
+        ("1\t-0.000000\ta.png", "the class index '-0.000000'"),
+        ("1\t1_0\ta.png", "the class index '1_0'"),
+        ("1\tnan\ta.png", "the class index 'nan'"),
+        ("1\t1e99\ta.png", "the class index '1e99'"),
+        ("1\t1e-1\ta.png", "the class index '1e-1'"),
+        (f"1\t{'9' * 5000}\ta.png", "is not a whole number"),
+        ("1.5\t0\ta.png", "the index '1.5'"),
         ("1\t²\ta.png", "the class index '²'"),
         ("1\t0\t", "the path is empty"),
         ("1\t0\t/etc/a.png", "leaves its channel"),
@@ -56,6 +64,22 @@ def test_a_broken_line_is_named(line: str, problem: str) -> None:
 
     assert str(raised.value).startswith("line 2: ")
     assert problem in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0\t0.000000\ta/1.png\n1\t1.000000\tb/2.png\n",
+        "0\t0.000000\ta/1.png\n1\t1.000000\tb/2.png\n\n",
+        "0\t0\ta/1.png\r\n\r\n1\t1.0\tb/2.png\r\n \t\r\n",
+        "\ufeff0\t0\ta/1.png\n1\t1\tb/2.png",
+        "0.0\t0.\ta/1.png\n1\t1e0\tb/2.png\n",
+        " 0 \t 0\ta/1.png\n1\t1.000000000000000000e+00\tb/2.png\n",
+    ],
+)
+def test_lists_of_other_programs(text: str) -> None:
+    """Of MXNet's im2rec, of Windows, of spreadsheets and of NumPy."""
+    assert list(read(text.split("\n"))) == [LstEntry(0, 0, "a/1.png"), LstEntry(1, 1, "b/2.png")]
 
 
 @pytest.mark.parametrize("character", ["\t", "\n", "\r", "\0"])

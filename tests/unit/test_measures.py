@@ -46,6 +46,16 @@ def of_photo(status: str, **changes: Any) -> dict[tuple[tuple[str, str], ...], d
     return measured("Photo Decided", decided(status=status, **changes).model_dump(mode="json"))
 
 
+@pytest.mark.parametrize("status", ["classified", "needs_review", "rejected", "failed"])
+def test_simulated_photos_are_measured_apart(status: str) -> None:
+    assert of_photo(status, name="simulated/20261121/1.png") == {
+        (("Status", status),): {"SimulatedPhotos": 1.0}
+    }
+    # Uploaders choose keys under incoming/, whose metrics alarms watch.
+    chosen = of_photo(status, name="simulated.png")
+    assert chosen[()]["Photos"] == 1
+
+
 def test_a_classified_photo_is_measured_as_a_whole_by_status_and_by_class() -> None:
     assert of_photo("classified") == {
         (): {

@@ -82,6 +82,17 @@ def test_a_stated_period_is_that_of_the_rules(row: dict[str, str]) -> None:
             assert rule["ExpiredObjectDeleteMarker"] is True
 
 
+def test_records_are_kept_as_long_as_stated() -> None:
+    table = template()["Resources"]["ResultsTable"]["Properties"]["TimeToLiveSpecification"]
+    machine = (ROOT / "statemachine" / "classify.asl.json").read_text("utf-8")
+    text = (ROOT / "docs" / "privacy.md").read_text("utf-8")
+    (row,) = (line for line in text.splitlines() if line.startswith("| results table |"))
+
+    assert table == {"AttributeName": "expires_at", "Enabled": True}
+    assert "$millis() / 1000) + $number('${RecordRetentionDays}') * 86400" in machine
+    assert "`RecordRetentionDays`" in row
+
+
 def tags(place: str) -> list[dict[str, str]]:
     """Beside these files there are the run's model and evaluation, which stay."""
     key, _, value = RETENTION_TAG.partition("=")

@@ -1,4 +1,5 @@
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -6,7 +7,17 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from scones.records import Review, read_decided, read_queue, read_record, read_versions
+from scones.records import (
+    SHARDS,
+    Record,
+    Review,
+    read_decided,
+    read_queue,
+    read_record,
+    read_versions,
+    review_queue,
+    status_shard,
+)
 from tests.unit.results_table import START, create_table, decided, put_record
 
 TABLE = "results"
@@ -37,6 +48,30 @@ def names(records: Any) -> str:
 
 def test_all_records_come_newest_first(table: Any) -> None:
     assert names(read_decided(table, TABLE)) == "fedcba"
+
+
+def test_records_are_spread_over_all_shards() -> None:
+    keys = [("s3://photos/incoming/gate.jpg", str(version)) for version in range(200)]
+    shards = Counter(status_shard("classified", *key) for key in keys)
+
+    assert set(shards) == {f"classified#{number}" for number in range(SHARDS)}
+    assert max(shards.values()) < 2 * len(keys) / SHARDS
+    queues = {review_queue(*key).removeprefix("review") for key in keys}
+    assert queues == {f"#{number}" for number in range(SHARDS)}
+
+
+def test_pages_of_all_shards_are_merged_in_order(table: Any) -> None:
+    create_table(table, "many")
+    for minute in range(100):
+        put_record(table, "many", decided(f"{minute}.png", "needs_review", minute))
+
+    def minutes(records: Iterable[Record]) -> list[int]:
+        return [(one.decided.timings.decided_at - START) // timedelta(minutes=1) for one in records]
+
+    newest_first = list(reversed(range(100)))
+    assert minutes(read_decided(table, "many", page_size=16)) == newest_first
+    assert minutes(read_decided(table, "many")) == newest_first
+    assert minutes(read_queue(table, "many", page_size=16)) == list(range(100))
 
 
 def test_records_of_some_statuses(table: Any) -> None:

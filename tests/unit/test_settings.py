@@ -30,7 +30,9 @@ def test_threshold() -> None:
         {
             "CLASS_NAMES": "a,b",
             "LOADING_BAYS": "a=1",
+            "THRESHOLD": "0.93",
             "THRESHOLD_PARAMETER": "/s/threshold",
+            "FAMILIARITY_LIMIT": "0.05",
             "FAMILIARITY_LIMIT_PARAMETER": "/s/familiarity-limit",
         }
     )

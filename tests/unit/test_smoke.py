@@ -1,7 +1,6 @@
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from fractions import Fraction
 from io import BytesIO
 from math import comb
 from typing import Any
@@ -22,7 +21,6 @@ from scones.smoke import (
     Subject,
     choose,
     least_accuracy,
-    percentile,
     smoke_test,
 )
 from tests.unit.stored_run import BUCKET, NAME, StoredRun, s3_client
@@ -44,7 +42,7 @@ class Endpoint:
     now: float = 0.0
 
     def invoke_endpoint(self, **request: Any) -> dict[str, Any]:
-        assert request["EndpointName"] == "scones-staging"
+        assert request["EndpointName"] == "scones--staging"
         self.now += self.milliseconds(len(self.asked)) / 1000
         picture = int(request["Body"].removeprefix(b"picture "))
         self.asked.append((picture, request["ContentType"]))
@@ -73,7 +71,7 @@ def outcome(stored: StoredRun, endpoint: Endpoint, photos: int = 10) -> Smoke:
         MAXIMUM_LATENCY_MS=1000,
         SMOKE_PHOTOS=photos,
     )
-    request = Request(endpoint="scones-staging", run=NAME)
+    request = Request(endpoint="scones--staging", run=NAME)
     client: Any = endpoint
     return smoke_test(stored.client, client, request, settings, endpoint.clock)
 
@@ -208,7 +206,7 @@ def test_an_endpoint_that_cannot_be_asked_is_an_error(stored: StoredRun) -> None
     put_run(stored, 2)
 
     def missing(_: int) -> None:
-        error = {"Code": "ValidationError", "Message": "Endpoint scones-staging not found."}
+        error = {"Code": "ValidationError", "Message": "Endpoint scones--staging not found."}
         raise ClientError({"Error": error}, "InvokeEndpoint")
 
     with pytest.raises(EndpointMissing):
@@ -242,12 +240,3 @@ def test_the_choice_is_from_all_over_a_class() -> None:
     pictures = {0: [Subject(str(place), 0) for place in range(100)]}
 
     assert [subject.path for subject in choose(pictures, 4)] == ["12", "37", "62", "87"]
-
-
-@given(st.lists(st.floats(0, 1e4), min_size=1, max_size=50), st.integers(1, 100))
-def test_percentiles_are_by_nearest_rank(values: list[float], percent: int) -> None:
-    found = percentile(values, percent)
-
-    share = Fraction(percent, 100) * len(values)
-    assert sum(value <= found for value in values) >= share
-    assert sum(value < found for value in values) < share

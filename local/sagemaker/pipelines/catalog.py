@@ -38,6 +38,9 @@ _UPDATED_AS_GIVEN = (
     "ParallelismConfiguration",
 )
 
+KeptVersions = dict[str, list[tuple[datetime, str]]]
+"""Time and definition of each version of each pipeline, by the pipeline's ARN."""
+
 
 class Catalog:
     """Answers the actions on pipelines.
@@ -162,6 +165,23 @@ class Catalog:
             found.reverse()
         entries, more = page(found, parameters)
         return {"PipelineVersionSummaries": entries, **more}
+
+    def versions(self) -> KeptVersions:
+        """Return when each version of each pipeline was made, and its definition, by ARN."""
+        with self._control.lock:
+            return {
+                arn: [(created, definition.text) for created, definition in versions]
+                for arn, versions in self._versions.items()
+            }
+
+    def restore(self, versions: KeptVersions) -> None:
+        """Put back what `versions` returned, and remove pipelines that it has nothing of."""
+        for record in self._control.records(_KIND):
+            if record.arn in versions:
+                kept = versions[record.arn]
+                self._versions[record.arn] = [(created, parse(text)) for created, text in kept]
+            else:
+                self._control.forget(_KIND, record["PipelineName"])
 
     def _definition_text(self, parameters: dict[str, Any], role: str) -> str | None:
         text: str | None = parameters.get("PipelineDefinition")

@@ -5,15 +5,18 @@ import string
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
 from local.sagemaker.listing import seconds
-from local.sagemaker.pipelines.definition import Definition, Step
+from local.sagemaker.pipelines.definition import Definition, Step, parse
 
 RUNNING = ("Executing", "Stopping")
 """Statuses of executions that have not ended."""
+
+UNFINISHED_STEP = ("Starting", "Executing", "Stopping")
+"""Statuses of steps that have not ended."""
 
 _ALPHABET = string.ascii_lowercase + string.digits
 _LONGEST_STEP_REASON = 1024
@@ -98,6 +101,25 @@ class StepRecord:
         return {name: value for name, value in members.items() if value is not None}
 
 
+@dataclass(frozen=True)
+class KeptExecution:
+    """What is kept of an execution while the local cloud is stopped.
+
+    Attributes
+    ----------
+    text
+        Its definition as JSON.
+    members
+        Other attributes of the execution by name.
+    records
+        Attributes of the records of its steps, by name of the step.
+    """
+
+    text: str
+    members: dict[str, Any]
+    records: dict[str, dict[str, Any]]
+
+
 @dataclass
 class Execution:
     """One execution of a pipeline.
@@ -154,6 +176,35 @@ class Execution:
         """Last part of the ARN."""
         return self.arn.rpartition("/")[2]
 
+    def kept(self) -> KeptExecution:
+        """Return what `restored` makes the execution of again."""
+        with self.lock:
+            return KeptExecution(
+                self.definition.text,
+                _members(self, "definition", "records", "stopping", "lock"),
+                {name: _members(record, "step") for name, record in self.records.items()},
+            )
+
+    @classmethod
+    def restored(cls, kept: KeptExecution) -> Self:
+        """Return an execution that was kept."""
+        definition = parse(kept.text)
+        records = {
+            name: StepRecord(step=definition.steps[name], **members)
+            for name, members in kept.records.items()
+        }
+        return cls(definition=definition, records=records, **kept.members)
+
+    def fail(self, reason: str) -> None:
+        """Let the execution and its steps fail where they have not ended."""
+        now = datetime.now(UTC)
+        for record in self.records.values():
+            if record.status in UNFINISHED_STEP:
+                record.status, record.reason, record.ended = "Failed", reason, now
+        if self.status in RUNNING:
+            self.status, self.reason = "Failed", reason
+            self.ended = self.modified = now
+
 
 class Executions:
     """All executions, the oldest first."""
@@ -176,6 +227,18 @@ class Executions:
         """Return the executions of a pipeline."""
         with self._lock:
             return [e for e in self._all.values() if e.pipeline_arn == pipeline_arn]
+
+    def kept(self) -> list[KeptExecution]:
+        """Return what is kept of all executions, the oldest first."""
+        with self._lock:
+            return [execution.kept() for execution in self._all.values()]
+
+    def restore(self, kept: Iterable[KeptExecution], reason: str) -> None:
+        """Put back what `kept` returned; what ran then has failed for the given reason."""
+        for one in kept:
+            execution = Execution.restored(one)
+            execution.fail(reason)
+            self.add(execution)
 
     def forget(self, pipeline_arn: str) -> None:
         """Remove the executions of a pipeline."""
@@ -210,3 +273,9 @@ class Executions:
             record = execution.records.get(step)
             if record and record.status == "Succeeded" and record.source is None:
                 yield execution, record
+
+
+def _members(value: Any, *left_out: str) -> dict[str, Any]:
+    """Return the attributes of a dataclass by name, except some."""
+    names = (found.name for found in fields(value) if found.name not in left_out)
+    return {name: getattr(value, name) for name in names}

@@ -168,6 +168,9 @@ class Runner:
             self._events.step(self._execution, record, before)
 
     def _end(self, record: StepRecord, status: str, reason: str | None = None) -> None:
+        if status != "Succeeded" and self._platform.stopping.is_set():
+            # The local cloud has ended the step's job: `Execution.fail` says so if it is kept.
+            return
         with self._execution.lock:
             record.ended = datetime.now(UTC)
             record.reason = reason

@@ -25,11 +25,14 @@ from scones_pipelines.steps import (
     MAX_RUNTIME_SECONDS,
     REQUEST_RETRIES,
     TAGS,
+    UPLOADED_BUCKET,
+    UPLOADED_KEY,
     execution_uri,
     input_from,
     output_to,
     output_uri,
     processing_step,
+    uploaded_object,
 )
 
 HERE = Path(__file__).parent
@@ -48,6 +51,9 @@ HYPERPARAMETERS = {
     "min_child_weight": 6,
     "subsample": 0.8,
 }
+
+UPLOAD_PARAMETERS = {"InputBucket": UPLOADED_BUCKET, "InputKey": UPLOADED_KEY}
+"""An execution that an upload starts reads the object that was uploaded."""
 
 
 def get_pipeline(
@@ -81,7 +87,7 @@ def get_pipeline(
         default_value="PendingManualApproval",
         enum_values=["PendingManualApproval", "Approved", "Rejected"],
     )
-    data = ParameterString("InputDataUrl", default_value=f"s3://{bucket}/abalone/abalone.csv")
+    data = uploaded_object("Input", bucket, "abalone/abalone.csv")
     max_mse = ParameterFloat("MaxMse", default_value=6.0)
     images = {
         framework: image_uris.retrieve(
@@ -101,7 +107,7 @@ def get_pipeline(
         image=images["sklearn"],
         script=HERE / "preprocess.py",
         instance_type=processing_type,
-        inputs=[input_from("raw", data)],
+        inputs=[input_from("raw", data.uri)],
         outputs=[
             output_to(name, execution_uri(bucket, pipeline_name, name))
             for name in ("train", "validation", "test")
@@ -176,7 +182,7 @@ def get_pipeline(
             ),
             customer_metadata_properties={
                 "training_job": train.properties.TrainingJobName,
-                "data": data,
+                "data": data.uri,
             },
         ),
         retry_policies=[REQUEST_RETRIES],
@@ -196,7 +202,7 @@ def get_pipeline(
     )
     return Pipeline(
         name=pipeline_name,
-        parameters=[processing_type, training_type, approval, data, max_mse],
+        parameters=[processing_type, training_type, approval, *data.parameters, max_mse],
         pipeline_experiment_config=None,
         steps=[preprocess, train, evaluate, check],
         sagemaker_session=session,

@@ -171,6 +171,18 @@ def build_pipeline(name: str, session: Any, target: Target, kwargs: Mapping[str,
     return module.get_pipeline(**taken)
 
 
+def upload_parameters(name: str) -> dict[str, str]:
+    """Return the parameters with which an upload starts the pipeline of a module.
+
+    Parameters
+    ----------
+    name
+        As for `load_module`. The module may define ``UPLOAD_PARAMETERS``: paths into the event of
+        the upload by name of the parameter, such as ``{"InputKey": "$.detail.object.key"}``.
+    """
+    return dict(getattr(load_module(name), "UPLOAD_PARAMETERS", {}))
+
+
 @contextlib.contextmanager
 def quiet_sdk() -> Any:
     """Keep what the SDK prints away from standard output, and its notes from standard error."""

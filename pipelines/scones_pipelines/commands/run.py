@@ -7,7 +7,6 @@ error; 3 error of AWS; 130 interrupted.
 import argparse
 import json
 import os
-import re
 import sys
 import time
 from collections.abc import Sequence
@@ -25,7 +24,9 @@ from scones_pipelines.commands.loading import (
     parse_mapping,
     parse_tags,
     quiet_sdk,
+    upload_parameters,
 )
+from scones_pipelines.commands.triggers import Schedule, Trigger, TriggerError, Uploads
 from scones_pipelines.session import account_of, create_session, prepare_environment
 
 EXIT_OK, EXIT_UNSUCCESSFUL, EXIT_USAGE, EXIT_ERROR, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run(options)
     except (UsageError, ValueError) as error:
         return _failed(error, EXIT_USAGE)
-    except (Boto3Error, BotoCoreError, ClientError) as error:
+    except (Boto3Error, BotoCoreError, ClientError, TriggerError) as error:
         return _failed(error, EXIT_ERROR)
 
 
@@ -56,21 +57,20 @@ def _failed(error: Exception, code: int) -> int:
 def _run(options: argparse.Namespace) -> int:
     target, kwargs = _target(options)
     parameters = parse_mapping(options.parameters, "--parameters")
-    if options.schedule and not options.schedule_role_arn:
-        raise UsageError("--schedule needs a role: give it with --schedule-role-arn")
+    _require_roles(options)
     tags = parse_tags(options.tags)
     prepare_environment(target.region)
     with quiet_sdk():
         session = create_session(target.region, target.bucket)
         pipeline = build_pipeline(options.module_name, session, target, kwargs)
         _require_known(parameters, pipeline)
-        triggers = [_schedule(options.schedule, pipeline.name)] if options.schedule else []
+        triggers = _triggers(options, pipeline)
         pipeline.upsert(target.role, description=options.description, tags=tags or None)
-        if triggers:
-            pipeline.put_triggers(triggers=triggers, role_arn=options.schedule_role_arn)
     client = session.sagemaker_client
     arn = client.describe_pipeline(PipelineName=pipeline.name)["PipelineArn"]
     print(f"Created or updated {arn}", flush=True)
+    for trigger in triggers:
+        print(trigger.put(session, pipeline, arn), flush=True)
     if options.no_start:
         return EXIT_OK
     execution = _start(client, pipeline.name, parameters, options)
@@ -110,31 +110,31 @@ def _require_known(parameters: dict[str, Any], pipeline: Any) -> None:
         )
 
 
-def _schedule(text: str, name: str) -> Any:
-    """Return a schedule of the SDK.
-
-    Parameters
-    ----------
-    text
-        Expression of EventBridge Scheduler, such as ``rate(7 days)``.
-    name
-        Name of the schedule.
+def _triggers(options: argparse.Namespace, pipeline: Any) -> list[Trigger]:
+    """Return what starts the pipeline besides this command.
 
     Raises
     ------
     UsageError
-        If `text` is not such an expression.
+        If one of the options cannot be used.
     """
-    from sagemaker.mlops.workflow.triggers import PipelineSchedule  # noqa: PLC0415
+    triggers: list[Trigger] = []
+    if options.schedule:
+        triggers.append(Schedule.parse(options.schedule, options.schedule_role_arn))
+    if options.on_upload:
+        values = upload_parameters(options.module_name)
+        _require_known(values, pipeline)
+        triggers.append(Uploads.parse(options.on_upload, options.on_upload_role_arn, values))
+    return triggers
 
-    if cron := re.fullmatch(r"cron\((.+)\)", text):
-        return PipelineSchedule(name=name, cron=cron[1])
-    if rate := re.fullmatch(r"rate\(([1-9][0-9]*) (minutes?|hours?|days?)\)", text):
-        return PipelineSchedule(name=name, rate=(int(rate[1]), rate[2]))
-    raise UsageError(
-        f"--schedule {text!r} is not a schedule: use for example 'cron(0 3 ? * SUN *)' or "
-        "'rate(7 days)'"
-    )
+
+def _require_roles(options: argparse.Namespace) -> None:
+    for option, given, role in (
+        ("--schedule", options.schedule, options.schedule_role_arn),
+        ("--on-upload", options.on_upload, options.on_upload_role_arn),
+    ):
+        if given and not role:
+            raise UsageError(f"{option} needs a role: give it with {option}-role-arn")
 
 
 def _start(client: Any, name: str, parameters: dict[str, Any], options: argparse.Namespace) -> str:
@@ -217,6 +217,17 @@ def _parser() -> argparse.ArgumentParser:
         "--schedule-role-arn",
         metavar="ARN",
         help="role of the schedule; needed with --schedule",
+    )
+    parser.add_argument(
+        "--on-upload",
+        metavar="URI",
+        help="also start it for each upload of this object, or below this prefix, such as "
+        "s3://BUCKET/abalone/",
+    )
+    parser.add_argument(
+        "--on-upload-role-arn",
+        metavar="ARN",
+        help="role with which EventBridge starts it; needed with --on-upload",
     )
     return parser
 

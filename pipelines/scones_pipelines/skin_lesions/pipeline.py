@@ -22,6 +22,8 @@ from scones_pipelines.steps import (
     PROCESSING_REPOSITORY,
     REQUEST_RETRIES,
     TRAINING_REPOSITORY,
+    UPLOADED_BUCKET,
+    UPLOADED_KEY,
     execution_uri,
     input_from,
     output_to,
@@ -30,6 +32,7 @@ from scones_pipelines.steps import (
     photo_channel,
     photo_training_step,
     processing_step,
+    uploaded_object,
 )
 
 HERE = Path(__file__).parent
@@ -45,6 +48,9 @@ HYPERPARAMETERS: Mapping[str, Any] = {
 
 COUNTED = ("num_classes", "num_training_samples", "mini_batch_size")
 """Hyperparameters that the preprocessing counts."""
+
+UPLOAD_PARAMETERS = {"ArchiveBucket": UPLOADED_BUCKET, "ArchiveKey": UPLOADED_KEY}
+"""An execution that an upload starts reads the archive that was uploaded."""
 
 
 def get_pipeline(  # noqa: PLR0913, PLR0917
@@ -90,7 +96,7 @@ def get_pipeline(  # noqa: PLR0913, PLR0917
     processing_image = processing_image or own_image(PROCESSING_REPOSITORY, role, region)
     processing_type = ParameterString("ProcessingInstanceType", default_value="ml.m5.xlarge")
     training_type = ParameterString("TrainingInstanceType", default_value="ml.g4dn.xlarge")
-    archive = ParameterString("ArchiveUrl", default_value=f"s3://{bucket}/ham10000/")
+    archive = uploaded_object("Archive", bucket, "ham10000/")
     minimum_accuracy = ParameterFloat("MinimumAccuracy", default_value=0.6)
     approval = ParameterString(
         "ModelApprovalStatus",
@@ -114,7 +120,7 @@ def get_pipeline(  # noqa: PLR0913, PLR0917
         "Preprocess",
         **shared,
         script=HERE / "preprocess.py",
-        inputs=[input_from("archive", archive)],
+        inputs=[input_from("archive", archive.uri)],
         outputs=[output_to(name, of_execution(name)) for name in names],
         property_files=[summary_file],
         arguments={"validation-share": str(validation_share), "test-share": str(test_share)},
@@ -186,7 +192,7 @@ def get_pipeline(  # noqa: PLR0913, PLR0917
             ),
             customer_metadata_properties={
                 "training_job": train.properties.TrainingJobName,
-                "data": archive,
+                "data": archive.uri,
                 "algorithm": "own",
                 **{
                     name: reported(f"metadata.{name}")
@@ -219,7 +225,13 @@ def get_pipeline(  # noqa: PLR0913, PLR0917
     )
     return Pipeline(
         name=pipeline_name,
-        parameters=[processing_type, training_type, archive, minimum_accuracy, approval],
+        parameters=[
+            processing_type,
+            training_type,
+            *archive.parameters,
+            minimum_accuracy,
+            approval,
+        ],
         pipeline_experiment_config=None,
         steps=[preprocess, train, evaluate, check],
         sagemaker_session=session,

@@ -38,7 +38,7 @@ def find_archive(folder: Path) -> Path:
     """
     files = [path for path in folder.iterdir() if not path.name.startswith(".")]
     if not files:
-        raise Refused("the input is empty: upload the zip of HAM10000 to ArchiveUrl")
+        raise Refused("the input is empty: upload the zip of HAM10000, or name it with ArchiveKey")
     only = files[0]
     whole = len(files) == 1 and only.suffix == ".zip" and "images_part" not in only.name
     return only if whole else folder

@@ -18,6 +18,7 @@ from botocore.config import Config
 from scones.datasets.errors import DatasetError
 from scones.datasets.generate import generate_lists
 from scones.datasets.manifest import GeneratedLists
+from scones.labels import classes_hash
 from scones.pictures import THREADS, Batch, prepare_pictures
 from scones.runs import Run
 from scones.settings import GenerateListsSettings
@@ -25,26 +26,6 @@ from scones.storage import StorageBusy, StorageRefused
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-
-def classes_hash(class_names: tuple[str, ...], image_shape: str) -> str:
-    """Return what `retrain` and `promote` compare to see whether two models have the same classes.
-
-    Parameters
-    ----------
-    class_names
-        The classes in the order of their indices.
-    image_shape
-        Such as ``3,96,96``.
-
-    Returns
-    -------
-    str
-        SHA-256 of the JSON of both in one list, 64 hexadecimal digits: JSONata's
-        ``$hash($string([class_names, image_shape]), 'SHA-256')``, whose list flattens the names.
-    """
-    text = json.dumps([*class_names, image_shape], separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def recipe(fingerprint: str, training_image: str) -> str:

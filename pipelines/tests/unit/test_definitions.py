@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 import pytest
 
 from scones_pipelines.commands import definition
+from scones_pipelines.commands.loading import upload_parameters
 from tests.golden_files import GOLDEN, NAMES, define, without_hashes
 
 
@@ -39,6 +40,11 @@ def test_the_same_code_gives_the_same_definition(name: str) -> None:
 def test_every_parameter_has_a_default(name: str) -> None:
     # A schedule cannot give values.
     assert all("DefaultValue" in parameter for parameter in define(name)["Parameters"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_upload_gives_parameters_that_the_pipeline_has(name: str) -> None:
+    assert set(upload_parameters(name)) <= {item["Name"] for item in define(name)["Parameters"]}
 
 
 def test_region_role_and_names_are_taken_from_the_command_line() -> None:

@@ -109,7 +109,7 @@ def test_every_request_is_one_of_the_api(name: str) -> None:
         assert not problems.has_errors(), f"{step['Name']}: {problems.generate_report()}"
         assert not list(limits(arguments, shape, step["Name"]))
         requests += 1
-    assert requests >= 4
+    assert requests >= 1
 
 
 def references(value: Any) -> Iterator[str]:

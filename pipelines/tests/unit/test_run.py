@@ -1,11 +1,14 @@
 """`run-pipeline` against a SageMaker that is a few dictionaries."""
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import botocore.session
 import pytest
 from botocore.exceptions import ClientError
+from botocore.validate import ParamValidator
 
 from scones_pipelines.commands import run
 from scones_pipelines.commands.following import follow
@@ -117,7 +120,8 @@ class Pipeline:
 
     def __init__(self) -> None:
         self.calls: dict[str, Any] = {}
-        self.parameters = [type("Parameter", (), {"name": "MaxMse"})()]
+        names = ("MaxMse", "InputBucket", "InputKey")
+        self.parameters = [type("Parameter", (), {"name": name})() for name in names]
 
     def upsert(self, role: str, **options: Any) -> None:
         self.calls["upsert"] = (role, options)
@@ -134,8 +138,8 @@ def pipeline(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeline]:
     return pipeline
 
 
-def called(monkeypatch: pytest.MonkeyPatch, sagemaker: Any, *options: str) -> int:
-    session = type("Session", (), {"sagemaker_client": sagemaker})()
+def called(monkeypatch: pytest.MonkeyPatch, sagemaker: Any, *options: str, aws: Any = None) -> int:
+    session = type("Session", (), {"sagemaker_client": sagemaker, "boto_session": aws})()
     monkeypatch.setattr(run, "create_session", lambda region, bucket: session)
     return run.main(["-n", "abalone", "--role-arn", ROLE, "--poll-seconds", "0", *options])
 
@@ -230,13 +234,108 @@ def test_a_schedule_starts_it_too(
     assert pipeline.calls["triggers"]["role_arn"] == role
 
 
+class Aws:
+    """S3 and EventBridge, which remember what they were asked for."""
+
+    def __init__(self, *, sends_events: bool = True, refused: str | None = None) -> None:
+        self._sends_events = sends_events
+        self._refused = refused
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+
+    def client(self, service: str) -> Any:
+        assert service in {"s3", "events"}
+        return self
+
+    def get_bucket_notification_configuration(self, **_: Any) -> dict[str, Any]:
+        return {"EventBridgeConfiguration": {}} if self._sends_events else {}
+
+    def put_rule(self, **request: Any) -> dict[str, Any]:
+        self._check("PutRule", request)
+        return {}
+
+    def put_targets(self, **request: Any) -> dict[str, Any]:
+        self._check("PutTargets", request)
+        failed = [{"ErrorMessage": self._refused}] if self._refused else []
+        return {"FailedEntryCount": len(failed), "FailedEntries": failed}
+
+    def _check(self, operation: str, request: dict[str, Any]) -> None:
+        model = botocore.session.get_session().get_service_model("events")
+        shape = model.operation_model(operation).input_shape
+        problems = ParamValidator().validate(request, shape)
+        assert not problems.has_errors(), problems.generate_report()
+        self.calls.append((operation, request))
+
+
+UPLOAD = ["--no-start", "--on-upload", "s3://data/abalone/", "--on-upload-role-arn", ROLE]
+
+
+@pytest.mark.parametrize(
+    ("uri", "key"),
+    [("s3://data/abalone/", {"prefix": "abalone/"}), ("s3://data/abalone/a.csv", "abalone/a.csv")],
+)
+def test_an_upload_starts_it_too(
+    pipeline: Pipeline,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    uri: str,
+    key: Any,
+) -> None:
+    aws = Aws()
+    options = ["--no-start", "--on-upload", uri, "--on-upload-role-arn", ROLE]
+
+    assert called(monkeypatch, SageMaker(), *options, aws=aws) == 0
+
+    (_, rule), (_, targets) = aws.calls
+    assert json.loads(rule["EventPattern"])["detail"]["object"]["key"] == [key]
+    assert json.loads(rule["EventPattern"])["detail"]["bucket"]["name"] == ["data"]
+    (target,) = targets["Targets"]
+    assert (target["Arn"], target["RoleArn"]) == (ARN.partition("/execution")[0], ROLE)
+    assert target["SageMakerPipelineParameters"]["PipelineParameterList"] == [
+        {"Name": "InputBucket", "Value": "$.detail.bucket.name"},
+        {"Name": "InputKey", "Value": "$.detail.object.key"},
+    ]
+    assert f"Uploads to {uri} start it: rule abalone-upload" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("aws", "message"),
+    [
+        (Aws(sends_events=False), "the bucket data sends no events to EventBridge"),
+        (Aws(refused="no such role"), "the rule abalone-upload has no target: no such role"),
+    ],
+)
+def test_a_rule_that_would_start_nothing_is_exit_code_3(
+    pipeline: Pipeline,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    aws: Aws,
+    message: str,
+) -> None:
+    assert called(monkeypatch, SageMaker(), *UPLOAD, aws=aws) == 3
+    assert message in capsys.readouterr().err
+
+
+def test_a_pipeline_without_parameters_for_uploads_runs_with_its_defaults(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aws = Aws()
+
+    assert called(monkeypatch, SageMaker(), *UPLOAD, "-n", "vehicles", aws=aws) == 0
+
+    assert "SageMakerPipelineParameters" not in aws.calls[1][1]["Targets"][0]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        (["--on-upload", "s3://data/abalone/"], "--on-upload needs a role"),
+        ([*UPLOAD, "--on-upload", "s3://data"], "is not the URI of an object or a prefix"),
+        ([*UPLOAD, "--on-upload", "s3://data/pipelines/x/"], "would start the next one"),
+        ([*UPLOAD, "-n", "skin_lesions"], "has no parameter ArchiveBucket, ArchiveKey"),
         (["--schedule", "weekly", "--schedule-role-arn", ROLE], "is not a schedule"),
         (["--schedule", "rate(0 days)", "--schedule-role-arn", ROLE], "is not a schedule"),
         (["--schedule", "rate(7 days)"], "--schedule needs a role"),
-        (["--parameters", "{'MaxMsr': 1}"], "no parameter MaxMsr: its parameters are MaxMse"),
+        (["--parameters", "{'MaxMsr': 1}"], "no parameter MaxMsr: its parameters are MaxMse, "),
         (["--parameters", "5"], "is not a dictionary"),
         (["--role-arn", "Admin"], "is not the ARN of a role"),
     ],

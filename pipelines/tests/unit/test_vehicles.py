@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from scones.datasets.lists import Batch
 from scones.datasets.manifest import Channel, GeneratedLists
 from scones.evaluation.faults import Fault
+from scones.labels import classes_hash
 from scones.runs import Run
 from scones.settings import GenerateListsSettings
 from scones_pipelines.vehicles import champion, evaluate, pipeline, preprocess
@@ -52,7 +53,7 @@ def lists(last_trained: str | None = None) -> GeneratedLists:
 def test_the_hash_of_classes_is_that_of_the_state_machines() -> None:
     # JSONata's $hash($string([$split('bicycle,motorcycle', ','), '3,96,96']), 'SHA-256'), which
     # flattens the list.
-    assert preprocess.classes_hash(("bicycle", "motorcycle"), "3,96,96") == (
+    assert classes_hash(("bicycle", "motorcycle"), "3,96,96") == (
         "b49692ccd53c127371b40ac840ae0a1235b12808c7cab95825be238d97e05558"
     )
 

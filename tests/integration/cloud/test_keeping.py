@@ -10,7 +10,7 @@ import pytest
 from local import cloud
 from local.cloud import Cloud, CloudError
 from local.state import StateFolder
-from tests.integration.cloud.tiny_app import TinyApp
+from tests.integration.cloud.tiny_app import TinyApp, allow, eventually
 
 CODE = "import shared\ndef handler(event, context): return shared.WHO\n"
 
@@ -157,3 +157,34 @@ def test_versions_of_models_are_kept_and_counted_on(registry: Path) -> None:
     kept = [one["ModelPackageArn"].rpartition("/")[2] for one in listed["ModelPackageSummaryList"]]
     assert kept == ["1"]
     assert json.dumps(new["ModelPackageArn"]).endswith('/3"')
+
+
+def test_a_pipeline_and_what_starts_it_are_kept(tmp_path: Path) -> None:
+    with cloud.start(tmp_path, lasting=True) as running:
+        app = TinyApp(running.session(), running.account, running.region)
+        step = {"Name": "End", "Type": "Fail", "Arguments": {"ErrorMessage": "no data"}}
+        pipeline = app.client("sagemaker").create_pipeline(
+            PipelineName="kept",
+            PipelineDefinition=json.dumps({"Version": "2020-12-01", "Steps": [step]}),
+            RoleArn=app.role("sagemaker.amazonaws.com"),
+        )["PipelineArn"]
+        bucket = app.bucket()
+        pattern = {"source": ["aws.s3"], "detail": {"bucket": {"name": [bucket]}}}
+        role = app.role("events.amazonaws.com", allow("sagemaker:StartPipelineExecution", pipeline))
+        app.rule(pattern, {"Arn": pipeline, "RoleArn": role})
+        started = app.client("sagemaker").start_pipeline_execution(PipelineName="kept")
+        StateFolder(tmp_path).keep(port_of(running))
+
+    with cloud.start(tmp_path, lasting=True) as running:
+        app = TinyApp(running.session(), running.account, running.region)
+        client = app.client("sagemaker")
+        before = client.list_pipeline_executions(PipelineName="kept")["PipelineExecutionSummaries"]
+        app.client("s3").put_object(Bucket=bucket, Key="data.csv", Body=b"")
+
+        def second() -> bool:
+            listed = client.list_pipeline_executions(PipelineName="kept")
+            return len(listed["PipelineExecutionSummaries"]) == 2
+
+        assert [one["PipelineExecutionArn"] for one in before] == [started["PipelineExecutionArn"]]
+        assert before[0]["PipelineExecutionStatus"] == "Failed"
+        assert eventually(second, 15)

@@ -1,6 +1,7 @@
 """The `classify` machine itself: every way its steps can end, with stand-ins for the functions."""
 
 import json
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
@@ -13,7 +14,7 @@ from urllib.parse import quote
 import pytest
 
 from scones.events import PhotoDecided
-from scones.records import inference_id, is_simulated
+from scones.records import inference_id, is_simulated, review_queue, status_shard
 from tests.integration.cloud.tiny_app import TinyApp, allow
 
 ROOT = Path(__file__).parents[3]
@@ -117,6 +118,7 @@ def deploy(app: TinyApp) -> Callable[..., Classify]:
         text = (ROOT / "statemachine" / "classify.asl.json").read_text("utf-8")
         others = {
             "ResultsTable": table,
+            "RecordRetentionDays": "30",
             "EventBus": bus,
             "ReviewTopic": topic,
             "UndeliveredEvents": undelivered,
@@ -240,7 +242,10 @@ def test_unfamiliar_photo_needs_review_though_the_model_is_sure(
     assert machine.run()["status"] == "SUCCEEDED"
 
     (record,) = machine.records()
-    assert record["queue"] == {"S": "review"}
+    key = record["photo"]["S"], record["version"]["S"]
+    assert record["queue"] == {"S": review_queue(*key)}
+    assert record["shard"] == {"S": status_shard("needs_review", *key)}
+    assert float(record["expires_at"]["N"]) == pytest.approx(time.time() + 30 * 86400, abs=60)
     (event,) = machine.events()
     decided = PhotoDecided.model_validate(event)
     assert (decided.status, decided.label, decided.confidence) == ("needs_review", "bicycle", 0.98)

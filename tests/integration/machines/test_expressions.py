@@ -33,6 +33,7 @@ OTHER_PACKAGE = f"{ACCOUNT_ARN}:model-package/scones/6"
 ARTIFACTS = "s3://data/models/scones-20260102030405-0f0f0f/model.tar.gz"
 
 SUBSTITUTIONS = {
+    "RecordRetentionDays": "365",
     "DataBucket": "data",
     "TrainingImage": "image",
     "EndpointName": "scones",
@@ -55,6 +56,8 @@ SUBSTITUTIONS = {
         ],
         "2",
     ),
+    "VpcConfig": "{}",
+    "OutputEncryption": "{}",
     "SpotTraining": "false",
     "Incremental": "true",
     "Algorithm": "own",
@@ -139,7 +142,7 @@ def packages() -> list[dict[str, Any]]:
 def staging(variables: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [
         described("Creating"),
-        described("InService", f"{variables['name']}-staging"),
+        described("InService", f"{variables['name']}--staging"),
         described("Failed"),
         described("Failed", None, "CapacityError"),
     ]
@@ -168,7 +171,7 @@ PROMOTE: Results = {
     "Find Production": endpoints("scones"),
     "Look At Production Now": endpoints("scones"),
     "Still There?": endpoints("scones"),
-    "Find Staging": endpoints("scones-staging"),
+    "Find Staging": endpoints("scones--staging"),
     "Describe Endpoint": [described("InService", "before")],
     "Describe Endpoint Config": [{"ProductionVariants": [{"ModelName": "before"}]}],
     "Describe Model": MODELS,

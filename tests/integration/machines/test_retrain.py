@@ -63,6 +63,8 @@ def evaluated(app: TinyApp, models: TinyModels) -> Evaluated:
             "TransformInstanceType": "ml.m5.large",
             "EvaluateFunction": app.function(KEEPS),
             "EvaluationRole": models.role,
+            "VpcConfig": "{}",
+            "OutputEncryption": "{}",
         }.items():
             text = text.replace(f"${{{placeholder}}}", value)
         permissions = [
@@ -176,7 +178,7 @@ def test_only_spot_training_has_checkpoints(app: TinyApp, spot: str) -> None:
             "End": True,
         },
     }
-    machine = app.machine(substituted(states, SpotTraining=spot, TrainingHours="2"))
+    machine = app.machine(substituted(states, SpotTraining=spot, TrainingHours="2", VpcConfig="{}"))
 
     asked = app.run(machine)["output"]
 

@@ -14,7 +14,7 @@ from operations.faults import Fault, Refused
 from operations.parameters import REPOSITORY
 from operations.project import git
 
-NAME = "made-by-a-test"
+NAME = "made-by-tests"
 CLASSES = ("cargo bike", "left 'hand' cart")
 
 needs_git = pytest.mark.skipif(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from local.images.registry import PIPELINES_PYTHON, images
+from local.images.registry import PIPELINES_READY, images
 from tests.integration.sagemaker.embedded_cloud import BUCKET, PYTHON, ROLE, Cloud, refusal, until
 
 XGBOOST = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"
@@ -17,7 +17,7 @@ SKLEARN = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1
 ROWS = "".join(f"{2 * x + 1},{x},{x % 3}\n" for x in range(60))
 
 needs_packages = pytest.mark.skipif(
-    not PIPELINES_PYTHON.exists(), reason="needs .venv/pipelines: run `make pipelines`"
+    not PIPELINES_READY.exists(), reason="needs .venv/pipelines: run `make pipelines`"
 )
 
 

@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[3]
 STACK = "scones-staging"
 REPOSITORY = "repo:scones-unlimited@1001/scones@2002"
 PIPELINE_ROLE = "arn:aws:iam::123456789012:role/pipelines"
+ROLES = ("DeployRole", "ExecutionRole", "ModelReaderRole")
 ISSUER = "token.actions.githubusercontent.com"
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 INLINE_POLICIES_SIZE, MANAGED_POLICY_SIZE = 10_240, 6_144
@@ -90,6 +91,7 @@ def bootstrap(running: Cloud) -> Iterator[Bootstrap]:
             {"ParameterKey": "GitHubSubject", "ParameterValue": REPOSITORY},
             {"ParameterKey": "CreateProvider", "ParameterValue": "false"},
             {"ParameterKey": "PipelineRole", "ParameterValue": PIPELINE_ROLE},
+            {"ParameterKey": "ModelReaderEnvironment", "ParameterValue": "production"},
             {"ParameterKey": "GitRefs", "ParameterValue": "refs/heads/main,refs/tags/v*"},
         ],
     )
@@ -99,7 +101,7 @@ def bootstrap(running: Cloud) -> Iterator[Bootstrap]:
     (stack,) = cloudformation.describe_stacks(StackName="bootstrap-staging")["Stacks"]
     outputs = {one["OutputKey"]: one["OutputValue"] for one in stack["Outputs"]}
     trust, policies = {}, {}
-    for role in ("DeployRole", "ExecutionRole"):
+    for role in ROLES:
         name = outputs[role].rpartition("/")[2]
         trust[role] = iam.get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]
         policies[role] = [
@@ -125,7 +127,7 @@ def token(**claims: str) -> dict[str, str]:
     }
 
 
-def may_deploy(bootstrap: Bootstrap, claims: Mapping[str, str]) -> bool:
+def may_deploy(bootstrap: Bootstrap, claims: Mapping[str, str], role: str = "DeployRole") -> bool:
     host = claims["iss"].removeprefix("https://")
     provider = f"arn:aws:iam::{bootstrap.account}:oidc-provider/{host}"
     context = EvalContext(
@@ -133,11 +135,11 @@ def may_deploy(bootstrap: Bootstrap, claims: Mapping[str, str]) -> bool:
         principal_type="WebIdentityUser",
         principal_account=bootstrap.account,
         action="sts:AssumeRoleWithWebIdentity",
-        resource_arn=bootstrap.outputs["DeployRole"],
+        resource_arn=bootstrap.outputs[role],
         region=bootstrap.region,
         service_context={f"{host}:{name}": value for name, value in claims.items()},
     )
-    return evaluate_trust_policy(bootstrap.trust["DeployRole"], provider, context)
+    return evaluate_trust_policy(bootstrap.trust[role], provider, context)
 
 
 @pytest.mark.parametrize("ref", ["refs/heads/main", "refs/tags/v1.2.0"])
@@ -170,6 +172,25 @@ def test_nothing_else_deploys(bootstrap: Bootstrap, claims: dict[str, str]) -> N
     assert not may_deploy(bootstrap, token(**claims))
 
 
+@pytest.mark.parametrize(
+    ("claims", "allowed"),
+    [
+        pytest.param({"sub": f"{REPOSITORY}:environment:production"}, True, id="production"),
+        pytest.param({}, False, id="the environment that is read"),
+        pytest.param(
+            {"sub": f"{REPOSITORY}:environment:production", "ref": "refs/heads/attempt"},
+            False,
+            id="other branch",
+        ),
+        pytest.param({"sub": "repo:else@1/scones@2002:environment:production"}, False, id="fork"),
+    ],
+)
+def test_one_environment_reads_models(
+    bootstrap: Bootstrap, claims: dict[str, str], allowed: bool
+) -> None:
+    assert may_deploy(bootstrap, token(**claims), "ModelReaderRole") == allowed
+
+
 def test_a_token_without_a_branch_does_not_deploy(bootstrap: Bootstrap) -> None:
     claims = token()
     del claims["ref"]
@@ -189,7 +210,7 @@ def test_subjects_of_many_repositories_are_rejected(subject: str) -> None:
 
 
 def test_policies_fit_the_quotas_of_iam(bootstrap: Bootstrap) -> None:
-    for role in ("DeployRole", "ExecutionRole"):
+    for role in ROLES:
         assert sum(map(size, bootstrap.policies[role])) <= INLINE_POLICIES_SIZE, role
     assert sum(map(size, bootstrap.policies["RoleBoundary"])) <= MANAGED_POLICY_SIZE
 
@@ -216,11 +237,11 @@ def test_deployments_create_roles_only_with_the_boundary(bootstrap: Bootstrap) -
 
 def test_deployments_cannot_change_the_bootstrap(bootstrap: Bootstrap) -> None:
     boundary = bootstrap.outputs["RoleBoundary"]
-    for role in ("DeployRole", "ExecutionRole"):
+    for role in ROLES:
         arn = bootstrap.outputs[role]
         assert "/bootstrap/" in arn
         for action in ("iam:UpdateAssumeRolePolicy", "iam:PutRolePolicy", "iam:AttachRolePolicy"):
-            for holder in ("DeployRole", "ExecutionRole"):
+            for holder in ROLES:
                 assert not bootstrap.allows(holder, action, arn, iam__PermissionsBoundary=boundary)
     assert not bootstrap.allows("ExecutionRole", "iam:CreatePolicyVersion", boundary)
     bucket = bootstrap.arn(f"s3:{bootstrap.outputs['ArtifactsBucket']}")
@@ -260,7 +281,7 @@ def test_other_stacks_are_out_of_reach(bootstrap: Bootstrap, stack: str) -> None
         "s3:PutBucketPolicy": f"s3:{stack}-photosbucket-1",
         "dynamodb:DeleteTable": f"dynamodb:table/{stack}-ResultsTable-1",
         "dynamodb:PutItem": f"dynamodb:table/{stack}-ResultsTable-1",
-        "ssm:GetParameter": f"ssm:parameter/scones/{stack}/threshold",
+        "ssm:GetParameter": f"ssm:parameter/scones/{stack}/threshold/0.93",
     }
     for action, resource in attempts.items():
         for holder in ("DeployRole", "ExecutionRole", "RoleBoundary"):
@@ -328,8 +349,7 @@ class Application:
             "Region": self.bootstrap.region,
             "Account": self.bootstrap.account,
             "Repository": f"{STACK}-training",
-            "ThresholdParameter": f"/scones/{STACK}/threshold",
-            "FamiliarityLimitParameter": f"/scones/{STACK}/familiarity-limit",
+            "DataBucket": f"{STACK}-databucket-1a2b",
         }
         return pseudo.get(name) or self.arn(name.removesuffix(".Arn"))
 
@@ -338,6 +358,8 @@ class Application:
         match resource:
             case {"Ref": str(name)} | {"Fn::GetAtt": [str(name), "Arn"]}:
                 return self.arn(name)
+            case {"Fn::If": [str(_), _, other]}:
+                return self.resolve(other)
             case {"Fn::Sub": str(text)} | {"Fn::Sub": [str(text), *_]}:
                 return re.sub(r"\$\{([\w.:]+)\}", lambda found: self.value(found[1]), text)
             case str(text):
@@ -378,6 +400,43 @@ def test_the_boundary_allows_all_that_the_application_needs(application: Applica
     assert evaluated > 100
 
 
+@pytest.mark.parametrize(
+    ("policy", "role"),
+    [("ModelReaderPolicy", "ModelReaderRole"), ("ModelCopierPolicy", "DeployRole")],
+)
+def test_jobs_copy_models_as_people_do(application: Application, policy: str, role: str) -> None:
+    """The role allows what the policy of the application allows, on the same conditions."""
+    document = application.resources[policy]["Properties"]["PolicyDocument"]
+    context = {
+        "s3__prefix": "retraining/run/",
+        "s3__if-none-match": "*",
+        "sagemaker__ModelApprovalStatus": "PendingManualApproval",
+        "sagemaker__CustomerMetadataProperties/source_model_package": "arn",
+    }
+    for statement in document["Statement"]:
+        for action in listed(statement["Action"]):
+            for resource in listed(statement["Resource"]):
+                arn = application.resolve(resource)
+                arn = arn if arn == "*" else arn.replace("*", "x")
+                allows = application.bootstrap.allows
+                assert allows(role, action, arn, **context), f"{role} may not {action} on {arn}"
+                conditional = "Condition" in statement
+                assert allows(role, action, arn) != conditional, f"{role} {action} on {arn}"
+
+
+def test_models_are_read_without_the_rest_of_the_data(bootstrap: Bootstrap) -> None:
+    bucket = f"s3:{STACK}-databucket-1"
+    for action, path in (
+        ("s3:GetObject", "dataset/validation/bicycle/1.jpg"),
+        ("s3:GetObject", "captures/1.jsonl"),
+        ("s3:GetObject", "retraining/x/lists/train.lst"),
+        ("s3:PutObject", "retraining/x/model/model.tar.gz"),
+    ):
+        assert not bootstrap.allows("ModelReaderRole", action, bootstrap.arn(f"{bucket}/{path}"))
+    other = bootstrap.arn("s3:scones-production-databucket-1/retraining/x/model/model.tar.gz")
+    assert not bootstrap.allows("ModelReaderRole", "s3:GetObject", other)
+
+
 def test_the_execution_role_may_create_each_resource(application: Application) -> None:
     """The action that creates each type is allowed on the name that the resource gets."""
     boundary = {"iam__PermissionsBoundary": application.bootstrap.outputs["RoleBoundary"]}
@@ -413,6 +472,10 @@ def test_the_execution_role_may_create_each_resource(application: Application) -
             "sagemaker:CreateModelPackageGroup",
             "sagemaker:model-package-group/{stack}",
         ),
+        "AWS::Scheduler::Schedule": (
+            "scheduler:CreateSchedule",
+            "scheduler:schedule/default/{stack}-{id}-1",
+        ),
         "AWS::StepFunctions::StateMachine": (
             "states:CreateStateMachine",
             ARNS["AWS::StepFunctions::StateMachine"],
@@ -420,12 +483,6 @@ def test_the_execution_role_may_create_each_resource(application: Application) -
     }
     named = {
         "AWS::Logs::LogGroup": ("logs:CreateLogGroup", "logs:log-group:", "LogGroupName"),
-        "AWS::SSM::Parameter": ("ssm:PutParameter", "ssm:parameter", "Name"),
-        "AWS::Scheduler::Schedule": (
-            "scheduler:CreateSchedule",
-            "scheduler:schedule/default/",
-            "Name",
-        ),
         "AWS::Lambda::LayerVersion": (
             "lambda:PublishLayerVersion",
             "lambda:layer:",

@@ -17,6 +17,7 @@ SUBSTITUTIONS = {
     "ClassifyFunction",
     "ThresholdFunction",
     "ResultsTable",
+    "RecordRetentionDays",
     "EventBus",
     "ReviewTopic",
     "UndeliveredEvents",

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from samcli.yamlhelper import yaml_parse
 
+from operations.copying import CHECKSUM, SOURCE
 from scones.labels import parse_loading_bays
 from scones.photos import ImageShape
 from scones.settings import ClassifySettings, SerializeSettings, ThresholdSettings
@@ -61,7 +62,10 @@ def test_approvers_change_nothing_of_what_a_version_was_registered_with(resource
     (statement,) = (one for _, one in statements(resources) if one["Sid"] == "ApproveVersions")
 
     absent = statement["Condition"]["Null"]
-    names = {f"sagemaker:CustomerMetadataProperties/{name}" for name in registered}
+    # A copy of another account's version has more: operations/copying.py.
+    names = {
+        f"sagemaker:CustomerMetadataProperties/{name}" for name in {*registered, SOURCE, CHECKSUM}
+    }
     assert set(absent) == names | {"sagemaker:CustomerMetadataPropertiesToRemove"}
     assert set(absent.values()) == {"true"}
 
@@ -118,10 +122,7 @@ RULES = {
         "detail-type": ["Object Created"],
         "detail": {
             "bucket": {"name": [{"Ref": "PhotosBucket"}]},
-            "object": {
-                "key": [{"prefix": "incoming/"}, {"prefix": "simulated/"}],
-                "size": [{"numeric": [">", 0]}],
-            },
+            "object": {"key": [{"prefix": "incoming/"}, {"prefix": "simulated/"}]},
         },
     },
     "RetrainStateMachineRequested": {
@@ -268,6 +269,7 @@ WITHOUT_RESOURCES = {
     "WatchAlarms",
     "AnswerQuestions",
     "ListVersions",
+    "FindTheVpc",
 }
 """Statements on actions that AWS gives no resource-level permissions for."""
 
@@ -339,7 +341,10 @@ def test_layers_and_functions_fit_the_settings(source: Any) -> None:
     def environment(function: str) -> dict[str, str]:
         variables = source["Resources"][function]["Properties"]["Environment"]["Variables"]
         return {
-            name: str(defaults.get(value["Ref"], value["Ref"])) for name, value in variables.items()
+            name: str(defaults.get(value["Ref"], value["Ref"]))
+            if "Ref" in value
+            else value["Fn::Sub"]
+            for name, value in variables.items()
         }
 
     serialize = SerializeSettings.read(environment("SerializeFunction"))
@@ -352,11 +357,99 @@ def test_layers_and_functions_fit_the_settings(source: Any) -> None:
     assert threshold.loading_bays == parse_loading_bays(defaults["LoadingBays"])
 
 
+def test_deployments_keep_the_limits_that_operators_set(source: Any, resources: Any) -> None:
+    """CloudFormation sets what it owns again when tags or other properties change."""
+    assert not [n for n, r in resources.items() if r["Type"] == "AWS::SSM::Parameter"]
+    variables = source["Resources"]["ThresholdFunction"]["Properties"]["Environment"]["Variables"]
+    for limit, parameter in (("Threshold", "threshold"), ("FamiliarityLimit", "familiarity-limit")):
+        name = {"Fn::Sub": f"/scones/${{AWS::StackName}}/{parameter}/${{{limit}}}"}
+        assert variables[f"{parameter.upper().replace('-', '_')}_PARAMETER"] == name
+        assert source["Outputs"][f"{limit}Parameter"]["Value"] == name
+
+
+def test_roles_of_sagemaker_write_metrics_of_their_instances(resources: Any) -> None:
+    """https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html#cloudwatch-metrics-jobs"""
+    written = {
+        role: statement["Condition"]["StringEquals"]["cloudwatch:namespace"]
+        for role, statement in statements(resources)
+        if statement["Sid"] == "WriteMetrics"
+    }
+
+    assert set(written) == {"TrainingRole", "EvaluationRole", "HostingRole"}
+    for kind, role in (("Training", "TrainingRole"), ("Transform", "EvaluationRole")):
+        assert f"/aws/sagemaker/{kind}Jobs" in written[role]
+    assert "/aws/sagemaker/Endpoints" in written["HostingRole"]
+
+
+def test_retention_is_stated_with_the_days_of_earlier_versions(source: Any) -> None:
+    buckets = (source["Resources"][name]["Properties"] for name in ("PhotosBucket", "DataBucket"))
+    days = {
+        rule["NoncurrentVersionExpiration"]["NoncurrentDays"]
+        for bucket in buckets
+        for rule in bucket["LifecycleConfiguration"]["Rules"]
+        if "NoncurrentVersionExpiration" in rule
+    }
+
+    (kept,) = days
+    description = source["Parameters"]["PhotoRetentionDays"]["Description"]
+    assert f"for {kept} more days" in description
+
+
+def test_endpoints_of_a_stack_are_not_those_of_another(source: Any) -> None:
+    """A stack with EndpointName ``x-staging`` may be in the account of one with ``x``."""
+    machine = (ROOT / "statemachine" / "promote.asl.json").read_text("utf-8")
+    suffixes = set(re.findall(r'"\$\{EndpointName\}([^"]*)"', machine))
+    allowed = source["Parameters"]["EndpointName"]["AllowedPattern"]
+
+    assert suffixes == {"", "--staging"}
+    assert re.fullmatch(allowed, "x-staging")
+    assert not re.fullmatch(allowed, "x--staging")
+
+
+def test_names_of_two_stacks_differ(resources: Any) -> None:
+    """One that is the same in all stacks would be refused in the second; so would a long one."""
+    named = {
+        f"{name}.{key}": json.dumps(value)
+        for name, resource in resources.items()
+        for key, value in resource.get("Properties", {}).items()
+        if key in NAMES.get(resource["Type"], ())
+    }
+    endpoint = named.pop("ModelPackages.ModelPackageGroupName")
+    schedules = of_type(resources, "AWS::Scheduler::Schedule").values()
+
+    # CloudFormation refuses a second stack with the same EndpointName for its group.
+    assert endpoint == json.dumps({"Ref": "EndpointName"})
+    assert len(named) > 10
+    assert [name for name, value in named.items() if "AWS::StackName" not in value] == []
+    # It makes names that fit from a stack's name of up to 128 characters.
+    assert not [schedule for schedule in schedules if "Name" in schedule]
+
+
+NAMES = {
+    "AWS::CloudWatch::Alarm": ["AlarmName"],
+    "AWS::CloudWatch::Dashboard": ["DashboardName"],
+    "AWS::DynamoDB::Table": ["TableName"],
+    "AWS::Events::EventBus": ["Name"],
+    "AWS::Events::Rule": ["Name"],
+    "AWS::IAM::ManagedPolicy": ["ManagedPolicyName"],
+    "AWS::IAM::Role": ["RoleName"],
+    "AWS::Lambda::Function": ["FunctionName"],
+    "AWS::Logs::LogGroup": ["LogGroupName"],
+    "AWS::S3::Bucket": ["BucketName"],
+    "AWS::SNS::Topic": ["TopicName"],
+    "AWS::SQS::Queue": ["QueueName"],
+    "AWS::SageMaker::ModelPackageGroup": ["ModelPackageGroupName"],
+    "AWS::Scheduler::Schedule": ["Name"],
+    "AWS::StepFunctions::StateMachine": ["StateMachineName"],
+}
+"""Properties that name a resource in its account and region."""
+
+
 @pytest.mark.parametrize(
     ("parameter", "good", "bad"),
     [
         ("ImageShape", ["3,32,32", "3,300,200", "3,512,512"], ["1,32,32", "3,8,32", "3,513,32"]),
-        ("EndpointName", ["scones", "a-b"], ["Scones", "-a", "a_b", ""]),
+        ("EndpointName", ["scones", "a-b"], ["Scones", "-a", "a_b", "a--staging", ""]),
         (
             "ClassNames",
             ["a,b", "new bike,driver's van"],

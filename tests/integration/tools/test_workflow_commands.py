@@ -180,6 +180,19 @@ def test_commands_of_scones_take_their_options(target: str) -> None:
         assert re.search(rf"{word}\b", described), word
 
 
+def test_a_model_is_copied_between_the_stacks_of_the_environments(tmp_path: Path) -> None:
+    ((command, _),) = job("copy-model.copy").commands()
+    environ = {"AWS_CONFIG_FILE": str(tmp_path / "none"), "AWS_REGION": "us-east-1"}
+    with pytest.raises(AssertionError, match="'VERSION': Input should be a valid integer"):
+        make(command, VERSION="3; touch proof", **environ)
+    with pytest.raises(AssertionError, match=r"profile \(staging\) could not be found"):
+        make(command, VERSION="3", **environ)
+    shown = make(command.replace("make", "make --dry-run"), **environ).stdout
+    assert "tools.stack_name production" in shown
+    assert "tools.stack_name staging" in shown
+    assert "--profile production copy" in shown
+
+
 def test_each_check_is_a_command_here() -> None:
     for command, environ in job("checks.check").commands():
         (target,) = words_of(command, environ)

@@ -175,22 +175,38 @@ def test_a_checkpoint_folder_may_be_a_mount_of_its_own(
     assert [path.name for path in folder.iterdir()] == [checkpoint.NAME]
 
 
+STOPPING = {
+    "early_stopping": "True",
+    "early_stopping_min_epochs": "2",
+    "early_stopping_patience": "1",
+    "early_stopping_tolerance": "1",
+}
+
+
 def test_early_stopping_ends_a_training_that_stalls(
     parts: Splits, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stopping = {
-        "early_stopping": "True",
-        "early_stopping_min_epochs": "2",
-        "early_stopping_patience": "1",
-        "early_stopping_tolerance": "1",
-    }
-
-    train(parts, wanted(epochs="9", **stopping))
+    train(parts, wanted(epochs="9", **STOPPING))
 
     log = capsys.readouterr().out
     assert "Stopped early" in log
     assert "Epoch[8]" not in log
     assert "Epoch[1]" in log
+
+
+def test_a_training_that_was_stopped_early_is_not_continued(
+    parts: Splits, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = wanted(epochs="9", **STOPPING)
+    stopped = train(parts, given, checkpoints=tmp_path)
+    before = capsys.readouterr().out
+
+    resumed = train(parts, given, checkpoints=tmp_path)
+
+    log = capsys.readouterr().out
+    assert "Epoch[" not in log
+    assert before.splitlines()[-1] == log.splitlines()[-1] != ""
+    assert same(stopped, resumed)
 
 
 def test_training_can_start_from_weights(parts: Splits) -> None:

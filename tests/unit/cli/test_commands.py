@@ -195,13 +195,19 @@ def test_approve_whose_smoke_test_fails(
 def test_reject(terminal: Terminal, session: Any) -> None:
     arn = session.register("Approved")
     session.put_into_production(ModelPackageName=arn)
-    result = terminal.type("reject", "1", "--comment", "confuses vans")
+    asked = terminal.type("reject", "1", "--comment", "confuses vans")
+    assert asked.exit_code == 1
+    assert "Version 1 is in production. Reject it all the same?" in asked.stderr
+    assert "version 1 was not rejected: confirm it, or give --force" in words(asked.stderr)
+    assert session.status(arn) == "Approved"
+    result = terminal.type("reject", "1", "--comment", "confuses vans", "--force")
     assert result.exit_code == 0
     assert session.status(arn) == "Rejected"
     said = words(result.stdout)
     assert "It stays in production until another one is promoted or rolled back to." in said
     assert "The next retraining can't compare with it: the minimum accuracy alone decides." in said
     again = terminal.type("reject", "1")
+    assert "Reject it all the same?" not in again.stderr
     assert again.exit_code == 1
     assert "version 1 is rejected already" in again.stderr
 
@@ -222,7 +228,9 @@ def wait_for_answer(machines: StepFunctions) -> Any:
 
 
 def test_promote_shows_what_waits(terminal: Terminal, machines: StepFunctions) -> None:
-    assert "No promotion is under way" in terminal.type("promote").stdout
+    nothing = terminal.type("promote")
+    assert "No promotion is under way" in nothing.stdout
+    assert "There was no promotion yet" in nothing.stderr
     wait_for_answer(machines)
     machines.run(PROMOTE, {"artifacts": "s3://data/m.tar.gz"}, [[entered("Update Endpoint")]])
     result = terminal.type("promote")
@@ -275,6 +283,17 @@ def test_promote_and_what_comes_of_it(
     assert "configuration  scones-v3" in result.stdout
 
 
+def test_promote_after_the_last_promotion_ended(
+    terminal: Terminal, machines: StepFunctions
+) -> None:
+    execution = wait_for_answer(machines)
+    execution.end = succeeded("rolled_back", "alarms went off", kind="promotion")
+    assert terminal.type("promote", "--approve", "--wait").exit_code == 1
+    for answer in ((), ("--approve",)):
+        result = terminal.type("promote", *answer)
+        assert "rolled back by alarms: alarms went off" in words(result.stderr)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -300,6 +319,7 @@ def test_promote_with_nothing_to_answer(terminal: Terminal) -> None:
     result = terminal.type("promote", "--approve")
     assert result.exit_code == 1
     assert result.stderr == (
+        "There was no promotion yet.\n"
         "error: no promotion waits for an answer: `scones approve VERSION` starts one\n"
     )
 

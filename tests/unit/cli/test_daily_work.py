@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from operations import photos
 from operations import results as operations
 from tests.unit.cli.terminal import Terminal, words
 from tests.unit.files_like_photos import JPEG
@@ -101,11 +100,12 @@ def machine(session: Any, table: Any, monkeypatch: pytest.MonkeyPatch) -> dict[s
     def put(**given: Any) -> Any:
         answer = put_object(**given)
         name = given["Key"].rpartition("/")[2]
-        event = decided(name, ends.get(name, "classified"))
+        end = ends.get(name, "classified")
+        event = decided(name, "classified" if end == "lost" else end)
         photo = event.photo.model_copy(
             update={"key": given["Key"], "version_id": answer["VersionId"]}
         )
-        if ends.get(name) != "lost":
+        if end != "lost":
             put_record(table, STACK.results_table, event.model_copy(update={"photo": photo}))
         return answer
 
@@ -139,21 +139,20 @@ def test_upload_of_a_photo_that_fails(
     machine["2.png"] = "failed"
     result = terminal.type("upload", str(gate), "--wait")
     assert result.exit_code == 1
-    assert "1 of 2 photos failed" in result.stderr
+    assert "2 photos: 1 classified, 1 failed." in result.stderr
     assert "scones show gate/2.png" in words(result.stderr)
 
 
-def test_upload_of_a_photo_that_nothing_is_heard_of(
-    terminal: Terminal,
-    machine: dict[str, str],
-    gate: Path,
-    monkeypatch: pytest.MonkeyPatch,
+def test_upload_of_a_photo_that_vanishes(
+    terminal: Terminal, machine: dict[str, str], gate: Path
 ) -> None:
-    machine["1.png"] = "classified"
-    monkeypatch.setattr(photos, "PATIENCE_SECONDS", 0.0)
-    result = terminal.type("upload", str(gate / "1.png"), "--wait")
+    machine["1.png"] = "lost"
+    result = terminal.type("upload", str(gate), "--wait", "--timeout", "1")
     assert result.exit_code == 1
-    assert "no record" in result.stdout
+    assert "no record none in 1 s" in words(result.stdout)
+    assert "2 photos: 1 classified, 1 no record." in words(result.stderr)
+    assert "scones executions classify" in words(result.stderr)
+    assert "scones redrive --unrecorded" in words(result.stderr)
 
 
 # ---- results
@@ -358,7 +357,7 @@ def test_redrive(
     fails.add("2.png")
     plan = terminal.type("redrive", "--dry-run")
     assert plan.exit_code == 0
-    assert "1 messages in the queue, 2 other failed photos" in plan.stderr
+    assert "1 messages in the queue, 2 other photos" in plan.stderr
     assert "classify        incoming/1.png" in plan.stdout
     result = terminal.type("redrive")
     assert result.exit_code == 1

@@ -65,6 +65,7 @@ def test_staging_as_json(terminal: Terminal, archive: Path) -> None:
         "folder": str(archive.parent / "to"),
         "classes": {"bicycle": sides, "motorcycle": sides},
         "none_of_the_classes": 0,
+        "splits": {},
         "written": 4,
         "there_already": 0,
         "left_out": {},

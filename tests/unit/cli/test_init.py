@@ -37,27 +37,25 @@ def call(photos: Path, folder: Path, *words: str, answer: str = "") -> Any:
 
 
 def test_a_project(terminal: Terminal, photos: Path, tmp_path: Path) -> None:
-    result = terminal.type("init", str(photos), str(tmp_path / "unit-test-project"))
+    result = terminal.type("init", str(photos), str(tmp_path / "test-project"))
 
     assert result.exit_code == 0, result.output
     assert terminal.connected == []
     rows = [line.split() for line in result.stdout.splitlines()]
     assert ["a", "10", "10", "A"] in rows
     assert ["b", "10", "10", "B"] in rows
-    assert f"cd {tmp_path / 'unit-test-project'}" in result.stdout
-    assert (tmp_path / "unit-test-project" / "profiles" / "unit-test-project.toml").is_file()
+    assert f"cd {tmp_path / 'test-project'}" in result.stdout
+    assert (tmp_path / "test-project" / "profiles" / "test-project.toml").is_file()
 
 
 def test_a_project_as_json(photos: Path, tmp_path: Path) -> None:
     (photos / "validation" / "b" / "9.png").unlink()
-    result = call(
-        photos, tmp_path / "x y", "--name", "unit-test-project", "--bay", "b=dock 7", "--json"
-    )
+    result = call(photos, tmp_path / "x y", "--name", "test-project", "--bay", "b=dock 7", "--json")
     assert result.exit_code == 0
     assert json.loads(result.stdout) == {
         "created": True,
         "project": str(tmp_path / "x y"),
-        "name": "unit-test-project",
+        "name": "test-project",
         "classes": {
             "a": {"train": 10, "validation": 10, "loading_bay": None},
             "b": {"train": 10, "validation": 9, "loading_bay": "dock 7"},
@@ -75,9 +73,9 @@ def test_a_project_as_json(photos: Path, tmp_path: Path) -> None:
 
 def test_settings(photos: Path, tmp_path: Path) -> None:
     options = ("--no-bays", "--image-shape", "3,64,48", "--minimum-accuracy", "0.9")
-    assert call(photos, tmp_path / "unit-test-project", *options).exit_code == 0
-    assert (tmp_path / "unit-test-project" / "profiles" / "unit-test-project.toml").read_text() == (
-        'description = "Photos of unit-test-project: a, b"\n'
+    assert call(photos, tmp_path / "test-project", *options).exit_code == 0
+    assert (tmp_path / "test-project" / "profiles" / "test-project.toml").read_text() == (
+        'description = "Photos of test-project: a, b"\n'
         'class_names = ["a", "b"]\n'
         'image_shape = "3,64,48"\n'
         "minimum_accuracy = 0.9\n"
@@ -110,16 +108,16 @@ def test_problems_are_listed_and_nothing_is_written(photos: Path, tmp_path: Path
     ],
 )
 def test_wrong_usage(photos: Path, tmp_path: Path, words: tuple[str, ...], message: str) -> None:
-    result = call(photos, tmp_path / "unit-test-project", *words)
+    result = call(photos, tmp_path / "test-project", *words)
     assert result.exit_code == 2
     assert message in " ".join(result.stderr.split())
-    assert not (tmp_path / "unit-test-project").exists()
-    assert call(tmp_path / "nowhere", tmp_path / "unit-test-project").exit_code == 2
+    assert not (tmp_path / "test-project").exists()
+    assert call(tmp_path / "nowhere", tmp_path / "test-project").exit_code == 2
 
 
 @pytest.mark.parametrize("answer", ["n\n", ""])
 def test_nothing_is_overwritten_unasked(photos: Path, tmp_path: Path, answer: str) -> None:
-    readme = tmp_path / "unit-test-project" / "README.md"
+    readme = tmp_path / "test-project" / "README.md"
     readme.parent.mkdir()
     readme.write_text("mine")
 
@@ -136,17 +134,15 @@ def test_nothing_is_overwritten_unasked(photos: Path, tmp_path: Path, answer: st
 def test_what_is_agreed_to_is_overwritten(
     photos: Path, tmp_path: Path, words: tuple[str, ...], answer: str
 ) -> None:
-    (tmp_path / "unit-test-project").mkdir()
-    (tmp_path / "unit-test-project" / "README.md").write_text("mine")
-    result = call(photos, tmp_path / "unit-test-project", *words, answer=answer)
+    (tmp_path / "test-project").mkdir()
+    (tmp_path / "test-project" / "README.md").write_text("mine")
+    result = call(photos, tmp_path / "test-project", *words, answer=answer)
     assert result.exit_code == 0
-    assert (
-        (tmp_path / "unit-test-project" / "README.md").read_text().startswith("# unit-test-project")
-    )
+    assert (tmp_path / "test-project" / "README.md").read_text().startswith("# test-project")
 
 
 def test_an_empty_repository_is_written_to_unasked(photos: Path, tmp_path: Path) -> None:
-    (tmp_path / "unit-test-project" / ".git").mkdir(parents=True)
-    result = call(photos, tmp_path / "unit-test-project")
+    (tmp_path / "test-project" / ".git").mkdir(parents=True)
+    result = call(photos, tmp_path / "test-project")
     assert result.exit_code == 0
     assert "is not empty" not in result.stderr

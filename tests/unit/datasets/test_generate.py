@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from local.run.folders import read_dataset
 from local.sagemaker.objects import Objects
+from operations.folder_files import FolderError
 from scones.datasets.errors import (
     BadHyperparameters,
     ClassWithoutPhotos,
@@ -19,7 +20,9 @@ from scones.datasets.errors import (
     UnsupportedPhotos,
 )
 from scones.datasets.generate import Request
+from scones.datasets.layout import discover
 from tests.unit.datasets.buckets import BUCKET, RUN, DataBucket
+from tests.unit.files_like_photos import JPEG
 
 LISTS = f"s3://{BUCKET}/retraining/{RUN}/lists"
 FIVE = "van,bicycle,scooter,motorcycle,cargo bike"
@@ -92,10 +95,58 @@ def test_validation_photos_may_be_in_a_folder_test(bucket: DataBucket) -> None:
     assert lists.channels["validation"].S3Uri == f"s3://{BUCKET}/dataset/test/"
 
 
-def test_a_test_folder_beside_validation_is_left_alone(sided: DataBucket) -> None:
+def test_a_test_folder_beside_validation_is_counted_only(sided: DataBucket) -> None:
     sided.fill("test/van/9.jpg", "test/no class/10.jpg")
 
-    assert sided.generate().counts["validation"] == {"van": 2, "bicycle": 1}
+    lists = sided.generate()
+
+    assert lists.counts["validation"] == {"van": 2, "bicycle": 1}
+    assert lists.skipped == {"unused_split": 2}
+
+
+LAYOUTS: dict[tuple[str, ...], tuple[str, str] | None] = {
+    ("train", "val"): ("train", "val"),
+    ("train", "valid"): ("train", "valid"),
+    ("train", "dev", "test"): ("train", "dev"),
+    ("Training", "Testing"): ("Training", "Testing"),
+    ("Train", "Validation"): ("Train", "Validation"),
+    ("TRAIN", "Eval"): ("TRAIN", "Eval"),
+    ("training_set", "test_set"): ("training_set", "test_set"),
+    ("train",): ("train", "train"),
+    ("val", "test"): None,
+    ("train", "val", "valid"): None,
+    ("train", "Train", "val"): None,
+    ("cars_train", "cars_test"): None,
+    ("train", "val", "more"): None,
+}
+
+
+@pytest.mark.parametrize(("folders", "roots"), LAYOUTS.items())
+def test_splits_are_the_same_here_and_on_a_laptop(
+    bucket: DataBucket, tmp_path: Path, folders: tuple[str, ...], roots: tuple[str, str] | None
+) -> None:
+    photos = 1 if len(folders) > 1 else 40  # a split alone has some held out
+    for name in (f"{folder}/{label}/" for folder in folders for label in ("van", "bicycle")):
+        bucket.fill_class(name.rstrip("/"), photos)
+        (tmp_path / name).mkdir(parents=True)
+        for number in range(photos):
+            content = f"{name}{number}.jpg".encode()
+            (tmp_path / name / f"{number}.jpg").write_bytes(JPEG + content)
+
+    if roots is None:
+        with pytest.raises(UnknownClass, match=f"{folders[1]}.*deploy with ClassNames"):
+            bucket.generate()
+        with pytest.raises(FolderError, match=folders[1]):
+            read_dataset(tmp_path, ["van", "bicycle"])
+        return
+    layout = discover(bucket.client, BUCKET, ["van", "bicycle"], 0.1)
+    here = read_dataset(tmp_path, ["van", "bicycle"])
+    assert tuple(layout.roots.values()) == tuple(f"dataset/{name}/" for name in roots)
+    own = {side: tmp_path / name for side, name in zip(layout.roots, roots, strict=True)}
+    assert here.splits == (own if layout.has_own_sides else {})
+    if layout.has_own_sides:
+        lists = bucket.generate(HYPERPARAMETERS="mini_batch_size=1")
+        assert lists.counts["train"] == {"van": 1, "bicycle": 1}
 
 
 def test_a_dataset_without_sides_is_split_and_each_photo_is_on_one_side(
@@ -136,6 +187,14 @@ def test_a_class_may_be_called_train(bucket: DataBucket) -> None:
     lists = bucket.generate(CLASS_NAMES="train,bus", VALIDATION_SHARE="0.3")
 
     assert sum(counts["train"] for counts in lists.counts.values()) == 40
+
+
+def test_a_class_called_train_that_may_be_the_split(bucket: DataBucket) -> None:
+    for folder in ("train", "train/bus", "train/train", "bus"):
+        bucket.fill_class(folder, 1)
+
+    with pytest.raises(UnknownClass, match="has train, which is a class, and holds a folder for"):
+        bucket.generate(CLASS_NAMES="train,bus")
 
 
 def test_a_photo_keeps_its_side_whatever_its_name_and_company(unsided: DataBucket) -> None:
@@ -370,7 +429,7 @@ def test_a_class_with_nothing_to_hold_back_is_refused_with_its_numbers(bucket: D
 def test_folders_beside_train_are_refused(sided: DataBucket) -> None:
     sided.fill("van/1.jpg")
 
-    with pytest.raises(UnknownClass, match="1 folder that is neither validation nor test: van"):
+    with pytest.raises(UnknownClass, match=r"s3://data/dataset/ has train, .* next to .*: van\."):
         sided.generate()
 
 

@@ -7,18 +7,17 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from scones.calibration import Graded, calibration_error, reliability
 from scones.evaluation.metrics import (
     Answer,
     Point,
     accuracy,
     area_under,
     auroc,
-    calibration_error,
     confusion_matrix,
     lowest_threshold,
     precision,
     recall,
-    reliability,
     risk_coverage,
     thinned,
 )
@@ -40,6 +39,10 @@ def exact(confidence: float) -> Fraction:
 
 def right(answers: list[Answer]) -> Fraction:
     return Fraction(sum(a.actual == a.predicted for a in answers), len(answers))
+
+
+def graded(answers: list[Answer]) -> list[Graded]:
+    return [answer.graded for answer in answers]
 
 
 @given(answer_lists)
@@ -80,7 +83,7 @@ def test_recall_is_by_row_and_precision_by_column() -> None:
 def test_bins_are_of_equal_width_and_hold_their_upper_edge(
     answers: list[Answer], count: int
 ) -> None:
-    bins = reliability(answers, count)
+    bins = reliability(graded(answers), count)
 
     assert len(bins) == count
     for index, held in enumerate(bins):
@@ -100,7 +103,7 @@ def test_bins_are_of_equal_width_and_hold_their_upper_edge(
 
 
 def test_guo_et_al_use_15_bins() -> None:
-    assert len(reliability([Answer(0, 0, 0.5)])) == 15
+    assert len(reliability(graded([Answer(0, 0, 0.5)]))) == 15
 
 
 @given(answer_lists)
@@ -116,15 +119,17 @@ def test_calibration_error_is_the_weighted_mean_of_the_bins_gaps(answers: list[A
             gap = right(held) - sum(exact(a.confidence) for a in held) / len(held)
             expected += Fraction(len(held), len(answers)) * abs(gap)
 
-    assert calibration_error(reliability(answers)) == pytest.approx(float(expected), abs=1e-12)
+    assert calibration_error(reliability(graded(answers))) == pytest.approx(
+        float(expected), abs=1e-12
+    )
 
 
 def test_calibration_error_of_known_cases() -> None:
     as_sure_as_right = [Answer(0, 0, 0.75)] * 3 + [Answer(0, 1, 0.75)]
     too_sure = [Answer(0, 0, 1.0), Answer(0, 1, 1.0)]
 
-    assert calibration_error(reliability(as_sure_as_right)) == 0
-    assert calibration_error(reliability(too_sure)) == 0.5
+    assert calibration_error(reliability(graded(as_sure_as_right))) == 0
+    assert calibration_error(reliability(graded(too_sure))) == 0.5
 
 
 @given(answer_lists)
@@ -146,7 +151,7 @@ def test_the_order_of_the_answers_does_not_matter(answers: list[Answer], random:
     random.shuffle(shuffled)
 
     assert risk_coverage(shuffled) == risk_coverage(answers)
-    assert reliability(shuffled) == pytest.approx(reliability(answers))
+    assert reliability(graded(shuffled)) == pytest.approx(reliability(graded(answers)))
 
 
 @given(st.lists(st.tuples(labels, labels), min_size=1, max_size=40))

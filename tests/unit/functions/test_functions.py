@@ -78,7 +78,9 @@ def threshold(load: Load) -> ModuleType:
         "threshold",
         CLASS_NAMES="bicycle,motorcycle",
         LOADING_BAYS="bicycle=A",
+        THRESHOLD="0.9",
         THRESHOLD_PARAMETER="/scones/threshold",
+        FAMILIARITY_LIMIT="0.04",
         FAMILIARITY_LIMIT_PARAMETER="/scones/familiarity-limit",
     )
 
@@ -97,7 +99,9 @@ def test_threshold(load: Load, event: Event, context: Any) -> None:
         "threshold",
         CLASS_NAMES=",".join(["bicycle", *others]),
         LOADING_BAYS="bicycle=A",
+        THRESHOLD="0.9",
         THRESHOLD_PARAMETER="/scones/threshold",
+        FAMILIARITY_LIMIT="0.04",
         FAMILIARITY_LIMIT_PARAMETER="/scones/familiarity-limit",
     )
 
@@ -108,6 +112,22 @@ def test_threshold(load: Load, event: Event, context: Any) -> None:
     assert answer["loading_bay"] == "A"
     assert (answer["familiarity"], answer["familiarity_limit"]) == (0.41, 0.05)
     assert answer["reason"] is None
+
+
+def test_limits_are_the_templates_until_operators_set_some(
+    threshold: ModuleType, context: Any
+) -> None:
+    request = {"probabilities": [0.98, 0.02], "familiarity": 0.41}
+
+    answer = threshold.handler(request, context)
+
+    assert (answer["threshold"], answer["familiarity_limit"]) == (0.9, 0.04)
+    # What was missing is not looked up for every photo: SSM takes 40 requests per second.
+    with Stubber(threshold.parameters.client):
+        assert threshold.handler(request, context) == answer
+    set_threshold("0.95")
+    threshold.parameters.clear_cache()
+    assert threshold.handler(request, context)["threshold"] == 0.95
 
 
 @pytest.mark.parametrize("old", [{}, {"familiarity": None}])

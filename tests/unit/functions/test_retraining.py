@@ -110,7 +110,7 @@ def test_smoke_test(load: Load, event: Event, context: Any, stored: StoredRun) -
                 "invoke_endpoint",
                 {"Body": io.BytesIO(probabilities)},
                 {
-                    "EndpointName": "scones-staging",
+                    "EndpointName": "scones--staging",
                     "Body": ANY,
                     "ContentType": "image/png",
                     "Accept": "application/json",

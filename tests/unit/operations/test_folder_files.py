@@ -66,6 +66,16 @@ def test_links_within_the_folder_and_to_it_are_followed(
     read(folder.parent / "link")
 
 
+@every_reader
+@pytest.mark.parametrize("target", ["2.jpg", "gone.jpg"])
+def test_links_that_lead_nowhere_are_refused(
+    folder: Path, read: Callable[[Path], object], target: str
+) -> None:
+    (folder / "train/a/2.jpg").symlink_to(target)
+    with pytest.raises(Refused, match=r"links that lead nowhere: .*train/a/2\.jpg\. Remove"):
+        read(folder)
+
+
 @pytest.mark.parametrize("read", list(READERS.values())[:3], ids=list(READERS)[:3])
 def test_files_that_are_no_photos_by_their_content_are_refused(
     folder: Path, read: Callable[[Path], object]

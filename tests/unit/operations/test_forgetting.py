@@ -71,9 +71,9 @@ def put(office: Office, key: str, body: bytes | str) -> None:
 
 def file_as_before(office: Office, record: Record) -> None:
     """Leave copies of when only their metadata said of which photo they are."""
-    folder = "dataset/train/bicycle/reviewed"
     told = {"photo": record.photo}
     for number, metadata in enumerate((told, {"photo-version": record.version})):
+        folder = f"dataset/{('train', 'Val')[number]}/bicycle/reviewed"
         office.s3.put_object(
             Bucket="data",
             Key=f"{folder}/{SECRET.replace(' ', '-')}-0123456789a{number}.png",

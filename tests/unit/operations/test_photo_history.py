@@ -177,11 +177,15 @@ def test_steps_by_the_log_with_what_went_wrong(photos: Any) -> None:
         ("TaskScheduled", 0.6, {}),
         ("TaskTimedOut", 0.8, {"error": "States.Timeout"}),
         ("TaskStateExited", 0.9, {"name": "Classify"}),
+        ("TaskStateEntered", 0.9, {"name": "Ask The Weather"}),
+        ("TaskStateExited", 0.9, {"name": "Ask The Weather"}),
         ("PassStateEntered", 0.9, {"name": "Failed"}),
     )
     steps = read_history(photos, STACK, "incoming/a.png").steps
     titles = [step.title for step in steps]
-    assert titles == ["uploaded", "execution started", "serialize", "classify", "announced"]
+    assert titles == [
+        *("uploaded", "execution started", "serialize", "classify", "Ask The Weather", "announced")
+    ]
     assert steps[2].at == now - timedelta(milliseconds=800)
     assert steps[2].lasted == timedelta(milliseconds=200)
     assert list(steps[2].failures) == []

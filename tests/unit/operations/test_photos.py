@@ -1,20 +1,12 @@
-import threading
-from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from operations import photos
 from operations.faults import Refused
-from operations.photos import Fate, Photo, Upload, decide_photos, find_photos, upload_photos
+from operations.photos import Upload, find_photos, upload_photos
 from tests.unit.files_like_photos import JPEG
 from tests.unit.operations.deployed import STACK
-from tests.unit.results_table import decided
-
-DECIDED = {"event": {"S": decided().model_dump_json()}}
-ANNOUNCED = {**DECIDED, "announced_at": {"S": "2026-11-20T09:00:01.250Z"}}
 
 
 def write(folder: Path, *names: str) -> Path:
@@ -94,110 +86,3 @@ def test_upload(session: Any, tmp_path: Path) -> None:
         )
         assert answer["Body"].read() == upload.photo.path.read_bytes()
         assert answer["ContentType"] == kind
-
-
-# ---- following them
-
-
-class Cloud:
-    """S3 that takes everything, and a table that answers by how often it was asked of a photo.
-
-    Each look takes a second of the clock.
-    """
-
-    def __init__(self, record: Callable[[int], Any]) -> None:
-        self.record = record
-        self.asked: list[dict[str, Any]] = []
-        self.looks: dict[str, int] = {}
-        self.now = 0.0
-        self._lock = threading.Lock()
-
-    def client(self, _: str) -> "Cloud":
-        return self
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def put_object(self, **_: Any) -> Any:
-        return {"VersionId": "v1"}
-
-    def get_item(self, **request: Any) -> Any:
-        key = request["Key"]["photo"]["S"]
-        with self._lock:
-            self.now += 1
-            self.asked.append(request)
-            self.looks[key] = self.looks.get(key, 0) + 1
-            record = self.record(self.looks[key])
-        return {"Item": record} if record else {}
-
-
-@pytest.fixture(autouse=True)
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(photos, "POLL_SECONDS", 0.0)
-    monkeypatch.setattr(photos, "LONGEST_POLL_SECONDS", 0.0)
-
-
-@pytest.fixture
-def decide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Cloud, int], list[Fate]]:
-    def run(cloud: Cloud, count: int = 1) -> list[Fate]:
-        monkeypatch.setattr(photos, "time", SimpleNamespace(monotonic=cloud.monotonic))
-        write(tmp_path, *(f"{number}.png" for number in range(count)))
-        given = [
-            Photo(tmp_path / f"{number}.png", f"incoming/{number}.png") for number in range(count)
-        ]
-        return decide_photos(cloud, STACK, given, lambda _: None)  # type: ignore[arg-type]
-
-    return run
-
-
-def test_photo_comes_back_decided(decide: Any) -> None:
-    cloud = Cloud(lambda _: ANNOUNCED)
-    (fate,) = decide(cloud)
-    assert cloud.asked[0]["ConsistentRead"] is True
-    assert cloud.asked[0]["Key"]["photo"] == {"S": "s3://photos/incoming/0.png"}
-    assert cloud.asked[0]["Key"]["version"] == {"S": "v1"}
-    assert fate.record.decided == decided()
-    assert fate.announced
-
-
-def test_latency_ends_with_the_record_not_with_its_announcement(decide: Any) -> None:
-    (fate,) = decide(Cloud(lambda look: None if look < 3 else ANNOUNCED if look > 10 else DECIDED))
-    assert fate.announced
-    assert fate.latency_ms == 3000
-
-
-def test_record_that_never_comes(decide: Any) -> None:
-    cloud = Cloud(lambda _: None)
-    (fate,) = decide(cloud)
-    assert (fate.record, fate.latency_ms, fate.announced) == (None, None, False)
-    assert cloud.now == photos.PATIENCE_SECONDS
-
-
-def test_record_that_is_never_announced(decide: Any) -> None:
-    (fate,) = decide(Cloud(lambda _: DECIDED))
-    assert fate.record is not None
-    assert not fate.announced
-
-
-def test_fates_are_in_the_order_of_the_photos(decide: Any) -> None:
-    fates = decide(Cloud(lambda look: ANNOUNCED if look > 2 else None), 20)
-    assert [fate.upload.photo.key for fate in fates] == [
-        f"incoming/{number}.png" for number in range(20)
-    ]
-
-
-class Interrupted(Cloud):
-    """The user presses Ctrl-C while the first photo is uploaded."""
-
-    def put_object(self, **request: Any) -> Any:
-        if request["Key"].endswith("/0.png"):
-            raise KeyboardInterrupt
-        return super().put_object(**request)
-
-
-def test_interruption_does_not_wait_for_records(
-    decide: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(photos, "PATIENCE_SECONDS", float("inf"))
-    with pytest.raises(KeyboardInterrupt):
-        decide(Interrupted(lambda _: None), 12)

@@ -95,7 +95,7 @@ def test_sam_takes_the_parameters_as_they_are(tmp_path: Path) -> None:
         ("0.7", "1.7", "minimum_accuracy: it should be less than or equal to 1"),
         ('"none"]', '"no,ne"]', "'no,ne' has a comma in it"),
         ('"none"]', '" none"]', "without spaces around them"),
-        ('"none"]', "'\"']", "quotation marks or backslashes"),
+        ('"none"]', "'\"']", "quotation marks, slashes, backslashes"),
         ('"none"]', '""]', "hold an empty name"),
         ('"none"]', '"left"]', "name left more than once"),
         ('["left", "right", "none"]', '["left"]', "a classifier needs two or more"),

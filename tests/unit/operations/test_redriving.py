@@ -1,13 +1,16 @@
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from operations.redriving import (
+    UNDECIDED_FOR,
     Redriven,
     failed_jobs,
     queued_jobs,
     redrive,
+    unrecorded_jobs,
     upload_event,
 )
 from operations.undelivered import receiving, understand
@@ -16,7 +19,7 @@ from scones.records import Record
 from tests.unit.operations.deployed import STACK
 from tests.unit.operations.step_functions import StepFunctions
 from tests.unit.operations.test_undelivered import APPROVAL, message
-from tests.unit.results_table import UNFAMILIAR, create_table, decided, put_record
+from tests.unit.results_table import START, UNFAMILIAR, create_table, decided, put_record
 
 
 def event_of(name: str) -> dict[str, Any]:
@@ -118,6 +121,34 @@ def test_the_event_of_a_photo_in_a_bucket_without_versions() -> None:
     found = upload_event(record, STACK, "us-east-1")["detail"]["object"]
     assert "version-id" not in found
     assert found["etag"] == "etag-of-a"
+
+
+def test_photos_without_a_record_are_decided_at_last(session: Any, machine: Machine) -> None:
+    bucket = session.client("s3")
+    bucket.create_bucket(Bucket="photos")
+    enabled = {"Status": "Enabled"}
+    bucket.put_bucket_versioning(Bucket="photos", VersioningConfiguration=enabled)
+    versions = {}
+    for name in ("lost", "decided", "deleted"):
+        answer = bucket.put_object(Bucket="photos", Key=f"incoming/{name}", Body=b"x" * 9)
+        versions[name] = answer["VersionId"]
+    bucket.delete_object(Bucket="photos", Key="incoming/deleted")
+    photo = decided("decided").photo.model_copy(update={"version_id": versions["decided"]})
+    event = decided("decided").model_copy(update={"photo": photo})
+    put_record(machine.table, STACK.results_table, event)
+
+    uploaded = datetime.now(UTC)
+    later = uploaded + UNDECIDED_FOR + timedelta(seconds=1)
+    (job,) = unrecorded_jobs(session, STACK, START, later)
+
+    assert job.what == "incoming/lost"
+    assert job.request is not None
+    assert job.request.photo == ("s3://photos/incoming/lost", versions["lost"])
+    assert job.request.given["detail"]["object"]["size"] == 9
+    redrive(session, STACK, [job], lambda _: None)
+    assert machine.given == [job.request.given]
+    assert list(unrecorded_jobs(session, STACK, START, uploaded)) == []
+    assert list(unrecorded_jobs(session, STACK, later, later + timedelta(days=1))) == []
 
 
 def test_failed_photos_are_decided_anew(session: Any, machine: Machine) -> None:

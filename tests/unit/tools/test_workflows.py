@@ -29,6 +29,7 @@ def test_there_are_workflows() -> None:
         "train",
         "pipeline",
         "release",
+        "copy-model",
     }
 
 
@@ -80,8 +81,10 @@ def test_permissions_are_minimal(job: Job) -> None:
 def test_only_jobs_of_an_environment_get_tokens_for_aws(job: Job) -> None:
     assumes = [step for step in job.steps if "configure-aws-credentials" in step.get("uses", "")]
     assert bool(assumes) == ("environment" in job.content)
+    roles = [step["with"]["role-to-assume"] for step in assumes]
+    copies = ["${{ vars.MODEL_READER_ROLE }}"] if job.workflow == "copy-model" else []
+    assert roles == ([*copies, "${{ vars.DEPLOY_ROLE }}"] if assumes else [])
     for step in assumes:
-        assert step["with"]["role-to-assume"] == "${{ vars.DEPLOY_ROLE }}"
         assert not any("key" in name for name in step["with"])
     if "environment" in job.content:
         assert job.content["environment"] in list_environments()
@@ -161,3 +164,12 @@ def test_variables_are_explained_and_outputs_of_the_bootstrap() -> None:
         assert f"`{name}`" in guide, f"docs/ci.md does not explain {name}"
     outputs = {f"The variable {name} of the GitHub environment" for name in used}
     assert outputs >= described
+
+
+def test_a_copied_model_is_read_and_registered_with_separate_credentials() -> None:
+    """The command names the profiles that the job makes; none is in the environment."""
+    (job,) = (one for one in JOBS if one.workflow == "copy-model")
+    profiles = [step["with"] for step in job.steps if "configure-aws" in step.get("uses", "")]
+    assert [one["aws-profile"] for one in profiles] == ["staging", "production"]
+    assert [one["output-env-credentials"] for one in profiles] == [False, False]
+    assert [command for command, _ in job.commands()] == ["make copy-model ENVIRONMENT=production"]

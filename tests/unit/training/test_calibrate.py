@@ -1,9 +1,12 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from scones.decisions import DECIMALS
+from scones.evaluation.judging import judge
+from scones.evaluation.metrics import Answer
 from training import calibrate
 
 
@@ -75,3 +78,21 @@ def test_the_calibration_error_is_the_gap_of_confidence_and_accuracy() -> None:
     assert error(confident, right_nine_times) == pytest.approx(0.0, abs=1e-12)
     assert error(confident, right_half_the_times) == pytest.approx(0.4)
     assert error(np.array([[1.0, 0.0]]), np.array([0])) == 0
+
+
+@given(validation_sets())
+@example((np.log([[0.8, 0.2], [0.79, 0.21]]), np.array([0, 1])))
+def test_the_calibration_error_is_that_of_the_evaluation(
+    validation: tuple[calibrate.Floats, calibrate.Labels],
+) -> None:
+    logits, labels = validation
+    probabilities = calibrate.probabilities(logits, 1.0)
+    answers = [
+        Answer(int(label), int(row.argmax()), round(float(row.max()), DECIMALS))
+        for row, label in zip(probabilities, labels, strict=True)
+    ]
+    judged = judge(answers, [str(index) for index in range(logits.shape[1])], 0.99)
+
+    error = calibrate.expected_calibration_error(probabilities, labels)
+
+    assert error == pytest.approx(judged.calibration_error, abs=1e-12)

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 ROOT = Path(__file__).parents[3]
-SHARED = ("scones.photos", "scones.lst")
+SHARED = ("scones.photos", "scones.lst", "scones.calibration", "scones.decisions")
 """What of the domain layer training and serving use."""
 
 DISTRIBUTIONS = {

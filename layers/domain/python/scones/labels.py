@@ -1,5 +1,7 @@
 """The class names of a deployment and the loading bay each of them is sent to."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -23,7 +25,8 @@ def parse_class_names(text: str) -> tuple[str, ...]:
     Raises
     ------
     ValueError
-        If a name is empty, stands twice or is `NONE_OF_THE_CLASSES`, or there are fewer than two.
+        If a name is empty, stands twice, has a slash or is `NONE_OF_THE_CLASSES`, or there are
+        fewer than two.
     """
     names = tuple(name.strip() for name in text.split(","))
     if "" in names:
@@ -31,6 +34,11 @@ def parse_class_names(text: str) -> tuple[str, ...]:
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise ValueError(f"class names {text!r} name {', '.join(repeated)} more than once")
+    if slashed := [name for name in names if "/" in name]:
+        raise ValueError(
+            f"class names {text!r} have a slash in {', '.join(slashed)}: the folder of a class in "
+            "S3 can't have one in its name. Choose another name for the class"
+        )
     if NONE_OF_THE_CLASSES in names:
         raise ValueError(
             f"class names {text!r} contain {NONE_OF_THE_CLASSES}, which is reserved for photos of "
@@ -68,3 +76,23 @@ def parse_loading_bays(text: str) -> Mapping[str, str]:
             raise ValueError(f"loading bays {text!r} name {name} more than once")
         bays[name] = bay
     return MappingProxyType(bays)
+
+
+def classes_hash(class_names: tuple[str, ...], image_shape: str) -> str:
+    """Return what `retrain` and `promote` compare to see whether two models have the same classes.
+
+    Parameters
+    ----------
+    class_names
+        The classes in the order of their indices.
+    image_shape
+        Such as ``3,96,96``.
+
+    Returns
+    -------
+    str
+        SHA-256 of the JSON of both in one list, 64 hexadecimal digits: JSONata's
+        ``$hash($string([class_names, image_shape]), 'SHA-256')``, whose list flattens the names.
+    """
+    text = json.dumps([*class_names, image_shape], separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -4,11 +4,19 @@ One line a photo, three fields separated by a tab: a unique index, the index of 
 counted from 0, and the path of the photo relative to its channel. It is what SageMaker's
 built-in image-classification algorithm reads from its ``train_lst`` and ``validation_lst``
 channels (https://docs.aws.amazon.com/sagemaker/latest/dg/image-classification.html).
+
+MXNet's ``tools/im2rec.py`` writes the class index with decimals, as in ``0.000000``; such lists are
+read too, and so are those of other programs with empty lines or a byte order mark.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+
+_BYTE_ORDER_MARK = "\ufeff"
+_NUMBER = re.compile(r"[0-9]{1,18}(?:\.[0-9]{0,30})?(?:[eE][+-]?[0-9]{1,2})?")
+"""Numbers as programs write them; with more digits or another sign it is no index."""
 
 _FORBIDDEN = {"\t": "a tab", "\n": "a newline", "\r": "a carriage return", "\0": "a null"}
 
@@ -78,7 +86,8 @@ def read(lines: Iterable[str]) -> Iterator[LstEntry]:
     Parameters
     ----------
     lines
-        Lines of a list, with or without their line ends, such as an open text file.
+        Lines of a list, with or without their line ends, such as an open text file. Lines of white
+        space are skipped.
 
     Yields
     ------
@@ -92,8 +101,11 @@ def read(lines: Iterable[str]) -> Iterator[LstEntry]:
     """
     first_line_of: dict[int, int] = {}
     for number, line in enumerate(lines, start=1):
+        text = line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line
+        if text.isspace() or not text:
+            continue
         try:
-            entry = _entry(line.removesuffix("\n").removesuffix("\r"))
+            entry = _entry(text.removesuffix("\n").removesuffix("\r"))
         except LstError as error:
             raise LstError(f"line {number}: {error}") from None
         if entry.index in first_line_of:
@@ -108,16 +120,31 @@ def _entry(line: str) -> LstEntry:
     if len(fields) != 3:
         raise LstError(
             f"{len(fields)} tab-separated fields where there must be 3 "
-            f"(index, class index, path): {line!r}"
+            f"(index, class index, path): {line!r}{_hint(fields)}"
         )
     index, class_index, path = fields
     return LstEntry(_whole("index", index), _whole("class index", class_index), path)
 
 
+def _hint(fields: list[str]) -> str:
+    """Return what to do about a line with another number of fields, if that can be told."""
+    if len(fields) > 3 and all(map(_NUMBER.fullmatch, map(str.strip, fields[:-1]))):
+        return ". A photo has one class here: leave one column of labels"
+    if len(fields) == 1 and len(fields[0].split()) > 2:
+        return ". Put tabs between the fields, not spaces"
+    return ""
+
+
 def _whole(name: str, text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
+    # Nearly every number passes here: lists are a million lines long.
+    if text.isascii() and text.isdigit() and len(text) < 19:
+        return int(text)
+    stripped = text.strip()
+    number = float(stripped) if _NUMBER.fullmatch(stripped) else -1.0
+    # From 2**53 on a float leaves whole numbers out.
+    if not (number.is_integer() and 0 <= number < 2**53):
         raise LstError(f"the {name} {text!r} is not a whole number of 0 or more")
-    return int(text)
+    return int(number)
 
 
 def write(entries: Iterable[LstEntry]) -> Iterator[str]:

@@ -17,11 +17,13 @@ from scones.events import (
     RetrainingEnded,
     Timings,
 )
+from scones.records import is_simulated
 
 NAMESPACE = "Scones"
 
 UNITS: Mapping[str, str] = {
     "Photos": "Count",
+    "SimulatedPhotos": "Count",
     "Failed": "Count",
     "BelowThreshold": "Count",
     "Unfamiliar": "Count",
@@ -142,6 +144,10 @@ def upload_to_decision(timings: Timings) -> float:
 
 def _of_decision(detail: Mapping[str, Any]) -> Iterator[Measures]:
     decided = PhotoDecided.model_validate(detail)
+    if is_simulated(decided.photo.key):
+        # No alarm is for what `scones simulate` sends.
+        yield Measures({"SimulatedPhotos": 1}, {"Status": decided.status})
+        return
     timings = decided.timings
     values = {
         "Photos": 1,

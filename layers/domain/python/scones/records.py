@@ -2,9 +2,11 @@
 
 import hashlib
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -17,13 +19,21 @@ if TYPE_CHECKING:
 STATUSES: tuple[Status, ...] = ("classified", "needs_review", "rejected", "failed")
 
 BY_STATUS = "by-status"
-"""Index of all records: status, decided_at."""
+"""Index of all records: shard, decided_at. A shard is one of a status, see `status_shard`."""
 
 BY_QUEUE = "by-queue"
 """Index of those that wait for something: queue, decided_at. Others have no attribute `queue`."""
 
 REVIEW_QUEUE = "review"
-"""What `queue` holds until a person has said what a photo shows."""
+"""What `queue` begins with until a person has said what a photo shows; see `review_queue`."""
+
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-sharding.html
+SHARDS = 8
+"""Shards of each status and of the review queue. A partition of DynamoDB takes 1,000 write units
+per second, and each photo uses about 6 in an index."""
+
+READERS = 10
+"""Maximum number of shards that are read at the same time; boto3 keeps this many connections."""
 
 FILING_QUEUE, WITHDRAWING_QUEUE = "filing", "withdrawing"
 """What it holds from then until all is done that follows, and while what was said is undone."""
@@ -134,6 +144,34 @@ def inference_id(photo: str, version: str) -> str:
     return hashlib.sha256(f"{photo}\n{version}".encode()).hexdigest()
 
 
+def status_shard(status: str, photo: str, version: str) -> str:
+    """Return the attribute `shard` of a record.
+
+    Parameters
+    ----------
+    status
+        How the photo ended.
+    photo, version
+        Key of the photo's record.
+    """
+    return f"{status}#{_shard(photo, version)}"
+
+
+def review_queue(photo: str, version: str) -> str:
+    """Return the attribute `queue` of a record that waits for a review.
+
+    Parameters
+    ----------
+    photo, version
+        Key of the photo's record.
+    """
+    return f"{REVIEW_QUEUE}#{_shard(photo, version)}"
+
+
+def _shard(photo: str, version: str) -> int:
+    return int(inference_id(photo, version)[0], 16) * SHARDS // 16
+
+
 def read_record(client: "DynamoDBClient", table: str, photo: str, version: str) -> Record | None:
     """Read what was decided of one version of a photo; None where nothing was yet.
 
@@ -192,8 +230,13 @@ def read_decided(
     page_size
         How many at once, where few are needed; by default what DynamoDB takes 1 MB for.
     """
-    each = (_read_status(client, table, status, since, until, page_size) for status in statuses)
-    return heapq.merge(*each, key=_decided_at, reverse=True)
+    size = _page_of_shard(page_size)
+    each = [
+        _read_shard(client, table, f"{status}#{shard}", since, until, size)
+        for status in statuses
+        for shard in range(SHARDS)
+    ]
+    return _merge(each, newest_first=True)
 
 
 def read_queue(
@@ -215,14 +258,20 @@ def read_queue(
     page_size
         As for `read_decided`.
     """
-    return _query(
-        client,
-        page_size,
-        TableName=table,
-        IndexName=BY_QUEUE,
-        KeyConditionExpression="queue = :queue",
-        ExpressionAttributeValues={":queue": {"S": queue}},
-    )
+    sharded = queue == REVIEW_QUEUE
+    names = [f"{queue}#{shard}" for shard in range(SHARDS)] if sharded else [queue]
+    each = [
+        _query(
+            client,
+            _page_of_shard(page_size) if sharded else page_size,
+            TableName=table,
+            IndexName=BY_QUEUE,
+            KeyConditionExpression="queue = :queue",
+            ExpressionAttributeValues={":queue": {"S": name}},
+        )
+        for name in names
+    ]
+    return _merge(each, newest_first=False)
 
 
 def as_record(item: dict[str, Any]) -> Record:
@@ -235,10 +284,23 @@ def as_record(item: dict[str, Any]) -> Record:
     )
 
 
-def _read_status(
+def _page_of_shard(page_size: int | None) -> int | None:
+    """Return how many records to read of a shard, for pages of `page_size` of all shards."""
+    return page_size and -(-page_size // SHARDS)
+
+
+def _merge(each: Sequence[Iterator[Record]], *, newest_first: bool) -> Iterator[Record]:
+    """Merge streams in the order of decisions; read the first pages of all at the same time."""
+    with ThreadPoolExecutor(READERS) as pool:
+        first = list(pool.map(lambda records: list(islice(records, 1)), each))
+    streams = (chain(found, rest) for found, rest in zip(first, each, strict=True))
+    yield from heapq.merge(*streams, key=_decided_at, reverse=newest_first)
+
+
+def _read_shard(
     client: "DynamoDBClient",
     table: str,
-    status: str,
+    shard: str,
     since: datetime | None,
     until: datetime | None,
     page_size: int | None,
@@ -251,10 +313,9 @@ def _read_status(
         page_size,
         TableName=table,
         IndexName=BY_STATUS,
-        KeyConditionExpression="#status = :status AND decided_at BETWEEN :first AND :last",
-        ExpressionAttributeNames={"#status": "status"},
+        KeyConditionExpression="shard = :shard AND decided_at BETWEEN :first AND :last",
         ExpressionAttributeValues={
-            ":status": {"S": status},
+            ":shard": {"S": shard},
             ":first": {"S": first},
             ":last": {"S": last},
         },

@@ -46,11 +46,16 @@ class ClassifySettings(_Settings):
 
 
 class ThresholdSettings(_Settings):
-    """What `threshold` needs: the classes, their bays and the SSM parameters of both limits."""
+    """What `threshold` needs: the classes, their bays and both limits.
+
+    The SSM parameters exist once operators have set a limit; until then, the other value applies.
+    """
 
     class_names: ClassNames = Field(alias="CLASS_NAMES")
     loading_bays: LoadingBays = Field(alias="LOADING_BAYS")
+    threshold: str = Field(alias="THRESHOLD", min_length=1)
     threshold_parameter: str = Field(alias="THRESHOLD_PARAMETER", min_length=1)
+    familiarity_limit: str = Field(alias="FAMILIARITY_LIMIT", min_length=1)
     familiarity_limit_parameter: str = Field(alias="FAMILIARITY_LIMIT_PARAMETER", min_length=1)
 
 

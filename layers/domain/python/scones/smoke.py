@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from scones.decisions import DECIMALS, most_likely
 from scones.endpoint import predict
+from scones.percentiles import percentile, rank
 from scones.pictures import SUFFIXES
 from scones.runs import PICTURES, Run, RunName, read_file, read_validation_set
 from scones.storage import pages
@@ -128,13 +129,7 @@ def smoke_test(
         All of `scones.endpoint.predict`: the endpoint can't be asked.
     """
     run = Run(settings.data_bucket, request.run)
-    known = read_validation_set(s3, run, settings.class_names).classes
-    subjects = choose(_pictures(s3, run, known), settings.smoke_photos)
-    if not subjects:
-        raise NoPictures(
-            f"there is none of the {len(known):,} validation photos in {run.uri(PICTURES)}: start "
-            "retrain again, and promote the version that it registers"
-        )
+    subjects = select_pictures(s3, run, settings.class_names, settings.smoke_photos)
 
     def ask(subject: Subject) -> Reply:
         body = read_file(s3, run, subject.path)
@@ -148,6 +143,41 @@ def smoke_test(
     ask(subjects[0])
     replies = _until_too_slow(map(ask, subjects), len(subjects), settings.maximum_latency_ms)
     return _judge(replies, len(subjects), settings)
+
+
+def select_pictures(
+    s3: "S3Client", run: Run, class_names: Sequence[str], wanted: int
+) -> list[Subject]:
+    """Return the labeled pictures of a run that a smoke test uses.
+
+    Parameters
+    ----------
+    s3
+        An S3 client.
+    run
+        The run.
+    class_names
+        The stack's classes in the order of their indices.
+    wanted
+        Maximum number of pictures, 1 or more.
+
+    Raises
+    ------
+    NoPictures
+        If the run has none.
+    RunIncomplete, RunOutdated, LstError
+        As `scones.runs.read_validation_set`.
+    StorageBusy, StorageRefused
+        As `scones.storage.named_faults`.
+    """
+    known = read_validation_set(s3, run, class_names).classes
+    subjects = choose(_pictures(s3, run, known), wanted)
+    if not subjects:
+        raise NoPictures(
+            f"there is none of the {len(known):,} validation photos in {run.uri(PICTURES)}: start "
+            "retrain again, and promote the version that it registers"
+        )
+    return subjects
 
 
 def choose(pictures: Mapping[int, Sequence[Subject]], wanted: int) -> list[Subject]:
@@ -206,30 +236,13 @@ def _until_too_slow(
     """Take replies until there are more slow ones than the 95th percentile of all allows."""
     taken: list[Reply] = []
     slow = 0
-    allowed = expected - _rank(95, expected)
+    allowed = expected - rank(95, expected)
     for reply in replies:
         taken.append(reply)
         slow += reply.milliseconds > maximum_latency_ms
         if slow > allowed:
             break
     return taken
-
-
-def _rank(percent: int, count: int) -> int:
-    return math.ceil(percent * count / 100)
-
-
-def percentile(values: Sequence[float], percent: int) -> float:
-    """Return the nearest-rank percentile: the lowest value that so many percent don't exceed.
-
-    Parameters
-    ----------
-    values
-        At least one, in any order.
-    percent
-        1 to 100.
-    """
-    return sorted(values)[_rank(percent, len(values)) - 1]
 
 
 def least_accuracy(minimum: float, photos: int) -> float:

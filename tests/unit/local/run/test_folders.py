@@ -5,6 +5,7 @@ import pytest
 
 from local.run.folders import read_dataset, read_photos
 from operations.folder_files import FolderError
+from scones.labels import NONE_OF_THE_CLASSES
 from tests.unit.files_like_photos import JPEG
 
 
@@ -50,14 +51,104 @@ def test_share_that_is_held_back(tmp_path: Path) -> None:
     assert set(few.validation) < set(many.validation)
 
 
-@pytest.mark.parametrize("name", ["validation", "test"])
-def test_dataset_with_its_own_validation(tmp_path: Path, name: str) -> None:
-    fill(tmp_path, "train/a/1.png", "train/b/2.jpg", f"{name}/a/3.png", f"{name}/b/4.bmp")
+@pytest.mark.parametrize(
+    ("train", "validation"),
+    [
+        ("train", "validation"),
+        ("train", "test"),
+        ("train", "val"),
+        ("train", "valid"),
+        ("train", "dev"),
+        ("Train", "Validation"),
+        ("Training", "Testing"),
+        ("TRAIN", "Val"),
+        ("training_set", "test_set"),
+        ("chest/train", "chest/val"),
+        ("train/images", "val/images"),
+    ],
+)
+def test_dataset_with_its_own_validation(tmp_path: Path, train: str, validation: str) -> None:
+    fill(tmp_path, f"{train}/a/1.png", f"{train}/b/2.jpg")
+    fill(tmp_path, f"{validation}/a/3.png", f"{validation}/b/4.bmp", "__MACOSX/._train")
 
     dataset = read_dataset(tmp_path)
 
+    assert dataset.class_names == ("a", "b")
     assert [photo.path.name for photo in dataset.train] == ["1.png", "2.jpg"]
     assert [photo.path.name for photo in dataset.validation] == ["3.png", "4.bmp"]
+    assert dataset.splits == {"train": tmp_path / train, "validation": tmp_path / validation}
+    assert read_dataset(tmp_path, ["b", "a"]).validation[0].path.name == "4.bmp"
+
+
+def test_photos_that_are_not_used_are_counted(tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        fill_classes(tmp_path / split, "a", "b", count=1)
+    fill(tmp_path, "test/a/1.png", "test/2.png", "test/notes.txt", "loose.png", "train/loose.png")
+
+    dataset = read_dataset(tmp_path)
+
+    assert (len(dataset.train), len(dataset.validation)) == (2, 2)
+    assert (dataset.unused, dataset.outside, dataset.passed_over) == (2, 2, 1)
+    assert list(dataset.photos_left_out.values()) == [2, 2]
+
+
+def test_classes_in_the_only_folder(tmp_path: Path) -> None:
+    fill_classes(tmp_path / "flowers" / "photos", "rose", "tulip")
+    fill(tmp_path, "README.txt", "flowers/.DS_Store")
+
+    assert read_dataset(tmp_path).class_names == ("rose", "tulip")
+    assert read_dataset(tmp_path, ["tulip", "rose"]).class_names == ("tulip", "rose")
+
+
+@pytest.mark.parametrize(
+    ("files", "complaint"),
+    [
+        (["train/a/1.png", "train/b/1.png", "a/1.png", "b/1.png"], "has train.* next to .*: a, b"),
+        (["a/1.png", "b/1.png", "val/a/1.png", "val/b/1.png"], "has val,.* next to .*: a, b"),
+        (["a/1.png", "b/1.png", "test/1.png"], "has test,.* next to .*: a, b"),
+        (["train/a/1.png", "val/a/1.png", "valid/a/1.png"], "val and valid are both for valid"),
+        (["train/a/1.png", "Train/a/1.png", "val/a/1.png"], "Train and train are both for train"),
+        (["test/a/1.png", "val/b/1.png"], "no folder to train on, only test, val"),
+        (["test/1.png", "train/1.png"], "train and .*test are in no folder .*If they are classes"),
+        (["train/a/1.png", "train/b/1.png", "val/1.png"], "photos in .*val are in no folder of a"),
+        (["train/a/1.png", "train/b/1.png", "val/notes.txt"], "val is empty: add one folder"),
+        (["train/notes.txt", "val/notes.txt"], "train and .*val are empty"),
+        (["cars_train/a/1.png", "cars_test/a/1.png"], "splits or classes: cars_test, cars_train"),
+        (["a/train/1.png", "a/test/1.png", "b/1.png"], "a has folders for splits in it .*train/a"),
+        (["Car/1.png", "car/2.png", "van/1.png"], "only in capitals: Car, car"),
+        (["train/Car/1.png", "train/b/1.png", "val/car/1.png", "val/b/1.png"], "car and Car diff"),
+        (["train/a/1.png", "train/b/1.png", "val/a/1.png"], "no folder .*val/b, but b is a class"),
+        (["train/a/1.png", "train/b/1.png", *(f"val/{x}/1.png" for x in "abc")], "no class: c"),
+    ],
+)
+def test_splits_that_are_ambiguous_or_unusable(
+    tmp_path: Path, files: list[str], complaint: str
+) -> None:
+    fill(tmp_path, *files)
+
+    with pytest.raises(FolderError, match=complaint):
+        read_dataset(tmp_path)
+
+
+def test_classes_that_are_named_like_splits(tmp_path: Path) -> None:
+    """Class names settle what the folders alone can't."""
+    fill_classes(tmp_path, "train", "test", "bus")
+    with pytest.raises(FolderError, match="name all classes: --like PROFILE"):
+        read_dataset(tmp_path)
+
+    assert read_dataset(tmp_path, ["train", "test", "bus"]).class_names == ("train", "test", "bus")
+
+    fill_classes(tmp_path / "train", "train", "test", "bus")
+    with pytest.raises(FolderError, match="has train, which is a class, and holds a folder for"):
+        read_dataset(tmp_path, ["train", "test", "bus"])
+
+
+def test_a_split_that_is_a_link_to_the_other(tmp_path: Path) -> None:
+    fill(tmp_path, "train/a/1.png", "train/b/2.png")
+    (tmp_path / "val").symlink_to("train")
+
+    with pytest.raises(FolderError, match="are one folder, by a link"):
+        read_dataset(tmp_path)
 
 
 def test_configured_order_wins(tmp_path: Path) -> None:
@@ -109,9 +200,19 @@ def test_photos_by_class(tmp_path: Path) -> None:
     assert {(photo.path.name, photo.label) for photo in found.photos} == {
         ("1.png", "a"),
         ("2.png", "b"),
-        ("3.png", None),
+        ("3.png", NONE_OF_THE_CLASSES),
         ("4.png", None),
     }
+    assert found.not_classes == ("other",)
+
+
+def test_photos_in_folders_of_which_none_is_a_class(tmp_path: Path) -> None:
+    fill(tmp_path, "monday/1.png", "tuesday/2.png")
+
+    found = read_photos(tmp_path, ["a", "b"])
+
+    assert {photo.label for photo in found.photos} == {None}
+    assert found.not_classes == ()
 
 
 def test_photos_to_decide_may_have_any_name(tmp_path: Path) -> None:
@@ -124,9 +225,8 @@ def test_hidden_folders_hold_no_photos(tmp_path: Path) -> None:
     shown = ["train/a/1.png", "train/b/deep/2.png", "test/a/3.png", "test/b/4.png"]
     fill(tmp_path, *shown)
     fill(tmp_path, "train/a/.cache/5.png", "train/b/deep/.thumbnails/x/6.png", "test/a/.x/7.png")
-    fill(tmp_path, "photos/a/8.png", "photos/__MACOSX/a/9.png", "photos/.thumbnails/10.jpg")
-
     dataset = read_dataset(tmp_path)
+    fill(tmp_path, "photos/a/8.png", "photos/__MACOSX/a/9.png", "photos/.thumbnails/10.jpg")
     photos = read_photos(tmp_path / "photos", ["a", "b"])
 
     found = [photo.path for photo in (*dataset.train, *dataset.validation)]

@@ -108,7 +108,7 @@ def test_nothing_chosen(asked: Job) -> None:
         ("THRESHOLD", "nan", "is not a number from 0 to 1"),
         ("CLASSES", "van", "a classifier needs two or more"),
         ("CLASSES", "a,,b", "hold an empty name"),
-        ("CLASSES", 'a "1",b', "without spaces around them, quotation marks or backslashes"),
+        ("CLASSES", 'a "1",b', "without spaces around them, quotation marks, slashes, backsl"),
         ("CLASSES", "a," + "b" * 1500, "1500 characters at most"),
     ],
 )
@@ -238,7 +238,7 @@ def test_down_keeps_what_it_was_started_or_is_told_to_keep(
 
     assert result.exit_code == 0
     ended, said = result.output.splitlines()
-    assert ended == "Ended while they ran: 1 of retrain and promote."
+    assert ended == "Ended while they ran: 1 of retrain, promote and pipelines."
     assert "1 photo, 2 results, 1 label, 0 models" in said
     assert said.startswith(f"Stopped. {'Kept in' if kept else 'Lost with it'}")
     assert "make up KEEP=1" in said

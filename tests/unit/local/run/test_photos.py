@@ -7,16 +7,17 @@ import pytest
 from local.run import photos
 from local.run.folders import LabelledPhoto, Photos
 from local.run.photos import Result, as_row, decide_photos
-from operations.photos import Fate, Upload
+from operations.photo_results import PhotoResult
 from operations.photos import Photo as Uploaded
+from operations.photos import Upload
 from scones.records import Record
 from tests.unit.local.run.examples import event
 
 DECIDED = Record(event("classified", "a"), announced_at=None)
 
 
-def fate(photo: Uploaded, record: Record | None = DECIDED) -> Fate:
-    return Fate(Upload(photo, "v1"), record, 12.5 if record else None)
+def found(photo: Uploaded, record: Record | None = DECIDED) -> PhotoResult:
+    return PhotoResult(Upload(photo, "v1", 0.0), record, 12.5 if record else None)
 
 
 @pytest.fixture
@@ -26,14 +27,14 @@ def uploaded(monkeypatch: pytest.MonkeyPatch) -> list[Uploaded]:
 
     def decide(
         _session: object, _stack: object, photos: list[Uploaded], show: object
-    ) -> list[Fate]:
+    ) -> list[PhotoResult]:
         given.extend(photos)
-        fates = [fate(photo) for photo in photos]
-        for one in reversed(fates):
+        results = [found(photo) for photo in photos]
+        for one in reversed(results):
             show(one)  # type: ignore[operator]
-        return fates
+        return results
 
-    monkeypatch.setattr(photos.operations, "decide_photos", decide)
+    monkeypatch.setattr(photos.photo_results, "upload_and_wait", decide)
     return given
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from local.run.model import TrainedModel
 from local.run.summary import summarize, unexpected
+from scones.labels import NONE_OF_THE_CLASSES
 from scones.serialize import Reason
 from tests.unit.local.run.examples import event, result
 
@@ -35,12 +36,27 @@ def test_figures() -> None:
         "unfamiliar": 1,
         "rejected": 1,
         "failed": 2,
+        "labelled": {"photos": 4, "right": 2, "accepted": 3, "accepted_right": 2},
         "accuracy": 0.5,
         "accepted_accuracy": pytest.approx(2 / 3, abs=1e-4),
-        "latency_ms": {"p50": 200, "p95": pytest.approx(470)},
+        "latency_ms": {"p50": 200, "p95": 500},
         "training": {"accuracy": 0.97, "seconds": 12.3},
         "seconds": 61.0,
     }
+
+
+def test_a_photo_of_none_of_the_classes_is_right_in_review() -> None:
+    truth = NONE_OF_THE_CLASSES
+    results = [
+        result("classified", truth, "a"),
+        result("needs_review", truth, "a"),
+        result("rejected", truth),
+    ]
+
+    figures = summarize([*results, result("classified", "a", "a")], MODEL, 1)
+
+    assert figures["labelled"] == {"photos": 3, "right": 2, "accepted": 2, "accepted_right": 1}
+    assert (figures["accuracy"], figures["accepted_accuracy"]) == (0.6667, 0.5)
 
 
 def test_accuracy_of_unlabelled_photos_is_not_known() -> None:

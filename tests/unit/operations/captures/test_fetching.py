@@ -50,7 +50,7 @@ def test_files_of_the_hours_of_a_range_latest_first(session: Any, bucket: Any) -
 def test_files_of_all_variants_and_of_no_other_endpoint(session: Any, bucket: Any) -> None:
     put(bucket, NINE, variant="AllTraffic")
     put(bucket, NINE + timedelta(minutes=2), variant="shadow")
-    other = "captures/scones-staging/AllTraffic/2026/11/20/09/00-00-000-id.jsonl"
+    other = "captures/scones--staging/AllTraffic/2026/11/20/09/00-00-000-id.jsonl"
     bucket.put_object(Bucket=STACK.data_bucket, Key=other, Body=b"")
     bucket.put_object(Bucket=STACK.data_bucket, Key="captures/scones/AllTraffic/notes", Body=b"")
     found = find_files(session, STACK, Span(NINE, NINE + HOUR))

@@ -73,6 +73,64 @@ def test_records_over_several_lines_or_several_in_one(
     assert damage == []
 
 
+RECORDS = [record(1), record(2), record(3)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps(RECORDS),
+        json.dumps(RECORDS, indent=4),
+        "\ufeff" + json.dumps(RECORDS, separators=(",", ":")),
+        json.dumps(RECORDS[:2]) + json.dumps(RECORDS[2:]),
+        json.dumps(RECORDS[:1]) + "\n" + line(2) + "\n[]\n" + json.dumps([[RECORDS[2]]]),
+        f"[\n{line(1)},\n{line(2)},\n{line(3)}\n]\n",
+        f"[{line(1)}, {line(2)}, {line(3)},]",
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-be", "gzip"])
+def test_an_array_is_read_as_the_records_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, encoding: str
+) -> None:
+    monkeypatch.setattr(reading, "_CHUNK", 7)
+    mark = "\ufeff" if encoding == "utf-16-be" else ""
+    data = gzip.compress(text.encode()) if encoding == "gzip" else (mark + text).encode(encoding)
+    captured, damage = read(tmp_path, data)
+    assert (ids(captured), damage) == (["event-1", "event-2", "event-3"], [])
+
+
+def test_what_is_no_record_in_an_array_is_counted(tmp_path: Path) -> None:
+    captured, damage = read(tmp_path, f'[{line(1)},\n7, {{"a": 1}},\n{line(2)}]')
+    assert ids(captured) == ["event-1", "event-2"]
+    assert [item.line for item in damage] == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("end", "said"),
+    [
+        ("", "the array of records is half-written"),
+        (",", "the array of records is half-written"),
+        ("," + line(2)[:40], "the record is half-written"),
+    ],
+)
+def test_an_array_that_breaks_off(tmp_path: Path, end: str, said: str) -> None:
+    captured, damage = read(tmp_path, f"[{line(1)}{end}")
+    assert ids(captured) == ["event-1"]
+    assert [item.message for item in damage] == [said]
+
+
+def test_a_large_array_is_not_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "_LONGEST_RECORD", 2 * len(line(1)))
+    monkeypatch.setattr(reading, "_CHUNK", 100)
+    captured, damage = read(tmp_path, json.dumps([record(number) for number in range(50)]))
+    assert (len(captured), damage) == (50, [])
+
+
+def test_files_with_marks_of_the_byte_order_that_were_joined(tmp_path: Path) -> None:
+    captured, damage = read(tmp_path, f"\ufeff{line(1)}\n\ufeff{line(2)}\n")
+    assert (ids(captured), damage) == (["event-1", "event-2"], [])
+
+
 def test_compressed_whatever_the_name_says(tmp_path: Path) -> None:
     captured, _ = read(tmp_path, gzip.compress(line().encode()))
     assert ids(captured) == ["event-0"]

@@ -115,6 +115,113 @@ def test_the_table_as_dataverse_writes_it(tmp_path: Path, name: str) -> None:
     assert stage(archive(tmp_path, members), tmp_path / "to", 0.1, silence).written == 140
 
 
+@pytest.mark.parametrize(
+    "table",
+    [
+        table().encode("utf-16"),
+        table().encode("utf-16-le"),
+        b"\xfe\xff" + table().encode("utf-16-be"),
+        table().encode("utf-32"),
+        table().replace("scalp", "ear (größer)").encode("cp1252"),
+        table().replace("scalp", "ear \x81\x9d").encode("latin-1"),
+        table().replace("scalp", "größer").encode(),
+        ("sep=;\r\n" + table().replace(",", ";").replace("\n", "\r\n") + ";;;;;;;\r\n").encode(),
+        table().replace("lesion_id,image_id,dx,", "Lesion_ID, image_id , DX ,").encode(),
+        table().replace(",", "\t").encode("utf-16"),
+        table().replace("\n", "\r").encode(),
+        table().replace("scalp", '"scalp, ""left"""').encode(),
+        (table() + table().splitlines()[1] + "\n\n").encode(),
+    ],
+)
+def test_tables_as_programs_save_them(tmp_path: Path, table: bytes) -> None:
+    given = archive(tmp_path, files(HAM10000_metadata_csv=table))
+    assert stage(given, tmp_path / "to", 0.1, silence).written == 140
+
+
+def unpacked(folder: Path, *names: str) -> Path:
+    """Lay the files out as Kaggle does: photos in folders, the table beside."""
+    folder.mkdir(parents=True)
+    (folder / "HAM10000_metadata.csv").write_text(table())
+    (folder / "hmnist_28_28_L.csv").write_text("pixel0000\n")
+    for number, name in enumerate(names):
+        (folder / name / ".thumbnails").mkdir(parents=True)
+        for photo, content in part(number % 2).items():
+            (folder / name / photo).write_bytes(content)
+            (folder / name / ".thumbnails" / photo).write_bytes(b"small")
+    return folder
+
+
+PARTS = ("HAM10000_images_part_1", "HAM10000_images_part_2")
+
+
+@pytest.mark.parametrize("inner", ["", "archive", "archive/deep"])
+def test_unpacked_parts_in_a_folder(tmp_path: Path, inner: str) -> None:
+    unpacked(tmp_path / "from" / inner, *PARTS, "ham10000_images_part_1")
+    (tmp_path / "from/__MACOSX").mkdir()
+
+    staged = stage(tmp_path / "from", tmp_path / "to", 0.1, silence)
+
+    assert staged.written == 140
+    assert staged.left_out == {
+        "copies of photos that are there": 70,
+        "rows of the table without a photo": 0,
+    }
+    assert staged_photos(tmp_path / "to")["ISIC_0000077"].read_bytes() == jpeg((77, 0, 0))
+    assert stage(tmp_path / "from", tmp_path / "to", 0.1, silence).written == 0
+
+
+@pytest.mark.parametrize("inner", ["", "archive/"])
+def test_unpacked_parts_in_a_zip(tmp_path: Path, inner: str) -> None:
+    photos = {**part(0), **part(1)}
+    members = {f"{inner}HAM10000_images/{name}": data for name, data in photos.items()}
+    members[f"{inner}HAM10000_metadata.csv"] = table().encode()
+
+    assert stage(archive(tmp_path, members), tmp_path / "to", 0.1, silence).written == 140
+
+
+def test_unpacked_parts_have_no_links_out_of_the_folder(tmp_path: Path) -> None:
+    folder = unpacked(tmp_path / "from", PARTS[0])
+    (tmp_path / "secret.jpg").write_bytes(b"secret")
+    (folder / PARTS[0] / "ISIC_0000001.jpg").symlink_to(tmp_path / "secret.jpg")
+    with pytest.raises(Refused, match=r"outside it: .*ISIC_0000001\.jpg"):
+        stage(folder, tmp_path / "to", 0.1, silence)
+
+
+def encrypted(archive: bytes) -> bytes:
+    """Set the flag of encryption for all entries, in both of the places that have it."""
+    data = bytearray(archive)
+    for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        at = data.find(signature)
+        while at >= 0:
+            data[at + offset] |= 1
+            at = data.find(signature, at + 1)
+    return bytes(data)
+
+
+def test_archives_with_a_password(tmp_path: Path) -> None:
+    inner = archive(tmp_path, files(HAM10000_images_part_1_zip=encrypted(zipped(part(0)))))
+    with pytest.raises(Refused, match=r"ISIC_0000000\.jpg is protected by a password: unpack"):
+        stage(inner, tmp_path / "to", 0.1, silence)
+    outer = tmp_path / "outer.zip"
+    # Zips in a zip are not compressed, so that their flags would be set as well.
+    outer.write_bytes(
+        encrypted(zipped({**files(), PARTS[0] + ".zip": b"", PARTS[1] + ".zip": b""}))
+    )
+    with pytest.raises(Refused, match=r"HAM10000_metadata\.csv is protected by a password"):
+        stage(outer, tmp_path / "to", 0.1, silence)
+
+
+def test_an_archive_of_another_compression(tmp_path: Path) -> None:
+    deflate64 = bytearray(zipped(part(0)))
+    at = deflate64.find(b"PK\x01\x02")
+    deflate64[at + 10], deflate64[deflate64.find(b"PK\x03\x04") + 8] = 9, 9
+    given = archive(tmp_path, files(HAM10000_images_part_1_zip=bytes(deflate64)))
+    with pytest.raises(
+        Refused, match=r"compressed in a way that can't be read here .*give the fold"
+    ):
+        stage(given, tmp_path / "to", 0.1, silence)
+
+
 def test_photos_and_rows_without_each_other(tmp_path: Path) -> None:
     more = part(0) | {"ISIC_9999999.jpg": jpeg((1, 1, 1)), "__MACOSX/x": b"", "notes.txt": b""}
     del more["ISIC_0000002.jpg"], more["ISIC_0000004.jpg"]
@@ -154,6 +261,11 @@ def test_what_is_there_and_whole_is_left_as_it_is(tmp_path: Path) -> None:
         ("HAM_1,ISIC_1,wart,,,,,", r"dx 'wart' in line 2: dx is one of akiec"),
         ("HAM_1,../../ISIC_1,nv,,,,,", r"image_id '../../ISIC_1'"),
         ("HAM_1,ISIC_1,nv,,,,,\nHAM_2,ISIC_1,mel,,,,,", "names ISIC_1 twice"),
+        ("HAM_1,ISIC_1,nv,,,,,\nHAM_2,ISIC_1,nv,,,,,", "names ISIC_1 twice, .*line 3"),
+        ("HAM_1,ISIC_1", "dx '' in line 2"),
+        (",ISIC_1,nv", "no lesion_id in line 2"),
+        ('HAM_1,ISIC_1,nv,"histo\nHAM_2,ISIC_2,nv', "can't be read .unexpected end of data"),
+        ("", "has no rows"),
     ],
 )
 def test_rows_that_can_not_be(tmp_path: Path, rows: str, said: str) -> None:
@@ -181,6 +293,18 @@ def test_files_that_are_missing(tmp_path: Path, missing: list[str], said: str) -
 def test_a_table_of_something_else(tmp_path: Path) -> None:
     members = files(HAM10000_metadata_csv=b"id,label\n1,nv\n")
     with pytest.raises(Refused, match="no column lesion_id, image_id, dx"):
+        stage(archive(tmp_path, members), tmp_path / "to", 0.1, silence)
+
+
+def test_a_table_that_is_cut_within_a_character(tmp_path: Path) -> None:
+    members = files(HAM10000_metadata_csv=table().encode("utf-16")[:-1])
+    with pytest.raises(Refused, match=r"HAM10000_metadata\.csv is damaged .*truncated"):
+        stage(archive(tmp_path, members), tmp_path / "to", 0.1, silence)
+
+
+def test_a_table_of_other_photos(tmp_path: Path) -> None:
+    members = files(HAM10000_metadata_csv=f"{HEADER}\nHAM_1,ISIC_1,nv\n".encode())
+    with pytest.raises(Refused, match="has no photo of those in the table"):
         stage(archive(tmp_path, members), tmp_path / "to", 0.1, silence)
 
 

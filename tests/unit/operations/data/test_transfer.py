@@ -200,6 +200,37 @@ def test_a_dataset_without_sides_is_not_mixed_with_one_that_has_them(
     assert s3.put == []
 
 
+@pytest.mark.parametrize("names", [("Training", "Testing"), ("train", "val")])
+def test_splits_of_any_name_are_uploaded_to_those_there(
+    s3: Spied, tmp_path: Path, names: tuple[str, str]
+) -> None:
+    staged(tmp_path, side="validation")
+    (tmp_path / "validation").rename(tmp_path / "Valid")
+    (tmp_path / "test/bicycle").mkdir(parents=True)
+    (tmp_path / "test/bicycle/1.png").write_bytes(JPEG)
+    photos = staged_photos(tmp_path)
+    assert {key.split("/")[1] for key in photos.files} == {"train", "validation"}
+    assert (len(photos.files), photos.unused) == (8, 1)
+    for name in names:
+        s3._client.put_object(Bucket=BUCKET, Key=f"dataset/{name}/bicycle/0.png", Body=b"x")
+
+    upload(s3, BUCKET, photos.files, silence)  # type: ignore[arg-type]
+
+    assert {key.split("/")[1] for key in s3.put} == set(names)
+    assert len(s3.put) == 8
+
+
+def test_ambiguous_splits_are_not_uploaded_from_or_to(s3: Spied, tmp_path: Path) -> None:
+    files = staged_photos(staged(tmp_path)).files
+    for name in ("val", "valid", "train"):
+        s3._client.put_object(Bucket=BUCKET, Key=f"dataset/{name}/bicycle/0.png", Body=b"x")
+    with pytest.raises(Refused, match=r"s3://data/dataset/ has .* val and valid are both"):
+        upload(s3, BUCKET, files, silence)  # type: ignore[arg-type]
+    (tmp_path / "dev").mkdir()
+    with pytest.raises(Refused, match="dev and validation are both"):
+        staged_photos(tmp_path)
+
+
 def test_what_is_no_photo_of_a_class_is_passed_over(tmp_path: Path) -> None:
     staged(tmp_path, side="test")
     for name in ("train/loose.png", "train/bicycle/notes.txt", "train/bicycle/.unfinished-7"):

@@ -21,7 +21,7 @@ from operations.project.choices import (
 CLASSES = ("cargo bike", "van")
 
 
-@pytest.mark.parametrize("name", ["a", "unit-test-project", "x2", "a" * 24])
+@pytest.mark.parametrize("name", ["a", "test-project", "x2", "a" * 13])
 def test_names_that_a_project_can_have(name: str) -> None:
     assert name_problems(name) == []
 
@@ -33,7 +33,9 @@ def test_names_that_a_project_can_have(name: str) -> None:
         ("My Photos", "such as --name my-photos"),
         ("2-wheels", "digits and hyphens, such as --name wheels"),
         ("", "begin with a letter"),
-        ("a" * 25, "up to 24 lower-case letters"),
+        ("a" * 14, "up to 13 lower-case letters"),
+        ("a" * 14, "its stack NAME-production may have 24"),
+        ("loading-dock-cams", "such as --name loading-dock;"),
         ("P_3", "--name p-3"),
         ("van ", "--name van"),
         ("gate_cam", "--name gate-cam"),
@@ -79,9 +81,9 @@ def test_sided_classes_are_not_mirrored(names: list[str], expected: str) -> None
 
 
 def test_the_profile_of_a_project() -> None:
-    profile = make_profile(Choices("unit-test-project"), CLASSES)
+    profile = make_profile(Choices("test-project"), CLASSES)
 
-    assert profile.name == "unit-test-project"
+    assert profile.name == "test-project"
     assert profile.parameters() == {
         "ClassNames": "cargo bike,van",
         "LoadingBays": "cargo bike=A,van=B",
@@ -89,7 +91,7 @@ def test_the_profile_of_a_project() -> None:
         "Hyperparameters": "augmentation_type=crop",
         "MinimumAccuracy": "0.6",
     }
-    assert make_profile(Choices("unit-test-project", {}), CLASSES).loading_bays == {}
+    assert make_profile(Choices("test-project", {}), CLASSES).loading_bays == {}
 
 
 def test_all_that_the_template_does_not_accept_is_named() -> None:

@@ -34,7 +34,7 @@ def staged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def plan(photos: Path, folder: Path, choices: Choices | None = None) -> making.Project:
-    return making.plan(photos, folder, choices or Choices("unit-test-project"), lambda _: None)
+    return making.plan(photos, folder, choices or Choices("test-project"), lambda _: None)
 
 
 def modes(folder: Path) -> set[int]:
@@ -51,7 +51,7 @@ def test_a_project_is_a_copy_with_files_of_its_own(tmp_path: Path, staged: list[
     written = [p.relative_to(project.folder) for p in project.folder.rglob("*") if p.is_file()]
     own = [
         "docs/scones.md",
-        "profiles/unit-test-project.toml",
+        "profiles/test-project.toml",
         "project.mk",
         "tests/unit/test_project.py",
     ]
@@ -73,7 +73,7 @@ def test_photos_are_referred_to(tmp_path: Path) -> None:
 
 def test_readme_has_the_classes_and_bays(tmp_path: Path) -> None:
     photos, folder = fill(tmp_path / "photos"), tmp_path / "project"
-    text = str(plan(photos, folder, Choices("unit-test-project", {"b": "x|y"})).files["README.md"])
+    text = str(plan(photos, folder, Choices("test-project", {"b": "x|y"})).files["README.md"])
     assert "| 0 | a |  |\n| 1 | b | x\\|y |\n" in text
     assert "`augmentation_type` is `crop`, which mirrors photos" in text
 
@@ -146,7 +146,7 @@ def test_files_that_would_be_overwritten(tmp_path: Path) -> None:
     making.write(project)
 
     assert (tmp_path / "project" / "notes.md").read_text() == "mine"
-    assert (tmp_path / "project" / "README.md").read_text().startswith("# unit-test-project")
+    assert (tmp_path / "project" / "README.md").read_text().startswith("# test-project")
 
 
 def test_a_checkout_that_lacks_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

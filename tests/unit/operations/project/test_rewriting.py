@@ -15,7 +15,7 @@ from operations.project import rewriting
 from operations.project.choices import Choices, make_profile
 from operations.project.files import defaults
 
-VALUES = defaults(make_profile(Choices("unit-test-project"), ("cargo bike", "été", "yes: no # x")))
+VALUES = defaults(make_profile(Choices("test-project"), ("cargo bike", "été", "yes: no # x")))
 
 
 def lines(text: str) -> list[str]:
@@ -67,19 +67,19 @@ parameter_overrides = ["LogLevel=DEBUG"]
 
 
 def test_samconfig_gets_the_name_and_leaves_the_classes_to_the_template() -> None:
-    after = rewriting.rewrite_samconfig(CONFIG, "scones", "unit-test-project", VALUES)
+    after = rewriting.rewrite_samconfig(CONFIG, "scones", "test-project", VALUES)
 
     assert (
         after
         == """version = 0.1
 
 [default.global.parameters]
-stack_name = "unit-test-project"
+stack_name = "test-project"
 
 [staging.deploy.parameters]
-stack_name = "unit-test-project-staging"
+stack_name = "test-project-staging"
 # Staging is smaller.
-parameter_overrides = ["EndpointName=unit-test-project-staging", "HostingInstanceCount=1"]
+parameter_overrides = ["EndpointName=test-project-staging", "HostingInstanceCount=1"]
 
 [other.deploy.parameters]
 stack_name = "somebody-elses"
@@ -95,7 +95,7 @@ parameter_overrides = ["LogLevel=DEBUG"]
 def test_samconfig_that_overrides_the_classes_in_another_form(form: str) -> None:
     config = f"[default.deploy.parameters]\nparameter_overrides = {form}\n"
     with pytest.raises(Fault, match=r"samconfig\.toml overrides ClassNames: write"):
-        rewriting.rewrite_samconfig(config, "scones", "unit-test-project", VALUES)
+        rewriting.rewrite_samconfig(config, "scones", "test-project", VALUES)
 
 
 def test_our_samconfig_can_be_rewritten() -> None:
@@ -103,13 +103,10 @@ def test_our_samconfig_can_be_rewritten() -> None:
     stack = (REPOSITORY / "operations" / "stack.py").read_text("utf-8")
     old = rewriting.stack_name(stack)
 
-    after = rewriting.rewrite_samconfig(before, old, "unit-test-project", VALUES)
+    after = rewriting.rewrite_samconfig(before, old, "test-project", VALUES)
 
-    assert 'stack_name = "unit-test-project"' in after
-    assert (
-        rewriting.stack_name(rewriting.rewrite_stack(stack, "unit-test-project"))
-        == "unit-test-project"
-    )
+    assert 'stack_name = "test-project"' in after
+    assert rewriting.stack_name(rewriting.rewrite_stack(stack, "test-project")) == "test-project"
     overridden = re.findall(r"parameter_overrides = (\[[^\]]*\])", after)
     for found in overridden:
         pairs = CfnParameterOverridesType().convert(tuple(json.loads(found)), None, None)

@@ -62,6 +62,18 @@ def test_the_model_held_against_the_truth() -> None:
     assert figures.judged_by_people(photos, CLASSES) is None
 
 
+def test_a_photo_of_none_of_the_classes_is_right_in_review() -> None:
+    photos = [
+        photo("bicycle", truth=NOT_A_VEHICLE),
+        photo("bicycle", 0.6, truth=NOT_A_VEHICLE),
+        photo("bicycle", truth="bicycle"),
+    ]
+    judged = figures.judged_by_truth(photos, CLASSES)
+    assert judged is not None
+    assert (judged.right, judged.photos) == (2, 3)
+    assert (judged.accepted_right, judged.accepted) == (1, 2)
+
+
 def test_the_model_held_against_what_people_said() -> None:
     photos = [
         photo("bicycle", 0.6, said="bicycle"),

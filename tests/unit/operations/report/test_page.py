@@ -71,7 +71,7 @@ def test_figures_at_a_glance() -> None:
     assert "What became of 4 photos" in document.words
     assert "classified 2 50 % of all" in document.words
     assert "needed review 1 1 still waiting" in document.words
-    assert "accuracy 100 % of 1 known photo" in document.words
+    assert "accuracy 100 % 1 of 1 known photo" in document.words
     assert "In production when this page was made: version 4." in document.words
     assert "accuracy 0.9512" in document.words
     assert "time of all steps 1,000 ms median; 95 % within 1,000 ms" in document.words

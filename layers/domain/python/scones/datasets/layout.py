@@ -10,6 +10,13 @@ from typing import TYPE_CHECKING
 from scones.datasets.errors import ClassWithoutPhotos, DatasetEmpty, UnknownClass
 from scones.datasets.leaving_out import Reason, why_left_out
 from scones.datasets.sides import SIDES, Side
+from scones.datasets.split_folders import (
+    AmbiguousFolders,
+    SplitFolders,
+    find_split_folders,
+    kind_of,
+    require_no_classes_within,
+)
 from scones.labels import NONE_OF_THE_CLASSES
 from scones.photos.names import is_hidden
 from scones.storage import pages_of_level
@@ -20,10 +27,9 @@ if TYPE_CHECKING:
 DATASET = "dataset/"
 """Prefix of the labelled photos in the data bucket."""
 
-TRAIN = "train"
-VALIDATION_FOLDERS = ("validation", "test")
-"""The folders of a dataset with its own sides. Of the latter the first that is there is used; a
-``test`` beside ``validation`` is left alone."""
+TRAIN, VALIDATION = "train", "validation"
+"""Names of the folders of a dataset with its own sides, where we write them; those that are there
+may have other names (`scones.datasets.split_folders`)."""
 
 NEGATIVES = f"{DATASET}{NONE_OF_THE_CLASSES}/"
 """Prefix of the photos that show none of the classes, whether or not a dataset has own sides."""
@@ -66,6 +72,8 @@ class Layout:
         Prefixes of hidden folders beside them.
     loose
         How many objects lie beside them, by why they are left out.
+    unused
+        Prefixes of sides that nothing reads: a folder for tests beside one for validation.
     negatives
         The folder of the photos that show none of the classes, or None if there is none.
     """
@@ -74,6 +82,7 @@ class Layout:
     folders: tuple[ClassFolder, ...]
     hidden: tuple[str, ...]
     loose: Mapping[Reason, int]
+    unused: tuple[str, ...] = ()
     negatives: ClassFolder | None = None
 
     @property
@@ -107,9 +116,9 @@ def discover(
     client
         An S3 client.
     bucket
-        The data bucket, which holds ``dataset/train/CLASS/`` and ``dataset/validation/CLASS/``
-        (or ``test/``), or ``dataset/CLASS/``, or ``dataset/train/CLASS/`` alone. Next to these it
-        may hold `NEGATIVES`.
+        The data bucket, which holds ``dataset/train/CLASS/`` and ``dataset/validation/CLASS/``,
+        or ``dataset/CLASS/``, or ``dataset/train/CLASS/`` alone. The first two may have other
+        names (`scones.datasets.split_folders`). Next to these it may hold `NEGATIVES`.
     class_names
         The classes in the order of their indices.
     held_back
@@ -125,7 +134,7 @@ def discover(
     DatasetEmpty
         If there is nothing below ``dataset/``, or no folder.
     UnknownClass
-        If a folder is no class.
+        If a folder is no class, or may be a class or a side.
     ClassWithoutPhotos
         If a class has no folder.
     StorageBusy, StorageRefused
@@ -136,9 +145,10 @@ def discover(
         raise DatasetEmpty(
             f"{top.uri} holds no folder with photos, and {sum(top.loose.values())} objects beside: "
             f"upload one folder for each of the {len(class_names)} classes "
-            f"({', '.join(class_names)}), or {TRAIN}/ and {VALIDATION_FOLDERS[0]}/ which hold them"
+            f"({', '.join(class_names)}), or {TRAIN}/ and {VALIDATION}/ which hold them"
         )
-    roots = _roots(top, class_names)
+    splits = _splits(client, bucket, top, class_names)
+    roots = _roots(splits)
     prefixes = list(dict.fromkeys(roots.values()))
     below = [prefix for prefix in prefixes if prefix != DATASET]
     levels = [top, *(_look_into(client, bucket, prefix, class_names) for prefix in below)]
@@ -155,6 +165,7 @@ def discover(
         ),
         hidden=tuple(f"{level.prefix}{name}/" for level in levels for name in level.hidden),
         loose=MappingProxyType(sum((level.loose for level in levels), Counter[Reason]())),
+        unused=(f"{DATASET}{splits.unused}/",) if splits and splits.unused else (),
         negatives=ClassFolder(len(class_names), NEGATIVES, NEGATIVES, held_back)
         if top.has_negatives
         else None,
@@ -179,11 +190,12 @@ def find_roots(client: "S3Client", bucket: str, class_names: Sequence[str]) -> M
     Raises
     ------
     UnknownClass
-        If folders lie beside ``train/`` that are no side.
+        If a folder may be a class or a side.
     StorageBusy, StorageRefused
         As `scones.storage.named_faults`.
     """
-    return _roots(_look_into(client, bucket, DATASET, class_names), class_names)
+    top = _look_into(client, bucket, DATASET, class_names)
+    return _roots(_splits(client, bucket, top, class_names))
 
 
 def _look_into(client: "S3Client", bucket: str, prefix: str, class_names: Sequence[str]) -> _Level:
@@ -205,24 +217,29 @@ def _look_into(client: "S3Client", bucket: str, prefix: str, class_names: Sequen
     return _Level(uri, prefix, tuple(visible), tuple(hidden), loose, has_negatives)
 
 
-def _roots(top: _Level, class_names: Sequence[str]) -> Mapping[Side, str]:
-    """Tell a dataset with its own sides from one without.
-
-    A class may be called "train" as well: where every folder is a class, none is a side.
-    """
-    if TRAIN not in top.visible or set(top.visible) <= set(class_names):
-        return MappingProxyType(dict.fromkeys(SIDES, DATASET))
-    strangers = sorted(set(top.visible) - {TRAIN, *VALIDATION_FOLDERS})
-    if strangers:
+def _splits(
+    client: "S3Client", bucket: str, top: _Level, class_names: Sequence[str]
+) -> SplitFolders | None:
+    """Tell a dataset with its own sides from one without, which has None."""
+    try:
+        splits = find_split_folders(top.visible, class_names)
+        named = [name for name in top.visible if kind_of(name) == "train"]
+        for name in named if splits is None else ():
+            level = _look_into(client, bucket, f"{top.prefix}{name}/", class_names)
+            require_no_classes_within(name, level.visible, class_names)
+    except AmbiguousFolders as error:
         raise UnknownClass(
-            f"{top.uri} holds {TRAIN}/ and, beside it, {_count(strangers, 'folder')} that "
-            f"{_are(strangers)} neither {' nor '.join(VALIDATION_FOLDERS)}: {', '.join(strangers)}"
-            ". Move them below or out of the dataset"
-        )
-    train = f"{DATASET}{TRAIN}/"
-    validation = next(
-        (f"{DATASET}{name}/" for name in VALIDATION_FOLDERS if name in top.visible), train
-    )
+            f"{top.uri} {error}. If they are classes, deploy with ClassNames that name them all"
+        ) from None
+    return splits
+
+
+def _roots(splits: SplitFolders | None) -> Mapping[Side, str]:
+    """Return the prefix of each side's class folders."""
+    if splits is None:
+        return MappingProxyType(dict.fromkeys(SIDES, DATASET))
+    train = f"{DATASET}{splits.train}/"
+    validation = f"{DATASET}{splits.validation}/" if splits.validation else train
     return MappingProxyType({"train": train, "validation": validation})
 
 

@@ -6,7 +6,13 @@ from scones import lst
 from scones.photos.names import has_photo_suffix, is_hidden
 
 Reason = Literal[
-    "folder_marker", "hidden", "not_a_photo", "empty", "unlistable_name", "outside_a_class"
+    "folder_marker",
+    "hidden",
+    "not_a_photo",
+    "empty",
+    "unlistable_name",
+    "outside_a_class",
+    "unused_split",
 ]
 
 

@@ -117,11 +117,12 @@ def list_photos(client: "S3Client", bucket: str, layout: Layout, workspace: Path
             for number, folder in enumerate((*layout.folders, *extra))
         ]
         hidden = pool.map(partial(_count, client, bucket), layout.hidden)
+        unused = pool.map(partial(_count, client, bucket), layout.unused)
         found = [future.result() for future in running]
         skipped = Counter(layout.loose)
         for listed in found:
             skipped.update(listed.skipped)
-        skipped.update({"hidden": sum(hidden)})
+        skipped.update({"hidden": sum(hidden), "unused_split": sum(unused)})
     finally:
         pool.shutdown(cancel_futures=True)
     negatives = found.pop() if extra else None

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from scones.calibration import Bin, calibration_error, reliability
 from scones.evaluation import metrics
-from scones.evaluation.metrics import Answer, Bin, Matrix, Point
+from scones.evaluation.metrics import Answer, Matrix, Point
 
 MAX_POINTS = 300
 """Points of a risk-coverage curve that are kept: more than a picture can show."""
@@ -114,7 +115,7 @@ def judge(
         Result of `judge_familiarity`.
     """
     matrix = metrics.confusion_matrix(answers, len(class_names))
-    bins = metrics.reliability(answers)
+    bins = reliability(answer.graded for answer in answers)
     curve = metrics.risk_coverage(answers)
     chosen = metrics.lowest_threshold(curve, wanted_precision)
     return Judgement(
@@ -123,7 +124,7 @@ def judge(
         recall=dict(zip(class_names, metrics.recall(matrix), strict=True)),
         precision=dict(zip(class_names, metrics.precision(matrix), strict=True)),
         confusion_matrix=matrix,
-        calibration_error=metrics.calibration_error(bins),
+        calibration_error=calibration_error(bins),
         reliability=bins,
         threshold=chosen.threshold if chosen else None,
         at_threshold=chosen,

@@ -10,10 +10,8 @@ from itertools import groupby
 from math import fsum
 from typing import NamedTuple
 
+from scones.calibration import Graded
 from scones.decisions import DECIMALS
-
-RELIABILITY_BINS = 15
-"""As many as Guo et al. (2017) use."""
 
 Matrix = list[list[int]]
 """Photos by actual class (rows) and predicted class (columns)."""
@@ -45,26 +43,10 @@ class Answer(NamedTuple):
         """Whether the model is right."""
         return self.actual == self.predicted
 
-
-@dataclass(frozen=True)
-class Bin:
-    """The answers of about the same confidence.
-
-    Attributes
-    ----------
-    lower, upper
-        Between which confidences; `upper` is within, `lower` is not, but for 0.
-    photos
-        How many.
-    confidence, accuracy
-        Their mean confidence, and which share of them is right; None where there are none.
-    """
-
-    lower: float
-    upper: float
-    photos: int
-    confidence: float | None
-    accuracy: float | None
+    @property
+    def graded(self) -> Graded:
+        """The confidence and whether the model is right, for `scones.calibration`."""
+        return self.confidence, self.is_right
 
 
 @dataclass(frozen=True)
@@ -111,53 +93,6 @@ def precision(matrix: Matrix) -> list[float | None]:
 
 def _share(part: int, whole: int) -> float | None:
     return part / whole if whole else None
-
-
-def reliability(answers: Sequence[Answer], bin_count: int = RELIABILITY_BINS) -> list[Bin]:
-    """Sort the answers by confidence into bins of equal width.
-
-    Bin m of M holds the confidences above (m - 1) / M, up to and with m / M (Guo et al. 2017,
-    https://arxiv.org/abs/1706.04599, section 2), and the first one 0 too.
-    """
-    bins: list[list[Answer]] = [[] for _ in range(bin_count)]
-    for answer in answers:
-        bins[_bin_of(answer.confidence, bin_count)].append(answer)
-    return [_bin(held, index, bin_count) for index, held in enumerate(bins)]
-
-
-def _bin_of(confidence: float, bin_count: int) -> int:
-    """Return a bin's index, with whole numbers: a product of floats may pass a bin's edge."""
-    scale = int(10**DECIMALS)
-    return max(0, -(-round(confidence * scale) * bin_count // scale) - 1)
-
-
-def _bin(held: Sequence[Answer], index: int, bin_count: int) -> Bin:
-    return Bin(
-        lower=index / bin_count,
-        upper=(index + 1) / bin_count,
-        photos=len(held),
-        confidence=fsum(answer.confidence for answer in held) / len(held) if held else None,
-        accuracy=accuracy(held) if held else None,
-    )
-
-
-def calibration_error(bins: Sequence[Bin]) -> float:
-    """Return the expected calibration error: how far confidence and accuracy are apart, on average.
-
-    The mean of the bins' differences, each weighted with its photos (Guo et al. 2017,
-    https://arxiv.org/abs/1706.04599, equation 3).
-
-    Returns
-    -------
-    float
-        0 (calibrated) to 1.
-    """
-    photos = sum(held.photos for held in bins)
-    return fsum(
-        held.photos / photos * abs(held.accuracy - held.confidence)
-        for held in bins
-        if held.accuracy is not None and held.confidence is not None
-    )
 
 
 def risk_coverage(answers: Sequence[Answer]) -> list[Point]:

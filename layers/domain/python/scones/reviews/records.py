@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 from scones.quoting import quote
 from scones.records import (
     FILING_QUEUE,
-    REVIEW_QUEUE,
     WITHDRAWING_QUEUE,
     Record,
     Review,
     read_queue,
     read_record,
+    review_queue,
 )
 from scones.refusals import Refused
 
@@ -46,7 +46,7 @@ class ReviewedRecords:
             "queue = :waiting AND attribute_not_exists(review)",
             review=review.model_dump_json(),
             filing=FILING_QUEUE,
-            waiting=REVIEW_QUEUE,
+            waiting=review_queue(record.photo, record.version),
         )
 
     def note(self, record: Record, review: Review, key: str) -> bool:
@@ -91,7 +91,7 @@ class ReviewedRecords:
             record,
             "SET queue = :waiting REMOVE review",
             f"{_SAME_REVIEW} AND queue = :withdrawing",
-            waiting=REVIEW_QUEUE,
+            waiting=review_queue(record.photo, record.version),
             withdrawing=WITHDRAWING_QUEUE,
             given=_given_in(review),
         )
