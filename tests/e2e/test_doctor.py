@@ -77,10 +77,11 @@ def test_a_rule_that_is_disabled(application: Application) -> None:
 
 
 def test_a_schedule_that_is_disabled(application: Application) -> None:
-    with state_of(application, f"{STACK}-retrain", "DISABLED"):
+    schedule = application.resource("RetrainStateMachineSchedule")
+    with state_of(application, schedule, "DISABLED"):
         found = unwell(application)["retrain schedule"]
 
-    assert found == "scones-retrain is disabled, though RetrainScheduleState is ENABLED"
+    assert found == f"{schedule} is disabled, though RetrainScheduleState is ENABLED"
 
 
 @contextmanager

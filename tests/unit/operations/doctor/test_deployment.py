@@ -70,9 +70,9 @@ def holds(session: Stubbed, name: str, value: str) -> None:
         ("0.93", "ok", "0.93, as Threshold"),
         ("0.930000", "ok", "0.93, as Threshold"),
         ("0.97", "ok", "0.97, set by an operator; Threshold is 0.93"),
-        ("1.5", "problem", "/scones/scones/threshold is '1.5', not a number from 0 to 1"),
-        ("high", "problem", "/scones/scones/threshold is 'high', not a number from 0 to 1"),
-        ("nan", "problem", "/scones/scones/threshold is 'nan', not a number from 0 to 1"),
+        ("1.5", "problem", "/scones/scones/threshold/0.93 is '1.5', not a number from 0 to 1"),
+        ("high", "problem", "/scones/scones/threshold/0.93 is 'high', not a number from 0 to 1"),
+        ("nan", "problem", "/scones/scones/threshold/0.93 is 'nan', not a number from 0 to 1"),
     ],
 )
 def test_the_threshold(session: Stubbed, value: str, status: str, found: str) -> None:
@@ -92,13 +92,12 @@ def test_the_familiarity_limit(session: Stubbed) -> None:
     assert found.command == "scones threshold --familiarity-limit 0.05"
 
 
-def test_a_limit_that_was_deleted(session: Stubbed) -> None:
+def test_a_limit_that_no_operator_has_set(session: Stubbed) -> None:
     session.refuse("ssm", "get_parameter", "ParameterNotFound")
 
-    found = deployment.check_threshold(subject(session), STACK)
+    found = deployment.check_threshold(subject(session, Threshold="0.80"), STACK)
 
-    assert (found.status, found.found) == ("problem", "/scones/scones/threshold does not exist")
-    assert found.command.endswith("--name /scones/scones/threshold --type String --value 0.93")
+    assert (found.status, found.found) == ("ok", "0.8, as Threshold")
 
 
 # ---- schedules
