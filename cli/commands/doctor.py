@@ -17,7 +17,7 @@ from operations.doctor.examination import (
     applies_on_aws,
     examine,
 )
-from operations.doctor.findings import Finding, Status
+from operations.doctor.findings import Status
 
 MARKS: dict[Status, tuple[str, str]] = {
     "ok": ("✓", "green"),
@@ -67,6 +67,7 @@ def _record(desk: Desk, examination: Examination) -> dict[str, Any]:
                 "status": finding.status,
                 "found": finding.found,
                 "advice": finding.advice or None,
+                "command": finding.command or None,
             }
             for name, finding in examination.findings.items()
         ],
@@ -84,28 +85,31 @@ def _shown(desk: Desk, examination: Examination) -> list[RenderableType]:
     line = _wrapped if desk.screen.is_terminal else _whole
     shown: list[RenderableType] = []
     for name, finding in examination.findings.items():
-        shown.append(line(name, finding, width))
+        mark, style = MARKS[finding.status]
+        shown.append(line(Text(mark, style=style), name, finding.found, width))
         if finding.advice:
-            shown.append(f"    {finding.advice}")
-    counts = _counts(examination).items()
-    summary = ", ".join(f"{count} {COUNTED[status]}" for status, count in counts if count)  # type: ignore[index]
+            shown.append(line(Text(" "), "", f"→ {desk.written(finding.advice)}", width))
+        if finding.command:
+            # Whole, so that it can be copied.
+            shown.append(f"    {finding.command}")
+    counts = _counts(examination)
+    summary = ", ".join(
+        f"{counts[status]} {word}" for status, word in COUNTED.items() if counts[status]
+    )
     return [*shown, "", summary]
 
 
-def _wrapped(name: str, finding: Finding, width: int) -> Table:
-    """Return the line of a check for a terminal, whose long text wraps beside the name."""
-    mark, style = MARKS[finding.status]
+def _wrapped(mark: Text, name: str, text: str, width: int) -> Table:
+    """Return a line for a terminal: long text wraps beside the name."""
     row = words.table()
     row.show_header = False
     row.add_column(width=1)
     row.add_column(width=width)
     row.add_column(overflow="fold")
-    row.add_row(Text(mark, style=style), name, finding.found)
+    row.add_row(mark, name, text)
     return row
 
 
-def _whole(name: str, finding: Finding, width: int) -> Text:
-    """Return the line of a check for a file or a pipe."""
-    mark, style = MARKS[finding.status]
-    line = Text(no_wrap=True)
-    return line.append(mark, style=style).append(f"  {name:<{width}}  {finding.found}")
+def _whole(mark: Text, name: str, text: str, width: int) -> Text:
+    """Return a line for a file or a pipe."""
+    return Text(no_wrap=True).append(mark).append(f"  {name:<{width}}  {text}")

@@ -1,12 +1,13 @@
 """Checks of the deployed stack: state, limits, schedules, rules, alarms and queues."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from operations.doctor.findings import Finding, Status, not_checked, ok, problem, warning
+from operations.doctor.findings import Finding, not_checked, ok, problem, warning
 from operations.doctor.subject import Deployment, Subject
 from operations.stack import Stack
 from scones.decisions import (
@@ -28,27 +29,24 @@ _COUNTS = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible
 _UPDATED = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"}
 
 _EVENTS = "aws cloudformation describe-stack-events --stack-name {name}"
-_DELETE: tuple[Status, str] = (
-    "problem",
-    f"read why ({_EVENTS}), delete the stack, and deploy it again",
-)
-_FAILED: Mapping[str, tuple[Status, str]] = {
+_DELETE = Finding("problem", "", "read why, delete the stack, and deploy it again", _EVENTS)
+_FAILED: Mapping[str, Finding] = {
     "CREATE_FAILED": _DELETE,
     "ROLLBACK_COMPLETE": _DELETE,
     "ROLLBACK_FAILED": _DELETE,
-    "DELETE_FAILED": ("problem", f"read why ({_EVENTS}), and delete the stack again"),
-    "UPDATE_FAILED": ("problem", f"read why ({_EVENTS}), and deploy again"),
-    "UPDATE_ROLLBACK_FAILED": (
+    "DELETE_FAILED": Finding("problem", "", "read why, and delete the stack again", _EVENTS),
+    "UPDATE_FAILED": Finding("problem", "", "read why, and deploy again", _EVENTS),
+    "UPDATE_ROLLBACK_FAILED": Finding(
         "problem",
-        f"fix what failed ({_EVENTS}), then "
+        "",
+        "read why in the events of the stack, fix it, and continue the rollback",
         "aws cloudformation continue-update-rollback --stack-name {name}",
     ),
-    "UPDATE_ROLLBACK_COMPLETE": (
-        "warning",
-        f"the last update was undone: read why ({_EVENTS}), and deploy again",
+    "UPDATE_ROLLBACK_COMPLETE": Finding(
+        "warning", "", "the last update was undone: read why, and deploy again", _EVENTS
     ),
 }
-"""Status and advice by StackStatus.
+"""Findings by StackStatus.
 
 Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_Stack.html
 """
@@ -64,8 +62,8 @@ def check_state(subject: Subject) -> Finding:
     state = subject.deployment.description["StackStatus"]
     found = f"{name} is {state}"
     if state in _FAILED:
-        status, advice = _FAILED[state]
-        return Finding(status, found, advice.format(name=name))
+        failed = _FAILED[state]
+        return replace(failed, found=found, command=failed.command.format(name=name))
     if state not in _UPDATED:
         return warning(found, "wait until it ends, and check again")
     if subject.deployment.stack is None:
@@ -110,6 +108,7 @@ def check_rules(subject: Subject, stack: Stack) -> Finding:
         first = off[0]
         return problem(
             f"disabled: {', '.join(rule['Name'] for rule in off)}",
+            "enable each, unless it was disabled on purpose",
             f"aws events enable-rule --name {first['Name']} --event-bus-name {_bus(first)}",
         )
     return ok(f"{len(described)} are enabled")
@@ -123,26 +122,28 @@ def check_alarms(subject: Subject, stack: Stack) -> Finding:
     alarms = {item["AlarmName"]: item for page in found for item in page["MetricAlarms"]}
     logical = {physical: name for name, physical in wanted.items()}
     if firing := _named(alarms, logical, lambda alarm: alarm["StateValue"] == "ALARM"):
-        return problem(f"in ALARM: {', '.join(firing)}", "docs/watching.md says what to do")
+        return problem(f"in ALARM: {', '.join(firing)}", "see “Alarms” in docs/watching.md")
     if missing := [name for name, physical in wanted.items() if physical not in alarms]:
         return problem(f"deleted: {', '.join(missing)}", "deploy the stack again to restore alarms")
     if silent := _named(alarms, logical, lambda alarm: not alarm["ActionsEnabled"]):
+        names = " ".join(wanted[name] for name in silent)
         return warning(
             f"notify nobody: {', '.join(silent)}",
-            "aws cloudwatch enable-alarm-actions --alarm-names NAME",
+            "enable their actions",
+            f"aws cloudwatch enable-alarm-actions --alarm-names {names}",
         )
     return ok(f"none of {len(wanted)} is in ALARM")
 
 
 def check_undelivered(subject: Subject, stack: Stack) -> Finding:
     """Check that no event waits because its state machine could not be started."""
-    advice = "scones redrive --dry-run lists them, scones redrive delivers them again"
-    return _check_queue(subject, stack.undelivered_events, advice)
+    advice = "list them, then deliver them again without --dry-run"
+    return _check_queue(subject, stack.undelivered_events, advice, "scones redrive --dry-run")
 
 
 def check_unmeasured(subject: Subject, stack: Stack) -> Finding:
     """Check that no event waits because it could not be measured."""
-    advice = "docs/watching.md says what they are: “What was not measured”"
+    advice = "see “What was not measured” in docs/watching.md"
     return _check_queue(subject, stack.missed_measurements, advice)
 
 
@@ -159,14 +160,14 @@ def _check_limit(
         text = subject.session.client("ssm").get_parameter(Name=name)["Parameter"]["Value"]
         value = parse(text)
     except (InvalidThreshold, InvalidFamiliarityLimit):
-        return problem(f"{name} is {text!r}, not a number from 0 to 1", f"{command} {deployed}")
+        return problem(
+            f"{name} is {text!r}, not a number from 0 to 1", "set it", f"{command} {deployed}"
+        )
     except ClientError as error:
         if error.response["Error"]["Code"] != "ParameterNotFound":
             raise
-        return problem(
-            f"{name} does not exist",
-            f"aws ssm put-parameter --name {name} --type String --value {deployed}",
-        )
+        # Operators have not set another one.
+        return ok(f"{float(deployed):g}, as {parameter}")
     if value != float(deployed):
         return ok(f"{value:g}, set by an operator; {parameter} is {float(deployed):g}")
     return ok(f"{value:g}, as {parameter}")
@@ -221,14 +222,14 @@ def _named(
     return sorted(logical[name] for name, alarm in alarms.items() if matches(alarm))
 
 
-def _check_queue(subject: Subject, queue: str, advice: str) -> Finding:
+def _check_queue(subject: Subject, queue: str, advice: str, command: str = "") -> Finding:
     client: Any = subject.session.client("sqs")
     answer = client.get_queue_attributes(QueueUrl=queue, AttributeNames=_COUNTS)
     count = sum(int(answer["Attributes"][name]) for name in _COUNTS)
     if not count:
         return ok("empty")
     waiting = "1 message waits" if count == 1 else f"{count:,} messages wait"
-    return problem(f"{waiting}, {_oldest(subject, queue)}", advice)
+    return problem(f"{waiting}, {_oldest(subject, queue)}", advice, command)
 
 
 def _oldest(subject: Subject, queue: str) -> str:

@@ -165,7 +165,8 @@ def examine(
     """
     credentials = account.check_credentials(session)
     if credentials.status != "ok":
-        skipped = dict.fromkeys([STACK, *(check.name for check in CHECKS)], not_checked(""))
+        rest = [STACK, *(check.name for check in CHECKS)]
+        skipped = dict.fromkeys(rest, not_checked("needs credentials"))
         return Examination({CREDENTIALS: credentials} | skipped, None)
     try:
         subject = read_subject(session, name)
@@ -251,6 +252,6 @@ def _unread(error: BotoCoreError | ClientError | Fault | Refused) -> Finding:
     if isinstance(error, (Fault, Refused)):
         return unknown(str(error), "")
     if denied := missing_permission(error):
-        advice = f"get the permission {denied}: OperatorPolicy has all that a deployed stack needs"
+        advice = f"get the permission {denied}: DoctorPolicy has all that a deployed stack needs"
         return unknown(f"not permitted: {denied}", advice)
     return unknown(explain(error), "")

@@ -20,11 +20,14 @@ class Finding:
         What was found, in a sentence without a final period.
     advice
         What to do, or an empty text if there is nothing to do.
+    command
+        Command that does it or shows more, or an empty text if there is none.
     """
 
     status: Status
     found: str
     advice: str = ""
+    command: str = ""
 
 
 def ok(found: str) -> Finding:
@@ -32,14 +35,14 @@ def ok(found: str) -> Finding:
     return Finding("ok", found)
 
 
-def warning(found: str, advice: str) -> Finding:
+def warning(found: str, advice: str, command: str = "") -> Finding:
     """Return the finding that something is worth a check."""
-    return Finding("warning", found, advice)
+    return Finding("warning", found, advice, command)
 
 
-def problem(found: str, advice: str) -> Finding:
+def problem(found: str, advice: str, command: str = "") -> Finding:
     """Return the finding that something must be done."""
-    return Finding("problem", found, advice)
+    return Finding("problem", found, advice, command)
 
 
 def unknown(found: str, advice: str) -> Finding:

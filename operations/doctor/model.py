@@ -77,17 +77,23 @@ def check_endpoint(subject: Subject, stack: Stack) -> Finding:
     if endpoint is None:
         return warning(
             f"there is no endpoint {name}: photos end as failed (EndpointMissing)",
-            "scones retrain --wait, then scones approve the version",
+            "train a model, and approve its version",
+            "scones retrain --wait",
         )
     status = endpoint["EndpointStatus"]
     if status in _BROKEN:
         reason = endpoint.get("FailureReason", "no reason given")
-        return problem(f"{name} is {status}: {reason}", "scones rollback VERSION, or promote one")
+        return problem(
+            f"{name} is {status}: {reason}",
+            "promote a version or roll back to one",
+            "scones models",
+        )
     model = _model(client, endpoint)
     if model is None:
         return warning(
             f"{name} is {status}; which model it runs is unknown, as its configuration was deleted",
             "promote a version or roll back to one",
+            "scones models",
         )
     assert subject.deployment is not None  # noqa: S101 - there is no `Stack` without it
     if model.get("ExecutionRoleArn") != subject.deployment.output("HostingRole"):
@@ -113,7 +119,8 @@ def check_promotion(subject: Subject, stack: Stack) -> Finding:
     limit = subject.parameters["ApprovalHours"]
     return warning(
         f"{found}; the promotion ends after {limit} hours",
-        f"scones promote --approve {oldest.version}, or scones promote --reject {oldest.version}",
+        "approve or reject it",
+        f"scones promote --approve {oldest.version}",
     )
 
 
@@ -127,7 +134,9 @@ def check_review(subject: Subject, stack: Stack) -> Finding:
         return ok("no photo waits")
     age = subject.now - first[0].decided.timings.decided_at
     found = f"the oldest photo has waited for {lasted(age)}"
-    return ok(found) if age < LONG_REVIEW else warning(found, "scones review, or scones console")
+    if age < LONG_REVIEW:
+        return ok(found)
+    return warning(found, "review it, here or on the page of `scones console`", "scones review")
 
 
 def _describe_image(subject: Subject, parts: re.Match[str]) -> Any:

@@ -2,11 +2,11 @@
 
 from botocore.exceptions import ClientError
 
-from operations.doctor.findings import Finding, ok, problem
+from operations.doctor.findings import Finding, ok, problem, warning
 from operations.doctor.subject import Subject
 from scones.hosting import find
 
-STAGING = "-staging"
+STAGING = "--staging"
 """Suffix of the staging endpoint's name."""
 
 
@@ -52,13 +52,21 @@ def check_new_bus(subject: Subject) -> Finding:
 
 
 def check_new_limits(subject: Subject) -> Finding:
-    """Check that the SSM parameters of the limits do not exist."""
-    names = [f"/scones/{subject.name}/{limit}" for limit in ("threshold", "familiarity-limit")]
+    """Check that no limits remain that operators of an earlier stack of the name set.
+
+    They are SSM parameters outside the stack, named by the values that they replace.
+    """
+    limits = {"threshold": "Threshold", "familiarity-limit": "FamiliarityLimit"}
+    names = [
+        f"/scones/{subject.name}/{limit}/{subject.parameters[parameter]}"
+        for limit, parameter in limits.items()
+    ]
     answer = subject.session.client("ssm").get_parameters(Names=names)
-    if not answer["Parameters"]:
-        return ok(f"/scones/{subject.name}/ is free")
-    taken = ", ".join(item["Name"] for item in answer["Parameters"])
-    return problem(
-        f"the SSM parameters exist already, so that the deployment fails: {taken}",
-        "deploy with another stack name, or delete them if nobody needs them",
+    left = {item["Name"]: item["Value"] for item in answer["Parameters"]}
+    if not left:
+        return ok("no operator has set another limit than the template's")
+    return warning(
+        "of an earlier stack: " + ", ".join(f"{name} is {value}" for name, value in left.items()),
+        "keep it, or delete it so that the template's limit applies",
+        f"aws ssm delete-parameters --names {' '.join(left)}",
     )

@@ -63,13 +63,14 @@ def _judge(topic: str, wanted: list[str], found: list[Any]) -> Finding:
     if pending := [item["Endpoint"] for item in found if item["SubscriptionArn"] == PENDING]:
         return problem(
             f"not confirmed: {', '.join(pending)}",
-            "open the link in the e-mail from AWS Notifications; if it is lost: "
-            f"{_subscribe(topic, pending[0])}",
+            "open the link in the e-mail from AWS Notifications; if it is lost, subscribe again",
+            _subscribe(topic, pending[0]),
         )
     known = {item["Endpoint"] for item in found}
     if lost := [name for name in wanted if name not in known]:
         return problem(
             f"no subscription of {', '.join(lost)}: canceled, or not confirmed in time",
+            "subscribe again, and confirm it by the link in the e-mail",
             _subscribe(topic, lost[0]),
         )
     return ok(f"confirmed: {', '.join(sorted(known))}")

@@ -17,6 +17,8 @@ ENOUGH_CONCURRENCY = 100
 New accounts may have a quota of 10, which three functions a photo, reviews and metrics share.
 """
 
+REQUEST = "request an increase; AWS may take some days"
+
 
 def check_training(subject: Subject) -> Finding:
     """Check that a training job fits into the quota, on demand or on spot instances."""
@@ -51,8 +53,8 @@ def check_concurrency(subject: Subject) -> Finding:
     limit = int(quota["Value"])
     found = f"{CONCURRENCY}: {limit:,}"
     if limit < ENOUGH_CONCURRENCY:
-        advice = _request("lambda", quota["QuotaCode"], ENOUGH_CONCURRENCY)
-        return warning(f"{found}, which all functions of the account share", advice)
+        command = _request("lambda", quota["QuotaCode"], ENOUGH_CONCURRENCY)
+        return warning(f"{found}, shared by all functions of the account", REQUEST, command)
     return ok(found)
 
 
@@ -68,13 +70,13 @@ def _compare(subject: Subject, name: str, needed: int) -> Finding:
     limit = int(quota["Value"])
     found = f"{name}: {limit:,}, needed: {needed}"
     if limit < needed:
-        return problem(found, _request("sagemaker", quota["QuotaCode"], needed))
+        return problem(found, REQUEST, _request("sagemaker", quota["QuotaCode"], needed))
     return ok(found)
 
 
 def _request(service: str, code: str, wanted: int) -> str:
     return (
-        f"request more: aws service-quotas request-service-quota-increase --service-code {service} "
+        f"aws service-quotas request-service-quota-increase --service-code {service} "
         f"--quota-code {code} --desired-value {wanted}"
     )
 
@@ -82,7 +84,7 @@ def _request(service: str, code: str, wanted: int) -> str:
 def _unlisted(subject: Subject, name: str, service: str) -> Finding:
     return warning(
         f"Service Quotas lists no applied value of “{name}” in {subject.region}",
-        "check that the instance type exists there for this use, and its quota: "
+        "check that the instance type exists there for this use, and its quota",
         f"https://{subject.region}.console.aws.amazon.com/servicequotas/home/services/{service}"
         "/quotas",
     )

@@ -39,6 +39,10 @@ class Application:
         return self.as_user("operator", "OperatorPolicy")
 
     @cached_property
+    def doctor(self) -> Cloud:
+        return self.as_user("doctor", "DoctorPolicy")
+
+    @cached_property
     def approver(self) -> Cloud:
         return self.as_user("approver", "ApproverPolicy")
 

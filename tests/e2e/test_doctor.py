@@ -1,4 +1,4 @@
-"""What `scones doctor` finds of a running stack, as a person with the operators' policy alone."""
+"""What `scones doctor` finds of a running stack, as a person with its policy alone."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.e2e
 
 
 def look(application: Application) -> Examination:
-    return examine(application.operator.session(), STACK, applies_locally)
+    return examine(application.doctor.session(), STACK, applies_locally)
 
 
 def unwell(application: Application) -> dict[str, str]:
@@ -34,7 +34,7 @@ def test_a_running_stack_is_well(application: Application) -> None:
     assert unwell(application) == {}
     elsewhere = {check.name for check in CHECKS if not check.on_local_cloud}
     assert {name for name, finding in found.items() if "local cloud" in finding.found} == elsewhere
-    assert found["credentials"].found == "operator, account 123456789012, us-east-1"
+    assert found["credentials"].found == "doctor, account 123456789012, us-east-1"
     assert found["stack"].found == "scones is CREATE_COMPLETE"
     assert found["endpoint"].found == "scones is InService"
     assert found["threshold"].found == "0.6, as Threshold"
@@ -77,10 +77,11 @@ def test_a_rule_that_is_disabled(application: Application) -> None:
 
 
 def test_a_schedule_that_is_disabled(application: Application) -> None:
-    with state_of(application, f"{STACK}-retrain", "DISABLED"):
+    schedule = application.resource("RetrainStateMachineSchedule")
+    with state_of(application, schedule, "DISABLED"):
         found = unwell(application)["retrain schedule"]
 
-    assert found == "scones-retrain is disabled, though RetrainScheduleState is ENABLED"
+    assert found == f"{schedule} is disabled, though RetrainScheduleState is ENABLED"
 
 
 @contextmanager

@@ -261,7 +261,7 @@ def test_what_is_personal_or_secret_is_not_logged(resources: Any) -> None:
 
 
 WITHOUT_RESOURCES = {
-    "CheckTheAccount",
+    "ReadTheAccount",
     "DeliverLogs",
     "WriteMetrics",
     "LogInToTheRegistry",

@@ -63,15 +63,16 @@ def test_each_check_has_a_line_and_what_to_do_follows(
 ) -> None:
     checks |= {
         "rules": ok("5 are enabled"),
-        "text messages": problem(LONG, "scones threshold 0.9"),
+        "text messages": problem(LONG, "see scones results", "scones threshold 0.9"),
         "alarms": unknown("not permitted: x:Describe", ""),
     }
 
     result = terminal.type("doctor", "--stack", "scones")
 
-    assert result.stdout.splitlines()[-6:] == [
+    assert result.stdout.splitlines()[-7:] == [
         "✓  rules          5 are enabled",
         f"✗  text messages  {LONG}",
+        "                  → see scones --stack scones results",
         # Commands can be copied as they are.
         "    scones --stack scones threshold 0.9",
         "?  alarms         not permitted: x:Describe",
@@ -98,6 +99,7 @@ def test_json(terminal: Terminal, checks: dict[str, Finding]) -> None:
         "status": "problem",
         "found": "in ALARM: A",
         "advice": "look",
+        "command": None,
     }
     assert answer["checks"][-2]["advice"] is None
     assert answer["counts"] == {

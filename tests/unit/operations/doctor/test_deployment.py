@@ -36,7 +36,7 @@ def test_the_state_of_the_stack(session: Stubbed, state: str, status: str, advic
     found = deployment.check_state(subject(session, status=state))
 
     assert (found.status, found.found) == (status, f"scones is {state}")
-    assert advice in found.advice
+    assert advice in f"{found.advice}: {found.command}"
 
 
 def test_a_stack_that_is_not_deployed(session: Stubbed) -> None:
@@ -70,9 +70,9 @@ def holds(session: Stubbed, name: str, value: str) -> None:
         ("0.93", "ok", "0.93, as Threshold"),
         ("0.930000", "ok", "0.93, as Threshold"),
         ("0.97", "ok", "0.97, set by an operator; Threshold is 0.93"),
-        ("1.5", "problem", "/scones/scones/threshold is '1.5', not a number from 0 to 1"),
-        ("high", "problem", "/scones/scones/threshold is 'high', not a number from 0 to 1"),
-        ("nan", "problem", "/scones/scones/threshold is 'nan', not a number from 0 to 1"),
+        ("1.5", "problem", "/scones/scones/threshold/0.93 is '1.5', not a number from 0 to 1"),
+        ("high", "problem", "/scones/scones/threshold/0.93 is 'high', not a number from 0 to 1"),
+        ("nan", "problem", "/scones/scones/threshold/0.93 is 'nan', not a number from 0 to 1"),
     ],
 )
 def test_the_threshold(session: Stubbed, value: str, status: str, found: str) -> None:
@@ -81,7 +81,7 @@ def test_the_threshold(session: Stubbed, value: str, status: str, found: str) ->
     result = deployment.check_threshold(subject(session), STACK)
 
     assert (result.status, result.found) == (status, found)
-    assert status == "ok" or result.advice == "scones threshold 0.93"
+    assert status == "ok" or result.command == "scones threshold 0.93"
 
 
 def test_the_familiarity_limit(session: Stubbed) -> None:
@@ -89,16 +89,15 @@ def test_the_familiarity_limit(session: Stubbed) -> None:
 
     found = deployment.check_familiarity_limit(subject(session), STACK)
 
-    assert found.advice == "scones threshold --familiarity-limit 0.05"
+    assert found.command == "scones threshold --familiarity-limit 0.05"
 
 
-def test_a_limit_that_was_deleted(session: Stubbed) -> None:
+def test_a_limit_that_no_operator_has_set(session: Stubbed) -> None:
     session.refuse("ssm", "get_parameter", "ParameterNotFound")
 
-    found = deployment.check_threshold(subject(session), STACK)
+    found = deployment.check_threshold(subject(session, Threshold="0.80"), STACK)
 
-    assert (found.status, found.found) == ("problem", "/scones/scones/threshold does not exist")
-    assert found.advice.endswith("--name /scones/scones/threshold --type String --value 0.93")
+    assert (found.status, found.found) == ("ok", "0.8, as Threshold")
 
 
 # ---- schedules
@@ -173,7 +172,7 @@ def test_a_rule_that_is_disabled(session: Stubbed) -> None:
     found = deployment.check_rules(subject(session, RULES), STACK)
 
     assert (found.status, found.found) == ("problem", "disabled: s-Measured-2")
-    assert found.advice == "aws events enable-rule --name s-Measured-2 --event-bus-name bus"
+    assert found.command == "aws events enable-rule --name s-Measured-2 --event-bus-name bus"
 
 
 def test_rules_that_were_deleted(session: Stubbed) -> None:
@@ -267,7 +266,7 @@ def test_messages_that_wait(session: Stubbed) -> None:
 
     assert found.status == "problem"
     assert found.found == "1,204 messages wait, the oldest for 2 hours"
-    assert "scones redrive" in found.advice
+    assert found.command == "scones redrive --dry-run"
 
 
 def test_a_message_of_unknown_age(session: Stubbed) -> None:

@@ -216,6 +216,7 @@ def test_without_credentials_nothing_else_is_checked(session: Any) -> None:
 
     statuses = [finding.status for finding in result.findings.values()]
     assert statuses == ["problem", *["not_checked"] * (len(CHECKS) + 1)]
+    assert result.findings["alarms"].found == "needs credentials"
 
 
 def test_without_the_stack_nothing_else_is_checked(session: Any) -> None:
@@ -300,11 +301,11 @@ def test_resources_that_may_not_be_listed(name: str) -> None:
     assert found.found == "not permitted: cloudformation:ListStackResources"
 
 
-def test_the_policy_of_operators_allows_what_is_asked() -> None:
+def test_the_policy_of_doctors_allows_what_is_asked() -> None:
     denying = Denying()
     examined = examined_by(denying)
     run({check.name: partial(check.look, examined) for check in CHECKS})
-    policy = translate(ROOT / "template.yaml")["Resources"]["OperatorPolicy"]
+    policy = translate(ROOT / "template.yaml")["Resources"]["DoctorPolicy"]
     statements = policy["Properties"]["PolicyDocument"]["Statement"]
     allowed = {action for statement in statements for action in actions(statement)}
 

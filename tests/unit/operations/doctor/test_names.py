@@ -2,9 +2,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from samcli.yamlhelper import yaml_parse
 
 from operations.doctor import names
 from operations.doctor.findings import Finding
+from operations.parameters import REPOSITORY
 from tests.unit.operations.doctor.stubbed import NOW, Stubbed, subject
 
 # As SageMaker words it; there is no error code of its own.
@@ -17,8 +19,8 @@ GROUP = {
     "ModelPackageGroupStatus": "Completed",
 }
 ENDPOINT = {
-    "EndpointName": "scones-staging",
-    "EndpointArn": "arn:aws:sagemaker:eu-central-1:123456789012:endpoint/scones-staging",
+    "EndpointName": "scones--staging",
+    "EndpointArn": "arn:aws:sagemaker:eu-central-1:123456789012:endpoint/scones--staging",
     "EndpointStatus": "InService",
     "CreationTime": NOW,
     "LastModifiedTime": NOW,
@@ -54,12 +56,12 @@ def test_a_model_package_group_of_the_name(session: Stubbed) -> None:
 
 def test_a_staging_endpoint_of_the_name(session: Stubbed) -> None:
     session.refuse("sagemaker", "describe_endpoint", *MISSING)
-    session.answer("sagemaker", "describe_endpoint", ENDPOINT, {"EndpointName": "scones-staging"})
+    session.answer("sagemaker", "describe_endpoint", ENDPOINT, {"EndpointName": "scones--staging"})
 
     found = names.check_new_endpoint(subject(session))
 
     assert found.status == "problem"
-    assert "an endpoint scones-staging already" in found.found
+    assert "an endpoint scones--staging already" in found.found
 
 
 def test_an_event_bus_of_the_name(session: Stubbed) -> None:
@@ -68,16 +70,29 @@ def test_an_event_bus_of_the_name(session: Stubbed) -> None:
     assert names.check_new_bus(subject(session)).status == "problem"
 
 
-def test_a_limit_of_the_name(session: Stubbed) -> None:
-    name = "/scones/scones/familiarity-limit"
-    asked = {"Names": ["/scones/scones/threshold", name]}
-    answer = {"Parameters": [{"Name": name, "Type": "String", "Value": "0.05"}]}
+def test_a_limit_that_an_earlier_stack_left(session: Stubbed) -> None:
+    name = "/scones/scones/familiarity-limit/0.05"
+    asked = {"Names": ["/scones/scones/threshold/0.93", name]}
+    answer = {"Parameters": [{"Name": name, "Type": "String", "Value": "0.2"}]}
     session.answer("ssm", "get_parameters", answer, asked)
 
     found = names.check_new_limits(subject(session))
 
-    assert found.status == "problem"
-    assert found.found.endswith(f": {name}")
+    assert (found.status, found.found) == ("warning", f"of an earlier stack: {name} is 0.2")
+    assert found.command.endswith(f"--names {name}")
+
+
+def test_the_names_are_those_of_the_template() -> None:
+    outputs = yaml_parse((REPOSITORY / "template.yaml").read_text("utf-8"))["Outputs"]
+    text = (REPOSITORY / "statemachine" / "promote.asl.json").read_text("utf-8")
+
+    assert outputs["ThresholdParameter"]["Value"] == {
+        "Fn::Sub": "/scones/${AWS::StackName}/threshold/${Threshold}"
+    }
+    assert outputs["FamiliarityLimitParameter"]["Value"] == {
+        "Fn::Sub": "/scones/${AWS::StackName}/familiarity-limit/${FamiliarityLimit}"
+    }
+    assert f"${{EndpointName}}{names.STAGING}" in text
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "ThrottlingException"])

@@ -38,7 +38,7 @@ def test_a_subscription_that_is_not_confirmed(session: Stubbed) -> None:
     found = check_operators(subject(session, OperatorEmail="anna@example.com"), STACK)
 
     assert (found.status, found.found) == ("problem", "not confirmed: anna@example.com")
-    assert f"--topic-arn {STACK.operators_topic} --protocol email" in found.advice
+    assert f"--topic-arn {STACK.operators_topic} --protocol email" in found.command
 
 
 def test_a_subscription_that_is_gone(session: Stubbed) -> None:
@@ -48,7 +48,7 @@ def test_a_subscription_that_is_gone(session: Stubbed) -> None:
 
     assert found.status == "problem"
     assert found.found.startswith("no subscription of anna@example.com")
-    assert found.advice.endswith("--notification-endpoint anna@example.com")
+    assert found.command.endswith("--notification-endpoint anna@example.com")
 
 
 def test_operators_must_be_somebody(session: Stubbed) -> None:
@@ -72,7 +72,7 @@ def test_reviewers_by_e_mail_and_phone(session: Stubbed) -> None:
     found = check_reviewers(subject(session, **wanted), STACK)
 
     assert found.found.startswith("no subscription of +12065550199")
-    assert "--protocol sms" in found.advice
+    assert "--protocol sms" in found.command
 
 
 def test_no_phone_number(session: Stubbed) -> None:

@@ -53,8 +53,8 @@ def test_quotas_are_read_once_and_found_by_name(session: Stubbed) -> None:
     assert hosting.status == "ok"
     assert hosting.found == "ml.m5.large for endpoint usage: 5, needed: 5"
     assert transform.status == "problem"
-    assert transform.advice == (
-        "request more: aws service-quotas request-service-quota-increase "
+    assert transform.command == (
+        "aws service-quotas request-service-quota-increase "
         "--service-code sagemaker --quota-code L-1A2B --desired-value 1"
     )
 
