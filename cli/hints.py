@@ -11,6 +11,7 @@ COMMANDS = (
     *("upload", "results", "show", "redrive", "review", "label", "console", "retrain", "models"),
     *("approve", "reject", "promote", "rollback", "host", "threshold", "executions", "captures"),
     *("simulate", "report", "drift", "profiles", "data", "forget", "init", "copy", "doctor"),
+    "delete",
 )
 
 _COMMAND = re.compile(rf"(?<![\w./-])scones (?=(?:{'|'.join(COMMANDS)})\b)")

@@ -81,9 +81,9 @@ def test_pages_of_all_shards_are_merged_in_order(table: Any) -> None:
         return [(one.decided.timings.decided_at - START) // timedelta(minutes=1) for one in records]
 
     newest_first = list(reversed(range(100)))
-    assert minutes(read_decided(table, "many", page_size=16)) == newest_first
-    assert minutes(read_decided(table, "many")) == newest_first
-    assert minutes(read_queue(table, "many", page_size=16)) == list(range(100))
+    assert minutes(read_decided(table, "many", Skipped(), page_size=16)) == newest_first
+    assert minutes(read_decided(table, "many", Skipped())) == newest_first
+    assert minutes(read_queue(table, "many", Skipped(), page_size=16)) == list(range(100))
 
 
 def test_records_of_some_statuses(table: Any) -> None:

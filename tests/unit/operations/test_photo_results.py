@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -21,8 +21,19 @@ from tests.unit.operations.deployed import STACK
 from tests.unit.operations.test_photos import write
 from tests.unit.results_table import decided
 
-DECIDED = {"event": {"S": decided().model_dump_json()}}
-ANNOUNCED = {**DECIDED, "announced_at": {"S": "2026-11-20T09:00:01.250Z"}}
+State = Literal["decided", "announced"] | None
+
+
+def item(name: str, state: State) -> dict[str, Any]:
+    """Return the item of a photo's record."""
+    event = decided(f"{name}.png")
+    found = {
+        "photo": {"S": f"s3://photos/incoming/{name}.png"},
+        "version": {"S": event.photo.version_id},
+        "event": {"S": event.model_dump_json()},
+    }
+    announced = {"announced_at": {"S": "2026-11-20T09:00:01.250Z"}}
+    return found | announced if state == "announced" else found
 
 
 class Cloud:
@@ -31,8 +42,8 @@ class Cloud:
     A second passes with each pause.
     """
 
-    def __init__(self, record: Callable[[str, int], Any]) -> None:
-        self.record = record
+    def __init__(self, state: Callable[[str, int], State]) -> None:
+        self.state = state
         self.requests: list[dict[str, Any]] = []
         self.looks: dict[str, int] = {}
         self.in_flight = self.most_in_flight = 0
@@ -48,20 +59,20 @@ class Cloud:
     def sleep(self, _: float) -> None:
         self.now += 1
 
-    def put_object(self, **_: Any) -> Any:
+    def put_object(self, **request: Any) -> Any:
         with self._lock:
             self.in_flight += 1
             self.most_in_flight = max(self.most_in_flight, self.in_flight)
-        return {"VersionId": "v1"}
+        return {"VersionId": f"version-of-{Path(request['Key']).name}"}
 
     def get_item(self, **request: Any) -> Any:
         name = Path(request["Key"]["photo"]["S"]).stem
         with self._lock:
             self.requests.append(request)
             self.looks[name] = self.looks.get(name, 0) + 1
-            record = self.record(name, self.looks[name])
-            self.in_flight -= record is ANNOUNCED
-        return {"Item": record} if record else {}
+            state = self.state(name, self.looks[name])
+            self.in_flight -= state == "announced"
+        return {"Item": item(name, state)} if state else {}
 
 
 class Bench:
@@ -100,26 +111,26 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
 
 
 def test_a_photo_comes_back_decided(bench: Bench) -> None:
-    cloud = Cloud(lambda *_: ANNOUNCED)
+    cloud = Cloud(lambda *_: "announced")
     (found,) = bench.wait(cloud)
     assert cloud.requests[0]["ConsistentRead"] is True
     assert cloud.requests[0]["Key"]["photo"] == {"S": "s3://photos/incoming/0.png"}
-    assert cloud.requests[0]["Key"]["version"] == {"S": "v1"}
+    assert cloud.requests[0]["Key"]["version"] == {"S": "version-of-0.png"}
     assert found.record is not None
-    assert found.record.decided == decided()
+    assert found.record.decided == decided("0.png")
     assert found.announced
 
 
 def test_latency_ends_with_the_record_not_with_its_announcement(bench: Bench) -> None:
-    records = [None, None, None, *[DECIDED] * 9]
-    (found,) = bench.wait(Cloud(lambda _, look: records[look - 1] if look <= 12 else ANNOUNCED))
+    states: list[State] = [None, None, None, *["decided"] * 9]
+    (found,) = bench.wait(Cloud(lambda _, look: states[look - 1] if look <= 12 else "announced"))
     assert found.announced
     assert found.latency_ms == 3000
 
 
 def test_results_are_in_the_order_of_the_photos(bench: Bench) -> None:
-    def late(name: str, look: int) -> Any:
-        return ANNOUNCED if look > 20 - int(name) else None
+    def late(name: str, look: int) -> State:
+        return "announced" if look > 20 - int(name) else None
 
     for results in (bench.wait(Cloud(late), 20), bench.upload_and_wait(Cloud(late), 20)):
         keys = [found.upload.photo.key for found in results]
@@ -127,7 +138,7 @@ def test_results_are_in_the_order_of_the_photos(bench: Bench) -> None:
 
 
 def test_only_so_many_are_in_flight(bench: Bench) -> None:
-    cloud = Cloud(lambda _, look: ANNOUNCED if look > 2 else None)
+    cloud = Cloud(lambda _, look: "announced" if look > 2 else None)
     bench.upload_and_wait(cloud, 9)
     assert cloud.most_in_flight == photo_results.MAX_IN_FLIGHT
 
@@ -136,7 +147,7 @@ def test_only_so_many_are_in_flight(bench: Bench) -> None:
 
 
 def test_all_are_uploaded_and_waited_for_once_while_photos_vanish(bench: Bench) -> None:
-    cloud = Cloud(lambda name, _: ANNOUNCED if int(name) % 2 else None)
+    cloud = Cloud(lambda name, _: "announced" if int(name) % 2 else None)
     results = bench.wait(cloud, 40)
     assert [found.announced for found in results] == [bool(number % 2) for number in range(40)]
     assert {found.latency_ms for found in results if not found.announced} == {None}
@@ -151,14 +162,14 @@ def test_upload_and_wait_tries_the_others_at_once_after_a_first_timeout(bench: B
 
 
 def test_the_timeout_counts_from_the_last_record(bench: Bench) -> None:
-    cloud = Cloud(lambda name, look: ANNOUNCED if name != "2" and look > 8 * int(name) else None)
+    cloud = Cloud(lambda name, look: "announced" if name != "2" and look > 8 * int(name) else None)
     results = bench.wait(cloud, 3, timeout=10)
     assert [found.announced for found in results] == [True, True, False]
     assert cloud.now == 18
 
 
 def test_a_record_that_is_never_announced(bench: Bench) -> None:
-    cloud = Cloud(lambda *_: DECIDED)
+    cloud = Cloud(lambda *_: "decided")
     (found,) = bench.wait(cloud)
     assert found.record is not None
     assert not found.announced
