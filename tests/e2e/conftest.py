@@ -17,6 +17,7 @@ from local.run.application import Settings, install
 from local.run.folders import read_dataset
 from operations.stack import STACK, Stack
 from tests.e2e.harness import Application, Inbox
+from tests.once import made_once
 from tools.prove_iam.deployed import read_policies
 from tools.prove_iam.real import INTO, WITHOUT
 from tools.prove_iam.recording import FOLDER, INSTALLATION, Recording, requests_of
@@ -42,7 +43,10 @@ class Quiet:
 
 @pytest.fixture(scope="session")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> samples.Samples:
-    folder = tmp_path_factory.mktemp("samples")
+    return made_once(tmp_path_factory, "samples", draw)
+
+
+def draw(folder: Path) -> samples.Samples:
     return samples.generate(
         folder, per_class=40, validation_per_class=30, negatives=20, photos=28, seed=7
     )

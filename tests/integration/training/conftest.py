@@ -2,9 +2,11 @@
 
 import contextlib
 import io
+from pathlib import Path
 
 import pytest
 
+from tests.once import made_once
 from tests.unit.training.conftest import one_thread, own_signals, small_job
 from tests.unit.training.jobs import Job, Trained, make_job
 from training import recipe
@@ -15,7 +17,11 @@ __all__ = ["one_thread", "own_signals", "small_job"]
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """Train the residual network from random weights."""
-    made = make_job(tmp_path_factory.mktemp("trained"))
+    return made_once(tmp_path_factory, "trained", train_residual)
+
+
+def train_residual(folder: Path) -> Trained:
+    made = make_job(folder)
     made.hyperparameters |= {"augmentation_type": "crop", "epochs": "10", "kv_store": "dist_sync"}
     return ran(made)
 
@@ -26,7 +32,11 @@ def pretrained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 
     The last layers are trained, as if there were more photos.
     """
-    made = make_job(tmp_path_factory.mktemp("pretrained"))
+    return made_once(tmp_path_factory, "pretrained", train_pretrained)
+
+
+def train_pretrained(folder: Path) -> Trained:
+    made = make_job(folder)
     made.add_negatives(12, unusable=1)
     made.hyperparameters |= {
         "use_pretrained_model": "1",
