@@ -133,8 +133,8 @@ class _CredentialProcess(subprocess.Popen[bytes]):
     def __init__(self, command: list[str], **options: Any) -> None:
         try:
             super().__init__(command, **options)
-        except (OSError, ValueError, IndexError) as error:
-            raise _process_error(f"{command[:1]} can't be run: {_line(error)}") from error
+        except OSError as error:
+            raise _process_error(f"{command[0]} can't be run: {error.strerror}") from error
 
     def communicate(
         self,

@@ -141,7 +141,7 @@ def say(home: Path, *arguments: str, **environment: str) -> str:
     [
         ("hello", "credential_process: it printed no JSON object"),
         ("list", "credential_process: it printed no JSON object"),
-        ("missing", "'/nowhere/program'] can't be run: "),
+        ("missing", "/nowhere/program can't be run: No such file or directory"),
         ("fails", "not today"),
         ("quote", "the profile quote: No closing quotation"),
         ("expired", "still expired"),
