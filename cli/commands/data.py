@@ -214,7 +214,7 @@ def _upload(
         _require_known(desk, photos)
     bucket = desk.stack.data_bucket
     with desk.screen.measuring() as tell:
-        uploaded = transfer.upload(desk.session, bucket, photos.files, tell)
+        uploaded = transfer.upload(desk.session, bucket, photos.files, tell, desk.stack.class_names)
     told = _told_upload(desk, uploaded, photos)
     return {"upload": _upload_record(uploaded)}, told, FAULT if uploaded.failed else DONE
 
