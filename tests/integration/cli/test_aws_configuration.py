@@ -148,7 +148,7 @@ def say(home: Path, *arguments: str, **environment: str) -> str:
         ("legacy", f"Token for {START} does not exist): run `aws sso login`"),
         ("session", "Token for mine does not exist): run `aws sso login`"),
         ("lost-session", 'does not exist: "gone": correct your AWS configuration'),
-        ("over-hello", "the profile over-hello: Expecting value"),
+        ("over-hello", "credential_process: it printed no JSON object"),
         ("over-nothing", 'source_profile "gone" referenced in the profile "over-nothing"'),
         ("over-no-token", "No such file or directory: '/nowhere/token'"),
         ("nobody", "(nobody) could not be found: `aws configure list-profiles`"),
