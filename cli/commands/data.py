@@ -297,6 +297,9 @@ def _told_upload(desk: Desk, uploaded: "Uploaded", photos: "Photos") -> list[str
         f"{uploaded.sent:,} photos uploaded to s3://{uploaded.bucket}/dataset/, "
         f"{uploaded.there:,} were there already."
     ]
+    told += [
+        f"To {_WHAT_FOR[side]} on: {name}." for side, name in photos.splits.items() if name != side
+    ]
     if photos.negatives:
         told.append(f"{photos.negatives:,} of them show none of the classes.")
     if photos.passed_over:

@@ -16,6 +16,7 @@ from operations.faults import Refused, explain
 from operations.folder_files import list_files, require_photos, some
 from scones.datasets.layout import DATASET, NEGATIVES, TRAIN, VALIDATION
 from scones.datasets.leaving_out import why_left_out
+from scones.datasets.sides import Side
 from scones.datasets.split_folders import AmbiguousFolders, SplitFolders, find_split_folders
 from scones.labels import NONE_OF_THE_CLASSES
 from scones.photos.names import is_hidden
@@ -43,11 +44,14 @@ class Photos:
         How many files lie among them that are none.
     unused
         Number of files in a folder for tests next to one for validation, which is not uploaded.
+    splits
+        Name of the folder that each side's photos are in.
     """
 
     files: Mapping[str, Path]
     passed_over: int = 0
     unused: int = 0
+    splits: Mapping[Side, str] = field(default_factory=dict)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -125,7 +129,9 @@ def staged_photos(folder: Path) -> Photos:
     if not files:
         raise Refused(f"{folder} holds no photos")
     require_photos(files.values())
-    return Photos(files, passed_over, count_files(folder / splits.unused) if splits.unused else 0)
+    unused = count_files(folder / splits.unused) if splits.unused else 0
+    used: dict[Side, str] = {"train": splits.train, "validation": splits.validation}
+    return Photos(files, passed_over, unused, used)
 
 
 def upload(

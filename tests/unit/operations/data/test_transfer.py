@@ -211,6 +211,7 @@ def test_splits_of_any_name_are_uploaded_to_those_there(
     photos = staged_photos(tmp_path)
     assert {key.split("/")[1] for key in photos.files} == {"train", "validation"}
     assert (len(photos.files), photos.unused) == (8, 1)
+    assert photos.splits == {"train": "train", "validation": "Valid"}
     for name in names:
         s3._client.put_object(Bucket=BUCKET, Key=f"dataset/{name}/bicycle/0.png", Body=b"x")
 
