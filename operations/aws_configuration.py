@@ -28,6 +28,7 @@ PROCESS_SECONDS = 60
 https://pkg.go.dev/github.com/aws/aws-sdk-go-v2/credentials/processcreds."""
 
 _PROCESS = "credential_process"
+_NO_OBJECT = "it printed no JSON object"
 
 
 def region_from_environment() -> str | None:
@@ -110,18 +111,28 @@ class ConfiguredSession(Session):
             raise
         except Exception as error:
             profile = self.profile or "default"
-            if self._has_token(profile):
+            if self._has(profile, "sso_"):
                 message = f"the cached token of the profile {profile} can't be read"
                 raise SSOTokenLoadError(error_msg=message) from error
+            if isinstance(error, json.JSONDecodeError) and self._has(profile, _PROCESS):
+                raise _process_error(_NO_OBJECT) from error
             raise CredentialRetrievalError(
                 provider=f"the profile {profile}", error_msg=_line(error)
             ) from error
 
-    def _has_token(self, profile: str) -> bool:
-        """Return True if a profile, or one that it takes its credentials from, uses SSO."""
+    def _has(self, profile: str, setting: str) -> bool:
+        """Return True if a profile, or one that it takes its credentials from, has such settings.
+
+        Parameters
+        ----------
+        profile
+            Name of the profile.
+        setting
+            How the names of the settings begin.
+        """
         profiles = dict(self.full_config.get("profiles", {}))
         while found := profiles.pop(profile, None):
-            if any(name.startswith("sso_") for name in found):
+            if any(name.startswith(setting) for name in found):
                 return True
             profile = found.get("source_profile", "")
         return False
@@ -133,8 +144,8 @@ class _CredentialProcess(subprocess.Popen[bytes]):
     def __init__(self, command: list[str], **options: Any) -> None:
         try:
             super().__init__(command, **options)
-        except (OSError, ValueError, IndexError) as error:
-            raise _process_error(f"{command[:1]} can't be run: {_line(error)}") from error
+        except OSError as error:
+            raise _process_error(f"{command[0]} can't be run: {error.strerror}") from error
 
     def communicate(
         self,
@@ -155,7 +166,7 @@ class _CredentialProcess(subprocess.Popen[bytes]):
             self.wait()
             raise _process_error(f"it did not end within {PROCESS_SECONDS} s") from None
         if self.returncode == 0 and not _is_object(printed):
-            raise _process_error("it printed no JSON object")
+            raise _process_error(_NO_OBJECT)
         return printed, errors.decode("utf-8", "replace").encode()
 
 

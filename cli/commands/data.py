@@ -214,7 +214,7 @@ def _upload(
         _require_known(desk, photos)
     bucket = desk.stack.data_bucket
     with desk.screen.measuring() as tell:
-        uploaded = transfer.upload(desk.session, bucket, photos.files, tell)
+        uploaded = transfer.upload(desk.session, bucket, photos.files, tell, desk.stack.class_names)
     told = _told_upload(desk, uploaded, photos)
     return {"upload": _upload_record(uploaded)}, told, FAULT if uploaded.failed else DONE
 
@@ -296,6 +296,9 @@ def _told_upload(desk: Desk, uploaded: "Uploaded", photos: "Photos") -> list[str
     told = [
         f"{uploaded.sent:,} photos uploaded to s3://{uploaded.bucket}/dataset/, "
         f"{uploaded.there:,} were there already."
+    ]
+    told += [
+        f"To {_WHAT_FOR[side]} on: {name}." for side, name in photos.splits.items() if name != side
     ]
     if photos.negatives:
         told.append(f"{photos.negatives:,} of them show none of the classes.")

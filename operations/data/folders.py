@@ -206,7 +206,7 @@ def _unwrapped(folder: Path, class_names: Sequence[str]) -> Path:
     """
     inner = folder
     while only := _only_folder(inner):
-        if only.name in class_names or kind_of(only.name):
+        if only.name in class_names or kind_of(only.name) not in {None, kind_of(inner.name)}:
             break
         inner = only
     found = _class_folders(inner)
@@ -264,7 +264,8 @@ def _require_classes_in(top: Path, splits: SplitFolders, class_names: Sequence[s
     if any(map(_count_photos, bare)):
         raise FolderError(
             f"the photos in {' and '.join(map(str, bare))} are in no folder of a class: put them "
-            f"into one folder for each class. {IF_CLASSES}"
+            "into one folder for each class, or move them away if nobody knows their classes. "
+            f"{IF_CLASSES}"
         )
     raise FolderError(
         f"{' and '.join(map(str, bare))} {'is' if len(bare) == 1 else 'are'} empty: add one folder "

@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -16,6 +16,7 @@ from operations.faults import Refused, explain
 from operations.folder_files import list_files, require_photos, some
 from scones.datasets.layout import DATASET, NEGATIVES, TRAIN, VALIDATION
 from scones.datasets.leaving_out import why_left_out
+from scones.datasets.sides import Side
 from scones.datasets.split_folders import AmbiguousFolders, SplitFolders, find_split_folders
 from scones.labels import NONE_OF_THE_CLASSES
 from scones.photos.names import is_hidden
@@ -43,11 +44,14 @@ class Photos:
         How many files lie among them that are none.
     unused
         Number of files in a folder for tests next to one for validation, which is not uploaded.
+    splits
+        Name of the folder that each side's photos are in.
     """
 
     files: Mapping[str, Path]
     passed_over: int = 0
     unused: int = 0
+    splits: Mapping[Side, str] = field(default_factory=dict)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -125,11 +129,17 @@ def staged_photos(folder: Path) -> Photos:
     if not files:
         raise Refused(f"{folder} holds no photos")
     require_photos(files.values())
-    return Photos(files, passed_over, count_files(folder / splits.unused) if splits.unused else 0)
+    unused = count_files(folder / splits.unused) if splits.unused else 0
+    used: dict[Side, str] = {"train": splits.train, "validation": splits.validation}
+    return Photos(files, passed_over, unused, used)
 
 
 def upload(
-    session: "boto3.Session", bucket: str, files: Mapping[str, Path], tell: Tell
+    session: "boto3.Session",
+    bucket: str,
+    files: Mapping[str, Path],
+    tell: Tell,
+    class_names: Sequence[str] = (),
 ) -> Uploaded:
     """Upload files, but for those that are there: of the same size and content.
 
@@ -141,6 +151,8 @@ def upload(
         File by key. Splits that are there under other names are uploaded to those.
     tell
         Told how far it is.
+    class_names
+        The stack's classes, which may have the name of a split.
 
     Returns
     -------
@@ -155,7 +167,7 @@ def upload(
         If the bucket can't be listed.
     """
     client = session.client("s3")
-    files = _placed(files, _splits_there(client, bucket))
+    files = _placed(files, _splits_there(client, bucket, class_names))
     there = dict(_listed(client, bucket, files))
     uploaded = Uploaded(bucket)
     pool = ThreadPoolExecutor(THREADS)
@@ -175,15 +187,17 @@ def upload(
     return uploaded
 
 
-def _splits_of(where: Path | str, names: Iterable[str]) -> SplitFolders | None:
+def _splits_of(
+    where: Path | str, names: Iterable[str], class_names: Sequence[str] = ()
+) -> SplitFolders | None:
     visible = {name for name in names if not is_hidden(name)} - {NONE_OF_THE_CLASSES}
     try:
-        return find_split_folders(visible)
+        return find_split_folders(visible, class_names)
     except AmbiguousFolders as error:
         raise Refused(f"{where} {error}") from None
 
 
-def _splits_there(client: "S3Client", bucket: str) -> SplitFolders:
+def _splits_there(client: "S3Client", bucket: str, class_names: Sequence[str]) -> SplitFolders:
     """Return the splits of the dataset there, or ours if it is empty."""
     uri = f"s3://{bucket}/{DATASET}"
     pages = client.get_paginator("list_objects_v2").paginate(
@@ -191,7 +205,7 @@ def _splits_there(client: "S3Client", bucket: str) -> SplitFolders:
     )
     prefixes = (entry["Prefix"] for page in pages for entry in page.get("CommonPrefixes", []))
     names = {prefix.removeprefix(DATASET).removesuffix("/") for prefix in prefixes}
-    splits = _splits_of(uri, names)
+    splits = _splits_of(uri, names, class_names)
     if splits is None and (others := sorted(names - {NONE_OF_THE_CLASSES})):
         folders = some(f"{DATASET}{name}/" for name in others)
         raise Refused(

@@ -44,14 +44,14 @@ def check_photos(folder: Path, shape: ImageShape, on_progress: Tell) -> tuple[Da
 
 
 def warnings(dataset: Dataset) -> list[str]:
-    """Return warnings about a dataset that is usable but small."""
+    """Return warnings about a dataset that is usable but small, or not used whole."""
     photos = Counter(photo.label for photo in (*dataset.train, *dataset.validation))
     few = [
         f"{name} ({photos[name]})"
         for name in dataset.class_names
         if photos[name] < MIN_CLASS_PHOTOS
     ]
-    found = []
+    found = [f"Left out: {what} ({count:,})." for what, count in dataset.photos_left_out.items()]
     if few:
         found.append(
             f"Few photos of {', '.join(few)}: a model learns little from less than "

@@ -176,6 +176,30 @@ def test_a_folder_with_the_classes_of_a_profile(terminal: Terminal, tmp_path: Pa
     assert "Left out: files that are no photos (1)." in shown
 
 
+def test_a_folder_with_splits_of_other_names(terminal: Terminal, tmp_path: Path) -> None:
+    places = [f"{split}/{label}" for split in ("Training", "Val", "Testing") for label in "ab"]
+    for number, place in enumerate(places):
+        (tmp_path / "from" / place).mkdir(parents=True)
+        photo = cifar100._png(pixels(number, 0, 0))
+        (tmp_path / "from" / place / "1.png").write_bytes(photo)
+    folders = [str(tmp_path / "from"), str(tmp_path / "to")]
+    shown = " ".join(terminal.type("data", "folder", *folders).stdout.split())
+    assert "To train on: Training. To validate on: Val." in shown
+    assert "Left out: photos of a test split that is not used (2)." in shown
+    told = json.loads(terminal.type("--json", "data", "folder", *folders).stdout)
+    assert told["splits"] == {"train": "Training", "validation": "Val"}
+    assert told["left_out"] == {"photos_of_a_test_split_that_is_not_used": 2}
+
+
+def test_a_split_that_may_be_a_class(terminal: Terminal, tmp_path: Path) -> None:
+    for place in ("train/a", "train/b", "c"):
+        (tmp_path / "from" / place).mkdir(parents=True)
+    result = terminal.type("data", "folder", str(tmp_path / "from"), str(tmp_path / "to"))
+    assert result.exit_code == 1
+    assert "next to other folders: c." in " ".join(result.stderr.split())
+    assert not (tmp_path / "to").exists()
+
+
 def test_photos_of_none_of_the_classes_are_shown_apart(
     terminal: Terminal, bucket: Any, tmp_path: Path
 ) -> None:

@@ -66,6 +66,13 @@ def test_a_program_that_fails_when_credentials_are_renewed(
         found.get_frozen_credentials()
 
 
+@pytest.mark.parametrize("command", ["", "/nowhere/program", "/", 'program "a'])
+def test_a_program_that_can_not_be_run(config: Path, command: str) -> None:
+    config.write_text(f"[default]\ncredential_process={command}\n")
+    with pytest.raises(CredentialRetrievalError):
+        ConfiguredSession().get_credentials()
+
+
 def test_no_credentials_at_all(config: Path) -> None:
     session = ConfiguredSession()
     assert session.get_credentials() is session.get_credentials() is None

@@ -15,13 +15,20 @@ def test_other_names_do_not(name: str) -> None:
     assert not has_photo_suffix(name)
 
 
-@pytest.mark.parametrize("path", [".a.jpg", "b/.a.jpg", ".b/a.jpg", "c/.b/a.jpg", "__MACOSX/a.jpg"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(".a.jpg", "b/.a.jpg", ".b/a.jpg", "c/.b/a.jpg", "__MACOSX/a.jpg"),
+        *("b/@eaDir/a.jpg/SYNOPHOTO_THUMB_XL.jpg", "@eaDir", "$RECYCLE.BIN/a.jpg"),
+        *("System Volume Information/a", "lost+found"),
+    ],
+)
 def test_hidden_files_and_what_is_in_hidden_folders(path: str) -> None:
     assert is_hidden(path)
     assert is_left_by_a_program(path)
 
 
-@pytest.mark.parametrize("path", ["a.jpg", "b.c/a.jpg", "a__MACOSX.jpg", "_a.jpg"])
+@pytest.mark.parametrize("path", ["a.jpg", "b.c/a.jpg", "a__MACOSX.jpg", "_a.jpg", "@eaDir.jpg"])
 def test_a_dot_within_a_name_hides_nothing(path: str) -> None:
     assert not is_hidden(path)
     assert not is_left_by_a_program(path)

@@ -65,6 +65,7 @@ def test_share_that_is_held_back(tmp_path: Path) -> None:
         ("training_set", "test_set"),
         ("chest/train", "chest/val"),
         ("train/images", "val/images"),
+        ("training_set/training_set", "test_set/test_set"),
     ],
 )
 def test_dataset_with_its_own_validation(tmp_path: Path, train: str, validation: str) -> None:

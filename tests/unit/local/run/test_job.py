@@ -246,6 +246,21 @@ def test_files_passed_over_are_told(drawn: samples.Samples, tmp_path: Path, scre
     assert f"Passed over 2 files that are no photos in {drawn.dataset}" in text.getvalue()
 
 
+def test_splits_and_photos_left_out_are_told(
+    drawn: samples.Samples, tmp_path: Path, screen: Screen
+) -> None:
+    (drawn.dataset / "validation").rename(drawn.dataset / "Val")
+    shutil.copytree(drawn.dataset / "Val", drawn.dataset / "Test")
+
+    job.collect_inputs(drawn.dataset, None, (), tmp_path, screen)
+
+    text: Any = screen._console.file
+    told = " ".join(text.getvalue().split())
+    folder = drawn.dataset
+    assert f"Training on {folder / 'train'}, validating on {folder / 'Val'}" in told
+    assert "Left out: photos of a test split that is not used (2)" in told
+
+
 def test_folder_in_the_way_of_the_samples(tmp_path: Path, screen: Screen) -> None:
     (tmp_path / "samples").mkdir()
     (tmp_path / "samples" / "mine.txt").touch()

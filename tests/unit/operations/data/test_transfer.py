@@ -211,6 +211,7 @@ def test_splits_of_any_name_are_uploaded_to_those_there(
     photos = staged_photos(tmp_path)
     assert {key.split("/")[1] for key in photos.files} == {"train", "validation"}
     assert (len(photos.files), photos.unused) == (8, 1)
+    assert photos.splits == {"train": "train", "validation": "Valid"}
     for name in names:
         s3._client.put_object(Bucket=BUCKET, Key=f"dataset/{name}/bicycle/0.png", Body=b"x")
 
@@ -218,6 +219,16 @@ def test_splits_of_any_name_are_uploaded_to_those_there(
 
     assert {key.split("/")[1] for key in s3.put} == set(names)
     assert len(s3.put) == 8
+
+
+def test_classes_there_that_are_named_like_splits_are_not_taken_for_some(
+    s3: Spied, tmp_path: Path
+) -> None:
+    files = staged_photos(staged(tmp_path)).files
+    for name in ("train", "test"):
+        s3._client.put_object(Bucket=BUCKET, Key=f"dataset/{name}/0.png", Body=b"x")
+    with pytest.raises(Refused, match="dataset/test/, dataset/train/"):
+        upload(s3, BUCKET, files, silence, ["train", "test"])  # type: ignore[arg-type]
 
 
 def test_ambiguous_splits_are_not_uploaded_from_or_to(s3: Spied, tmp_path: Path) -> None:

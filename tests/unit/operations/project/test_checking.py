@@ -101,3 +101,13 @@ def test_small_datasets_are_warned_of(tmp_path: Path) -> None:
 
     dataset, _ = check_photos(fill(tmp_path / "many", 10), SHAPE, lambda _: None)
     assert warnings(dataset) == []
+
+
+def test_photos_that_are_not_used_are_warned_of(tmp_path: Path) -> None:
+    folder = fill(tmp_path)
+    shutil.copytree(folder / "validation", folder / "Testing")
+
+    dataset, found = check_photos(folder, SHAPE, lambda _: None)
+
+    assert found == []
+    assert warnings(dataset)[0] == "Left out: photos of a test split that is not used (6)."

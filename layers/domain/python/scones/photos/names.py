@@ -20,7 +20,11 @@ PHOTO_SUFFIXES = (
 )
 """How the names of photos end, in whatever case."""
 
-_HIDDEN_PART = re.compile(r"(?:\A|/)(?:\.|__MACOSX)")
+_LEFT_ON_DISKS = r"@eaDir|\$RECYCLE\.BIN|System Volume Information|lost\+found"
+_HIDDEN_PART = re.compile(rf"(?:\A|/)(?:\.|__MACOSX|(?:{_LEFT_ON_DISKS})(?:/|\Z))")
+"""Names that begin with a dot, and folders that systems leave on disks: macOS in archives, Synology
+for thumbnails, Windows and Linux."""
+
 _FOLDER_SETTINGS = re.compile(r"(?:\A|/)(?:thumbs\.db|desktop\.ini)\Z", re.IGNORECASE)
 
 
