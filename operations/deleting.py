@@ -117,7 +117,7 @@ def find(session: "boto3.Session", name: str) -> Found:
     return Found(name, items, _KEPT)
 
 
-def delete(session: "boto3.Session", found: Found, tell: Callable[[Item], object]) -> None:
+def delete(session: "boto3.Session", found: Found, on_deleted: Callable[[Item], object]) -> None:
     """Delete a stack and all that was found with it.
 
     Parameters
@@ -126,7 +126,7 @@ def delete(session: "boto3.Session", found: Found, tell: Callable[[Item], object
         Session that `find` was called with.
     found
         The stack.
-    tell
+    on_deleted
         Called with each item after its removal.
 
     Raises
@@ -137,11 +137,11 @@ def delete(session: "boto3.Session", found: Found, tell: Callable[[Item], object
     stack = _Deployed.read(session, found.stack)
     for item in found.items:
         item.remove()
-        tell(item)
+        on_deleted(item)
     # Machines may have created it before their stack was gone.
     for item in _outside(stack):
         item.remove()
-        tell(item)
+        on_deleted(item)
 
 
 @dataclass(frozen=True)

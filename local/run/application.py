@@ -87,7 +87,7 @@ class Settings:
         return {
             "ClassNames": ",".join(dataset.class_names),
             "ImageShape": self.image_shape,
-            # Without an exponent, as the template's SSM parameter takes it.
+            # Without an exponent: it is part of an SSM parameter's name.
             "Threshold": f"{self.threshold:f}",
             "Algorithm": "own",
             "TrainingImage": f"{registry}/scones-training:latest",
