@@ -31,7 +31,7 @@ MARKS: dict[Status, tuple[str, str]] = {
 COUNTED: dict[Status, str] = {
     "problem": "to fix",
     "unknown": "not readable",
-    "warning": "to look at",
+    "warning": "to check",
     "ok": "ok",
     "not_checked": "not checked",
 }

@@ -80,7 +80,7 @@ def check_services(subject: Subject) -> Finding:
     if not found:
         return unknown(
             f"Parameter Store has no list of the services in {subject.region}",
-            "look at https://aws.amazon.com/about-aws/global-infrastructure/regional-product-services",
+            "see https://aws.amazon.com/about-aws/global-infrastructure/regional-product-services",
         )
     if missing := [name for service, name in SERVICES.items() if service not in found]:
         return problem(f"{subject.region} has no {', '.join(missing)}", "choose another region")

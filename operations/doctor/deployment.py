@@ -8,7 +8,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from operations.doctor.findings import Finding, not_checked, ok, problem, warning
-from operations.doctor.subject import Deployment, Subject
+from operations.doctor.subject import Subject
 from operations.stack import Stack
 from scones.decisions import (
     InvalidFamiliarityLimit,
@@ -95,8 +95,7 @@ def check_drift_schedule(subject: Subject, stack: Stack) -> Finding:
 
 def check_rules(subject: Subject, stack: Stack) -> Finding:
     """Check that all rules of EventBridge are enabled."""
-    deployment = _deployment(subject)
-    rules = deployment.resources_of("AWS::Events::Rule")
+    rules = subject.deployed.resources_of("AWS::Events::Rule")
     described = {
         logical: _describe_rule(subject, physical, stack.event_bus)
         for logical, physical in rules.items()
@@ -116,7 +115,7 @@ def check_rules(subject: Subject, stack: Stack) -> Finding:
 
 def check_alarms(subject: Subject, stack: Stack) -> Finding:
     """Check that no alarm is in ALARM, and that all of them notify."""
-    wanted = _deployment(subject).resources_of("AWS::CloudWatch::Alarm")
+    wanted = subject.deployed.resources_of("AWS::CloudWatch::Alarm")
     pages = subject.session.client("cloudwatch").get_paginator("describe_alarms")
     found = pages.paginate(AlarmNames=sorted(wanted.values()), AlarmTypes=["MetricAlarm"])
     alarms = {item["AlarmName"]: item for page in found for item in page["MetricAlarms"]}
@@ -147,11 +146,6 @@ def check_unmeasured(subject: Subject, stack: Stack) -> Finding:
     return _check_queue(subject, stack.missed_measurements, advice)
 
 
-def _deployment(subject: Subject) -> Deployment:
-    assert subject.deployment is not None  # noqa: S101 - there is no `Stack` without it
-    return subject.deployment
-
-
 def _check_limit(
     subject: Subject, name: str, parameter: str, parse: Callable[[str], float], command: str
 ) -> Finding:
@@ -174,7 +168,7 @@ def _check_limit(
 
 
 def _check_schedule(subject: Subject, logical: str, parameter: str) -> Finding:
-    name = _deployment(subject).resources_of("AWS::Scheduler::Schedule").get(logical)
+    name = subject.deployed.resources_of("AWS::Scheduler::Schedule").get(logical)
     if not name:
         return problem(f"the stack has no resource {logical}", "deploy the current template")
     client = subject.session.client("scheduler")

@@ -60,8 +60,7 @@ def check_image(subject: Subject) -> Finding:
 
 def check_group(subject: Subject, stack: Stack) -> Finding:
     """Check that the model package group is the stack's own."""
-    assert subject.deployment is not None  # noqa: S101 - there is no `Stack` without it
-    groups = subject.deployment.resources_of("AWS::SageMaker::ModelPackageGroup").values()
+    groups = subject.deployed.resources_of("AWS::SageMaker::ModelPackageGroup").values()
     name = stack.model_package_group
     # The physical ID is the ARN, by the template reference of CloudFormation.
     if name in {group.rpartition("/")[2] for group in groups}:
@@ -95,8 +94,7 @@ def check_endpoint(subject: Subject, stack: Stack) -> Finding:
             "promote a version or roll back to one",
             "scones models",
         )
-    assert subject.deployment is not None  # noqa: S101 - there is no `Stack` without it
-    if model.get("ExecutionRoleArn") != subject.deployment.output("HostingRole"):
+    if model.get("ExecutionRoleArn") != subject.deployed.output("HostingRole"):
         return warning(
             f"{name} runs the model {model['ModelName']}, which this stack did not create",
             "the next promotion replaces it: if it belongs to another application, deploy with "

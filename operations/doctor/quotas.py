@@ -1,6 +1,6 @@
 """Checks of service quotas.
 
-Quotas are found by their names: each instance type has a code of its own for each use. AWS lists
+Quotas are found by their names: codes differ for each instance type and use. AWS lists
 names and defaults at https://docs.aws.amazon.com/general/latest/gr/sagemaker.html and
 https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html.
 """

@@ -132,6 +132,12 @@ class Subject:
         return self.session.region_name
 
     @property
+    def deployed(self) -> Deployment:
+        """The stack, for checks that are made after the deployment only."""
+        assert self.deployment is not None  # noqa: S101
+        return self.deployment
+
+    @property
     def stack(self) -> Stack | None:
         """Outputs and parameters of the stack, or None if it is not deployed."""
         return self.deployment.stack if self.deployment else None

@@ -22,6 +22,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from local import samples
+from operations.doctor.examination import applies_locally, examine
 from operations.executions import ExecutionFailed, Outcome
 from operations.retraining import start_retraining
 from operations.stack import STACK
@@ -142,7 +143,7 @@ def second(
 def scheduled(application: Application, expression: str) -> Iterator[None]:
     """The application's own schedule, set to another time for a while."""
     client = application.client("scheduler")
-    found = client.get_schedule(Name=f"{STACK}-retrain")
+    found = client.get_schedule(Name=application.resource("RetrainStateMachineSchedule"))
     kept = ("Name", "ScheduleExpression", "FlexibleTimeWindow", "Target", "State")
     before = {name: found[name] for name in kept}
     client.update_schedule(**before | {"ScheduleExpression": expression, "State": "ENABLED"})
@@ -419,6 +420,9 @@ def test_only_one_promotion_is_under_way(
 
     assert twin.outcome == "ignored"
     assert (other.outcome, other.details["kind"]) == ("busy", "rollback")
+    checked = examine(application.doctor.session(), STACK, applies_locally)
+    waits = checked.findings["promotion"].found
+    assert waits.startswith(f"version {third} has waited for approval for ")
     operator.answer(asked, approved=False)
     assert operator.end_of(asked).outcome == "rejected"
 
