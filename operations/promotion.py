@@ -315,7 +315,7 @@ def answer(
         If it isn't waiting any more.
     """
     decision = {"token": question.token, "approved": approved, "comment": comment}
-    answered = UrlClient(session, stack.answer_url).call(decision)
+    answered = UrlClient(session, stack.answer_url, "scones promote").call(decision)
     if answered["kind"] == "not_waiting":
         raise Refused(
             f"the promotion of version {question.version} does not wait any more: it was "

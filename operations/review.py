@@ -249,7 +249,7 @@ def _ask(session: "boto3.Session", stack: Stack, request: Request) -> Answer:
 @lru_cache(maxsize=4)
 def _client(session: "boto3.Session", url: str) -> UrlClient:
     """Return the client of a URL, which keeps its connection for bulk reviews."""
-    return UrlClient(session, url)
+    return UrlClient(session, url, "scones show PHOTO")
 
 
 def _versions(
