@@ -82,7 +82,8 @@ def as_row(record: Record, bays: Mapping[str, str]) -> Row:
         at=decided.timings.decided_at,
         uploaded_at=decided.timings.uploaded_at,
         total_ms=decided.timings.total_ms,
-        review=review and review.model_copy(update={"by": escape(review.by)}),
+        review=review
+        and review.model_copy(update={"by": escape(review.by), "arn": None, "user_id": None}),
     )
 
 

@@ -11,14 +11,24 @@ if TYPE_CHECKING:
     import boto3
     from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
-TIMEOUT_SECONDS = 65
+CONNECT_SECONDS = 5
+"""Seconds to wait for a connection."""
+
+READ_SECONDS = 65
 """Seconds to wait for a response: longer than the function may take."""
+
+TOTAL_SECONDS = 75
+"""Seconds that a call may take, with all its attempts."""
 
 PAUSES_SECONDS = (0.5, 2.0)
 """Seconds to wait before each further attempt."""
 
 _BUSY = {429, 503}
 _MAX_ERROR_LENGTH = 300
+
+
+class OutcomeUnknown(Fault):
+    """A request was sent, but no response came: the function may have done its work."""
 
 
 class UrlClient:
@@ -30,9 +40,11 @@ class UrlClient:
         Session with the credentials that sign, and with the region.
     url
         The function's URL.
+    look_with
+        Command that shows the outcome of a request whose response was lost.
     """
 
-    def __init__(self, session: "boto3.Session", url: str) -> None:
+    def __init__(self, session: "boto3.Session", url: str, look_with: str) -> None:
         # Lazy import: botocore slows down `--help`.
         from botocore.httpsession import URLLib3Session  # noqa: PLC0415
         from botocore.utils import get_environ_proxies  # noqa: PLC0415
@@ -42,7 +54,9 @@ class UrlClient:
         # The local cloud is behind no proxy.
         local = urlsplit(url).hostname == "127.0.0.1"
         proxies = {} if local else get_environ_proxies(url)
-        self._http = URLLib3Session(timeout=TIMEOUT_SECONDS, proxies=proxies)
+        self._look_with = look_with
+        timeouts: Any = (CONNECT_SECONDS, READ_SECONDS)  # typed as one number
+        self._http = URLLib3Session(timeout=timeouts, proxies=proxies)
 
     def call(self, request: dict[str, Any]) -> Any:
         """Send a request, and return the response.
@@ -56,27 +70,47 @@ class UrlClient:
 
         Raises
         ------
+        OutcomeUnknown
+            If a request was sent, and no response came within `TOTAL_SECONDS`.
         Fault
             If the function fails, or the caller may not call it.
         botocore.exceptions.BotoCoreError
             If there are no credentials, or the function can't be reached.
         """
+        from botocore.exceptions import (  # noqa: PLC0415
+            ConnectionClosedError,
+            ConnectTimeoutError,
+            EndpointConnectionError,
+            ReadTimeoutError,
+        )
+
+        # What is begun later may take too long.
+        latest = time.monotonic() + TOTAL_SECONDS - CONNECT_SECONDS - READ_SECONDS
+        lost: Exception | None = None
         for pause in (*PAUSES_SECONDS, None):
-            response = self._try(request, last=pause is None)
-            if response is not None and (pause is None or response.status_code not in _BUSY):
-                return self._read(response)
+            is_last = pause is None or time.monotonic() + pause > latest
+            try:
+                response = self._http.send(self._signed(request))
+            except ReadTimeoutError as error:
+                raise self._unknown(error) from error
+            except (EndpointConnectionError, ConnectTimeoutError) as error:
+                if is_last:
+                    raise self._unknown(lost) if lost else error from error
+            except ConnectionClosedError as error:
+                lost = error
+                if is_last:
+                    raise self._unknown(error) from error
+            else:
+                if is_last or response.status_code not in _BUSY:
+                    return self._read(response)
             time.sleep(pause or 0)
         raise AssertionError("the last attempt returns or raises")
 
-    def _try(self, request: dict[str, Any], *, last: bool) -> "AWSResponse | None":
-        from botocore.exceptions import ConnectionClosedError, EndpointConnectionError  # noqa: PLC0415
-
-        try:
-            return self._http.send(self._signed(request))
-        except (ConnectionClosedError, EndpointConnectionError):
-            if last:
-                raise
-            return None
+    def _unknown(self, error: Exception) -> OutcomeUnknown:
+        return OutcomeUnknown(
+            f"the outcome is unknown, as no response came: see with `{self._look_with}` whether it "
+            f"was done, before you try again ({error})"
+        )
 
     def _signed(self, request: dict[str, Any]) -> "AWSPreparedRequest":
         from botocore.auth import SigV4Auth  # noqa: PLC0415

@@ -1,5 +1,6 @@
 """The machine `promote`: approved versions on their way to production, and the way back."""
 
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -314,13 +315,32 @@ def answer(
     Refused
         If it isn't waiting any more.
     """
-    decision = {"token": question.token, "approved": approved, "comment": comment}
-    answered = UrlClient(session, stack.answer_url).call(decision)
-    if answered["kind"] == "not_waiting":
+    answer_id = uuid.uuid4().hex
+    decision = {
+        "token": question.token,
+        "approved": approved,
+        "comment": comment,
+        "answer": answer_id,
+    }
+    answered = UrlClient(session, stack.answer_url, "scones promote").call(decision)
+    # A request that is sent again after a broken connection may find its own answer.
+    if answered["kind"] == "not_waiting" and not _is_answer(session, question, answer_id):
         raise Refused(
             f"the promotion of version {question.version} does not wait any more: it was "
             "answered meanwhile, or timed out"
         )
+
+
+def _is_answer(session: "boto3.Session", question: Question, answer_id: str) -> bool:
+    """Return True if a question was answered with this ID, by the promotion's history."""
+    events = new_events(session.client("stepfunctions"), question.execution, question.event_id)
+    outputs = [
+        event["taskSucceededEventDetails"].get("output", "{}")
+        for event in events
+        if event["type"] == "TaskSucceeded" and "taskSucceededEventDetails" in event
+    ]
+    # The first task that succeeds after the question is the question itself.
+    return bool(outputs) and parse_object(outputs[0]).get("answer") == answer_id
 
 
 def start_rollback(session: "boto3.Session", stack: Stack, number: int, by: str) -> str:

@@ -188,7 +188,12 @@ def undo(session: "boto3.Session", stack: Stack, record: Record) -> Record:
     """
     if record.review is None:
         raise nothing_to_undo(record.photo)
-    request = Undo(photo=record.photo, version=record.version, review=record.review.id)
+    request = Undo(
+        photo=record.photo,
+        version=record.version,
+        review=record.review.id,
+        undo=uuid.uuid4().hex,
+    )
     answer = _ask(session, stack, request)
     if answer.kind != "undone":
         _fail(record, answer)
@@ -249,7 +254,7 @@ def _ask(session: "boto3.Session", stack: Stack, request: Request) -> Answer:
 @lru_cache(maxsize=4)
 def _client(session: "boto3.Session", url: str) -> UrlClient:
     """Return the client of a URL, which keeps its connection for bulk reviews."""
-    return UrlClient(session, url)
+    return UrlClient(session, url, "scones show PHOTO")
 
 
 def _versions(

@@ -30,6 +30,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     # First, so that the log has the caller also if the rest fails.
     shown = decision.model_dump(exclude={"token"})
     logger.info("request", extra={"decision": shown, "caller": caller.arn})
-    answer = respond(stepfunctions, decision, caller.name)
+    answer = respond(stepfunctions, decision, caller)
     logger.info(answer.kind)
     return answer.model_dump(mode="json")

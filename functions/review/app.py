@@ -38,6 +38,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
     # First, so that the log has the caller also if the rest fails.
     logger.info("request", extra={"request": request.model_dump(), "caller": caller.arn})
-    answer = respond(desk, request, caller.name, has_time)
+    answer = respond(desk, request, caller, has_time)
     logger.info(answer.kind)
     return answer.model_dump(mode="json")

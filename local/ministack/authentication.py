@@ -14,6 +14,7 @@ from ministack import app
 from ministack.core import iam_evaluator, router, sigv4
 from ministack.services import s3, sts
 
+from local.ministack import REGION, function_url_requests
 from local.ministack.patching import wrap
 
 Answer = tuple[int, dict[str, str], bytes]
@@ -95,7 +96,16 @@ def refusal(
         return _in_the_protocol(service, checked or _ANYBODY, headers)
     if not _has_its_hash(body, kept.headers):
         return _other_body(service, path, headers)
-    return None
+    return _by_a_url(path, headers, query, body)
+
+
+def _by_a_url(
+    path: str, headers: Mapping[str, str], query: Mapping[str, list[str]], body: bytes
+) -> Answer | None:
+    """Return the response of a function's URL to a request that it rejects."""
+    if not path.startswith(function_url_requests.PATH):
+        return None
+    return function_url_requests.refusal(headers, query, body, REGION)
 
 
 def _authenticate(key: str, body: bytes) -> Any:

@@ -15,12 +15,10 @@ from ministack.core import iam_evaluator
 from ministack.core.responses import json_response
 from ministack.services import lambda_svc
 
+from local.ministack.function_url_requests import PATH
 from local.ministack.patching import wrap
 
 Answer = tuple[int, dict[str, Any], bytes]
-
-PATH = "/_aws/lambda-url/"
-"""Where MiniStack serves URLs without a name of their own."""
 
 _FORBIDDEN = json.dumps(
     {

@@ -213,7 +213,7 @@ def test_a_reviewer_can_not_review_in_somebody_else_s_name(
         photo, version = application.upload("policies/attacked.png", bicycle)
         application.decided((photo, version), status="needs_review")
     mallory = application.as_user("mallory", "ReviewerPolicy").session()
-    url = UrlClient(mallory, application.stack.review_url)
+    url = UrlClient(mallory, application.stack.review_url, "scones show PHOTO")
     request = Label(photo=photo, version=version, review="0" * 32, label="bicycle").model_dump()
     anna = {"authorizer": {"iam": {"userArn": "arn:aws:iam::123456789012:user/anna"}}}
     for made_up in ({"by": "anna"}, {"requestContext": anna}):
@@ -229,7 +229,7 @@ def test_a_reviewer_can_not_review_in_somebody_else_s_name(
 
 def test_an_approver_can_not_answer_in_somebody_else_s_name(application: Application) -> None:
     session = application.as_user("approving-mallory", "ApproverPolicy").session()
-    url = UrlClient(session, application.stack.answer_url)
+    url = UrlClient(session, application.stack.answer_url, "scones promote")
     decision = {"token": "x" * 32, "approved": True}
 
     with pytest.raises(Fault, match=r"failed \(400\)"):
@@ -249,7 +249,7 @@ def test_only_the_functions_of_a_policy_may_be_called(
 
     for name in set(URLS.values()) - {URLS.get(policy)}:
         with pytest.raises(ClientError, match="Forbidden"):
-            UrlClient(session, getattr(application.stack, name)).call({})
+            UrlClient(session, getattr(application.stack, name), "").call({})
 
 
 @pytest.mark.parametrize("policy", POLICIES)

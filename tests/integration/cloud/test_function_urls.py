@@ -35,6 +35,29 @@ def handler(event, context):
 BY_URL_ONLY = {"Bool": {"lambda:InvokedViaFunctionUrl": "true"}}
 
 
+class UnsignedBody(SigV4Auth):
+    """Signs a request with a marker instead of the hash of its body."""
+
+    marker = "UNSIGNED-PAYLOAD"
+
+    def payload(self, request: Any) -> str:
+        request.headers["X-Amz-Content-SHA256"] = self.marker
+        return self.marker
+
+
+class StreamedBody(UnsignedBody):
+    marker = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
+
+
+def signer_for(
+    service: str, kind: type[SigV4Auth] = SigV4Auth, region: str | None = None
+) -> Callable[[Credentials, str], SigV4Auth]:
+    return lambda credentials, here: kind(credentials, service, region or here)
+
+
+FOR_LAMBDA = signer_for("lambda")
+
+
 class Url:
     """A function's URL, and callers of it."""
 
@@ -65,13 +88,18 @@ class Url:
         return Credentials(key["AccessKeyId"], key["SecretAccessKey"])
 
     def call(
-        self, credentials: Credentials | None, body: bytes = b"{}", path: str = "", **headers: str
+        self,
+        credentials: Credentials | None,
+        body: bytes = b"{}",
+        path: str = "",
+        signer: Callable[[Credentials, str], SigV4Auth] = FOR_LAMBDA,
+        **headers: str,
     ) -> tuple[int, Any, Any]:
         """Send a request; returns the status, the headers and the body of the response."""
         given = {"Content-Type": "application/json", **headers}
         request = AWSRequest("POST", self.url + path, headers=given, data=body)
         if credentials:
-            SigV4Auth(credentials, "lambda", self.app.region).add_auth(request)
+            signer(credentials, self.app.region).add_auth(request)
         prepared = request.prepare()
         where = urlsplit(prepared.url)
         connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=30)
@@ -167,6 +195,37 @@ def test_what_is_sent_does_not_change_who_called(echo: Url) -> None:
 
     identity = json.loads(body)["event"]["requestContext"]["authorizer"]["iam"]
     assert identity["accessKey"] == caller.access_key
+
+
+@pytest.mark.parametrize(
+    ("signer", "message"),
+    [
+        (signer_for("s3"), "Credential should be scoped to correct service: 'lambda'. "),
+        (signer_for("execute-api"), "Credential should be scoped to correct service: 'lambda'. "),
+        (signer_for("lambda", region="eu-west-1"), "Credential should be scoped to a valid region"),
+        (signer_for("lambda", UnsignedBody), "The request signature we calculated does not match"),
+        (signer_for("lambda", StreamedBody), "The request signature we calculated does not match"),
+    ],
+)
+def test_the_signature_must_be_for_lambda_here_and_of_the_body(
+    echo: Url, signer: Any, message: str
+) -> None:
+    caller = echo.user(*echo.may_call())
+
+    status, headers, body = echo.call(caller, signer=signer)
+
+    assert (status, headers["x-amzn-ErrorType"]) == (403, "InvalidSignatureException")
+    assert json.loads(body)["message"].startswith(message)
+
+
+@pytest.mark.parametrize(("size", "status"), [(5_000_000, 200), (6_291_557, 413)])
+def test_bodies_have_a_limit(make_url: Callable[[str], Url], size: int, status: int) -> None:
+    counts = make_url("def handler(event, context):\n    return len(event['body'])\n")
+
+    found, _, body = counts.call(counts.user(*counts.may_call()), b"x" * size)
+
+    assert found == status
+    assert body == str(size) if status == 200 else "smaller than 6291556 bytes" in body
 
 
 def test_unsigned_requests_are_refused(echo: Url) -> None:

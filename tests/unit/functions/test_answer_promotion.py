@@ -19,7 +19,14 @@ def function(load: Load) -> ModuleType:
 
 def test_an_answer_is_by_the_caller(function: ModuleType, event: Event, context: Any) -> None:
     given = event("answer-promotion")
-    output = {"approved": True, "by": "anna@example.com", "comment": "better at night"}
+    output = {
+        "approved": True,
+        "by": "anna@example.com",
+        "arn": "arn:aws:sts::123456789012:assumed-role/Approvers/anna@example.com",
+        "user_id": "AROAIOSFODNN7EXAMPLE:anna@example.com",
+        "comment": "better at night",
+        "answer": "0123456789abcdef0123456789abcdef",
+    }
     sent = {"taskToken": json.loads(given["body"])["token"], "output": json.dumps(output)}
     with Stubber(function.stepfunctions) as stubber:
         stubber.add_response("send_task_success", {}, sent)
@@ -36,7 +43,11 @@ def test_the_log_has_the_caller_s_arn_and_not_the_token(
 
     told = vars(caplog.records[0])
     assert told["caller"].endswith(":assumed-role/Approvers/anna@example.com")
-    assert told["decision"] == {"approved": True, "comment": "better at night"}
+    assert told["decision"] == {
+        "approved": True,
+        "comment": "better at night",
+        "answer": "0123456789abcdef0123456789abcdef",
+    }
 
 
 @pytest.mark.parametrize("code", ["TaskTimedOut", "TaskDoesNotExist", "InvalidToken"])
@@ -50,7 +61,8 @@ def test_what_does_not_wait_is_an_outcome(
 
 
 @pytest.mark.parametrize(
-    "change", [{"by": "ben"}, {"approved": "yes"}, {"comment": "x" * 1025}, {"token": ""}]
+    "change",
+    [{"by": "ben"}, {"approved": "yes"}, {"comment": "x" * 1025}, {"token": ""}, {"answer": "1"}],
 )
 def test_other_requests_and_names_in_them_are_refused(
     function: ModuleType, event: Event, context: Any, change: dict[str, Any]

@@ -12,6 +12,7 @@ from moto.moto_api._internal import moto_api_backend
 from operations import promotion
 from operations.stack import Stack
 from scones import approvals
+from scones.callers import Caller
 from tests.unit.operations.step_functions import PROMOTE, RETRAIN, StepFunctions
 
 STACK = Stack(
@@ -92,16 +93,19 @@ class Session:
         return str(package["ModelApprovalStatus"])
 
 
+ANNA = Caller("arn:aws:iam::123456789012:user/anna", "AIDA-OF-anna")
+
+
 class _Answering:
     """The function `answer_promotion` in this process, called by ``anna``."""
 
-    def __init__(self, session: Any, url: str) -> None:
+    def __init__(self, session: Any, url: str, look_with: str) -> None:
         assert url == STACK.answer_url
         self._client = session.client("stepfunctions")
 
     def call(self, request: Any) -> Any:
         decision = approvals.Decision.model_validate_json(json.dumps(request))
-        return approvals.respond(self._client, decision, "anna").model_dump(mode="json")
+        return approvals.respond(self._client, decision, ANNA).model_dump(mode="json")
 
 
 @pytest.fixture(autouse=True)

@@ -13,6 +13,7 @@ from botocore.validate import validate_parameters
 
 from operations import review
 from operations.stack import Stack
+from scones.callers import Caller
 from scones.events import PhotoDecided, PhotoReviewed
 from scones.records import Record, read_record
 from scones.reviews import REQUEST, Desk, respond
@@ -24,6 +25,11 @@ from tests.unit.results_table import create_table, decided, put_record
 PUT_EVENTS = botocore.session.Session().get_service_model("events").operation_model("PutEvents")
 
 Call = tuple[str, str]
+
+
+def caller(name: str) -> Caller:
+    """Return a user of that name as Lambda tells of them."""
+    return Caller(f"arn:aws:iam::123456789012:user/{name}", f"AIDA-OF-{name}")
 
 
 class Bus:
@@ -179,7 +185,7 @@ class Office:
 class _Function:
     """The function `review` in this process, for the user of an office."""
 
-    def __init__(self, session: Any, url: str) -> None:
+    def __init__(self, session: Any, url: str, look_with: str) -> None:
         # The console's stand-in for a session knows clients only.
         self._office: Office = session.client("dynamodb").office
         assert url == self._office.stack.review_url
@@ -187,7 +193,7 @@ class _Function:
     def call(self, request: Any) -> Any:
         office = self._office
         asked = REQUEST.validate_json(json.dumps(request))
-        answer = respond(office.desk, asked, office.user, lambda: True)
+        answer = respond(office.desk, asked, caller(office.user), lambda: True)
         return json.loads(answer.model_dump_json())
 
 

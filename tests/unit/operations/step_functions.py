@@ -160,10 +160,13 @@ class StepFunctions:
         if given["taskToken"] not in self.waiting:
             raise ClientError({"Error": {"Code": self.refusal, "Message": "no"}}, "SendTaskSuccess")
         self.waiting.remove(given["taskToken"])
-        self.answers.append((given["taskToken"], json.loads(given["output"])))
+        told = json.loads(given["output"])
+        by_whom = {name: told[name] for name in ("approved", "by", "comment") if name in told}
+        self.answers.append((given["taskToken"], by_whom))
         for execution in self.executions:
             if given["taskToken"] in str(execution.events):
-                execution.add([{"type": "TaskSucceeded"}])
+                details = {"resourceType": "sns", "output": given["output"]}
+                execution.add([{"type": "TaskSucceeded", "taskSucceededEventDetails": details}])
         return {}
 
     def _find(self, arn: str) -> Execution:

@@ -1,6 +1,7 @@
 """The client of functions' URLs, before a server that answers as it is told to."""
 
 import json
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -15,7 +16,10 @@ from botocore.exceptions import ClientError, EndpointConnectionError, NoCredenti
 
 from operations import function_urls
 from operations.faults import Fault, explain, is_locked_out
-from operations.function_urls import UrlClient
+from operations.function_urls import OutcomeUnknown, UrlClient
+
+BREAKS = 0
+"""Instead of a status: the connection ends without a response."""
 
 
 class Server:
@@ -35,6 +39,10 @@ class Server:
                 server.requests.append((dict(self.headers), body))
                 server.connections.add(self.client_address)
                 status, headers, text = server.answers.pop(0)
+                if status == BREAKS:
+                    self.close_connection = True
+                    return
+                time.sleep(float(headers.pop("delay", 0)))
                 self.send_response(status)
                 for name, value in {**headers, "Content-Length": str(len(text))}.items():
                     self.send_header(name, value)
@@ -61,7 +69,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 def client(url: str, secret: str = "a secret") -> UrlClient:
     session = boto3.Session("AKIA0", secret, "a token", region_name="eu-west-1")
-    return UrlClient(session, url)
+    return UrlClient(session, url, "scones show PHOTO")
 
 
 OK = (200, {}, b'{"kind": "undone"}')
@@ -151,6 +159,42 @@ def test_credentials_that_have_expired_are_recognized(server: Server) -> None:
     assert is_locked_out(raised.value)
 
 
+def test_a_request_whose_connection_breaks_is_sent_again(server: Server) -> None:
+    server.answers = [(BREAKS, {}, b""), OK]
+
+    assert client(server.url).call({}) == {"kind": "undone"}
+
+
+def test_without_any_response_the_outcome_is_unknown(server: Server) -> None:
+    server.answers = [(BREAKS, {}, b"")] * 3
+
+    with pytest.raises(OutcomeUnknown, match="unknown, as no response came: see with `scones show"):
+        client(server.url).call({})
+    assert len(server.requests) == 3
+
+
+def test_a_response_that_does_not_come_in_time_is_not_waited_for_twice(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(function_urls, "READ_SECONDS", 0.2)
+    server.answers = [(200, {"delay": "1"}, b"{}"), OK]
+
+    with pytest.raises(OutcomeUnknown, match="scones show PHOTO"):
+        client(server.url).call({})
+    assert len(server.requests) == 1
+
+
+def test_a_connection_that_breaks_late_is_not_tried_again(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(function_urls, "TOTAL_SECONDS", 70)
+    server.answers = [(BREAKS, {}, b""), OK]
+
+    with pytest.raises(OutcomeUnknown):
+        client(server.url).call({})
+    assert len(server.requests) == 1
+
+
 def test_a_function_that_can_not_be_reached(server: Server) -> None:
     with pytest.raises(EndpointConnectionError):
         client("http://127.0.0.1:1/").call({})
@@ -163,5 +207,5 @@ def test_without_credentials_nothing_is_sent(
     monkeypatch.setattr(session, "get_credentials", lambda: None)
 
     with pytest.raises(NoCredentialsError):
-        UrlClient(session, server.url).call({})
+        UrlClient(session, server.url, "").call({})
     assert server.requests == []

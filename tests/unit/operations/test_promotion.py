@@ -289,3 +289,30 @@ def test_an_execution_with_an_input_of_another_kind_does_not_hide_the_others(
 
     assert other.question is None
     assert promoted.what == "the promotion of version 3"
+
+
+def test_an_answer_that_arrives_twice_is_given(
+    session: Any, machines: StepFunctions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting(machines)
+    question = promotion.choose_question(promotion.find_promotions(session, STACK), 3)
+    send = machines.send_task_success
+
+    def arrive_twice(**given: Any) -> Any:
+        send(**given)
+        return send(**given)
+
+    monkeypatch.setattr(machines, "send_task_success", arrive_twice)
+
+    promotion.answer(session, STACK, question, approved=True)
+
+    assert machines.answers == [("token", {"approved": True, "by": "anna"})]
+
+
+def test_an_answer_after_another_one_is_refused(session: Any, machines: StepFunctions) -> None:
+    waiting(machines)
+    question = promotion.choose_question(promotion.find_promotions(session, STACK), 3)
+    promotion.answer(session, STACK, question, approved=True)
+
+    with pytest.raises(Refused, match="does not wait any more: it was answered meanwhile"):
+        promotion.answer(session, STACK, question, approved=True)

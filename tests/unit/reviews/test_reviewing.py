@@ -15,7 +15,7 @@ from scones.refusals import Refused
 from scones.reviews import AlreadyReviewed, Unfinished, filing, reviewing
 from scones.settings import GenerateListsSettings
 from tests.unit.operations.deployed import STACK, Session
-from tests.unit.operations.reviewed import Office
+from tests.unit.operations.reviewed import Office, caller
 from tests.unit.photos.samples import FOUR, HEIC, corners_of, quadrants, written
 from tests.unit.results_table import BROKEN, break_record
 
@@ -49,8 +49,8 @@ def say(
 ) -> Record:
     review_id = uuid.uuid4().hex
     if name is None:
-        return reviewing.say_not_a_vehicle(office.desk, record, by, review_id)
-    return reviewing.label(office.desk, record, name, by, review_id)
+        return reviewing.say_not_a_vehicle(office.desk, record, caller(by), review_id)
+    return reviewing.label(office.desk, record, name, caller(by), review_id)
 
 
 def leave_unfinished(office: Office, record: Record) -> None:
@@ -61,7 +61,7 @@ def leave_unfinished(office: Office, record: Record) -> None:
 
 
 def undo(office: Office, record: Record, by: str = "ben") -> Record:
-    return reviewing.undo(office.desk, record, by)
+    return reviewing.undo(office.desk, record, caller(by))
 
 
 def finish(office: Office) -> list[reviewing.Finished]:
@@ -127,23 +127,23 @@ def test_what_is_not_a_vehicle_is_filed_apart_however_the_dataset_is_laid_out(
 
 def test_a_repeated_label_changes_nothing_after_its_photo_is_gone(office: Office) -> None:
     record = office.arrive()
-    reviewing.label(office.desk, record, "motorcycle", "anna", "a" * 32)
+    reviewing.label(office.desk, record, "motorcycle", caller("anna"), "a" * 32)
     photo = record.decided.photo
     office.s3.delete_object(Bucket=photo.bucket, Key=photo.key, VersionId=photo.version_id)
     now = office.again(record)
 
-    again = reviewing.label(office.desk, now, "motorcycle", "anna", "a" * 32)
+    again = reviewing.label(office.desk, now, "motorcycle", caller("anna"), "a" * 32)
     assert again.review == now.review
     with pytest.raises(AlreadyReviewed, match="anna"):
-        reviewing.label(office.desk, now, "motorcycle", "ben", "b" * 32)
+        reviewing.label(office.desk, now, "motorcycle", caller("ben"), "b" * 32)
 
 
 def test_a_review_is_not_finished_by_another_of_the_same_id(office: Office) -> None:
     record = office.arrive()
-    first = reviewing.label(office.desk, record, "motorcycle", "anna", "a" * 32)
+    first = reviewing.label(office.desk, record, "motorcycle", caller("anna"), "a" * 32)
     assert first.review is not None
     undo(office, first, "ben")
-    now = reviewing.label(office.desk, office.again(record), "bicycle", "ben", "a" * 32)
+    now = reviewing.label(office.desk, office.again(record), "bicycle", caller("ben"), "a" * 32)
     assert now.review is not None
 
     assert office.desk.records.close(record, first.review) is False

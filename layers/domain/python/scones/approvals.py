@@ -1,11 +1,12 @@
 """Responses to the approval request of a promotion, in the name of the verified caller."""
 
 import json
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from botocore.exceptions import ClientError
 from pydantic import BaseModel, ConfigDict, Field
 
+from scones.callers import Caller
 from scones.hosting import LONGEST_COMMENT
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ class Decision(BaseModel):
         Whether the version may go to production.
     comment
         The reason, or empty.
+    answer
+        ID of the answer, of the caller's choice: it is in the promotion's history, so that the
+        caller of a repeated request recognizes their own. None if the caller gave none.
     """
 
     # A field that is not known, such as a name, is an error: it would have no effect.
@@ -33,6 +37,7 @@ class Decision(BaseModel):
     token: str = Field(min_length=1, max_length=2048, repr=False)
     approved: bool = Field(strict=True)
     comment: str = Field(default="", max_length=LONGEST_COMMENT)
+    answer: Annotated[str, Field(pattern="^[0-9a-f]{32}$")] | None = None
 
 
 class Answered(BaseModel):
@@ -43,7 +48,7 @@ class Answered(BaseModel):
     kind: Literal["answered", "not_waiting"]
 
 
-def respond(client: "SFNClient", decision: Decision, by: str) -> Answered:
+def respond(client: "SFNClient", decision: Decision, caller: Caller) -> Answered:
     """Send a decision to the promotion that waits for it.
 
     Parameters
@@ -52,17 +57,24 @@ def respond(client: "SFNClient", decision: Decision, by: str) -> Answered:
         A Step Functions client.
     decision
         The decision.
-    by
-        Name of the verified caller.
+    caller
+        The verified caller.
 
     Raises
     ------
     botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError
         If Step Functions fails.
     """
-    output = {"approved": decision.approved, "by": by}
+    output = {
+        "approved": decision.approved,
+        "by": caller.name,
+        "arn": caller.arn,
+        "user_id": caller.user_id,
+    }
     if decision.comment:
         output["comment"] = decision.comment
+    if decision.answer:
+        output["answer"] = decision.answer
     try:
         client.send_task_success(taskToken=decision.token, output=json.dumps(output))
     except ClientError as error:

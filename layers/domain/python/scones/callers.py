@@ -32,9 +32,14 @@ class Caller:
     ----------
     arn
         ARN of the user, or of the role's session.
+    user_id
+        Unique ID of the user, or of the role and its session, which no later one gets
+        (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html); empty if
+        Lambda passed none on.
     """
 
     arn: str
+    user_id: str = ""
 
     @property
     def name(self) -> str:
@@ -58,14 +63,15 @@ def caller_of(event: dict[str, Any]) -> Caller:
         If the event has no caller.
     """
     try:
-        arn = event["requestContext"]["authorizer"]["iam"]["userArn"]
+        caller = event["requestContext"]["authorizer"]["iam"]
+        arn, user_id = caller["userArn"], caller.get("userId")
     except (KeyError, TypeError):
-        arn = None
+        arn, user_id = None, None
     if not isinstance(arn, str) or not name_of(arn):
         raise PermissionError(
             "the event has no verified caller: send a signed request to the function's URL"
         )
-    return Caller(arn)
+    return Caller(arn, str(user_id or ""))
 
 
 def body_of(event: dict[str, Any]) -> bytes:

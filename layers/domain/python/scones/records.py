@@ -1,7 +1,7 @@
 """The records of the results table: what was decided of each photo, what a person said of it.
 
-A record that was edited by hand, or written by a later version, may not be readable. It must not
-hide all others: readers of many records skip it and count it in `Skipped`.
+A record that was edited manually, or written by a later version, can be unreadable. It must not
+hide the others: functions that read several records skip it and count it in `Skipped`.
 """
 
 import hashlib
@@ -49,12 +49,23 @@ SIMULATED = "simulated/"
 
 
 class Withdrawal(BaseModel):
-    """Who takes back what was said of a photo, and when (UTC)."""
+    """Who takes back what was said of a photo, and when (UTC).
+
+    Attributes
+    ----------
+    id
+        ID of the undoing, or None in older records.
+    by, at, arn, user_id
+        As in `Review`, of the caller who undoes it.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     by: str
     at: AwareDatetime
+    id: str | None = None
+    arn: str | None = None
+    user_id: str | None = None
 
 
 class Review(BaseModel):
@@ -74,6 +85,9 @@ class Review(BaseModel):
         Where the photo is in the data bucket, to be trained on; null where it is not there.
     withdrawal
         Set while the review is being undone.
+    arn, user_id
+        ARN and unique ID of the reviewer, as several may have the same name, or None in older
+        records.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -85,6 +99,9 @@ class Review(BaseModel):
     at: AwareDatetime
     dataset_key: str | None = None
     withdrawal: Withdrawal | None = None
+    # Last: conditions of `ReviewedRecords` compare with the JSON of the adjacent fields above.
+    arn: str | None = None
+    user_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -99,11 +116,14 @@ class Record:
         When the event was published and whoever must know was told; None where that is not so.
     review
         What a person said of it, if anybody did.
+    undone
+        The last undoing that is complete, or None if there was none.
     """
 
     decided: PhotoDecided
     announced_at: datetime | None
     review: Review | None = None
+    undone: Withdrawal | None = None
 
     @property
     def announced(self) -> bool:
@@ -433,11 +453,12 @@ def as_record(item: Mapping[str, Any]) -> Record:
 
 
 def _parse(item: Mapping[str, Any]) -> Record:
-    announced, review = item.get("announced_at"), item.get("review")
+    announced, review, undone = (item.get(name) for name in ("announced_at", "review", "undone"))
     return Record(
         decided=PhotoDecided.model_validate_json(item["event"]["S"]),
         announced_at=datetime.fromisoformat(announced["S"]) if announced else None,
         review=Review.model_validate_json(review["S"]) if review else None,
+        undone=Withdrawal.model_validate_json(undone["S"]) if undone else None,
     )
 
 

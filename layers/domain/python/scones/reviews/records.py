@@ -86,11 +86,13 @@ class ReviewedRecords:
         )
 
     def reopen(self, record: Record, review: Review) -> bool:
-        """Let the photo of a review that is undone wait for a person again."""
+        """Let the photo of a review that is undone wait for a person again; note who undid it."""
+        assert review.withdrawal is not None  # noqa: S101
         return self._update(
             record,
-            "SET queue = :waiting REMOVE review",
+            "SET queue = :waiting, undone = :undone REMOVE review",
             f"{_SAME_REVIEW} AND queue = :withdrawing",
+            undone=review.withdrawal.model_dump_json(),
             waiting=review_queue(record.photo, record.version),
             withdrawing=WITHDRAWING_QUEUE,
             given=_given_in(review),

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from scones.callers import Caller
 from scones.records import Review, UnreadableRecord
 from scones.refusals import Refused
 from scones.reviews import reviewing
@@ -43,10 +44,20 @@ class Label(_OfPhoto):
 
 
 class Undo(_OfPhoto):
-    """Undo the review with this ID."""
+    """Undo a review.
+
+    Attributes
+    ----------
+    review
+        ID of the review.
+    undo
+        ID of the undoing, of the caller's choice: a repeated request changes nothing. None in
+        requests of commands from before there were IDs.
+    """
 
     action: Literal["undo"] = "undo"
     review: str = Field(min_length=1, max_length=64)
+    undo: ReviewId | None = None
 
 
 class Finish(_Message):
@@ -122,7 +133,7 @@ Answer = Annotated[
 ANSWER: TypeAdapter[Answer] = TypeAdapter(Answer)
 
 
-def respond(desk: Desk, request: Request, by: str, has_time: Callable[[], bool]) -> Answer:
+def respond(desk: Desk, request: Request, caller: Caller, has_time: Callable[[], bool]) -> Answer:
     """Do what a request asks for, and return the outcome.
 
     Parameters
@@ -131,8 +142,8 @@ def respond(desk: Desk, request: Request, by: str, has_time: Callable[[], bool])
         Clients and settings.
     request
         The request.
-    by
-        Name of the verified caller.
+    caller
+        The verified caller.
     has_time
         As for `scones.reviews.reviewing.finish`.
 
@@ -142,7 +153,7 @@ def respond(desk: Desk, request: Request, by: str, has_time: Callable[[], bool])
         If AWS fails before anything was kept.
     """
     try:
-        return _respond(desk, request, by, has_time)
+        return _respond(desk, request, caller, has_time)
     except AlreadyReviewed as error:
         return Taken(photo=error.photo, review=error.review)
     except NotUndone as error:
@@ -153,12 +164,12 @@ def respond(desk: Desk, request: Request, by: str, has_time: Callable[[], bool])
         return Rejected(message=str(error))
 
 
-def _respond(desk: Desk, request: Request, by: str, has_time: Callable[[], bool]) -> Answer:
+def _respond(desk: Desk, request: Request, caller: Caller, has_time: Callable[[], bool]) -> Answer:
     match request:
         case Label():
-            return Reviewed(review=_label(desk, request, by))
+            return Reviewed(review=_label(desk, request, caller))
         case Undo():
-            _undo(desk, request, by)
+            _undo(desk, request, caller)
             return Undone()
         case Finish():
             return Finished(
@@ -173,18 +184,20 @@ def _respond(desk: Desk, request: Request, by: str, has_time: Callable[[], bool]
             )
 
 
-def _label(desk: Desk, request: Label, by: str) -> Review:
+def _label(desk: Desk, request: Label, caller: Caller) -> Review:
     record = desk.records.read(request.photo, request.version)
     if request.label is None:
-        done = reviewing.say_not_a_vehicle(desk, record, by, request.review)
+        done = reviewing.say_not_a_vehicle(desk, record, caller, request.review)
     else:
-        done = reviewing.label(desk, record, request.label, by, request.review)
+        done = reviewing.label(desk, record, request.label, caller, request.review)
     assert done.review is not None  # noqa: S101
     return done.review
 
 
-def _undo(desk: Desk, request: Undo, by: str) -> None:
+def _undo(desk: Desk, request: Undo, caller: Caller) -> None:
     record = desk.records.read(request.photo, request.version)
+    if reviewing.was_undone(record, caller, request.undo):
+        return
     if record.review is None or record.review.id != request.review:
         raise NotUndone(request.review, record.review)
-    reviewing.undo(desk, record, by)
+    reviewing.undo(desk, record, caller, request.undo)

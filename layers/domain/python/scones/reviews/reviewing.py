@@ -11,10 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Literal, NoReturn
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from scones.callers import Caller
 from scones.events import PhotoReviewed
 from scones.photos import EncodedImage
 from scones.quoting import quote
@@ -104,7 +105,7 @@ class Desk:
             )
 
 
-def label(desk: Desk, record: Record, name: str, by: str, review_id: str) -> Record:
+def label(desk: Desk, record: Record, name: str, caller: Caller, review_id: str) -> Record:
     """Label a photo with a class, and file it into the dataset.
 
     Parameters
@@ -115,8 +116,8 @@ def label(desk: Desk, record: Record, name: str, by: str, review_id: str) -> Rec
         The photo.
     name
         The class.
-    by
-        Name of the reviewer.
+    caller
+        The reviewer.
     review_id
         ID of the review, of the caller's choice: doing the same twice changes nothing.
 
@@ -135,7 +136,7 @@ def label(desk: Desk, record: Record, name: str, by: str, review_id: str) -> Rec
         If it was said, but can't be filed or published now.
     """
     require_class(name, desk.settings.class_names)
-    review = Review(id=review_id, outcome="labelled", label=name, by=by, at=_now())
+    review = _review(review_id, "labelled", name, caller)
     if record.review is not None and _is_same(record.review, review):
         return _follow_up(desk, record, record.review)  # the response was lost
     if not waits(record):
@@ -143,18 +144,18 @@ def label(desk: Desk, record: Record, name: str, by: str, review_id: str) -> Rec
     return _say(desk, record, review, filing.make_picture(desk.s3, record))
 
 
-def say_not_a_vehicle(desk: Desk, record: Record, by: str, review_id: str) -> Record:
+def say_not_a_vehicle(desk: Desk, record: Record, caller: Caller, review_id: str) -> Record:
     """Label a photo with none of the classes, and file it into the dataset as such.
 
     A photo that is gone or cannot be read is not filed, but leaves the review queue.
 
     Parameters, what is returned and errors are those of `label`.
     """
-    review = Review(id=review_id, outcome="not_a_vehicle", label=None, by=by, at=_now())
+    review = _review(review_id, "not_a_vehicle", None, caller)
     return _say(desk, record, review, None)
 
 
-def undo(desk: Desk, record: Record, by: str) -> Record:
+def undo(desk: Desk, record: Record, caller: Caller, undo_id: str | None = None) -> Record:
     """Undo the review of a photo, whoever gave it; the photo waits for a person again.
 
     Parameters
@@ -163,8 +164,11 @@ def undo(desk: Desk, record: Record, by: str) -> Record:
         Clients and settings.
     record
         With the review that is to be undone.
-    by
-        Name of the caller.
+    caller
+        The caller.
+    undo_id
+        ID of the undoing, of the caller's choice: doing the same twice changes nothing. None if
+        the caller gave none.
 
     Returns
     -------
@@ -182,8 +186,25 @@ def undo(desk: Desk, record: Record, by: str) -> Record:
     """
     if record.review is None:
         raise nothing_to_undo(record.photo)
-    withdrawn = _withdraw(desk, record, record.review, Withdrawal(by=by, at=_now()))
+    withdrawal = Withdrawal(
+        by=caller.name, at=_now(), id=undo_id, arn=caller.arn, user_id=caller.user_id
+    )
+    withdrawn = _withdraw(desk, record, record.review, withdrawal)
     return _take_back(desk, record, withdrawn)
+
+
+def was_undone(record: Record, caller: Caller, undo_id: str | None) -> bool:
+    """Return True if this undoing is complete: its response was lost.
+
+    Parameters
+    ----------
+    record
+        The record as it is now.
+    caller, undo_id
+        As for `undo`.
+    """
+    done = record.undone
+    return done is not None and _is_same_undo(done, undo_id, caller.arn)
 
 
 def finish(desk: Desk, has_time: Callable[[], bool] = lambda: True) -> list[Finished]:
@@ -290,7 +311,25 @@ def _say(desk: Desk, record: Record, review: Review, picture: EncodedImage | Non
 
 
 def _is_same(one: Review, other: Review) -> bool:
-    return (one.id, one.by, one.label) == (other.id, other.by, other.label)
+    return (one.id, one.by, one.arn, one.label) == (other.id, other.by, other.arn, other.label)
+
+
+def _is_same_undo(withdrawal: Withdrawal, undo_id: str | None, arn: str | None) -> bool:
+    return undo_id is not None and (withdrawal.id, withdrawal.arn) == (undo_id, arn)
+
+
+def _review(
+    review_id: str, outcome: Literal["labelled", "not_a_vehicle"], name: str | None, caller: Caller
+) -> Review:
+    return Review(
+        id=review_id,
+        outcome=outcome,
+        label=name,
+        by=caller.name,
+        at=_now(),
+        arn=caller.arn,
+        user_id=caller.user_id,
+    )
 
 
 def _follow_up(
@@ -361,6 +400,9 @@ def _withdraw(desk: Desk, record: Record, review: Review, withdrawal: Withdrawal
     now = desk.records.read(record.photo, record.version).review
     if now == withdrawn:  # the answer to the first attempt was lost
         return withdrawn
+    found = now.withdrawal if now and now.id == review.id else None
+    if now and found and _is_same_undo(found, withdrawal.id, withdrawal.arn):
+        return now  # the request is repeated
     if now and now.id == review.id and not now.withdrawal and not review.dataset_key:
         # Its place was noted after it was read, which is done once.
         return _withdraw(desk, record, now, withdrawal)
@@ -380,7 +422,7 @@ def _take_back(desk: Desk, record: Record, review: Review) -> Record:
             f"({_spoken(error)}). It is tried again while `scones console` is open, or by "
             "`scones review`",
         ) from error
-    return replace(record, review=None)
+    return replace(record, review=None, undone=review.withdrawal)
 
 
 _PASSING = (Fault, ClientError, BotoCoreError, StorageBusy, StorageRefused)
