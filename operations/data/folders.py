@@ -275,9 +275,9 @@ def _require_classes_in(top: Path, splits: SplitFolders, class_names: Sequence[s
 
 def _misplaced(top: Path, roots: _Roots, class_names: Sequence[str]) -> Iterator[str]:
     """Yield why folders are not where they must be, or can't be told apart."""
-    for root in roots.splits.values():
+    for root in (roots.train, roots.validation):
         # The reserved folder belongs to the top of the dataset.
-        if (root / NONE_OF_THE_CLASSES).is_dir():
+        if root not in {None, top} and (root / NONE_OF_THE_CLASSES).is_dir():
             yield (
                 f"{root / NONE_OF_THE_CLASSES} is not in its place: move photos of none of the "
                 f"classes to {top / NONE_OF_THE_CLASSES}"

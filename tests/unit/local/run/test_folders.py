@@ -285,11 +285,14 @@ def test_photos_of_none_of_the_classes_are_no_class(tmp_path: Path, sides: tuple
     assert read_dataset(tmp_path, ["b", "a"]).negatives == dataset.negatives
 
 
+@pytest.mark.parametrize("sides", [("train", "test"), ("train",)])
 @pytest.mark.parametrize("classes", [[], ["a", "b"]])
-def test_photos_of_none_of_the_classes_have_no_side(tmp_path: Path, classes: list[str]) -> None:
-    for side in ("train", "test"):
-        fill_classes(tmp_path / side, "a", "b", count=1)
-    fill(tmp_path, "test/none_of_the_classes/1.png")
+def test_photos_of_none_of_the_classes_have_no_side(
+    tmp_path: Path, classes: list[str], sides: tuple[str, ...]
+) -> None:
+    for side in sides:
+        fill_classes(tmp_path / side, "a", "b", count=20)
+    fill(tmp_path, f"{sides[-1]}/none_of_the_classes/1.png")
 
     with pytest.raises(FolderError, match=r"move photos of .* to .*/none_of_the_classes"):
         read_dataset(tmp_path, classes)
