@@ -53,7 +53,7 @@ _KEPT = (
     "/aws/sagemaker/TrainingJobs, TransformJobs and ProcessingJobs, which all stacks share.",
     "Images in ECR, SageMaker pipelines, and the stacks of bootstrap/ and pipelines/.",
     "Packages of deployments, in the bucket of SAM CLI or of bootstrap/template.yaml.",
-    "S3 access logs, and buckets, keys and networks that the stack was given and did not create.",
+    "S3 access logs, and buckets, keys and networks that existed before, with what is in them.",
     "CloudWatch's metrics, for 15 months, and the key of the topics, for 30 days.",
     "What people downloaded.",
 )
