@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import boto3
 
     from scones.events import PhotoDecided
-    from scones.records import Record
+    from scones.records import Record, UnreadableRecord
 
 MAX_IN_FLIGHT = 4
 """How many photos `upload_and_wait` has decided at once, so that the latencies that it measures
@@ -50,11 +50,14 @@ class PhotoResult:
     latency_ms
         From the start of its upload until its record was seen, up to `POLL_SECONDS`, or a
         twentieth, after it was written; None where no record came in time.
+    trouble
+        Why the photo's record cannot be read, or None.
     """
 
     upload: Upload
     record: "Record | None"
     latency_ms: float | None
+    trouble: str | None = None
 
     @property
     def announced(self) -> bool:
@@ -121,7 +124,7 @@ def upload_and_wait(
         for result in waiting.check():
             show(result)
             results[result.upload.photo.key] = result
-            if result.record is None:
+            if result.record is None and result.trouble is None:
                 in_flight = len(photos)
     return [results[photo.key] for photo in photos]
 
@@ -189,19 +192,28 @@ class _Waiting:
         if self._progress_at == before:
             yield from self._give_up_or_pause()
 
-    def _read(self, result: PhotoResult) -> "Record | None":
+    def _read(self, result: PhotoResult) -> "Record | UnreadableRecord | None":
         # It brings Pydantic and the photos' decoders, which takes long beside showing help.
-        from scones.records import read_record  # noqa: PLC0415
+        from scones.records import UnreadableRecord, read_record  # noqa: PLC0415
 
         upload = result.upload
         uri = f"s3://{self._stack.photos_bucket}/{upload.photo.key}"
-        return read_record(self._table, self._stack.results_table, uri, upload.version)
+        try:
+            return read_record(self._table, self._stack.results_table, uri, upload.version)
+        except UnreadableRecord as error:
+            return error
 
-    def _update(self, result: PhotoResult, record: "Record | None") -> Iterator[PhotoResult]:
+    def _update(
+        self, result: PhotoResult, record: "Record | UnreadableRecord | None"
+    ) -> Iterator[PhotoResult]:
         """Keep what was read of a photo, and yield its result if that is final."""
         if record is None:
             return
         key, now = result.upload.photo.key, time.monotonic()
+        if isinstance(record, Exception):
+            self._progress_at = now
+            yield replace(self._pending.pop(key), trouble=str(record))
+            return
         if result.record is None:
             latency_ms = (now - result.upload.started_at) * 1000
             result = replace(result, latency_ms=latency_ms)

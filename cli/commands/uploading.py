@@ -78,13 +78,21 @@ def _wait(desk: Desk, uploads: list[Upload], timeout: float) -> None:
             status = found.record.decided.status
             answer = outcomes.answer_shown(found.record)
             answer += "" if found.announced else ", not announced in time"
+        elif found.trouble:
+            status, answer = "unreadable", found.trouble
         line = outcomes.status_shown(status)
         line.pad_right(max(0, 14 - len(line)))
         line += Text(f"{answer:<28}  ")
         line += Text(words.photo_shown(found.upload.photo.key), style="dim")
         result = outcomes.result_record(found.record) if found.record else None
         desk.screen.item(
-            {**_uploaded(found.upload), "result": result, "latency_ms": found.latency_ms}, line
+            {
+                **_uploaded(found.upload),
+                "result": result,
+                "latency_ms": found.latency_ms,
+                "trouble": found.trouble,
+            },
+            line,
         )
 
     with desk.screen.counting("Waiting for decisions", len(uploads)) as advance:
@@ -106,7 +114,7 @@ def _totals(results: Sequence[PhotoResult]) -> str:
 
 def _advice(results: Sequence[PhotoResult]) -> str:
     """Say what to do about the photos that did not end well."""
-    lost = [found for found in results if found.record is None]
+    lost = [found for found in results if found.record is None and not found.trouble]
     if lost:
         return (
             f"{_count(len(lost))} without a record: `scones executions classify` shows whether "
@@ -114,7 +122,7 @@ def _advice(results: Sequence[PhotoResult]) -> str:
         )
     bad = [found for found in results if not _is_well(found)]
     return (
-        f"{_count(len(bad))} failed, or not announced in time: "
+        f"{_count(len(bad))} failed, not announced in time, or with an unreadable record: "
         f"scones show {words.photo_argument(bad[0].upload.photo.key)}"
     )
 

@@ -1,3 +1,4 @@
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
@@ -6,6 +7,7 @@ from typing import Any
 import boto3
 import pytest
 from moto import mock_aws
+from moto.dynamodb.parsing.reserved_keywords import ReservedKeywords
 
 from scones.records import (
     SHARDS,
@@ -232,3 +234,22 @@ def test_the_label_of_a_review_holds_until_it_is_undone(
 
     assert record.effective_label == label
     assert record.effective_bay({"bicycle": "A", "motorcycle": "B"}) == bay
+
+
+def test_no_expression_has_a_reserved_word(table: Any) -> None:
+    """moto takes them in conditions of queries, and DynamoDB does not."""
+    expressions: list[str] = []
+    table.meta.events.register(
+        "before-parameter-build.dynamodb.Query",
+        lambda params, **_: expressions.append(params["KeyConditionExpression"]),
+        unique_id="expressions",
+    )
+    list(read_decided(table, TABLE, Skipped()))
+    list(read_queue(table, TABLE, Skipped()))
+    read_versions(table, TABLE, "s3://photos/incoming/a.png")
+    table.meta.events.unregister("before-parameter-build.dynamodb.Query", unique_id="expressions")
+
+    words = {word for text in expressions for word in re.findall(r"(?<![#:\w])\w+", text)}
+    reserved = set(ReservedKeywords.get_reserved_keywords())
+    assert "decided_at" in words
+    assert {word for word in words if word.upper() in reserved} == {"AND", "BETWEEN"}

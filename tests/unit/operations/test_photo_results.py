@@ -21,7 +21,7 @@ from tests.unit.operations.deployed import STACK
 from tests.unit.operations.test_photos import write
 from tests.unit.results_table import decided
 
-State = Literal["decided", "announced"] | None
+State = Literal["decided", "announced", "unreadable"] | None
 
 
 def item(name: str, state: State) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def item(name: str, state: State) -> dict[str, Any]:
     found = {
         "photo": {"S": f"s3://photos/incoming/{name}.png"},
         "version": {"S": event.photo.version_id},
-        "event": {"S": event.model_dump_json()},
+        "event": {"S": "{}" if state == "unreadable" else event.model_dump_json()},
     }
     announced = {"announced_at": {"S": "2026-11-20T09:00:01.250Z"}}
     return found | announced if state == "announced" else found
@@ -144,6 +144,15 @@ def test_only_so_many_are_in_flight(bench: Bench) -> None:
 
 
 # ---- what does not come
+
+
+def test_an_unreadable_record_does_not_keep_the_other_results(bench: Bench) -> None:
+    cloud = Cloud(lambda name, _: "unreadable" if name == "0" else "announced")
+    for first, second in (bench.wait(cloud, 2), bench.upload_and_wait(cloud, 2)):
+        assert (first.record, first.announced) == (None, False)
+        assert first.trouble is not None
+        assert "cannot be read" in first.trouble
+        assert second.announced
 
 
 def test_all_are_uploaded_and_waited_for_once_while_photos_vanish(bench: Bench) -> None:

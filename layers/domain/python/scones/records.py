@@ -509,7 +509,8 @@ def _read_shard(
         page_size,
         TableName=table,
         IndexName=BY_STATUS,
-        KeyConditionExpression="shard = :shard AND decided_at BETWEEN :first AND :last",
+        KeyConditionExpression="#shard = :shard AND decided_at BETWEEN :first AND :last",
+        ExpressionAttributeNames={"#shard": "shard"},  # a reserved word
         ExpressionAttributeValues={
             ":shard": {"S": shard},
             ":first": {"S": first},
