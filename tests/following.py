@@ -126,22 +126,25 @@ class Follower:
 
     def _run(self, script: str) -> str:
         lines = [self._instead.get(line, line) for line in script.splitlines()]
-        run = subprocess.run(
-            ["bash", "-c", _SHELL.format(script="\n".join(lines))],
-            cwd=self.folder,
-            env=self.environ,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
+        output = self._notes / "output"
+        # A file: what `make up` leaves running would keep a pipe open.
+        with output.open("w") as file:
+            run = subprocess.run(
+                ["bash", "-c", _SHELL.format(script="\n".join(lines))],
+                cwd=self.folder,
+                env=self.environ,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                check=False,
+            )
+        printed = output.read_text("utf-8", "replace")
         if run.returncode:
-            raise PageError(f"exit code {run.returncode} of\n{script}\n{run.stdout}")
+            raise PageError(f"exit code {run.returncode} of\n{script}\n{printed}")
         self.folder = Path((self._notes / "folder").read_text("utf-8").strip())
         pairs = (self._notes / "environment").read_text("utf-8").split("\0")
         self.environ = dict(pair.split("=", 1) for pair in pairs if pair)
-        return run.stdout
+        return printed
 
 
 def require_output(wanted: str, output: str) -> None:

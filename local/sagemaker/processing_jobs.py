@@ -6,11 +6,12 @@ from typing import Any
 
 from local.sagemaker.control import ControlPlane, Record
 from local.sagemaker.events import Events
+from local.sagemaker.job_run import MAX_RUNTIME_SECONDS
 from local.sagemaker.jobs import Jobs
 from local.sagemaker.listing import between, descending, page, seconds
 from local.sagemaker.objects import Objects
 from local.sagemaker.platform import Platform
-from local.sagemaker.processing_run import MAX_RUNTIME_SECONDS, ProcessingRun
+from local.sagemaker.processing_run import ProcessingRun
 from local.sagemaker.protocol import invalid, unsupported
 
 _BELOW = "/opt/ml/processing/"

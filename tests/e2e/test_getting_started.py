@@ -22,8 +22,8 @@ INSTEAD = {
     # `make redeploy` has built the same template, for the Python of this computer.
     ".venv/bin/sam build --config-env dev": "test -f .local/build/template.yaml",
     ".venv/bin/sam deploy --config-env dev": (
-        ".venv/bin/sam deploy --config-env dev --resolve-s3 --template-file "
-        ".local/build/template.yaml"
+        '.venv/bin/sam deploy --config-env dev --config-file "$PWD/samconfig.toml" '
+        "--template-file .local/build/template.yaml"
     ),
 }
 
@@ -45,7 +45,11 @@ def test_the_page_leads_to_a_deployed_change(tmp_path: Path, drawn: samples.Samp
     }
     follower = Follower(tmp_path / "work", tmp_path / "notes", environ, INSTEAD)
     sections = read_sections(PAGE)
+    lines = {
+        line for blocks in sections.values() for one in blocks for line in one.text.split("\n")
+    }
     assert PIPELINE in sections
+    assert lines >= INSTEAD.keys()
     try:
         for title, blocks in sections.items():
             for block in blocks if title != PIPELINE else ():

@@ -216,7 +216,7 @@ def get_pipeline(  # noqa: PLR0913, PLR0917
     )
     steps = [train, model, transform, champion, evaluate, _check(evaluate, register)]
     return around.pipeline_of(
-        given.values(), [preprocess, _if_anything_new(preprocess, given["Force"], steps)]
+        list(given.values()), [preprocess, _if_anything_new(preprocess, given["Force"], steps)]
     )
 
 

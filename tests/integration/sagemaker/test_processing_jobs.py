@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from local.sagemaker import processing_run
+from local.sagemaker import job_run
 from tests.integration.sagemaker.embedded_cloud import (
     ABSENT,
     BUCKET,
@@ -168,7 +168,7 @@ def test_stops_a_job(cloud: Cloud) -> None:
 
 
 def test_stops_after_the_longest_runtime(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processing_run, "STOP_GRACE_SECONDS", 0.2)
+    monkeypatch.setattr(job_run, "STOP_GRACE_SECONDS", 0.2)
     limit = {"MaxRuntimeInSeconds": 1}
     start(cloud, script=SLEEP.format(seconds=60), StoppingCondition=limit)
     assert ended(cloud)["ProcessingJobStatus"] == "Stopped"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from local.sagemaker import training_run
+from local.sagemaker import job_run
 from tests.integration.sagemaker.embedded_cloud import (
     BUCKET,
     BUILTIN,
@@ -247,7 +247,7 @@ def test_a_stop_that_comes_too_late_is_refused_and_changes_nothing(cloud: Cloud)
 
 
 def test_kills_what_does_not_stop(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training_run, "STOP_GRACE_SECONDS", 0.2)
+    monkeypatch.setattr(job_run, "STOP_GRACE_SECONDS", 0.2)
     start(cloud, HyperParameters={"sleeps": "30", "ignores_sigterm": "1"})
     model = cloud.folder / "training-jobs" / "job" / "model" / "model.json"
     until(model.is_file)
