@@ -61,12 +61,19 @@ down: $(VENV)/ready ## Stop what `make up` left running, and say what is kept or
 # These tests record the requests to IAM in build/iam.
 E2E = rm -rf build/iam && $(BIN)/pytest --numprocesses auto --dist loadfile --timeout 600 tests/e2e
 
+# The parts of the tests note how long they take, which `make test` shows at its end.
+STARTS = @mkdir -p build/times && date +%s > build/times/$@
+ENDS = @echo "$@ took $$(($$(date +%s) - $$(cat build/times/$@))) s" > build/times/$@
+
 .PHONY: test
 test: test-fast test-integration test-browser test-e2e ## All tests
+	@cat $(^:%=build/times/%)
 
 .PHONY: test-fast
 test-fast: $(VENV)/ready ## The unit tests
+	$(STARTS)
 	$(BIN)/pytest --numprocesses auto --dist loadfile tests/unit
+	$(ENDS)
 
 .PHONY: parameters
 parameters: $(VENV)/ready ## Move what `sam deploy --guided` saved to where build reads it, too (ENVIRONMENT=default)

@@ -34,16 +34,22 @@ lint-workflows: $(VENV)/ready
 
 .PHONY: test-integration
 test-integration: $(VENV)/ready $(VENV)/checkov/ready
+	$(STARTS)
 	$(BIN)/pytest --numprocesses auto --dist loadfile tests/integration
+	$(ENDS)
 
 .PHONY: test-browser
 test-browser: $(VENV)/ready
-	$(BIN)/pytest tests/browser
+	$(STARTS)
+	$(BIN)/pytest --numprocesses auto tests/browser
+	$(ENDS)
 
 .PHONY: test-e2e
 test-e2e: $(VENV)/ready
+	$(STARTS)
 	$(E2E)
 	$(BIN)/python -m tools.prove_iam --summary
+	$(ENDS)
 
 .PHONY: iam-diff
 iam-diff: $(VENV)/ready ## Show what changed in IAM since a git revision (BASE=origin/main)

@@ -20,6 +20,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from local.imports import leave_out_iris
 from local.ministack import ACCOUNT, HEALTH_PATH, REGION, settings
 from local.state import StateError, StateFolder
 
@@ -142,6 +143,7 @@ def _log_to(path: Path) -> None:
 async def _answer(
     listener: socket.socket, folder: StateFolder, description: dict[str, Any]
 ) -> None:
+    leave_out_iris()
     # MiniStack reads its settings when imported.
     from hypercorn.asyncio import serve  # noqa: PLC0415
     from hypercorn.config import Config  # noqa: PLC0415

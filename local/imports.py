@@ -1,0 +1,13 @@
+"""What programs of the local cloud do without, as it takes long to import."""
+
+import sys
+
+
+def leave_out_iris() -> None:
+    """Let jsonschema be imported as if rfc3987-syntax were not installed.
+
+    It would build grammars of IRIs, which takes ten times as long as all the rest of jsonschema.
+    The SAM translator and SAM CLI, which bring jsonschema but not this, check no IRIs; the list of
+    locked packages (tools/sbom.py) needs it.
+    """
+    sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]

@@ -1,0 +1,17 @@
+import subprocess
+import sys
+
+import pytest
+
+LOADED = "import jsonschema, sys; print('lark' in sys.modules)"
+
+
+@pytest.mark.parametrize(
+    ("before", "loaded"),
+    [("", "True"), ("from local.imports import leave_out_iris; leave_out_iris(); ", "False")],
+)
+def test_grammars_of_iris_are_not_built(before: str, loaded: str) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", before + LOADED], capture_output=True, text=True, check=True
+    )
+    assert run.stdout.strip() == loaded
