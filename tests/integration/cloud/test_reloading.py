@@ -47,9 +47,13 @@ MAKEFILE = """build-SharedLayer:
 
 CODE = "import shared\ndef handler(event, context): return ['first', shared.WHO]\n"
 SLOW = """
-import time
+import pathlib, time
 def handler(event, context):
-    time.sleep(event.get("seconds", 0))
+    if "folder" in event:
+        folder = pathlib.Path(event["folder"])
+        (folder / "begun").touch()
+        while not (folder / "end").exists():
+            time.sleep(0.05)
     return "old"
 """
 
@@ -190,20 +194,22 @@ def test_a_syntax_error_is_named_and_the_old_code_stays(project: Project) -> Non
     assert project.ask() == before
 
 
-def test_what_is_in_progress_ends_with_the_old_code(project: Project) -> None:
+def test_what_is_in_progress_ends_with_the_old_code(project: Project, tmp_path: Path) -> None:
     project.write("functions/ask/app.py", SLOW)
     project.reload("ask")
-    project.ask()
     answers: list[Any] = []
-    thread = threading.Thread(target=lambda: answers.append(project.ask({"seconds": 2})))
+    waits = {"folder": str(tmp_path)}
+    thread = threading.Thread(target=lambda: answers.append(project.ask(waits)))
     thread.start()
-    time.sleep(0.7)
+    while not (tmp_path / "begun").exists():
+        time.sleep(0.05)
 
     project.write("functions/ask/app.py", SLOW.replace("old", "new"))
     project.reload("ask")
 
     assert project.ask() == "new"
     assert answers == []
+    (tmp_path / "end").touch()
     thread.join()
     assert answers == ["old"]
 
