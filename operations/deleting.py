@@ -110,7 +110,7 @@ def find(session: "boto3.Session", name: str) -> Found:
     Raises
     ------
     Refused
-        If the stack does not exist, or is not one of this application.
+        If the stack does not exist, is not one of this application, or has termination protection.
     """
     stack = _Deployed.read(session, name)
     items = [*_outside(stack), *_inside(stack), Item("stack", name, partial(_delete_stack, stack))]
@@ -176,6 +176,13 @@ class _Deployed:
         given = {one["ParameterKey"]: one["ParameterValue"] for one in stack.get("Parameters", [])}
         if "EndpointName" not in given or "ClassNames" not in given:
             raise Refused(f"stack {name} is not one of this application: nothing was deleted")
+        # CloudFormation would refuse the stack only at the end, after all its data.
+        if stack.get("EnableTerminationProtection"):
+            raise Refused(
+                f"stack {name} has termination protection: nothing was deleted. Turn it off first: "
+                "`aws cloudformation update-termination-protection "
+                f"--no-enable-termination-protection --stack-name {name}`"
+            )
         ids = {one["LogicalResourceId"]: one["PhysicalResourceId"] for one in found}
         types = {one["LogicalResourceId"]: one["ResourceType"] for one in found}
         return cls(session, name, given["EndpointName"], ids, types)
@@ -243,12 +250,12 @@ def _jobs(stack: _Deployed) -> Iterator[Item]:
         for training in page["TrainingJobSummaries"]:
             if stack.made(name := training["TrainingJobName"]):
                 stop = partial(client.stop_training_job, TrainingJobName=name)
-                yield Item("job", name, partial(_ignoring_gone, stop))
+                yield Item("job", name, partial(_stop_job, stop))
     for transforms in client.get_paginator("list_transform_jobs").paginate(**wanted):  # type: ignore[arg-type]
         for transform in transforms["TransformJobSummaries"]:
             if stack.made(name := transform["TransformJobName"]):
                 stop = partial(client.stop_transform_job, TransformJobName=name)
-                yield Item("job", name, partial(_ignoring_gone, stop))
+                yield Item("job", name, partial(_stop_job, stop))
 
 
 def _hosting(stack: _Deployed) -> Iterator[Item]:
@@ -350,6 +357,15 @@ def _versions(stack: _Deployed) -> Iterator[Item]:
                 yield Item("model version", arn, partial(_ignoring_gone, call))
         call = partial(client.delete_model_package_group, ModelPackageGroupName=group)
         yield Item("model package group", group, partial(_ignoring_gone, call))
+
+
+def _stop_job(stop: Callable[[], object]) -> None:
+    """Stop a job, unless it has ended: Step Functions stops the jobs of a stopped execution."""
+    try:
+        _ignoring_gone(stop)
+    except ClientError as error:
+        if "job is in status" not in str(error):
+            raise
 
 
 def _delete_endpoint(client: Any, name: str) -> None:
