@@ -78,8 +78,8 @@ retrain: $(VENV)/ready ## Start a retraining in ENVIRONMENT=staging or productio
 # The profiles of the AWS configuration are named like the environments.
 .PHONY: copy-model
 copy-model: $(VENV)/ready ## Copy a model of staging to ENVIRONMENT=production (VERSION=3; docs/ci.md)
-	@$(BIN)/scones --stack "$(STACK_OF)" --profile $(ENVIRONMENT) copy "$$VERSION" \
-	  --from-stack "$$($(BIN)/python -m tools.stack_name staging)" --from-profile staging
+	@source="$$($(BIN)/python -m tools.stack_name staging)" && $(BIN)/scones --stack "$(STACK_OF)" \
+	  --profile $(ENVIRONMENT) copy "$$VERSION" --from-stack "$$source" --from-profile staging
 
 # The name begins with the stack's: environments of one account have separate pipelines.
 .PHONY: run-vehicles-pipeline
