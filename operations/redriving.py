@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 from operations import undelivered
 from operations.photos import INCOMING
 from operations.results import Wanted, read_results
+from operations.rounding import format_share
 from operations.stack import Stack
 from operations.undelivered import Message, NotUnderstood, Request
 from scones.object_versions import ObjectVersion, list_versions, undeleted
@@ -329,4 +330,4 @@ def _said(record: "Record") -> str:
     if detail.reason and not detail.unfamiliar:
         return detail.reason.code
     why = ", unfamiliar" if detail.unfamiliar else ""
-    return f"{detail.label} {detail.confidence:.2f}{why}"
+    return f"{detail.label} {format_share(detail.confidence or 0.0, detail.threshold)}{why}"

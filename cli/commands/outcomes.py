@@ -6,6 +6,7 @@ from typing import Any
 from rich.text import Text
 
 from cli.moments import shown
+from operations.rounding import format_share
 from scones.events import PhotoDecided
 from scones.records import Record
 
@@ -43,12 +44,14 @@ def answer_shown(record: Record) -> str:
         return detail.reason.code
     bay = f", bay {detail.loading_bay}" if detail.loading_bay else ""
     why = f", {unfamiliar_shown(detail)}" if detail.unfamiliar else ""
-    return f"{detail.label} {detail.confidence:.2f}{bay}{why}"
+    confidence = format_share(detail.confidence or 0.0, detail.threshold)
+    return f"{detail.label} {confidence}{bay}{why}"
 
 
 def unfamiliar_shown(decided: PhotoDecided) -> str:
     """Return ``unfamiliar`` with the photo's familiarity."""
-    return f"unfamiliar {decided.familiarity:.3f}"
+    familiarity = format_share(decided.familiarity or 0.0, decided.familiarity_limit, 3)
+    return f"unfamiliar {familiarity}"
 
 
 def time_shown(moment: datetime | None) -> str:

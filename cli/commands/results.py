@@ -14,6 +14,7 @@ from cli.desk import Desk
 from cli.moments import HOW, parse_moment, shown
 from operations import results as operations
 from operations.results import Wanted
+from operations.rounding import format_share
 
 if TYPE_CHECKING:
     from scones.events import Status
@@ -68,11 +69,18 @@ def results(
     skipped = Skipped()
     read = operations.read_results(desk.session, desk.stack, wanted, skipped)
     found = list(islice(read, limit))
-    record = {"results": [result_record(item) for item in found], "skipped": len(skipped)}
+    more = next(read, None) is not None
+    record = {
+        "results": [result_record(item) for item in found],
+        "more": more,
+        "skipped": len(skipped),
+    }
     lines = words.columns(COLUMNS, [_cells(desk, item) for item in found])
     if skipped.message:
         desk.screen.say(skipped.message)
     desk.screen.answer(record, *(lines if found else [_nothing(desk, wanted)]))
+    if more:
+        desk.screen.say(f"The latest {limit}. There are more: --limit {2 * limit}, or --since.")
 
 
 def _follow(desk: Desk, wanted: Wanted, first: int) -> None:
@@ -104,7 +112,7 @@ def _cells(desk: Desk, record: "Record") -> tuple[str, Text, str, str, str, str,
         shown(detail.timings.decided_at)[5:],
         status_shown(detail.status),
         detail.label or "-",
-        "-" if detail.confidence is None else f"{detail.confidence:.2f}",
+        "-" if detail.confidence is None else format_share(detail.confidence, detail.threshold),
         record.effective_bay(desk.stack.loading_bays) or "-",
         note_shown(record),
         words.photo_shown(detail.photo.key),

@@ -102,7 +102,7 @@ function points(rows, name, colour, symbol) {
     // One that is nowhere: a trace of none has no place in the legend.
     x: [...rows.map((row) => row.at), null],
     y: [...rows.map((row) => row.confidence), null],
-    text: rows.map((row) => plain(`${fileName(row)}: ${name}, ${percent(row.confidence)}${row.unfamiliar ? ", unfamiliar" : ""}`)),
+    text: rows.map((row) => plain(`${fileName(row)}: ${name}, ${percent(row.confidence, row.threshold)}${row.unfamiliar ? ", unfamiliar" : ""}`)),
     mode: "markers",
     marker: { color: colour, size: 8, symbol, line: { color: colour, width: 1.5 } },
     hovertemplate: "%{text}<extra></extra>",

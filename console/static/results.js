@@ -113,7 +113,7 @@ function showLatest(rows) {
       ["photo", open],
       ["status", statusText(row), "status"],
       ["shows", shows(row) + said],
-      ["confidence", percent(row.confidence), "number"],
+      ["confidence", percent(row.confidence, row.threshold), "number"],
       ["bay", row.loading_bay ?? "–"],
       ["took", `${(row.total_ms / 1000).toFixed(2)} s`, "number"],
     ]);
@@ -170,7 +170,7 @@ function showFacts(row) {
     ["status", statusText(row)],
     ["decided", `${new Date(row.at).toLocaleString()}, in ${(row.total_ms / 1000).toFixed(2)} s`],
     ...(row.reason ? [["reason", `${row.reason.code}: ${row.reason.message}`]] : []),
-    ...(row.label ? [["the model", `${row.label}, ${percent(row.confidence)}; threshold ${percent(row.threshold)}`]] : []),
+    ...(row.label ? [["the model", `${row.label}, ${percent(row.confidence, row.threshold)}; threshold ${percent(row.threshold)}`]] : []),
     ...(row.familiarity === null ? [] : [["familiarity", familiarityText(row)]]),
     ...(row.loading_bay ? [["loading bay", row.loading_bay]] : []),
     ...(row.review ? [["a person", `${row.review.by} said ${verdict(row.review)}, ${moment(row.review.at)}`]] : []),

@@ -172,7 +172,7 @@ class Desk {
       `Unfamiliar: this photo does not resemble the training photos (familiarity ${familiarityText(row)}).`;
     show("review-unfamiliar", row.unfamiliar);
     byId("review-guess").textContent =
-      `The model thinks ${row.label}, ${percent(row.confidence)}; it decides from ${percent(row.threshold)} on.`;
+      `The model thinks ${row.label}, ${percent(row.confidence, row.threshold)}; it decides from ${percent(row.threshold)} on.`;
     showProbabilities(row);
   }
 }

@@ -12,9 +12,17 @@ export const STATUSES = {
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
 const calendar = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
-/** @param {number|null} share @returns {string} */
-export function percent(share) {
-  return share === null ? "–" : `${(100 * share).toFixed(1)} %`;
+/**
+ * Write a share, on its own side of the limit that it is compared with.
+ * @param {number|null} share @param {number|null} [limit] @returns {string}
+ */
+export function percent(share, limit = null) {
+  if (share === null) return "–";
+  for (let digits = 1; digits < 7; digits++) {
+    const text = (100 * share).toFixed(digits);
+    if (limit === null || (Number(text) / 100 < limit) === (share < limit)) return `${text} %`;
+  }
+  return `${100 * share} %`;
 }
 
 /** Write a moment: the time where it is of today, the date as well otherwise. @param {string} at */

@@ -13,6 +13,7 @@ from rich.text import Text
 from local.run.photos import Result
 from local.run.summary import STATUSES, status_of
 from operations.escaping import escape, escape_lines
+from operations.rounding import format_share
 
 STYLES = {"classified": "green", "needs_review": "yellow", "rejected": "magenta", "failed": "red"}
 
@@ -116,12 +117,14 @@ def _said(result: Result) -> str:
         return "no record came in time"
     if not result.announced:
         return "not announced in time"
+    answer = f"{decided.label} {format_share(decided.confidence or 0.0, decided.threshold)}"
     if decided.unfamiliar:
-        return f"{decided.label} {decided.confidence:.2f}, unfamiliar {decided.familiarity:.3f}"
+        familiarity = format_share(decided.familiarity or 0.0, decided.familiarity_limit, 3)
+        return f"{answer}, unfamiliar {familiarity}"
     if decided.reason:
         return decided.reason.code
     bay = f", bay {decided.loading_bay}" if decided.loading_bay else ""
-    return f"{decided.label} {decided.confidence:.2f}{bay}"
+    return f"{answer}{bay}"
 
 
 def _share(right: int, photos: int) -> str:

@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 from operations import escaping
 from operations.report.figures import Interval, Latency, Predicted
 from operations.report.photos import Photo
+from operations.rounding import format_share
 
 BLUE, ORANGE = "#2e86c8", "#d97c0b"
 """Sure, and not."""
@@ -213,8 +214,9 @@ def _threshold_line() -> dict[str, Any]:
 
 def _said_of(photo: Photo, clock: Clock) -> str:
     """Write what is shown of a photo."""
-    why = f", unfamiliar {photo.familiarity:.3f}" if photo.unfamiliar else ""
-    guess = f"{photo.label} {photo.confidence:.3f}{why}"
+    familiarity = format_share(photo.familiarity or 0.0, photo.familiarity_limit, 3)
+    why = f", unfamiliar {familiarity}" if photo.unfamiliar else ""
+    guess = f"{photo.label} {format_share(photo.confidence or 0.0, photo.threshold, 3)}{why}"
     lines = (escaping.escape(photo.key), guess, f"{clock(photo.at):%H:%M:%S}")
     return "<br>".join(map(_plain, lines))
 

@@ -19,6 +19,7 @@ from operations.registry import Production, Version
 from operations.report import charts, figures
 from operations.report.photos import Photo
 from operations.report.pictures import Pictures
+from operations.rounding import format_share
 from scones.records import STATUSES
 
 ABOUT_MODEL = ("accuracy", "calibration_error", "threshold", "photos", "image_shape", "run")
@@ -152,6 +153,7 @@ def _template() -> Any:
         finalize=_visible,
     )
     environment.filters["share"] = _share
+    environment.filters["beside"] = lambda value, limit: format_share(value, limit, 3)
     environment.filters["breakable"] = _breakable
     environment.filters["moment"] = lambda moment: f"{moment:%Y-%m-%d %H:%M:%S}"
     return environment.from_string(_part("page.html.j2"))

@@ -138,6 +138,17 @@ def test_more_results_are_shown_when_asked_for(office: Office, visit: Visit) -> 
     assert not more.is_visible()
 
 
+def test_a_share_is_not_rounded_across_its_limit(visit: Visit) -> None:
+    shown = visit("anna").tab.evaluate(
+        """async () => {
+          const { percent } = await import("/static/words.js");
+          const beside = [0.92996, 0.93, 0.9876].map((share) => percent(share, 0.93));
+          return [...beside, percent(0.92996)];
+        }"""
+    )
+    assert shown == ["92.996 %", "93.0 %", "98.8 %", "93.0 %"]
+
+
 def test_a_page_that_stays_open_keeps_the_latest_results_only(visit: Visit) -> None:
     anna = visit("anna")
     kept = anna.tab.evaluate(

@@ -204,6 +204,15 @@ def test_a_record_that_can_not_be_read_does_not_hide_the_others(
     assert shown.exit_code == 0
 
 
+def test_results_say_that_there_are_more(terminal: Terminal, put: Callable[..., None]) -> None:
+    for minute in range(3):
+        put(f"{minute}.png", "classified", minute)
+    two, three = (terminal.type("results", "--limit", str(limit)) for limit in (2, 3))
+    assert "The latest 2. There are more: --limit 4, or --since." in two.stderr
+    assert "There are more" not in three.stderr
+    assert json.loads(terminal.type("results", "--limit", "2", "--json").stdout)["more"] is True
+
+
 def test_results_name_unfamiliar_photos(terminal: Terminal, put: Callable[..., None]) -> None:
     put("tree.png", "needs_review", 0, UNFAMILIAR)
     put("selfie.png", "needs_review", 1, UNFAMILIAR, review=REVIEW % ("not_a_vehicle", "null"))

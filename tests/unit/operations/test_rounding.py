@@ -1,0 +1,21 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from operations.rounding import format_share
+
+SHARES = st.integers(0, 10**6).map(lambda millionths: millionths / 10**6)
+
+
+@given(SHARES, SHARES, st.sampled_from([2, 3]))
+def test_a_share_stays_on_its_side_of_the_limit(value: float, limit: float, digits: int) -> None:
+    text = format_share(value, limit, digits)
+
+    assert (float(text) < limit) == (value < limit)
+    assert abs(float(text) - value) <= 0.5 * 10**-digits + 1e-9
+
+
+def test_a_share_has_no_more_digits_than_it_needs() -> None:
+    assert format_share(0.98765, 0.93) == "0.99"
+    assert format_share(0.92999, 0.93) == "0.92999"
+    assert format_share(0.93, 0.93) == "0.93"
+    assert format_share(0.0499, 0.05, 3) == "0.0499"
