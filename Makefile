@@ -19,7 +19,7 @@ help: ## List the commands
 $(VENV)/ready: requirements.lock training/requirements-torch.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Set PYTHON=python3.x") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
-	@echo "Installing packages into $(VENV); a minute or two, once"
+	@echo "Installing packages into $(VENV), once: a minute or two, and the time to download PyTorch"
 	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement requirements.lock
 	@$(BIN)/python -m pip install --quiet --requirement training/requirements-torch.txt
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
@@ -30,11 +30,11 @@ setup: $(VENV)/ready ## Install everything into .venv
 
 # What is set on make's command line is in the environment too, where these commands read it.
 .PHONY: run
-run: $(VENV)/ready ## Deploy, train, host and decide photos, here (DATASET= PHOTOS= PROFILE= CLASSES= IMAGE_SHAPE= AUGMENTATION= THRESHOLD= MINIMUM_ACCURACY=)
+run: $(VENV)/ready ## Deploy, train, host and classify photos, here (DATASET= PHOTOS=; README)
 	@$(BIN)/python -m local run
 
 .PHONY: up
-up: $(VENV)/ready ## The same without photos, and leave it running for development (KEEP=1 WATCH=1)
+up: $(VENV)/ready ## The same without photos, and leave it running (KEEP=1, WATCH=0)
 	@$(BIN)/python -m local up
 
 .PHONY: watch
