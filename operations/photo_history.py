@@ -31,6 +31,7 @@ _TITLES: Mapping[str, str] = {
     "Claim Record": "claim the record",
     "Publish Event": "publish",
     "Notify Reviewers": "tell reviewers",
+    "Mark Announced": "mark as announced",
     "Keep Event": "keep the event",
 }
 """What people call the states that are steps; others go by their own names."""
