@@ -132,8 +132,9 @@ class Operator:
         return int(found.model_package_arn.rpartition("/")[2])
 
     def endpoints(self) -> set[str]:
+        """Names of the endpoints; deleting one takes a moment, here and on AWS."""
         listed = self._application.client("sagemaker").list_endpoints()["Endpoints"]
-        return {endpoint["EndpointName"] for endpoint in listed}
+        return {one["EndpointName"] for one in listed if one["EndpointStatus"] != "Deleting"}
 
     def configuration(self) -> str:
         """Name of the configuration that the production endpoint runs."""
