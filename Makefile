@@ -59,7 +59,7 @@ down: $(VENV)/ready ## Stop what `make up` left running, and say what is kept or
 	@$(BIN)/python -m local down
 
 # These tests record the requests to IAM in build/iam.
-E2E = rm -rf build/iam && $(BIN)/pytest --numprocesses auto --dist loadfile --timeout 600 tests/e2e
+E2E = rm -rf build/iam && $(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --timeout 600 tests/e2e
 
 # The parts of the tests note how long they take, which `make test` shows at its end.
 STARTS = @mkdir -p build/times && date +%s > build/times/$@

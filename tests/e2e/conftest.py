@@ -41,6 +41,20 @@ class Quiet:
         return nullcontext(lambda _: None)
 
 
+LONGEST = ("test_getting_started", "test_loop", "test_inner_loop", "test_run", "test_copy")
+"""Files that take longest. They come first, so that no worker is left alone with one at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order the files; `--no-loadscope-reorder` keeps that order."""
+
+    def place(item: pytest.Item) -> int:
+        name = item.path.stem
+        return LONGEST.index(name) if name in LONGEST else len(LONGEST)
+
+    items.sort(key=place)
+
+
 @pytest.fixture(scope="session")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> samples.Samples:
     return made_once(tmp_path_factory, "samples", draw)
