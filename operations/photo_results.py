@@ -169,6 +169,7 @@ class _Waiting:
         self._table = session.client("dynamodb")
         self._stack = stack
         self._timeout = timeout
+        self._pool = ThreadPoolExecutor(MAX_CONCURRENCY)
         self._pending: dict[str, PhotoResult] = {}
         self._recorded_at: dict[str, float] = {}
         self._progress_at = time.monotonic()
@@ -184,8 +185,7 @@ class _Waiting:
 
     def check(self) -> Iterator[PhotoResult]:
         """Read the records of all, and yield those that need not be waited for any more."""
-        with ThreadPoolExecutor(MAX_CONCURRENCY) as pool:
-            records = list(pool.map(self._read, self._pending.values()))
+        records = list(self._pool.map(self._read, self._pending.values()))
         before = self._progress_at
         for result, record in zip(list(self._pending.values()), records, strict=True):
             yield from self._update(result, record)
