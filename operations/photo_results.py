@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from operations.escaping import escape_json
 from operations.photos import MAX_CONCURRENCY, Photo, Upload, upload_photo
 from operations.stack import Stack
+from scones.labels import NONE_OF_THE_CLASSES
 
 if TYPE_CHECKING:
     import boto3
@@ -127,6 +128,23 @@ def upload_and_wait(
             if result.record is None and result.trouble is None:
                 in_flight = len(photos)
     return [results[photo.key] for photo in photos]
+
+
+def is_right(truth: str, label: str | None, status: str) -> bool:
+    """Return True if a decision is right: a photo of none of the classes is right in review.
+
+    Parameters
+    ----------
+    truth
+        Its class, or `NONE_OF_THE_CLASSES`.
+    label
+        The most likely class.
+    status
+        Status of the decision.
+    """
+    if truth == NONE_OF_THE_CLASSES:
+        return status == "needs_review"
+    return label == truth
 
 
 def result_line(

@@ -6,8 +6,7 @@ from typing import Any
 
 from local.run.model import TrainedModel
 from local.run.photos import Result
-from scones.events import PhotoDecided
-from scones.labels import NONE_OF_THE_CLASSES
+from operations.photo_results import is_right
 from scones.percentiles import percentile
 
 STATUSES = ("classified", "needs_review", "rejected", "failed")
@@ -78,7 +77,10 @@ def unexpected(results: Iterable[Result], expected: Mapping[str, Set[str]]) -> l
 
 def _count_right(results: Iterable[Result]) -> dict[str, int]:
     judged = [
-        (_is_right(result.truth, result.decided), result.decided.status == "classified")
+        (
+            is_right(result.truth, result.decided.label, result.decided.status),
+            result.decided.status == "classified",
+        )
         for result in results
         if result.truth
         and result.decided
@@ -90,12 +92,6 @@ def _count_right(results: Iterable[Result]) -> dict[str, int]:
         "accepted": sum(accepted for _, accepted in judged),
         "accepted_right": sum(right and accepted for right, accepted in judged),
     }
-
-
-def _is_right(truth: str, decided: PhotoDecided) -> bool:
-    if truth == NONE_OF_THE_CLASSES:
-        return decided.status == "needs_review"
-    return decided.label == truth
 
 
 def _share(right: int, photos: int) -> float | None:

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
+from operations.photo_results import is_right
 from operations.report.photos import NOT_A_VEHICLE, STEPS, Photo
+from scones.labels import NONE_OF_THE_CLASSES
 from scones.percentiles import percentile
 
 SINGLE = 80
@@ -216,11 +218,11 @@ def judged_by_truth(photos: Iterable[Photo], class_names: Sequence[str]) -> Judg
     A photo of none of the classes is right in review.
     """
 
-    def is_right(photo: Photo) -> bool:
-        in_review = photo.status == "needs_review"
-        return in_review if photo.truth == NOT_A_VEHICLE else photo.label == photo.truth
+    def right(photo: Photo) -> bool:
+        truth = NONE_OF_THE_CLASSES if photo.truth == NOT_A_VEHICLE else photo.truth or ""
+        return is_right(truth, photo.label, photo.status)
 
-    return _judged(photos, class_names, lambda photo: photo.truth, is_right)
+    return _judged(photos, class_names, lambda photo: photo.truth, right)
 
 
 def judged_by_people(photos: Iterable[Photo], class_names: Sequence[str]) -> Judged | None:
