@@ -1,4 +1,4 @@
-"""A person confirms what can't be undone, or what they may not have meant."""
+"""Confirmation in the terminal before an action that cannot be undone or may be a mistake."""
 
 import typer
 
@@ -7,7 +7,7 @@ from operations.faults import Refused
 
 
 def require_confirmation(question: str, declined: str) -> None:
-    """Ask a question in the terminal.
+    """Ask for confirmation in the terminal, and raise an error unless it is given.
 
     Parameters
     ----------
@@ -19,7 +19,7 @@ def require_confirmation(question: str, declined: str) -> None:
     Raises
     ------
     Refused
-        If the answer is no, or there is none.
+        If the answer is no, or the input ends without one.
     """
     try:
         agreed = typer.confirm(escape(question), err=True)

@@ -87,9 +87,11 @@ class Desk:
         return connect(self._options.profile, self._options.region)
 
     def connect_as(self, profile: str | None, region: str | None) -> "boto3.Session":
-        """Go to AWS with another profile, or to another region, than `session`."""
+        """Return a session for another profile or region than those of `session`."""
         if self._options.local:
-            raise typer.BadParameter("--local has one account: there is no other one to reach")
+            raise typer.BadParameter(
+                "--local cannot be combined with `scones copy`: the local cloud has one account"
+            )
         return connect(profile or self._options.profile, region or self._options.region)
 
     @property

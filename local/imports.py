@@ -1,4 +1,4 @@
-"""What programs of the local cloud do without, as it takes long to import."""
+"""Optional packages that programs of the local cloud do not import, because it takes long."""
 
 import sys
 

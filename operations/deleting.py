@@ -1,7 +1,7 @@
-"""Delete a deployed stack, and what people and machines made for it outside the stack.
+"""Delete a deployed stack, and what people and state machines created for it outside the stack.
 
 The stack itself goes last: until then it lists what is left, so that another run continues after
-an interruption. A last look removes what was created meanwhile.
+an interruption. A second pass removes what was created in the meantime.
 """
 
 import re
@@ -42,7 +42,7 @@ ATTEMPTS = 5
 """Attempts to empty a bucket, which running jobs and requests may still write to."""
 
 POLL_SECONDS = 5.0
-"""Time between two looks at an endpoint that is being deleted, and two attempts."""
+"""Time between two polls of an endpoint that is being deleted, and between two attempts."""
 
 ENDPOINT_SECONDS = 900.0
 """Maximum time to wait for an endpoint to be deleted."""
@@ -138,7 +138,7 @@ def delete(session: "boto3.Session", found: Found, on_deleted: Callable[[Item], 
     for item in found.items:
         item.remove()
         on_deleted(item)
-    # Machines may have created it before their stack was gone.
+    # State machines may have created more before they were deleted with the stack.
     for item in _outside(stack):
         item.remove()
         on_deleted(item)
@@ -369,7 +369,7 @@ def _stop_job(stop: Callable[[], object]) -> None:
 
 
 def _delete_endpoint(client: Any, name: str) -> None:
-    """Delete an endpoint, and wait until its configuration and model are not used any more."""
+    """Delete an endpoint, and wait until its configuration and model are no longer used."""
     try:
         client.delete_endpoint(EndpointName=name)
     except ClientError as error:

@@ -1,4 +1,4 @@
-"""Uploaded photos are waited for until their decisions are announced."""
+"""Wait until the decisions on uploaded photos are announced."""
 
 import json
 import time
@@ -21,19 +21,23 @@ if TYPE_CHECKING:
     from scones.records import Record, UnreadableRecord
 
 MAX_IN_FLIGHT = 4
-"""How many photos `upload_and_wait` has decided at once, so that the latencies that it measures
-are not those of a queue: a laptop has a few cores only."""
+"""Maximum number of photos that `upload_and_wait` has in flight.
+
+A laptop has only a few cores: with more, the measured latencies would be those of a queue.
+"""
 
 DECISION_TIMEOUT_SECONDS = 330.0
-"""How long to wait while no photo is decided: longer than an execution can take."""
+"""Maximum time without a decision, longer than an execution can take."""
 
 ANNOUNCEMENT_TIMEOUT_SECONDS = 60.0
-"""How long to wait from a photo's record to its announcement: the state machine tries each of its
-three steps for 7 seconds, and then gives up."""
+"""Maximum time from a photo's record to its announcement.
+
+The state machine tries each of its three steps for 7 seconds, and then gives up.
+"""
 
 POLL_SECONDS = 0.05
-"""Between two looks at the records, at first; later a twentieth of the time since the last one
-that came."""
+"""Shortest time between two polls of the records; later a twentieth of the time since the last one.
+"""
 
 MAX_POLL_SECONDS = 1.0
 
@@ -47,7 +51,7 @@ class PhotoResult:
     upload
         The photo.
     record
-        Its record; None where none came in time.
+        Its record, or None if none came in time.
     latency_ms
         From the start of its upload until its record was seen, up to `POLL_SECONDS`, or a
         twentieth, after it was written; None where no record came in time.
@@ -78,7 +82,7 @@ def wait_for_results(
     Parameters
     ----------
     session, stack
-        Where they were uploaded.
+        Session for the stack's account and region; the deployed stack.
     uploads
         The photos.
     show
@@ -89,7 +93,7 @@ def wait_for_results(
     Returns
     -------
     list of PhotoResult
-        One a photo, in their order.
+        One per photo, in their order.
     """
     waiting = _Waiting(session, stack, timeout)
     keys = [waiting.add(upload) for upload in uploads]
@@ -110,7 +114,7 @@ def upload_and_wait(
     """Upload photos, `MAX_IN_FLIGHT` at a time, and wait for the results.
 
     Once some were waited for in vain, the others are uploaded all at once, so that a stack that
-    decides nothing is not waited for again and again.
+    decides nothing is waited for only once.
 
     Parameters are those of `wait_for_results`; the result, too.
     """
@@ -160,15 +164,15 @@ def result_line(
     Parameters
     ----------
     name
-        What the photo is called there.
+        Name of the photo in the file.
     truth
-        Its class, None where that is not known.
+        Class of the photo, or None if it is unknown.
     latency_ms
-        From the start of its upload until its record was seen; None where none came in time.
+        From the start of its upload until its record was seen, or None if none came in time.
     decided
-        What was decided, None where no record came in time.
+        The decision, or None if no record came in time.
     announced
-        Whether that was published in time.
+        Whether the decision was published in time.
     """
     row = {
         "name": name,
@@ -196,13 +200,13 @@ class _Waiting:
         return len(self._pending)
 
     def add(self, upload: Upload) -> str:
-        """Wait for one more; return its key."""
+        """Add an upload and return its key."""
         self._pending[upload.photo.key] = PhotoResult(upload, None, None)
         self._progress_at = time.monotonic()
         return upload.photo.key
 
     def check(self) -> Iterator[PhotoResult]:
-        """Read the records of all, and yield those that need not be waited for any more."""
+        """Read the records of all, and yield the results that are final."""
         records = list(self._pool.map(self._read, self._pending.values()))
         before = self._progress_at
         for result, record in zip(list(self._pending.values()), records, strict=True):
@@ -211,7 +215,7 @@ class _Waiting:
             yield from self._give_up_or_pause()
 
     def _read(self, result: PhotoResult) -> "Record | UnreadableRecord | None":
-        # It brings Pydantic and the photos' decoders, which takes long beside showing help.
+        # Lazy import: Pydantic and the photos' decoders slow down --help.
         from scones.records import UnreadableRecord, read_record  # noqa: PLC0415
 
         upload = result.upload

@@ -1,4 +1,4 @@
-"""What failed or could not be delivered is given to its machine once more."""
+"""Redrive failed photos, photos without a record, and undelivered events."""
 
 import json
 import uuid
@@ -28,8 +28,10 @@ IN_FLIGHT = 4
 """How many photos are decided at once: they share the endpoint with those that come in."""
 
 UNDECIDED_FOR = timedelta(minutes=10)
-"""How long after its upload a photo without a record is taken for lost: an Express execution takes
-5 minutes at most, and S3's event seconds."""
+"""Age after which a photo without a record counts as lost.
+
+An Express execution takes at most 5 minutes, and S3's event seconds.
+"""
 
 EXECUTION_SECONDS = 330
 """Longer than an execution of `classify` can take."""
@@ -130,7 +132,7 @@ def failed_jobs(session: "boto3.Session", stack: Stack, skipped: "Skipped") -> I
     skipped
         Gets the unreadable records.
     """
-    # It brings Pydantic and the photos' decoders, which takes long beside showing help.
+    # Lazy import: Pydantic and the photos' decoders slow down --help.
     from scones.records import read_decided  # noqa: PLC0415
 
     client = session.client("dynamodb")
@@ -150,13 +152,13 @@ def unrecorded_jobs(
     Parameters
     ----------
     session, stack
-        Where.
+        Session for the stack's account and region; the deployed stack.
     since
-        Uploaded at or after. An aware datetime.
+        Earliest upload time, an aware datetime.
     now
-        Until when uploads count, `UNDECIDED_FOR` before it; by default the present.
+        Present time, an aware datetime. Photos younger than `UNDECIDED_FOR` are not listed.
     """
-    # It brings Pydantic and the photos' decoders, which takes long beside showing help.
+    # Lazy import: Pydantic and the photos' decoders slow down --help.
     from scones.records import Skipped  # noqa: PLC0415
 
     until = (now or datetime.now(UTC)) - UNDECIDED_FOR

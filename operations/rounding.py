@@ -1,4 +1,4 @@
-"""Numbers for people that are rounded, but never across a limit that they are compared with."""
+"""Round shares for display, but never across the limit that they are compared with."""
 
 MAX_DIGITS = 9
 """Digits after the point of the longest number that is shown."""

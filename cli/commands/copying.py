@@ -23,7 +23,7 @@ def copy(
         str | None, typer.Option(metavar="REGION", help="AWS region of that stack.")
     ] = None,
 ) -> None:
-    """Copy an approved version of another account's stack to this one.
+    """Copy an approved version from another account's stack.
 
     It is registered here pending approval. Run the command again to continue an interrupted copy.
     """

@@ -90,7 +90,7 @@ def ham10000(
 ) -> None:
     """Stage the skin lesions of HAM10000.
 
-    All photos of a lesion come to one side.
+    All photos of a lesion are in one split.
 
     Get the archive from https://doi.org/10.7910/DVN/DBW86T, whose terms of use apply.
     """
@@ -105,8 +105,8 @@ def folder(  # noqa: PLR0913, PLR0917  (its options)
             exists=True,
             file_okay=False,
             metavar="DIR",
-            help="One folder a class, or train/ and validation/ (or val/, test/, …) which have "
-            "them; none_of_the_classes/ beside.",
+            help="One folder per class, or train/ and validation/ (or val/, test/, …) which have "
+            "them; none_of_the_classes/ next to them.",
         ),
     ],
     to: Annotated[

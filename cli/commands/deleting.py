@@ -25,8 +25,8 @@ def delete(
 
     Endpoints and models, running jobs, model versions, both buckets with all photos, datasets and
     models, the results, limits that operators set, logs of endpoints, rules of others on the event
-    bus, and the stack. Policies are detached from whoever has them. Prints what it keeps. What is
-    deleted cannot be restored. Needs the permissions of an administrator.
+    bus, and the stack. Policies are detached from all users, groups and roles. Prints what it
+    keeps. What is deleted cannot be restored. Needs the permissions of an administrator.
 
     Run it again after an interruption: it continues with what is left.
     """

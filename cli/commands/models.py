@@ -85,7 +85,7 @@ def reject(
     stays = bool(production and production.runs(found))
     if stays and found.status != REJECTED and not force:
         require_confirmation(
-            f"Version {version} is in production. Reject it all the same?",
+            f"Version {version} is in production. Reject it anyway?",
             f"version {version} was not rejected: confirm it, or give --force",
         )
     registry.reject(desk.session, desk.stack, version, comment)

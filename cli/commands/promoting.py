@@ -150,10 +150,10 @@ def _show(desk: Desk, found: list[Promotion]) -> None:
 
 
 def _last(desk: Desk) -> str:
-    """Say what the last promotion, rollback or hosting came to."""
+    """Return the outcome of the last promotion, rollback or hosting in a sentence."""
     ended = read_executions(desk.session, desk.stack, "promote", 1)
     if not ended:
-        return "There was no promotion yet."
+        return "There has been no promotion yet."
     (last,) = ended
     title = outcome_title(last.outcome or last.status, last.kind)
     message = f": {last.message}" if last.message else ""

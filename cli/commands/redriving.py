@@ -33,7 +33,7 @@ def redrive(
         typer.Option(
             metavar="WHEN",
             parser=parse_moment,
-            help=f"Only photos uploaded since then that have no record, {HOW}.",
+            help=f"Only photos without a record that were uploaded since then, {HOW}.",
         ),
     ] = None,
     limit: Annotated[
@@ -45,11 +45,11 @@ def redrive(
 ) -> None:
     """Try failed photos and undelivered events once more.
 
-    They are given to their machines again. So are, with --unrecorded, photos whose executions ended
-    before they wrote a record; this lists the whole bucket.
+    Their state machines are started again. With --unrecorded, so is `classify` for photos whose
+    executions ended before they wrote a record; this lists the whole bucket.
 
-    The exit code is 1 where something stays failed or undelivered. With --json it is one object a
-    line, none where there is nothing to redrive.
+    The exit code is 1 if something stays failed or undelivered. With --json the output is one
+    object per line, or nothing if there is nothing to redrive.
     """
     everything = not (failed or queue or unrecorded)
     with _queued(desk, wanted=everything or queue) as jobs:

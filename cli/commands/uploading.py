@@ -30,7 +30,9 @@ def upload(
     timeout: Annotated[
         float,
         typer.Option(
-            min=1, metavar="SECONDS", help="With --wait: give up when so long none was decided."
+            min=1,
+            metavar="SECONDS",
+            help="With --wait: give up after this time without a decision.",
         ),
     ] = DECISION_TIMEOUT_SECONDS,
 ) -> None:
@@ -38,8 +40,8 @@ def upload(
 
     With --wait, upload all, then show the decision of each.
 
-    The exit code is 1 where a photo failed, or its decision was not announced in time. With --json
-    it is one object a line.
+    The exit code is 1 if a photo failed or its decision was not announced in time. With --json the
+    output is one object per line.
     """
     try:
         found = photos.find_photos(paths, prefix)
@@ -68,7 +70,7 @@ def _show_upload(desk: Desk, upload: Upload) -> None:
 
 
 def _wait(desk: Desk, uploads: list[Upload], timeout: float) -> None:
-    # It brings Pydantic and the photos' decoders, which takes long beside showing help.
+    # Lazy import: Pydantic and the photos' decoders slow down --help.
     from cli.commands import outcomes  # noqa: PLC0415
 
     def show(found: PhotoResult) -> None:
@@ -113,7 +115,7 @@ def _totals(results: Sequence[PhotoResult]) -> str:
 
 
 def _advice(results: Sequence[PhotoResult]) -> str:
-    """Say what to do about the photos that did not end well."""
+    """Return the next step for photos that failed or have no announced decision."""
     lost = [found for found in results if found.record is None and not found.trouble]
     if lost:
         return (

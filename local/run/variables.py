@@ -1,4 +1,4 @@
-"""Variables that are set on make's command line are checked: make itself takes any name."""
+"""Check the variables on make's command line: make itself accepts any name."""
 
 import difflib
 import shlex

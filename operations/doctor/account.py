@@ -98,7 +98,8 @@ def check_instance_types(subject: Subject) -> Finding:
     if missing := [name for name in wanted if name not in offered]:
         return warning(
             f"EC2 does not offer {', '.join(missing)} in {subject.region}",
-            "SageMaker hardly does, then: see https://aws.amazon.com/sagemaker/ai/pricing, and "
+            "SageMaker probably does not offer them either: see "
+            "https://aws.amazon.com/sagemaker/ai/pricing, and "
             f"choose another {' or '.join(_parameters_of(subject, missing))}",
         )
     return ok(f"{subject.region} has {', '.join(wanted)}")

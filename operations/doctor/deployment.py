@@ -239,7 +239,7 @@ def _oldest(subject: Subject, queue: str) -> str:
     )
     points = sorted(answer["Datapoints"], key=lambda point: point["Timestamp"])
     if not points:
-        return "since when is not known yet"
+        return "for how long is not known yet"
     return f"the oldest for {lasted(timedelta(seconds=points[-1]['Maximum']))}"
 
 

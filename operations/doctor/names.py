@@ -32,7 +32,7 @@ def check_new_endpoint(subject: Subject) -> Finding:
         return ok(f"{' and '.join(names)} are free")
     return problem(
         f"there is an endpoint {' and '.join(taken)} already, which a promotion would replace",
-        "deploy with another EndpointName, or delete the endpoint if nobody needs it",
+        "deploy with another EndpointName, or delete the endpoint if it is not needed",
     )
 
 
@@ -47,7 +47,7 @@ def check_new_bus(subject: Subject) -> Finding:
         return ok(f"{name} is free")
     return problem(
         f"there is an event bus {name} already, so that the deployment fails",
-        "deploy with another stack name, or delete the bus if nobody needs it",
+        "deploy with another stack name, or delete the bus if it is not needed",
     )
 
 

@@ -1,4 +1,4 @@
-"""What starts a pipeline besides the command: schedules and uploads.
+"""Triggers that start a pipeline without the command: schedules and uploads.
 
 The SDK only has schedules (`sagemaker.mlops.workflow.triggers`): the rule for uploads is made here.
 """

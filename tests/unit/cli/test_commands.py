@@ -197,7 +197,7 @@ def test_reject(terminal: Terminal, session: Any) -> None:
     session.put_into_production(ModelPackageName=arn)
     asked = terminal.type("reject", "1", "--comment", "confuses vans")
     assert asked.exit_code == 1
-    assert "Version 1 is in production. Reject it all the same?" in asked.stderr
+    assert "Version 1 is in production. Reject it anyway?" in asked.stderr
     assert "version 1 was not rejected: confirm it, or give --force" in words(asked.stderr)
     assert session.status(arn) == "Approved"
     result = terminal.type("reject", "1", "--comment", "confuses vans", "--force")
@@ -207,7 +207,7 @@ def test_reject(terminal: Terminal, session: Any) -> None:
     assert "It stays in production until another one is promoted or rolled back to." in said
     assert "The next retraining can't compare with it: the minimum accuracy alone decides." in said
     again = terminal.type("reject", "1")
-    assert "Reject it all the same?" not in again.stderr
+    assert "Reject it anyway?" not in again.stderr
     assert again.exit_code == 1
     assert "version 1 is rejected already" in again.stderr
 
@@ -230,7 +230,7 @@ def wait_for_answer(machines: StepFunctions) -> Any:
 def test_promote_shows_what_waits(terminal: Terminal, machines: StepFunctions) -> None:
     nothing = terminal.type("promote")
     assert "No promotion is under way" in nothing.stdout
-    assert "There was no promotion yet" in nothing.stderr
+    assert "There has been no promotion yet" in nothing.stderr
     wait_for_answer(machines)
     machines.run(PROMOTE, {"artifacts": "s3://data/m.tar.gz"}, [[entered("Update Endpoint")]])
     result = terminal.type("promote")
@@ -319,7 +319,7 @@ def test_promote_with_nothing_to_answer(terminal: Terminal) -> None:
     result = terminal.type("promote", "--approve")
     assert result.exit_code == 1
     assert result.stderr == (
-        "There was no promotion yet.\n"
+        "There has been no promotion yet.\n"
         "error: no promotion waits for an answer: `scones approve VERSION` starts one\n"
     )
 

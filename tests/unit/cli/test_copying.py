@@ -85,4 +85,4 @@ def test_a_repeated_copy_is_told_as_one(terminal: Terminal) -> None:
 def test_the_embedded_cloud_has_one_account(terminal: Terminal) -> None:
     result = terminal.type("--local", "copy", "3", "--from-profile", "staging")
     assert result.exit_code == 2
-    assert "there is no other one" in words(result.stderr)
+    assert "the local cloud has one account" in words(result.stderr)

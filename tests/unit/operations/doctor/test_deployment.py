@@ -278,7 +278,7 @@ def test_a_message_of_unknown_age(session: Stubbed) -> None:
 
     found = deployment.check_undelivered(subject(session), STACK)
 
-    assert found.found == "1 message waits, since when is not known yet"
+    assert found.found == "1 message waits, for how long is not known yet"
 
 
 @pytest.mark.parametrize(
