@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from botocore.exceptions import ClientError, WaiterError
 
 from operations.faults import Fault, Refused
+from operations.stack import staging_endpoint_name
 
 if TYPE_CHECKING:
     import boto3
@@ -194,7 +195,7 @@ class _Deployed:
     @property
     def endpoints(self) -> tuple[str, str]:
         """Names of the production endpoint and the staging endpoint."""
-        return self.endpoint, f"{self.endpoint}--staging"
+        return self.endpoint, staging_endpoint_name(self.endpoint)
 
     def made(self, name: str) -> bool:
         """Return whether a state machine of this stack names its resources in this way.

@@ -146,6 +146,17 @@ def describe_stack(session: "boto3.Session", name: str) -> Mapping[str, Any] | N
     return found
 
 
+def staging_endpoint_name(endpoint: str) -> str:
+    """Return the name of the staging endpoint, as `promote` names it.
+
+    Parameters
+    ----------
+    endpoint
+        Name of the production endpoint, which has no two hyphens in a row.
+    """
+    return f"{endpoint}--staging"
+
+
 def read_parameters(description: Mapping[str, Any]) -> dict[str, str]:
     """Return the parameters of a stack's description."""
     given = description.get("Parameters", [])

@@ -4,10 +4,8 @@ from botocore.exceptions import ClientError
 
 from operations.doctor.findings import Finding, ok, problem, warning
 from operations.doctor.subject import Subject
+from operations.stack import staging_endpoint_name
 from scones.hosting import find
-
-STAGING = "--staging"
-"""Suffix of the staging endpoint's name."""
 
 
 def check_new_group(subject: Subject) -> Finding:
@@ -26,7 +24,7 @@ def check_new_endpoint(subject: Subject) -> Finding:
     """Check that there is no endpoint of the names of staging and production."""
     name = subject.parameters["EndpointName"]
     client = subject.session.client("sagemaker")
-    names = [name, f"{name}{STAGING}"]
+    names = [name, staging_endpoint_name(name)]
     taken = [other for other in names if find(client.describe_endpoint, EndpointName=other)]
     if not taken:
         return ok(f"{' and '.join(names)} are free")

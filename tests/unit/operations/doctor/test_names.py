@@ -7,6 +7,7 @@ from samcli.yamlhelper import yaml_parse
 from operations.doctor import names
 from operations.doctor.findings import Finding
 from operations.parameters import REPOSITORY
+from operations.stack import staging_endpoint_name
 from tests.unit.operations.doctor.stubbed import NOW, Stubbed, subject
 
 # As SageMaker words it; there is no error code of its own.
@@ -92,7 +93,7 @@ def test_the_names_are_those_of_the_template() -> None:
     assert outputs["FamiliarityLimitParameter"]["Value"] == {
         "Fn::Sub": "/scones/${AWS::StackName}/familiarity-limit/${FamiliarityLimit}"
     }
-    assert f"${{EndpointName}}{names.STAGING}" in text
+    assert staging_endpoint_name("${EndpointName}") in text
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "ThrottlingException"])
