@@ -127,10 +127,11 @@ def test_the_role_deploys_with_sam(application: Application, github: GitHub) -> 
     changed = make_overrides(deploy.host_parameters(), "1a2b3c", github.variables)
     _, command = make_commands("staging", changed, github.variables)
     at = command.index("--parameter-overrides")
-    built = str(deploy.built_template(Path(".local")))
-    options = ["--template-file", built, "--stack-name", "scones"]
+    work = Path(".local")
+    options = ["--template-file", str(deploy.built_template(work)), "--stack-name", "scones"]
 
-    github.run(*command[:at], *options, *command[at:])
+    with deploy.alone_in(work):
+        github.run(*command[:at], *options, *command[at:])
 
     (stack,) = application.client("cloudformation").describe_stacks(StackName="scones")["Stacks"]
     after = {one["ParameterKey"]: one["ParameterValue"] for one in stack["Parameters"]}
