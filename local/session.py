@@ -1,11 +1,13 @@
 """Sessions of the embedded cloud, blind to the user's own AWS settings."""
 
 import os
+from pathlib import Path
 from typing import Any
 
 import boto3
 import botocore.session
 from botocore.config import Config
+from botocore.loaders import Loader
 
 
 def session(
@@ -49,6 +51,21 @@ def variables(
     }
 
 
+class _Models(Loader):
+    """Reads each of the services' models once for all sessions, which takes 0.1 s of CPU time."""
+
+    def __init__(self) -> None:
+        super().__init__([str(Path(boto3.__file__).with_name("data"))])
+
+    @property
+    def search_paths(self) -> list[str]:
+        # Each of boto3's sessions appends to it.
+        return list(super().search_paths)
+
+
+_MODELS = _Models()
+
+
 class _Session(boto3.Session):
     def __init__(
         self,
@@ -59,6 +76,7 @@ class _Session(boto3.Session):
         session_token: str | None,
     ) -> None:
         settings = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
+        settings.register_component("data_loader", _MODELS)
         settings.set_config_variable("config_file", os.devnull)
         settings.set_config_variable("credentials_file", os.devnull)
         super().__init__(
