@@ -30,12 +30,18 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from scones.photos import ImageShape
 from training.errors import BadInput
-from training.residual import PATCH
 
 PUBLISHED_LAYERS = (18, 20, 32, 34, 44, 50, 56, 101, 110, 152, 200)
 """``num_layers`` of the built-in algorithm; ours takes them, and 8 and 14 below them."""
 
 LAYERS = (8, 14, *PUBLISHED_LAYERS)
+
+STAGE_WIDTHS = (64, 128, 256)
+"""Channels of the residual network's stages. They are here, because reading hyperparameters must
+not import PyTorch, which takes seconds."""
+
+PATCH = 2 ** len(STAGE_WIDTHS)
+"""Side, in cells, of the squares of the network's first grid that end as one cell of the last."""
 
 PRETRAINED_EPOCHS = 4
 """Least default of ``epochs`` of a pretrained network. docs/training.md has the measurements."""

@@ -12,11 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from scones.photos import ImageShape
+from training.hyperparameters import STAGE_WIDTHS
 
-STAGE_WIDTHS = (64, 128, 256)
 STEM_WIDTH = 32
-PATCH = 2 ** len(STAGE_WIDTHS)
-"""Side, in cells, of the squares of the first grid that end as one cell of the last."""
 LARGEST_GRID = 48
 """Mean side, in cells, of the largest grid that reaches the first stage."""
 

@@ -13,6 +13,7 @@ from local.run.model import Progress, TrainedModel, promote, retrain
 from local.state import StateFolder
 from operations.data.amounts import Tell
 from operations.stack import Stack
+from training import hyperparameters
 
 if TYPE_CHECKING:
     from local.cloud import Cloud
@@ -59,9 +60,6 @@ class Settings:
         training.errors.BadInput
             If the trainer would not take one of them.
         """
-        # It brings PyTorch, which takes seconds.
-        from training import hyperparameters  # noqa: PLC0415
-
         batch = {"mini_batch_size": str(min(LARGEST_BATCH, len(dataset.train)))}
         chosen = (batch | self._chosen()) | {
             "num_classes": str(len(dataset.class_names)),
@@ -105,10 +103,7 @@ class Settings:
 
 def augmentations() -> tuple[str, ...]:
     """Return the values that the algorithm's ``augmentation_type`` may have."""
-    # It brings PyTorch, which takes seconds.
-    from training.hyperparameters import Hyperparameters  # noqa: PLC0415
-
-    return get_args(Hyperparameters.model_fields["augmentation_type"].annotation)
+    return get_args(hyperparameters.Hyperparameters.model_fields["augmentation_type"].annotation)
 
 
 def install(
