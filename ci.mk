@@ -51,6 +51,10 @@ test-e2e: $(VENV)/ready
 	$(BIN)/python -m tools.prove_iam --summary
 	$(ENDS)
 
+.PHONY: test-docs
+test-docs: $(VENV)/ready ## Follow the pages of docs/ that lead from a clone to a deployment; some minutes
+	$(BIN)/pytest --numprocesses auto --timeout 1200 tests/docs
+
 .PHONY: iam-diff
 iam-diff: $(VENV)/ready ## Show what changed in IAM since a git revision (BASE=origin/main)
 	@$(BIN)/python -m tools.iam_diff "$${BASE:-origin/main}"

@@ -16,12 +16,14 @@ from local.run import deploy
 from local.run.application import Settings, install
 from local.run.folders import read_dataset
 from operations.stack import STACK, Stack
+from tests.drawn import drawn
 from tests.e2e.harness import Application, Inbox
-from tests.once import made_once
 from tools.prove_iam.deployed import read_policies
 from tools.prove_iam.real import INTO, WITHOUT
 from tools.prove_iam.recording import FOLDER, INSTALLATION, Recording, requests_of
 from tools.prove_iam.removal import removed
+
+__all__ = ["drawn"]
 
 WORK = Path(".local")
 """Folder for what is built."""
@@ -41,7 +43,7 @@ class Quiet:
         return nullcontext(lambda _: None)
 
 
-LONGEST = ("test_getting_started", "test_loop", "test_inner_loop", "test_run", "test_copy")
+LONGEST = ("test_loop", "test_inner_loop", "test_run", "test_copy")
 """Files that take longest. They come first, so that no worker is left alone with one at the end."""
 
 
@@ -53,17 +55,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return LONGEST.index(name) if name in LONGEST else len(LONGEST)
 
     items.sort(key=place)
-
-
-@pytest.fixture(scope="session")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> samples.Samples:
-    return made_once(tmp_path_factory, "samples", draw)
-
-
-def draw(folder: Path) -> samples.Samples:
-    return samples.generate(
-        folder, per_class=40, validation_per_class=30, negatives=20, photos=28, seed=7
-    )
 
 
 @pytest.fixture(scope="session")
