@@ -29,6 +29,7 @@ from local.ministack import (
     sagemaker,
     sagemaker_types,
     substitutions,
+    table_backups,
     transport,
 )
 from local.ministack.clients import Clients
@@ -95,6 +96,7 @@ def embed(state: Path, endpoint: str, access_key: str, secret_key: str) -> Embed
     functions.install(PythonRuntime(state / "lambda"), endpoint, requests)
     s3_events.install()
     s3_absence.install()
+    table_backups.install()
     transport.install()
     authentication.install(access_key)
     permissions.install()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ministack.core import responses
-from ministack.services.cloudformation import provisioners, stacks
+from ministack.services.cloudformation import changesets, provisioners, stacks
 
 from local.ministack.patching import wrap
 from local.ministack.sagemaker import call
@@ -57,8 +57,21 @@ def install(hosted: EmbeddedSageMaker) -> None:
         }
         provisioners._REPLACING_PROPERTIES[name] = replacing
         provisioners._CUSTOM_NAME_REPLACEMENT[name] = {"name": f"{kind}Name"}
+    # The only one of these types that a stack keeps when it is deleted, to be imported later.
+    _let_import(_Type(hosted, "ModelPackageGroup"), "ModelPackageGroup")
     # Making them takes requests of our own, which the event loop has to answer meanwhile.
     wrap(stacks, "_runs_on_worker_thread", _blocking)
+
+
+def _let_import(made: "_Type", kind: str) -> None:
+    """Let change sets import existing resources of a type, which its ARN identifies."""
+    name = f"AWS::SageMaker::{kind}"
+    provisioners._RESOURCE_HANDLERS[name]["import"] = lambda found: made.read(found[f"{kind}Arn"])
+
+    def problem(arn: str) -> str | None:
+        return None if made.exists(arn) else f"Resource of type '{name}' was not found: {arn}"
+
+    changesets._IMPORT_LOOKUPS[name] = ((f"{kind}Arn",), problem)
 
 
 def _blocking(blocks: Any) -> Any:
@@ -101,6 +114,18 @@ class _Type:
         except _AbsentError:
             return
 
+    def read(self, physical: str) -> tuple[str, dict[str, Any]]:
+        """Return the ARN of an existing resource, and its attributes."""
+        return physical, self._attributes(physical)
+
+    def exists(self, physical: str) -> bool:
+        """Return whether there is a resource with this ARN."""
+        try:
+            self._attributes(physical)
+        except _AbsentError:
+            return False
+        return True
+
     def _named(self, physical: str) -> dict[str, Any]:
         # ARNs have names in lower case; SageMaker finds them in any case.
         return {self._name: physical.rpartition("/")[2]}
@@ -115,7 +140,7 @@ class _Type:
         body: dict[str, Any] = json.loads(answer.body or b"{}")
         if answer.status >= 400:
             message = body["message"]
-            absent = body["__type"] == "ResourceNotFound" or message.startswith("Could not find")
+            absent = body["__type"] == "ResourceNotFound" or _names_nothing(message)
             raise (_AbsentError if absent else ValueError)(message)
         return body
 
@@ -208,6 +233,10 @@ _OF_KIND: dict[str, Callable[[EmbeddedSageMaker], _Type]] = {
 
 class _AbsentError(ValueError):
     """There is no such resource."""
+
+
+def _names_nothing(message: str) -> bool:
+    return message.startswith("Could not find") or message.endswith("does not exist.")
 
 
 def _typed(value: Any, shape: Any) -> Any:
