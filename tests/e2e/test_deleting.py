@@ -1,9 +1,10 @@
-"""The application as it is deployed is deleted completely, by the command."""
+"""What is deleted by accident comes back, and what `scones delete` deletes is gone."""
 
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,34 +13,119 @@ from local import cloud, samples
 from local.run import deploy
 from local.run.application import Settings
 from local.run.folders import read_dataset
+from operations.redriving import redrive, unrecorded_jobs
 from operations.stack import STACK, Stack
-from tests.e2e.harness import Application
+from tests.e2e.harness import Application, eventually
+from tools import recover_stack
+
+WORK = Path(".local")
 
 pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture(scope="module")
-def deployed(
-    drawn: samples.Samples, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Application]:
-    """The application without a model, in a cloud of its own."""
-    dataset, work = read_dataset(drawn.dataset), Path(".local")
-    with cloud.start(tmp_path_factory.mktemp("cloud")) as running:
-        parameters = Settings("3,32,32").parameters(running, dataset) | deploy.host_parameters()
-        with deploy.alone_in(work):
-            built = deploy.build(work, running.environ(), parameters)
-            deploy.deploy(built, running.environ(), parameters)
-        yield Application(running, Stack.read(running.session()))
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[cloud.Cloud]:
+    """A cloud of its own."""
+    with cloud.start(tmp_path_factory.mktemp("cloud")) as started:
+        yield started
 
 
-def scones(deployed: Application, *words: str) -> str:
+@pytest.fixture(scope="module")
+def parameters(running: cloud.Cloud, drawn: samples.Samples) -> dict[str, str]:
+    dataset = read_dataset(drawn.dataset)
+    return Settings("3,32,32").parameters(running, dataset) | deploy.host_parameters()
+
+
+@pytest.fixture(scope="module")
+def deployed(running: cloud.Cloud, parameters: Mapping[str, str]) -> Application:
+    """The application without a model."""
+    with deploy.alone_in(WORK):
+        built = deploy.build(WORK, running.environ(), parameters)
+        deploy.deploy(built, running.environ(), parameters)
+    return Application(running, Stack.read(running.session()))
+
+
+def scones(deployed: Application, *words: str, code: int = 0) -> str:
     """Run the command as an administrator, and return what it prints."""
     command = [sys.executable, "-m", "cli", *words]
     # AWS has `sync-states...`, where a loopback address has nothing to put a prefix before.
     environ = deployed.cloud.environ() | {"AWS_DISABLE_HOST_PREFIX_INJECTION": "true"}
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == code, done.stdout + done.stderr
     return done.stdout
+
+
+def test_a_deleted_table_is_restored_under_its_name(deployed: Application, bicycle: bytes) -> None:
+    client, table = deployed.client("dynamodb"), deployed.stack.results_table
+    before = deployed.upload("gate/before.png", bicycle)
+    assert deployed.decided(before).status == "failed"  # there is no endpoint
+
+    client.delete_table(TableName=table)
+    during = deployed.upload("gate/during.png", bicycle)
+    eventually(lambda: waiting(deployed) or None)
+    (backup,) = client.list_backups(TableName=table, BackupType="SYSTEM")["BackupSummaries"]
+    client.restore_table_from_backup(TargetTableName=table, BackupArn=backup["BackupArn"])
+    client.get_waiter("table_exists").wait(TableName=table)
+    restored = client.describe_time_to_live(TableName=table)["TimeToLiveDescription"]
+    assert restored["TimeToLiveStatus"] == "DISABLED"
+    client.update_time_to_live(
+        TableName=table, TimeToLiveSpecification={"Enabled": True, "AttributeName": "expires_at"}
+    )
+    client.update_continuous_backups(
+        TableName=table, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True}
+    )
+
+    assert deployed.record(before) is not None
+    scones(deployed, "redrive", code=1)  # it is decided, and fails like the other one
+    assert deployed.decided(during).status == "failed"
+    assert waiting(deployed) == 0
+
+
+def waiting(deployed: Application) -> int:
+    """Number of messages in the dead-letter queue of uploads."""
+    found = deployed.client("sqs").get_queue_attributes(
+        QueueUrl=deployed.stack.undelivered_events,
+        AttributeNames=["ApproximateNumberOfMessages"],
+    )
+    return int(found["Attributes"]["ApproximateNumberOfMessages"])
+
+
+def test_a_deleted_stack_is_recovered_with_its_data(
+    deployed: Application,
+    parameters: Mapping[str, str],
+    bicycle: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    session, stack = deployed.session, deployed.stack
+    photo = deployed.upload("gate/kept.png", bicycle)
+    event = deployed.decided(photo)
+    kept = {deployed.resource(name) for name in ("PhotosBucket", "DataBucket", "ResultsTable")}
+    client = session.client("cloudformation")
+    client.delete_stack(StackName=STACK)
+    client.get_waiter("stack_delete_complete").wait(StackName=STACK, WaiterConfig={"Delay": 1})
+    late = session.client("s3").put_object(
+        Bucket=stack.photos_bucket, Key="incoming/gate/late.png", Body=bicycle
+    )
+
+    for name, value in deployed.cloud.environ().items():
+        monkeypatch.setenv(name, value)
+    assert recover_stack.main([]) == 0
+    assert recover_stack.main([]) == 1  # there is a stack again
+    with deploy.alone_in(WORK):
+        deploy.deploy(deploy.built_template(WORK), deployed.cloud.environ(), parameters)
+
+    again = Application(deployed.cloud, Stack.read(session))
+    assert kept == {again.resource(name) for name in ("PhotosBucket", "DataBucket", "ResultsTable")}
+    assert again.decided(photo) == event
+    in_an_hour = datetime.now(UTC) + timedelta(hours=1)
+    found = unrecorded_jobs(session, again.stack, in_an_hour - timedelta(days=1), in_an_hour)
+    assert [one.end for one in redrive(session, again.stack, list(found), lambda _: None)] == [
+        "failed"
+    ]
+    uri = f"s3://{stack.photos_bucket}/incoming/gate/late.png"
+    assert again.decided((uri, late["VersionId"])).status == "failed"
+    groups = session.client("sagemaker").list_model_package_groups()
+    assert len(groups["ModelPackageGroupSummaryList"]) == 1
 
 
 def test_nothing_of_a_stack_is_left(deployed: Application, bicycle: bytes) -> None:

@@ -24,13 +24,14 @@ from PIL.PngImagePlugin import PngInfo
 from local import samples
 from operations.doctor.examination import applies_locally, examine
 from operations.executions import ExecutionFailed, Outcome
+from operations.redriving import failed_jobs, redrive
 from operations.retraining import start_retraining
 from operations.stack import STACK
 from operations.undelivered import receiving
 from scones import lst
 from scones.datasets.layout import NEGATIVES
 from scones.datasets.sides import digest, is_held_back
-from scones.records import SIMULATED, inference_id
+from scones.records import SIMULATED, Skipped, inference_id
 from scones.reviews.filing import copy_stem
 from tests.e2e.harness import Application, Inbox, eventually
 from tests.e2e.operations import Operator, message_about
@@ -516,6 +517,27 @@ def test_rollback_to_an_earlier_version(
 
     assert (outcome.outcome, operator.version_in_production()) == ("promoted", 1)
     assert application.decided(application.upload("rolled back.png", bicycle)).label == "bicycle"
+
+
+def test_a_deleted_endpoint_comes_back_with_a_rollback(
+    application: Application, operator: Operator, bicycle: bytes
+) -> None:
+    version, name = operator.version_in_production(), application.stack.endpoint
+    assert version is not None
+    application.client("sagemaker").delete_endpoint(EndpointName=name)
+    eventually(lambda: name not in operator.endpoints() or None)
+    photo = application.upload("without endpoint.png", bicycle)
+    failed = application.decided(photo)
+    assert failed.reason is not None
+    assert (failed.status, failed.reason.code) == ("failed", "EndpointMissing")
+
+    outcome = operator.roll_back(version)
+    assert (outcome.outcome, operator.version_in_production()) == ("promoted", version)
+
+    session, stack = application.operator.session(), application.stack
+    became = redrive(session, stack, list(failed_jobs(session, stack, Skipped())), lambda _: None)
+    assert [one.end for one in became if "without endpoint.png" in one.job.what] == ["classified"]
+    assert application.decided(photo, status="classified").label == "bicycle"
 
 
 @pytest.fixture(scope="class")

@@ -1,0 +1,319 @@
+"""Create a deleted stack again from what its deletion kept: buckets, table, model package group.
+
+CloudFormation imports these resources into a new stack of the same name; `sam deploy` then adds
+everything else. `make recover-stack` runs it (docs/operations.md).
+"""
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError, WaiterError
+from samcli.yamlhelper import yaml_parse
+
+from operations.faults import Fault, Refused, explain
+from operations.parameters import REPOSITORY
+from operations.samconfig import find_environment, read_overrides
+from operations.stack import STACK
+
+if TYPE_CHECKING:
+    import boto3
+
+IDENTIFIERS = {
+    "AWS::S3::Bucket": "BucketName",
+    "AWS::DynamoDB::Table": "TableName",
+    "AWS::SageMaker::ModelPackageGroup": "ModelPackageGroupArn",
+}
+"""Primary identifier of each type, from CloudFormation's resource schemas."""
+
+CHANGE_SET = "recover"
+"""Name of the change set that imports the resources."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A resource that exists outside any stack.
+
+    Attributes
+    ----------
+    logical
+        Logical ID in the template, such as ``ResultsTable``.
+    kind
+        CloudFormation type.
+    physical
+        Name of the bucket or table; ARN of the model package group.
+    """
+
+    logical: str
+    kind: str
+    physical: str
+
+
+@dataclass(frozen=True)
+class _Names:
+    """Names of the stack and of its endpoint, which begin the names of what it has made."""
+
+    stack: str
+    endpoint: str
+
+
+def read_template() -> dict[str, Any]:
+    """Read template.yaml."""
+    parsed: dict[str, Any] = yaml_parse((REPOSITORY / "template.yaml").read_text("utf-8"))
+    return parsed
+
+
+def kept_resources(template: Mapping[str, Any]) -> dict[str, str]:
+    """Return the resources that CloudFormation keeps when it deletes the stack: type by name."""
+    return {
+        name: resource["Type"]
+        for name, resource in template["Resources"].items()
+        if "DeletionPolicy" in resource
+    }
+
+
+def reduce_template(template: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Return a template of some resources, with the parameters and conditions that they use.
+
+    Parameters
+    ----------
+    template
+        The whole template.
+    names
+        Logical IDs of the resources. They must not refer to other resources.
+    """
+    resources = {name: template["Resources"][name] for name in names}
+    # A condition of an imported resource is true; without it, no parameter is needed for it.
+    resources = {
+        name: {key: value for key, value in one.items() if key != "Condition"}
+        for name, one in resources.items()
+    }
+    conditions = {
+        name: template["Conditions"][name]
+        for name in _mentioned(resources)
+        if name in template["Conditions"]
+    }
+    used = set(_mentioned([resources, conditions]))
+    parameters = {name: one for name, one in template["Parameters"].items() if name in used}
+    return {
+        "AWSTemplateFormatVersion": template["AWSTemplateFormatVersion"],
+        "Description": "What a deleted stack of this application has kept",
+        "Parameters": parameters,
+        "Conditions": conditions,
+        "Resources": resources,
+    }
+
+
+def _mentioned(value: Any) -> Iterator[str]:
+    """Yield the names in all `Ref`, `Fn::If` and `${…}` of a part of a template."""
+    match value:
+        case {"Ref": str(name)}:
+            yield name
+        case {"Fn::If": [str(condition), *branches]}:
+            yield condition
+            yield from _mentioned(branches)
+        case {"Fn::Sub": str(text)}:
+            yield from (part.partition("}")[0] for part in text.split("${")[1:])
+        case dict():
+            yield from (name for one in value.values() for name in _mentioned(one))
+        case list():
+            yield from (name for one in value for name in _mentioned(one))
+
+
+def find_kept(
+    session: "boto3.Session", stack: str, parameters: Mapping[str, str], given: Mapping[str, str]
+) -> list[Kept]:
+    """Find the resources that a deleted stack has kept.
+
+    Parameters
+    ----------
+    session
+        Session of the account and region.
+    stack
+        Name of the deleted stack.
+    parameters
+        The parameters that differ from the template's defaults.
+    given
+        Names of buckets and tables by logical ID, if they cannot be found by the stack's name;
+        empty for a resource that no longer exists.
+
+    Raises
+    ------
+    Refused
+        If a resource is not found, or more than one may be it.
+    """
+    template, found = read_template(), []
+    default = str(template["Parameters"]["EndpointName"]["Default"])
+    names = _Names(stack, parameters.get("EndpointName", default))
+    for logical, kind in kept_resources(template).items():
+        if logical == "DataBucket" and parameters.get("ExistingDataBucket"):
+            continue
+        named = [given[logical]] if logical in given else _search(session, names, logical, kind)
+        if len(named) != 1:
+            raise Refused(_not_one(logical, named))
+        if named[0]:
+            found.append(Kept(logical, kind, named[0]))
+    if not found:
+        raise Refused("nothing to import: create the stack with `sam deploy`")
+    return found
+
+
+def _not_one(logical: str, named: Sequence[str]) -> str:
+    what = f"more than one may be {logical}: {', '.join(named)}" if named else f"no {logical} found"
+    return (
+        f"{what}. Give its name: `make recover-stack RESOURCE={logical}=NAME`; or "
+        f"RESOURCE={logical}= if it no longer exists, and the deployment shall create a new one"
+    )
+
+
+def _search(session: "boto3.Session", names: "_Names", logical: str, kind: str) -> list[str]:
+    """Return the existing resources whose names CloudFormation generated for the stack's."""
+    match kind:
+        case "AWS::S3::Bucket":
+            listed = session.client("s3").list_buckets()["Buckets"]
+            found = [one["Name"] for one in listed]
+        case "AWS::DynamoDB::Table":
+            pages = session.client("dynamodb").get_paginator("list_tables").paginate()
+            found = [one for page in pages for one in page["TableNames"]]
+        case _:
+            return _find_group(session.client("sagemaker"), names.endpoint)
+    # S3's names are in lower case. The end is random, without hyphens.
+    form = re.compile(rf"{re.escape(f'{names.stack}-{logical}')}-[0-9a-z]+", re.IGNORECASE)
+    return [name for name in found if form.fullmatch(name)]
+
+
+def _find_group(client: Any, name: str) -> list[str]:
+    try:
+        group = client.describe_model_package_group(ModelPackageGroupName=name)
+    except ClientError as error:
+        if "does not exist" in str(error):
+            return []
+        raise
+    return [group["ModelPackageGroupArn"]]
+
+
+def import_resources(
+    session: "boto3.Session", stack: str, kept: Sequence[Kept], parameters: Mapping[str, str]
+) -> None:
+    """Create a stack by importing existing resources, and wait until it is complete.
+
+    Parameters
+    ----------
+    session, stack, parameters
+        As for `find_kept`.
+    kept
+        The resources.
+
+    Raises
+    ------
+    Refused
+        If there is a stack of that name.
+    Fault
+        If CloudFormation rejects the import; the message has its reason.
+    """
+    client = session.client("cloudformation")
+    _require_no_stack(client, stack)
+    template = reduce_template(read_template(), [one.logical for one in kept])
+    client.create_change_set(
+        StackName=stack,
+        ChangeSetName=CHANGE_SET,
+        ChangeSetType="IMPORT",
+        TemplateBody=json.dumps(template),
+        Parameters=[
+            {"ParameterKey": name, "ParameterValue": value}
+            for name, value in parameters.items()
+            if name in template["Parameters"]
+        ],
+        ResourcesToImport=[
+            {
+                "ResourceType": one.kind,
+                "LogicalResourceId": one.logical,
+                "ResourceIdentifier": {IDENTIFIERS[one.kind]: one.physical},
+            }
+            for one in kept
+        ],
+    )
+    _wait(client, "change_set_create_complete", StackName=stack, ChangeSetName=CHANGE_SET)
+    client.execute_change_set(StackName=stack, ChangeSetName=CHANGE_SET)
+    _wait(client, "stack_import_complete", StackName=stack)
+
+
+def _require_no_stack(client: Any, stack: str) -> None:
+    try:
+        (found,) = client.describe_stacks(StackName=stack)["Stacks"]
+    except ClientError as error:
+        if "does not exist" in str(error):
+            return
+        raise
+    raise Refused(
+        f"there is a stack {stack} ({found['StackStatus']}): deploy to it with `sam deploy`. "
+        "If it is what is left of an attempt that failed, delete it first: "
+        f"`aws cloudformation delete-stack --stack-name {stack}`"
+    )
+
+
+def _wait(client: Any, waiter: str, **named: str) -> None:
+    try:
+        client.get_waiter(waiter).wait(**named, WaiterConfig={"Delay": 2, "MaxAttempts": 300})
+    except WaiterError as error:
+        reason = error.last_response.get("StatusReason") or str(error)
+        raise Fault(f"CloudFormation does not import the resources: {reason}") from error
+
+
+def _resource(text: str) -> tuple[str, str]:
+    logical, equals, physical = text.partition("=")
+    if not equals or logical not in kept_resources(read_template()):
+        known = ", ".join(kept_resources(read_template()))
+        raise argparse.ArgumentTypeError(f"{text!r} is not LOGICAL_ID=NAME with one of {known}")
+    return logical, physical
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Import what is left of a stack, print what comes next, and return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tools.recover_stack", description=__doc__)
+    parser.add_argument("--stack", default=STACK, help="name of the deleted stack")
+    parser.add_argument(
+        "--resource",
+        type=_resource,
+        action="append",
+        default=[],
+        metavar="LOGICAL_ID=NAME",
+        help="a bucket, table or ARN that is not found by the stack's name; may be repeated",
+    )
+    chosen = parser.parse_args(arguments)
+    try:
+        _recover(chosen.stack, dict(chosen.resource))
+    except (Refused, Fault) as error:
+        return _fail(str(error))
+    except ClientError as error:
+        return _fail(explain(error))
+    except BotoCoreError as error:
+        return _fail(f"{error}. Check your AWS configuration, such as AWS_PROFILE and AWS_REGION")
+    print(f"The stack {chosen.stack} has these resources again. Next: sam build && sam deploy")
+    return 0
+
+
+def _recover(stack: str, given: Mapping[str, str]) -> None:
+    # Lazy import: it slows down --help.
+    import boto3  # noqa: PLC0415
+
+    environment = find_environment(stack)
+    parameters = read_overrides(environment) if environment else {}
+    session = boto3.Session()
+    kept = find_kept(session, stack, parameters, given)
+    for one in kept:
+        print(f"{one.logical:<15} {one.physical}")
+    import_resources(session, stack, kept, parameters)
+
+
+def _fail(message: str) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
