@@ -83,6 +83,16 @@ parameters: $(VENV)/ready ## Move what `sam deploy --guided` saved to where buil
 policies: $(VENV)/ready ## Update the table of policies in docs/security.md
 	$(BIN)/python -m tools.policy_table
 
+.PHONY: tables
+tables: policies ## Update all tables in docs/ that are made from the code: policies, parameters, costs
+	$(BIN)/python -m tools.parameter_table
+	$(BIN)/python -c 'from tools.costs import write; write()'
+
+# Values come from the environment, as those of ci.mk.
+.PHONY: recover-stack
+recover-stack: $(VENV)/ready ## Create a deleted stack again from what it has kept (STACK=scones RESOURCE=; docs/operations.md)
+	@$(BIN)/python -m tools.recover_stack --stack "$${STACK:-scones}" $${RESOURCE:+--resource "$$RESOURCE"}
+
 .PHONY: prove-iam
 prove-iam: $(VENV)/ready ## Show what fails without each statement of each role (REAL='*': really remove those named so; hours)
 	$(E2E)
