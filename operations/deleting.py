@@ -56,6 +56,7 @@ _KEPT = (
     "Packages of deployments, in the bucket of SAM CLI or of bootstrap/template.yaml.",
     "S3 access logs, and buckets, keys and networks that existed before, with what is in them.",
     "CloudWatch's metrics, for 15 months, and the key of the topics, for 30 days.",
+    "A system backup of the results table, which DynamoDB keeps for 35 days.",
     "What people downloaded.",
 )
 
