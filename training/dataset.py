@@ -4,9 +4,11 @@ import errno
 import math
 import os
 import tempfile
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import IO, TypeVar
 
@@ -25,6 +27,13 @@ NEGATIVES = "negatives"
 
 MIN_NEGATIVES = 10
 """Least number of them to use: fewer do not represent other photos."""
+
+MAX_UNUSABLE_SHARE = 0.5
+"""Share of a class's photos that may be unusable, 0 to 1. With more the class is not what its list
+says, and a model of the rest would be a surprise."""
+
+MAX_NAMED_IN_FAILURE = 3
+"""Maximum number of photos that a failure names: SageMaker keeps 1,024 characters of it."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +62,7 @@ class Splits:
     Attributes
     ----------
     train, validation
-        The photos of the classes, in the order of their lists.
+        The usable photos of the classes, in the order of their lists.
     negatives
         Photos of none of the classes, with the number of classes as their label, at most as many
         as there are training photos; None if there are too few.
@@ -61,6 +70,9 @@ class Splits:
         Number of files among them that are not usable photos.
     too_few_negatives
         Number of usable ones if they are fewer than `MIN_NEGATIVES`, else 0.
+    unusable_train, unusable_validation
+        Photos that cannot be decoded and are left out: the reason by path below the channel, in
+        the order of the list.
     """
 
     train: Images
@@ -68,13 +80,16 @@ class Splits:
     negatives: Images | None = None
     skipped_negatives: int = 0
     too_few_negatives: int = 0
+    unusable_train: Mapping[str, str] = field(default_factory=dict)
+    unusable_validation: Mapping[str, str] = field(default_factory=dict)
 
 
 def load(data: Path, hyperparameters: Hyperparameters) -> Splits:
     """Read and prepare what a job trains on.
 
-    The lists are checked whole before the first photo is opened. The images lie in
-    temporary files mapped into memory, so that a set larger than the memory still trains.
+    The lists are checked whole before the first photo is opened. Photos that cannot be decoded are
+    left out. The images lie in temporary files mapped into memory, so that a set larger than the
+    memory still trains.
 
     Parameters
     ----------
@@ -87,7 +102,9 @@ def load(data: Path, hyperparameters: Hyperparameters) -> Splits:
     Raises
     ------
     BadInput
-        If a channel, a list or a photo is missing or broken, or a number disagrees.
+        If a channel, a list or a photo is missing, a list is broken, a number disagrees, or too
+        many photos cannot be decoded: more than `MAX_UNUSABLE_SHARE` of a class, or so many that
+        less than a batch is left.
     """
     train = _listed(data, "train")
     validation = _listed(data, "validation")
@@ -95,10 +112,22 @@ def load(data: Path, hyperparameters: Hyperparameters) -> Splits:
     _check_classes("validation", validation, hyperparameters.num_classes)
     _check_counts(train, hyperparameters)
     shape = hyperparameters.image_shape
+    train_images, unusable_train = _prepared(data / "train", train, shape)
+    validation_images, unusable_validation = _prepared(data / "validation", validation, shape)
+    _check_usable("train", train, unusable_train)
+    _check_usable("validation", validation, unusable_validation)
+    if len(train_images) < hyperparameters.mini_batch_size:
+        raise BadInput(
+            f"{len(unusable_train)} of {len(train)} photos of train_lst cannot be decoded, which "
+            f"leaves fewer than mini_batch_size {hyperparameters.mini_batch_size}: "
+            f"{_name_some(unusable_train)}. Replace them or lower mini_batch_size."
+        )
     return Splits(
-        _prepared(data / "train", train, shape),
-        _prepared(data / "validation", validation, shape),
-        *_negatives(data / NEGATIVES, hyperparameters, len(train)),
+        train_images,
+        validation_images,
+        *_negatives(data / NEGATIVES, hyperparameters, len(train_images)),
+        unusable_train,
+        unusable_validation,
     )
 
 
@@ -156,6 +185,38 @@ def _check_counts(train: list[lst.LstEntry], hyperparameters: Hyperparameters) -
         )
 
 
+def _check_usable(part: str, entries: list[lst.LstEntry], unusable: Mapping[str, str]) -> None:
+    listed = Counter(entry.class_index for entry in entries)
+    reasons: dict[int, dict[str, str]] = {}
+    for entry in entries:
+        if entry.path in unusable:
+            reasons.setdefault(entry.class_index, {})[entry.path] = unusable[entry.path]
+    broken = {
+        class_index: found
+        for class_index, found in sorted(reasons.items())
+        if len(found) > MAX_UNUSABLE_SHARE * listed[class_index]
+    }
+    if broken:
+        classes = ", ".join(
+            f"{len(found)} of {listed[class_index]} photos of class {class_index}"
+            for class_index, found in broken.items()
+        )
+        examples = _name_some(
+            {path: why for found in broken.values() for path, why in found.items()}
+        )
+        raise BadInput(
+            f"Too many photos of {part}_lst cannot be decoded: {classes}, such as {examples}. "
+            f"At most {MAX_UNUSABLE_SHARE:.0%} of a class is left out: replace these photos."
+        )
+
+
+def _name_some(reasons: Mapping[str, str]) -> str:
+    named = list(islice(reasons.items(), MAX_NAMED_IN_FAILURE))
+    more = len(reasons) - len(named)
+    text = ", ".join(f"{path!r} ({reason})" for path, reason in named)
+    return f"{text} and {more} more" if more else text
+
+
 def _negatives(
     channel: Path, hyperparameters: Hyperparameters, most: int
 ) -> tuple[Images | None, int, int]:
@@ -183,17 +244,24 @@ def _negatives(
     return Images(np.stack(usable), labels), skipped, 0
 
 
-def _prepared(channel: Path, entries: list[lst.LstEntry], shape: photos.ImageShape) -> Images:
+def _prepared(
+    channel: Path, entries: list[lst.LstEntry], shape: photos.ImageShape
+) -> tuple[Images, dict[str, str]]:
+    """Return the usable photos, and the reason by path of the others."""
     size = (len(entries), shape.height, shape.width, 3)
     pixels = temporary_array(size, np.uint8, "prepared photos")
+    labels: list[int] = []
+    reasons: dict[str, str] = {}
     workers = os.cpu_count() or 1
     with ThreadPoolExecutor(workers) as pool:
-        rows: Iterable[npt.NDArray[np.uint8]] = pool.map(
-            lambda entry: _picture(channel, entry.path, shape), entries
-        )
-        for index, row in enumerate(rows):
-            pixels[index] = row
-    return Images(pixels, np.array([entry.class_index for entry in entries], np.int64))
+        images = pool.map(lambda entry: _image(channel, entry.path, shape), entries)
+        for entry, image in zip(entries, images, strict=True):
+            if isinstance(image, photos.UnusablePhoto):
+                reasons[entry.path] = image.problem
+            else:
+                pixels[len(labels)] = image
+                labels.append(entry.class_index)
+    return Images(pixels[: len(labels)], np.array(labels, np.int64)), reasons
 
 
 def temporary_array(
@@ -241,7 +309,10 @@ def _write_zeros(file: IO[bytes], size: int) -> None:
     file.flush()
 
 
-def _picture(channel: Path, path: str, shape: photos.ImageShape) -> npt.NDArray[np.uint8]:
+def _image(
+    channel: Path, path: str, shape: photos.ImageShape
+) -> npt.NDArray[np.uint8] | photos.UnusablePhoto:
+    """Prepare one photo; return the error if it cannot be decoded."""
     try:
         data = (channel / path).read_bytes()
     except OSError as error:
@@ -252,4 +323,4 @@ def _picture(channel: Path, path: str, shape: photos.ImageShape) -> npt.NDArray[
     try:
         return np.asarray(photos.prepare(data, shape))
     except photos.UnusablePhoto as error:
-        raise BadInput(f"The photo {path!r} of the channel {channel.name}: {error}") from None
+        return error

@@ -2,8 +2,9 @@
 
 What is kept is the exponential moving average of the weights over the steps, as it is after the
 last epoch. No epoch is chosen by its validation accuracy, so the accuracy that is reported for
-the last one is not the luckiest of many; the validation images only set the temperature and
-calibrate the familiarity, and end the training if ``early_stopping`` asks for that.
+the last one is not the luckiest of many (docs/training.md#which-epoch-is-kept); the validation
+images only set the temperature and calibrate the familiarity, and end the training if
+``early_stopping`` asks for that.
 """
 
 import copy
@@ -44,12 +45,16 @@ class Fitted:
     train, validation, negatives
         float, (images, 2 * width): `Output.embedding` and `Output.reference` in one row;
         no rows for negatives that there are not.
+    accuracies
+        Validation accuracy of the averaged weights after each epoch, 0 to 1; the last ones are
+        kept.
     """
 
     classifier: Classifier
     train: Embeddings
     validation: Embeddings
     negatives: Embeddings
+    accuracies: tuple[float, ...]
 
 
 def fit(
@@ -220,7 +225,8 @@ class _Training:
         negatives = train[:0]
         if start.negatives:
             negatives = embeddings(self.classifier, start.frozen, start.negatives)
-        return Fitted(self.classifier.cpu(), train, validation, negatives)
+        accuracies = tuple(self.accuracies)
+        return Fitted(self.classifier.cpu(), train, validation, negatives, accuracies)
 
     def stalled(self, epoch: int) -> bool:
         """Return True if the validation accuracy has stopped rising.

@@ -13,7 +13,7 @@ each reached an accuracy of 0.43 in 30 epochs and 0.97 in 70.
 
 import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -48,6 +48,8 @@ PRETRAINED_EPOCHS = 4
 
 PRETRAINED_STEPS = 45
 """Batches that a pretrained network is trained for at least, by default."""
+
+_TUNING = "tuning_objective_metric"
 
 INCREMENTAL_RATE = 0.03
 """Default ``learning_rate`` of an incremental training of the residual network. After 15 epochs on
@@ -227,12 +229,27 @@ class Hyperparameters(BaseModel):
         return self.model_copy(update={"learning_rate": INCREMENTAL_RATE})
 
     def without_effect(self) -> list[str]:
-        """Return the names that were given and make no difference to this job, sorted."""
+        """Return the names that were given and make no difference to this job, sorted.
+
+        What SageMaker itself adds to the jobs of a tuning job is not among them.
+        """
         return sorted(self.model_fields_set & self._idle())
+
+    def given(self) -> dict[str, Any]:
+        """Return the values that the job was given, by name."""
+        return self._values(self.model_fields_set)
+
+    def defaults(self) -> dict[str, Any]:
+        """Return the values that the job was not given and that make a difference to it."""
+        return self._values(type(self).model_fields.keys() - self.model_fields_set - self._idle())
+
+    def _values(self, names: Set[str]) -> dict[str, Any]:
+        shown = self.model_dump(mode="json", include=set(names) - {_TUNING})
+        return dict(sorted(shown.items()))
 
     def _idle(self) -> set[str]:
         idle = {"resize", "top_k"} | ({"num_layers"} if self.pretrained else set())
-        idle |= {"precision_dtype", "kv_store", "multi_label", "tuning_objective_metric"}
+        idle |= {"precision_dtype", "kv_store", "multi_label"}
         by_optimizer = {
             "sgd": {"momentum", "weight_decay"},
             "nag": {"momentum", "weight_decay"},

@@ -5,6 +5,8 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -19,6 +21,9 @@ from training.paths import CONTAINER_ROOT, Paths
 TERMINATED = 128 + signal.SIGTERM
 LONGEST_REASON = 1024
 """Characters of a ``FailureReason`` that SageMaker keeps."""
+
+MAX_NAMED = 10
+"""Maximum number of unusable photos of a list that the log names."""
 
 
 def run(paths: Paths) -> int:
@@ -67,13 +72,14 @@ def _train(paths: Paths) -> None:
     started = time.monotonic()
     device = find_device(in_container=paths.root == CONTAINER_ROOT)
     options = hyperparameters.parse(_given(paths))
-    if idle := options.without_effect():
-        print(f"Hyperparameters without effect in this job: {', '.join(idle)}.", flush=True)
+    print(_describe_hyperparameters(options), flush=True)
     model = _earlier_model(paths, options)
     if model is not None:
         options = options.incremental()
     splits = dataset.load(paths.data, options)
     print(_describe(splits, options), flush=True)
+    for line in _unusable_photos(splits):
+        print(line, flush=True)
     checkpoints = paths.checkpoints if paths.checkpoints.is_dir() else None
     start = recipe.start(splits, options, model=model, device=device)
     fitted = fit.fit(start, options, checkpoints=checkpoints)
@@ -81,6 +87,7 @@ def _train(paths: Paths) -> None:
     classifier = fitted.classifier
     logits = fit.head_logits(classifier, fitted.validation)
     calibration = _calibrate(classifier, logits, splits.validation.labels)
+    print(describe_kept(fitted.accuracies, calibration["validation_accuracy"]), flush=True)
     familiarity = Familiarity.calibrated(
         (fitted.train, splits.train.labels), fitted.negatives, fitted.validation
     )
@@ -90,10 +97,13 @@ def _train(paths: Paths) -> None:
         "reference_layers": len(classifier.reference) if classifier.reference else 0,
         "training_photos": len(splits.train),
         "validation_photos": len(splits.validation),
+        "unusable_training_photos": len(splits.unusable_train),
+        "unusable_validation_photos": len(splits.unusable_validation),
         "negatives": len(splits.negatives) if splits.negatives else 0,
         "mean": classifier.mean.tolist(),
         "std": classifier.std.tolist(),
         **calibration,
+        "validation_accuracies": fitted.accuracies,
         "seconds": round(time.monotonic() - started, 1),
         "hyperparameters": options.model_dump(mode="json"),
     }
@@ -130,6 +140,60 @@ def _describe(splits: dataset.Splits, options: hyperparameters.Hyperparameters) 
     if splits.skipped_negatives:
         text += f"; skipped {splits.skipped_negatives} unusable photos of none of the classes"
     return f"{text}."
+
+
+def _describe_hyperparameters(options: hyperparameters.Hyperparameters) -> str:
+    """Return what the job was given, what it takes by default, and what has no effect."""
+    given, defaults = _pairs(options.given()), _pairs(options.defaults())
+    text = f"Hyperparameters given to this job: {given}. Defaults: {defaults}."
+    if idle := options.without_effect():
+        text += f" Given, but without effect in this job: {', '.join(idle)}."
+    return text
+
+
+def _pairs(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in values.items())
+
+
+def _unusable_photos(splits: dataset.Splits) -> Iterator[str]:
+    """Yield how many photos were left out, and name the first ones with the reason."""
+    for part, reasons, used in (
+        ("training", splits.unusable_train, splits.train),
+        ("validation", splits.unusable_validation, splits.validation),
+    ):
+        if reasons:
+            listed = len(used) + len(reasons)
+            yield f"Left out {len(reasons)} of {listed} {part} photos that cannot be decoded:"
+            for path, reason in islice(reasons.items(), MAX_NAMED):
+                yield f"  {path}: {reason}"
+            if len(reasons) > MAX_NAMED:
+                yield f"  and {len(reasons) - MAX_NAMED} more"
+
+
+def describe_kept(accuracies: Sequence[float], kept: float) -> str:
+    """Return which epoch's weights are kept, and why if another had a higher accuracy.
+
+    Parameters
+    ----------
+    accuracies
+        Validation accuracy of the averaged weights after each epoch, 0 to 1.
+    kept
+        Validation accuracy of the model that is written, 0 to 1.
+    """
+    count = len(accuracies)
+    text = (
+        f"Kept: the average of the weights after the last of {count} epochs, validation accuracy "
+        f"{kept:.3f}."
+    )
+    best = max(accuracies, default=kept)
+    if best <= kept:
+        return text
+    epochs = accuracies.index(best) + 1
+    after = "1 epoch" if epochs == 1 else f"{epochs} epochs"
+    return (
+        f"{text} The highest was {best:.3f}, after {after}; an epoch is not chosen by its "
+        "validation accuracy, since the highest of several is partly luck."
+    )
 
 
 def _given(paths: Paths) -> dict[str, str]:

@@ -68,8 +68,68 @@ def test_the_log_has_the_metrics_of_the_built_in_algorithm(trained: Trained) -> 
     assert len(re.findall(r"^Epoch\[\d+\] Time cost=\d+\.\d{3}$", trained.log, re.M)) == 10
 
 
-def test_the_log_names_what_has_no_effect_once(trained: Trained) -> None:
-    assert trained.log.count("Hyperparameters without effect in this job: kv_store.") == 1
+def test_the_log_names_what_was_given_what_is_default_and_what_has_no_effect(
+    trained: Trained,
+) -> None:
+    (line,) = [line for line in trained.log.splitlines() if "Hyperparameters" in line]
+
+    given, _, rest = line.partition(" Defaults: ")
+    assert given == (
+        "Hyperparameters given to this job: augmentation_type=crop, epochs=10, image_shape=3,16,24, "
+        "kv_store=dist_sync, mini_batch_size=12, num_classes=3, num_training_samples=36, "
+        "use_pretrained_model=0."
+    )
+    defaults, _, idle = rest.partition(". ")
+    assert "learning_rate=0.1, " in defaults
+    assert "optimizer=sgd" in defaults
+    assert not {"beta_1", "top_k", "resize"} & {pair.split("=")[0] for pair in defaults.split(", ")}
+    assert idle == "Given, but without effect in this job: kv_store."
+
+
+def test_photos_left_out_are_named_and_counted(
+    small_job: Job, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(4):
+        for label in range(3):
+            photo = small_job.paths.data / "train" / f"class {label} [ü]" / f"photo ({number}).png"
+            photo.write_bytes(b"not a photo")
+    small_job.hyperparameters["epochs"] = "1"
+
+    assert small_job.run() == 0
+
+    log = capsys.readouterr().out
+    assert "Prepared 24 training and 12 validation photos as 3,16,24." in log
+    assert "Left out 12 of 36 training photos that cannot be decoded:\n  class 0 [ü]/photo" in log
+    assert "photo (0).png: the file is not a photo\n" in log
+    assert log.count("the file is not a photo") == job.MAX_NAMED
+    assert "  and 2 more\n" in log
+    written = json.loads((small_job.paths.model / "model.json").read_text())
+    assert (written["training_photos"], written["unusable_training_photos"]) == (24, 12)
+    assert (written["validation_photos"], written["unusable_validation_photos"]) == (12, 0)
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "kept", "expected"),
+    [
+        ([0.5, 0.886, 0.829], 0.829, "The highest was 0.886, after 2 epochs; an epoch is not"),
+        ([0.9, 0.8], 0.8, "The highest was 0.900, after 1 epoch; an epoch is not chosen"),
+        ([0.5, 0.8], 0.8, "the last of 2 epochs, validation accuracy 0.800."),
+    ],
+)
+def test_which_epoch_is_kept_is_explained(
+    accuracies: list[float], kept: float, expected: str
+) -> None:
+    text = job.describe_kept(accuracies, kept)
+
+    assert expected in text
+    assert ("is not chosen" in text) == (max(accuracies) > kept)
+
+
+def test_the_log_ends_with_the_epoch_that_is_kept(trained: Trained) -> None:
+    accuracies = facts(trained)["validation_accuracies"]
+    logged = re.findall(r"Validation-accuracy=(\S+)", trained.log)
+    assert [f"{accuracy:.6f}" for accuracy in accuracies] == logged
+    assert job.describe_kept(accuracies, facts(trained)["validation_accuracy"]) in trained.log
 
 
 def test_the_model_learns(trained: Trained) -> None:

@@ -92,12 +92,58 @@ def write_lines(job: Job, part: str, lines: list[str]) -> None:
     job.list_of(part).write_text("\n".join(lines), encoding="utf-8")
 
 
-def test_a_photo_that_is_none_is_named(small_job: Job) -> None:
-    photo = small_job.paths.data / "validation" / "class 1 [ü]" / "photo (2).png"
-    photo.write_bytes(b"not a photo")
+def damage(job: Job, part: str, class_index: int, *numbers: int) -> None:
+    """Replace photos by HTML pages that are named as photos."""
+    for number in numbers:
+        path = job.paths.data / part / f"class {class_index} [ü]" / f"photo ({number}).png"
+        path.write_bytes(b"<!DOCTYPE html><title>not found</title>")
+
+
+def test_photos_that_cannot_be_decoded_are_left_out(small_job: Job) -> None:
+    damage(small_job, "train", 0, 1, 5)
+    damage(small_job, "validation", 1, 2)
+    cut = small_job.paths.data / "train" / "class 2 [ü]" / "photo (0).png"
+    cut.write_bytes(cut.read_bytes()[:300])
+
+    splits = load(small_job)
+
+    assert splits.unusable_train == {
+        "class 0 [ü]/photo (1).png": "this is an HTML file",
+        "class 0 [ü]/photo (5).png": "this is an HTML file",
+        "class 2 [ü]/photo (0).png": "the PNG photo is damaged or incomplete",
+    }
+    assert splits.unusable_validation == {"class 1 [ü]/photo (2).png": "this is an HTML file"}
+    assert splits.train.labels.tolist() == [0] * 10 + [1] * 12 + [2] * 11
+    assert (len(splits.train.pixels), len(splits.validation)) == (33, 11)
+    np.testing.assert_array_equal(splits.train.pixels[1], np.asarray(picture(0, 2)))
+    np.testing.assert_array_equal(splits.train.pixels[-1], np.asarray(picture(2, 11)))
+
+
+@pytest.mark.parametrize(("part", "count"), [("train", 12), ("validation", 4)])
+def test_at_most_half_of_a_class_is_left_out(small_job: Job, part: str, count: int) -> None:
+    damage(small_job, part, 1, *range(count // 2))
+    load(small_job)
+    damage(small_job, part, 1, count // 2)
+    damage(small_job, part, 2, *range(count))
 
     with pytest.raises(
-        BadInput, match=r"'class 1 \[ü\]/photo \(2\).png' of the channel validation"
+        BadInput,
+        match=(
+            rf"Too many photos of {part}_lst cannot be decoded: {count // 2 + 1} of {count} photos "
+            rf"of class 1, {count} of {count} photos of class 2, such as .*'class 1 .*/photo "
+            r"\(0\).png' \(this is an HTML file\).* more\. At most 50% of a class"
+        ),
+    ):
+        load(small_job)
+
+
+def test_fewer_usable_photos_than_a_batch_are_refused(small_job: Job) -> None:
+    small_job.hyperparameters["mini_batch_size"] = "36"
+    load(small_job)
+    damage(small_job, "train", 0, 3)
+
+    with pytest.raises(
+        BadInput, match=r"1 of 36 photos of train_lst cannot be decoded, .* mini_batch_size 36: 'cl"
     ):
         load(small_job)
 

@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scones.datasets.hyperparameters import complete
 from scones.photos import ImageShape
 from training.errors import BadInput
 from training.hyperparameters import (
@@ -94,8 +95,32 @@ def test_what_was_not_given_is_not_said_to_have_no_effect() -> None:
     assert parse(REQUIRED).without_effect() == []
 
 
-def test_what_a_tuning_job_adds_is_taken() -> None:
-    parse(REQUIRED | {"_tuning_objective_metric": "validation:accuracy"})
+def test_what_a_tuning_job_adds_is_taken_and_not_reported() -> None:
+    parsed = parse(REQUIRED | {"_tuning_objective_metric": "validation:accuracy"})
+
+    assert parsed.without_effect() == []
+    assert list(parsed.given()) == ["num_classes", "num_training_samples"]
+
+
+@pytest.mark.parametrize("chosen", [{}, {"epochs": "3", "augmentation_type": "crop"}])
+def test_what_a_retraining_adds_is_not_said_to_have_no_effect(chosen: dict[str, str]) -> None:
+    parsed = parse(complete("own", chosen, ImageShape.parse("3,32,32"), 2, 100))
+
+    assert parsed.without_effect() == []
+
+
+def test_given_and_default_values_are_told_apart() -> None:
+    parsed = parse(REQUIRED | {"epochs": "3", "num_layers": "18"})
+
+    assert parsed.given() == {
+        "epochs": 3,
+        "num_classes": 2,
+        "num_layers": 18,
+        "num_training_samples": 100,
+    }
+    defaults = parsed.defaults()
+    assert (defaults["optimizer"], defaults["learning_rate"]) == ("adam", 0.0003)
+    assert not {"resize", "momentum", "early_stopping_patience"} & defaults.keys()
 
 
 @given(

@@ -64,6 +64,11 @@ class UnusablePhoto(Exception):
         super().__init__(message)
         self.code = code
 
+    @property
+    def problem(self) -> str:
+        """What is wrong, without the advice after the colon, which is for who uploads a photo."""
+        return str(self).partition(": ")[0]
+
 
 def format_of(data: bytes) -> str:
     """Tell a photo's format from how its data begins, whatever the file is called.
