@@ -20,7 +20,7 @@ from pydantic_core import ErrorDetails
 
 from operations import parameters
 from operations.faults import Refused
-from scones.datasets.hyperparameters import parse_hyperparameters
+from scones.datasets.hyperparameters import NAMES, describe_unknown, parse_hyperparameters
 from scones.labels import parse_class_names
 
 FOLDER = parameters.REPOSITORY / "profiles"
@@ -90,8 +90,10 @@ class Profile(BaseModel):
 
     @field_validator("hyperparameters")
     @classmethod
-    def _known_elsewhere(cls, values: Mapping[str, str]) -> Mapping[str, str]:
+    def _known(cls, values: Mapping[str, str]) -> Mapping[str, str]:
         parse_hyperparameters(_pairs(values))
+        if unknown := values.keys() - NAMES:
+            raise ValueError(describe_unknown(unknown))
         _require_allowed("Hyperparameters", _pairs(values))
         return values
 

@@ -11,9 +11,8 @@ hundred photos, so that 20,000 images are shown, and 200 at most: five drawn cla
 each reached an accuracy of 0.43 in 30 epochs and 0.97 in 70.
 """
 
-import difflib
 import math
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -28,6 +27,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from scones.datasets.hyperparameters import describe_unknown
 from scones.photos import ImageShape
 from training.errors import BadInput
 
@@ -288,22 +288,22 @@ def parse(values: Mapping[str, str]) -> Hyperparameters:
     except ValidationError as error:
         # A default that hangs on a wrong value is no second problem.
         problems = [d for d in error.errors() if d["type"] != "default_factory_not_called"]
-        raise BadInput(" ".join(map(_sentence, problems))) from None
+        raise BadInput(" ".join(_sentences(problems))) from None
+
+
+def _sentences(problems: Sequence[ErrorDetails]) -> Iterator[str]:
+    unknown = [str(d["loc"][0]) for d in problems if d["type"] == "extra_forbidden"]
+    yield from (_sentence(d) for d in problems if d["type"] != "extra_forbidden")
+    if unknown:
+        message = describe_unknown(unknown)
+        yield f"{message[0].upper()}{message[1:]}."
 
 
 def _sentence(detail: ErrorDetails) -> str:
     if detail["type"] == "relation":
         return detail["msg"]
     name = str(detail["loc"][0])
-    if detail["type"] == "extra_forbidden":
-        return _unknown(name)
     takes = Hyperparameters.model_fields[name].description
     if detail["type"] == "missing":
         return f"Hyperparameter {name} is missing: give {takes}."
     return f"Hyperparameter {name} must be {takes}, not {detail['input']!r}."
-
-
-def _unknown(name: str) -> str:
-    near = difflib.get_close_matches(name, Hyperparameters.model_fields, n=1)
-    advice = f"did you mean {near[0]}?" if near else "remove it."
-    return f"There is no hyperparameter {name}: {advice}"

@@ -126,7 +126,7 @@ def test_the_built_in_algorithm_gets_what_it_documents_only() -> None:
     assert "augmentation_type" not in found
     crop = complete("builtin", {"augmentation_type": "crop"}, SMALL, 2, 100)
     assert crop["augmentation_type"] == "crop"
-    with pytest.raises(BadHyperparameters, match="has no hyperparameter label_smoothing: leave it"):
+    with pytest.raises(BadHyperparameters, match="no hyperparameter label_smoothing: use one"):
         complete("builtin", {"label_smoothing": "0.1"}, SMALL, 2, 100)
 
 

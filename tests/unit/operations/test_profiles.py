@@ -100,6 +100,11 @@ def test_sam_takes_the_parameters_as_they_are(tmp_path: Path) -> None:
         ('"none"]', '"left"]', "name left more than once"),
         ('["left", "right", "none"]', '["left"]', "a classifier needs two or more"),
         ("epochs = 20", "num_classes = 3", "num_classes can't be set: it is the number of"),
+        (
+            "epochs = 20",
+            "epoch = 20",
+            "there is no hyperparameter epoch (did you mean epochs?): use one of augmentation_type",
+        ),
         ("epochs = 20", 'optimizer = "s g d"', "without spaces"),
         ("epochs = 20", "epochs = { a = 1 }", "hyperparameters.epochs: it should be a valid"),
         ("epochs = 20", 'augmentation_type = "crop"', "crop mirrors photos"),

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scones.datasets.hyperparameters import complete
+from scones.datasets.hyperparameters import NAMES, complete
 from scones.photos import ImageShape
 from training.errors import BadInput
 from training.hyperparameters import (
@@ -196,9 +196,20 @@ def test_a_missing_one_is_named(name: str) -> None:
         parse(given_ones)
 
 
-def test_an_unknown_name_is_refused_with_the_nearest() -> None:
-    with pytest.raises(BadInput, match=r"no hyperparameter epoch: did you mean epochs\?"):
-        parse(REQUIRED | {"epoch": "3"})
+def test_unknown_names_are_refused_with_the_nearest_and_all_that_exist() -> None:
+    with pytest.raises(BadInput) as raised:
+        parse(REQUIRED | {"epoch": "3", "x": "1", "momentum": "2"})
+
+    assert str(raised.value) == (
+        "Hyperparameter momentum must be a number from 0 to 1, not '2'. There is no hyperparameter "
+        f"epoch (did you mean epochs?), x: use one of {', '.join(sorted(NAMES))}."
+    )
+
+
+def test_the_trainer_takes_the_names_that_profiles_may_have() -> None:
+    decided = {"num_classes", "num_training_samples", "image_shape", "tuning_objective_metric"}
+
+    assert Hyperparameters.model_fields.keys() - decided == NAMES
 
 
 @given(st.text(max_size=12).filter(lambda name: name not in PUBLISHED))

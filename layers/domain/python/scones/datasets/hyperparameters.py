@@ -3,9 +3,10 @@
 https://docs.aws.amazon.com/sagemaker/latest/dg/IC-Hyperparameter.html
 """
 
+import difflib
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Literal
 
@@ -30,7 +31,7 @@ of 20, 32, 44, 56 or 110 layers. For others it has 18, 34, 50, 101, 152 or 200."
 PRETRAINED_SHAPE = (224, 224)
 """Height and width of the pictures that the built-in algorithm's pretrained weights are for."""
 
-_OF_THE_BUILT_IN = frozenset(
+NAMES = frozenset(
     {
         "augmentation_type",
         "beta_1",
@@ -60,6 +61,7 @@ _OF_THE_BUILT_IN = frozenset(
         "weight_decay",
     }
 )
+"""Hyperparameters that may be chosen, the same for both algorithms."""
 
 _FROM_ELSEWHERE = {
     "num_classes": "it is the number of the stack's ClassNames",
@@ -103,6 +105,28 @@ def parse_hyperparameters(text: str) -> Mapping[str, str]:
             raise ValueError(f"hyperparameter {name} can't be set: {_FROM_ELSEWHERE[name]}")
         pairs[name] = value
     return MappingProxyType(pairs)
+
+
+def describe_unknown(names: Iterable[str]) -> str:
+    """Return a message about hyperparameters that do not exist.
+
+    Parameters
+    ----------
+    names
+        Names that are not in `NAMES`; at least one.
+
+    Examples
+    --------
+    >>> describe_unknown(["epoch", "x"]).partition(": ")[0]
+    'there is no hyperparameter epoch (did you mean epochs?), x'
+    """
+    described = ", ".join(map(_with_suggestion, sorted(names)))
+    return f"there is no hyperparameter {described}: use one of {', '.join(sorted(NAMES))}"
+
+
+def _with_suggestion(name: str) -> str:
+    near = difflib.get_close_matches(name, sorted(NAMES), n=1)
+    return f"{name} (did you mean {near[0]}?)" if near else name
 
 
 def complete(
@@ -166,12 +190,8 @@ def complete(
 
 def _for_the_built_in(chosen: Mapping[str, str], shape: ImageShape) -> Mapping[str, str]:
     """Add the built-in algorithm's defaults for a shape to what was chosen, if it takes that."""
-    unknown = sorted(chosen.keys() - _OF_THE_BUILT_IN)
-    if unknown:
-        raise BadHyperparameters(
-            f"SageMaker's image classification has no hyperparameter {', '.join(unknown)}: leave "
-            "it out, or deploy the stack with Algorithm=own"
-        )
+    if unknown := chosen.keys() - NAMES:
+        raise BadHyperparameters(describe_unknown(unknown))
     pretrained = chosen.get("use_pretrained_model", "0") == "1"
     if pretrained and (shape.height, shape.width) != PRETRAINED_SHAPE:
         raise BadHyperparameters(
