@@ -1,13 +1,17 @@
 """Files of a folder that somebody chose: none from outside it, and photos by their content."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from itertools import islice
 from pathlib import Path
 
 from operations.faults import Refused
 
 SHOWN = 3
 """How many of many names a message has."""
+
+MAX_NAMED = 10
+"""Maximum number of unusable photos that a command names."""
 
 
 class FolderError(Refused):
@@ -95,6 +99,26 @@ def some(names: Iterable[str]) -> str:
     every = list(names)
     more = f" and {len(every) - SHOWN:,} more" if len(every) > SHOWN else ""
     return ", ".join(every[:SHOWN]) + more
+
+
+def format_unusable(unusable: Mapping[str, str], limit: int = MAX_NAMED) -> list[str]:
+    """Return one line per unusable photo, then one with the number of those above the limit.
+
+    Parameters
+    ----------
+    unusable
+        Problem by path.
+    limit
+        Maximum number of photos to name.
+
+    Examples
+    --------
+    >>> format_unusable({"bus/1.jpg": "this is an HTML file", "bus/2.jpg": "…"}, limit=1)
+    ['bus/1.jpg: this is an HTML file', 'and 1 more']
+    """
+    lines = [f"{path}: {problem}" for path, problem in islice(unusable.items(), limit)]
+    more = len(unusable) - len(lines)
+    return [*lines, f"and {more:,} more"] if more else lines
 
 
 def _begins_as_photo(path: Path) -> bool:

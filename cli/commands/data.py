@@ -1,6 +1,6 @@
 """`scones data …`: photos to train on, staged on disk and uploaded to the data bucket."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,8 +14,9 @@ from operations.data import cifar100 as cifar
 from operations.data import download
 from operations.data import ham10000 as ham
 from operations.data.amounts import Tell
-from operations.data.layout import VALIDATION_SHARE, Staged
+from operations.data.layout import CANNOT_BE_DECODED, VALIDATION_SHARE, Staged
 from operations.faults import Refused
+from operations.folder_files import MAX_NAMED, format_unusable
 
 if TYPE_CHECKING:
     from operations.data.transfer import Photos, Uploaded
@@ -129,17 +130,21 @@ def folder(  # noqa: PLR0913, PLR0917  (its options)
 ) -> None:
     """Stage a folder of your own.
 
-    Photos are named after their content. Where DIR has no folder to validate on (nor to test on),
-    some are held back, chosen by their content: a photo stays on its side when others join it.
+    All photos are decoded. Those that cannot be are left out and listed by their path; --json
+    lists all of them. Photos are named after their content. Where DIR has no folder to validate
+    on (nor to test on), some are held back, chosen by their content: a photo stays on its side
+    when others join it.
     """
     # These bring boto3, which takes longer than showing a command's help.
-    from operations.data import any_folder, folders  # noqa: PLC0415
+    from operations.data import any_folder, folders, usability  # noqa: PLC0415
 
     class_names, mirrored = _chosen(like, mirror=mirror)
     target = to or FOLDER / source.resolve().name
 
     def stage(tell: Tell) -> Staged:
-        dataset = folders.read_dataset(source, class_names, share)
+        listed = folders.read_dataset(source, class_names, share)
+        dataset = usability.leave_out_unusable(listed, tell)
+        folders.require_enough_photos(source, dataset, share)
         return any_folder.stage(dataset, source, target, mirrored, tell)
 
     _stage(desk, stage, upload=upload)
@@ -162,10 +167,17 @@ def upload(
 ) -> None:
     """Upload a staged folder to the stack's data bucket.
 
-    Photos that are there are skipped. Classes that the stack does not know are refused: retrain
-    would refuse the whole dataset.
+    Photos that are there are skipped. Photos that cannot be decoded are left out and listed.
+    Classes that the stack does not know are refused: retrain would refuse the whole dataset.
     """
-    record, shown, code = _upload(desk, source, force=force)
+    from operations.data import transfer  # noqa: PLC0415
+
+    staged = transfer.staged_photos(source)
+    if not force:
+        _require_known(desk, staged)
+    with desk.screen.measuring() as tell:
+        photos = transfer.leave_out_unusable(staged, tell)
+    record, shown, code = _upload(desk, photos)
     desk.screen.answer(record, *shown)
     raise typer.Exit(code)
 
@@ -196,27 +208,32 @@ def _stage(desk: Desk, stage: Callable[[Tell], Staged], *, upload: bool) -> None
     record, code = _staged_record(staged), DONE
     shown: list[RenderableType] = [_table(staged), *_told(staged)]
     if upload:
-        uploaded, told, code = _upload(desk, staged.folder)
+        uploaded, told, code = _upload(desk, _staged_photos(desk, staged.folder))
         desk.screen.answer(record | uploaded, *shown, *told)
     else:
         desk.screen.answer(record | {"upload": None}, *shown, *_next(staged))
     raise typer.Exit(code)
 
 
-def _upload(
-    desk: Desk, folder: Path, *, force: bool = False
-) -> tuple[dict[str, Any], list[str], int]:
-    """Upload a staged folder; gives the answer for programs and people, and the exit code."""
+def _staged_photos(desk: Desk, folder: Path) -> "Photos":
+    """Return the photos of a folder that was staged just now, and whose classes the stack knows."""
     from operations.data import transfer  # noqa: PLC0415
 
     photos = transfer.staged_photos(folder)
-    if not force:
-        _require_known(desk, photos)
+    _require_known(desk, photos)
+    return photos
+
+
+def _upload(desk: Desk, photos: "Photos") -> tuple[dict[str, Any], list[str], int]:
+    """Upload staged photos; return the answer for programs and people, and the exit code."""
+    from operations.data import transfer  # noqa: PLC0415
+
     bucket = desk.stack.data_bucket
     with desk.screen.measuring() as tell:
         uploaded = transfer.upload(desk.session, bucket, photos.files, tell, desk.stack.class_names)
     told = _told_upload(desk, uploaded, photos)
-    return {"upload": _upload_record(uploaded)}, told, FAULT if uploaded.failed else DONE
+    record = _upload_record(uploaded) | {"unusable": dict(photos.unusable)}
+    return {"upload": record}, told, FAULT if uploaded.failed else DONE
 
 
 def _require_known(desk: Desk, photos: "Photos") -> None:
@@ -244,6 +261,7 @@ def _staged_record(staged: Staged) -> dict[str, Any]:
         "left_out": {
             why.replace(" ", "_"): count for why, count in staged.left_out.items() if count
         },
+        "unusable": staged.unusable,
     }
 
 
@@ -276,6 +294,7 @@ def _told(staged: Staged) -> list[str]:
     if staged.negatives:
         told.append(f"{staged.negatives:,} of them show none of the classes.")
     told += [f"Left out: {why} ({count:,})." for why, count in staged.left_out.items() if count]
+    told += _unusable_lines(staged.unusable)
     told += [
         f"No photos of {label} to {_WHAT_FOR[side]} on; retrain needs some."
         for label, counts in staged.by_class().items()
@@ -283,6 +302,13 @@ def _told(staged: Staged) -> list[str]:
         if not count
     ]
     return told
+
+
+def _unusable_lines(unusable: Mapping[str, str]) -> list[str]:
+    lines = [f"  {line}" for line in format_unusable(unusable)]
+    if len(unusable) > MAX_NAMED:
+        lines[-1] += " (--json lists all)"
+    return lines
 
 
 def _next(staged: Staged) -> list[str]:
@@ -304,6 +330,9 @@ def _told_upload(desk: Desk, uploaded: "Uploaded", photos: "Photos") -> list[str
         told.append(f"{photos.negatives:,} of them show none of the classes.")
     if photos.passed_over:
         told.append(f"Passed over: {photos.passed_over:,} files that are no photos of a class.")
+    if photos.unusable:
+        told.append(f"Not uploaded: {CANNOT_BE_DECODED} ({len(photos.unusable):,}).")
+        told += _unusable_lines(photos.unusable)
     if photos.unused:
         told.append(
             f"Not uploaded: {photos.unused:,} files to test on, since others are to validate on."

@@ -19,8 +19,11 @@ from local.run.photos import Result, as_row, decide_photos
 from local.run.screen import Screen
 from local.run.summary import status_of, summarize, unexpected
 from operations.captures.fetching import Span
-from operations.escaping import quote
-from operations.folder_files import FolderError
+from operations.data.folders import require_enough_photos
+from operations.data.layout import VALIDATION_SHARE
+from operations.data.usability import leave_out_unusable
+from operations.escaping import escape, quote
+from operations.folder_files import FolderError, format_unusable
 from operations.stack import Stack
 
 if TYPE_CHECKING:
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
 
 WORK = deploy.ROOT / ".local"
 REPORT = deploy.ROOT / "build" / "run"
+
+UNUSABLE = "unusable-photos.txt"
+"""Name of the file in the folder for work that lists the photos that cannot be decoded."""
 
 MINIMUM_ACCURACY = 0.8
 """Of the drawn photos; a model that learnt anything has 0.9 and more."""
@@ -81,10 +87,11 @@ def collect_inputs(
     drawn = samples.Samples.at(work / "samples")
     if dataset is None:
         _draw(drawn, screen)
-    learned = read_dataset(dataset or drawn.dataset, class_names)
+    learned = _usable_dataset(dataset or drawn.dataset, class_names, work, screen)
     _say_passed_over(dataset, learned.passed_over, screen)
     screen.say(_dataset_line(learned))
     _say_splits(learned, screen)
+    _say_unusable(learned, dataset or drawn.dataset, work, screen)
     if photos is not None:
         given = read_photos(photos, learned.class_names)
         _say_passed_over(photos, given.passed_over, screen)
@@ -107,6 +114,41 @@ def _draw(drawn: samples.Samples, screen: Screen) -> None:
             samples.generate(drawn.manifest.parent)
         except FileExistsError as error:
             raise FolderError(str(error)) from None
+
+
+def _usable_dataset(
+    folder: Path, class_names: Sequence[str], work: Path, screen: Screen
+) -> Dataset:
+    """Read a dataset without the photos that cannot be decoded, which are listed in a file.
+
+    Raises
+    ------
+    FolderError
+        If it is not laid out as it must be, or a class has too few usable photos.
+    """
+    listed = read_dataset(folder, class_names)
+    with screen.step("Checking photos") as show:
+        usable = leave_out_unusable(listed, lambda amount: show(str(amount)))
+    _write_unusable(usable, folder, work / UNUSABLE)
+    require_enough_photos(folder, usable, VALIDATION_SHARE)
+    return usable
+
+
+def _write_unusable(dataset: Dataset, folder: Path, file: Path) -> None:
+    """Write a line per unusable photo to a file; delete it if there are none."""
+    if not dataset.unusable:
+        file.unlink(missing_ok=True)
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lines = format_unusable(_unusable_names(dataset, folder), len(dataset.unusable))
+    text = "".join(f"{escape(line)}\n" for line in lines)
+    file.write_text(text, encoding="utf-8")
+
+
+def _unusable_names(dataset: Dataset, folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): problem for path, problem in dataset.unusable.items()
+    }
 
 
 def _say_passed_over(folder: Path | None, count: int, screen: Screen) -> None:
@@ -139,6 +181,14 @@ def _say_splits(dataset: Dataset, screen: Screen) -> None:
         )
     for what, count in dataset.photos_left_out.items():
         screen.say(f"Left out: {what} ({count:,})")
+
+
+def _say_unusable(dataset: Dataset, folder: Path, work: Path, screen: Screen) -> None:
+    """Print the first photos that cannot be decoded, and the file that has them all."""
+    for line in format_unusable(_unusable_names(dataset, folder)):
+        screen.say(f"  {line}")
+    if dataset.unusable:
+        screen.say(f"  All of them: {work / UNUSABLE}")
 
 
 def _a_moment() -> None:

@@ -37,7 +37,8 @@ def stage(
     Parameters
     ----------
     dataset
-        The photos, see `operations.data.folders.read_dataset`.
+        The photos, see `operations.data.folders.read_dataset`, without unusable ones
+        (`operations.data.usability`).
     source
         The folder that they are in.
     folder
@@ -72,6 +73,9 @@ def stage(
     staged.splits = {side: path.relative_to(source) for side, path in dataset.splits.items()}
     staged.left_out["files that are no photos"] += dataset.passed_over
     staged.left_out.update(dataset.photos_left_out)
+    staged.unusable = {
+        path.relative_to(source).as_posix(): problem for path, problem in dataset.unusable.items()
+    }
     staged.left_out["copies of photos that are there"] += plan.copies
     return staged
 

@@ -1,6 +1,7 @@
 """Labelled photos in folders on disk, one folder a class."""
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
@@ -8,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from operations import parameters
-from operations.data.layout import VALIDATION_SHARE
-from operations.folder_files import FolderError, list_files, require_photos
+from operations.data.layout import CANNOT_BE_DECODED, VALIDATION_SHARE
+from operations.folder_files import FolderError, format_unusable, list_files
 from scones.datasets.sides import Side, digest, is_held_back
 from scones.datasets.split_folders import (
     AmbiguousFolders,
@@ -55,6 +56,9 @@ class Dataset:
         Number of photos in a folder for tests next to one for validation.
     outside
         Number of photos that are in no folder of a class.
+    unusable
+        Photos that were left out since they cannot be decoded: the reason by file
+        (`operations.data.usability.leave_out_unusable`).
     """
 
     class_names: tuple[str, ...]
@@ -65,6 +69,7 @@ class Dataset:
     splits: Mapping[Side, Path] = field(default_factory=dict)
     unused: int = 0
     outside: int = 0
+    unusable: Mapping[Path, str] = field(default_factory=dict)
 
     @property
     def photos_left_out(self) -> dict[str, int]:
@@ -72,6 +77,7 @@ class Dataset:
         counts = {
             "photos outside the folders of classes": self.outside,
             "photos of a test split that is not used": self.unused,
+            CANNOT_BE_DECODED: len(self.unusable),
         }
         return {what: count for what, count in counts.items() if count}
 
@@ -100,7 +106,8 @@ def read_dataset(
         Holds one folder a class, or one for each split which do, such as ``train`` and
         ``validation`` (`scones.datasets.split_folders`); or nothing but a folder that does. Next
         to these it may hold `scones.labels.NONE_OF_THE_CLASSES`, with photos that show none of
-        them. Files that are no photos by their name are passed over.
+        them. Files that are no photos by their name are passed over. Photos are not decoded
+        (`operations.data.usability`).
     class_names
         The classes in the order of their indices; by default the folders' names, sorted.
     share
@@ -116,9 +123,8 @@ def read_dataset(
     ------
     FolderError
         If a class has no folder or no photos, a folder is no class, its name can't be one's, or it
-        may be a class or a split; if there are links out of `folder`, or a file that is not a photo
-        by its content. All such problems are in one error; whether enough photos can be held back
-        is checked after them.
+        may be a class or a split; if there are links out of `folder`. All such problems are in one
+        error; whether enough photos can be held back is checked after them.
     """
     dataset, problems = scan_dataset(folder, class_names, share)
     if problems:
@@ -180,7 +186,7 @@ def scan_dataset(
     )
     if not own and not problems:
         with _noting(problems):
-            _require_both_sides(folder, dataset)
+            require_enough_photos(folder, dataset, share)
     return dataset, list(dict.fromkeys(problems))
 
 
@@ -372,8 +378,7 @@ def _read_class(folder: Path, name: str, dataset: Path) -> tuple[LabelledPhoto, 
 
 def _read_photos(folder: Path, label: str | None, dataset: Path) -> tuple[LabelledPhoto, ...]:
     """Read the photos of a folder; none if it does not exist."""
-    paths = [path for path in list_files(folder, dataset) if _is_photo(path, folder)]
-    require_photos(paths)
+    paths = (path for path in list_files(folder, dataset) if _is_photo(path, folder))
     return tuple(LabelledPhoto(path, label) for path in paths)
 
 
@@ -416,12 +421,52 @@ def _is_held_back(path: Path, share: float) -> bool:
     return is_held_back(digest(content_id), share)
 
 
-def _require_both_sides(folder: Path, dataset: Dataset) -> None:
-    for side in (dataset.train, dataset.validation):
-        count = Counter(photo.label for photo in side)
-        missing = [name for name in dataset.class_names if not count[name]]
-        if missing:
-            raise FolderError(
-                f"{folder} has too few photos of {', '.join(missing)} to hold any back for "
-                "validation: add photos, or split it into train and validation"
-            )
+def require_enough_photos(folder: Path, dataset: Dataset, share: float) -> None:
+    """Raise an error unless each class has photos to train on and to validate on.
+
+    Parameters
+    ----------
+    folder
+        Folder of the dataset, for the message.
+    dataset
+        The photos.
+    share
+        Share that is held out for validation, 0 to 1, if the dataset has no splits.
+
+    Raises
+    ------
+    FolderError
+        Names each class that has too few, how many it has, and how many are missing.
+    """
+    short = list(_short_classes(dataset, share))
+    if not short:
+        return
+    advice = (
+        "Add photos to these folders"
+        if dataset.splits
+        else f"One photo in {round(1 / share)} is held out for validation, chosen by its content: "
+        "add photos, or split the folder into train/ and validation/"
+    )
+    problems = [f"{folder} has too few photos of {', '.join(short)}. {advice}"]
+    if dataset.unusable:
+        named = {str(path): problem for path, problem in dataset.unusable.items()}
+        problems.append(
+            f"{CANNOT_BE_DECODED}, and so do not count: {', '.join(format_unusable(named))}"
+        )
+    raise FolderError(*problems)
+
+
+def _short_classes(dataset: Dataset, share: float) -> Iterator[str]:
+    """Yield each class that has no photo in a split, with what it has and what is missing."""
+    train = Counter(photo.label for photo in dataset.train)
+    validation = Counter(photo.label for photo in dataset.validation)
+    for name in dataset.class_names:
+        if train[name] and validation[name]:
+            continue
+        total = train[name] + validation[name]
+        counts = f"{train[name]} to train on, {validation[name]} to validate on"
+        if dataset.splits:
+            missing = f"{(not train[name]) + (not validation[name])} missing at least"
+        else:
+            missing = f"about {max(1, math.ceil(1 / share) - total)} missing"
+        yield f"{name} ({counts}: {missing})"

@@ -25,6 +25,7 @@ from operations.data.layout import Place, Staged, require_nothing_else
 from operations.faults import Refused
 from operations.folder_files import list_files, require_inside, some
 from scones.datasets.sides import Side, digest, is_held_back
+from scones.photos import UnusablePhoto, require_decodable
 from scones.photos.names import is_hidden
 
 LESIONS = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
@@ -340,7 +341,13 @@ def _stage_photo(
         staged.keep(place)
         return
     _require_size(photo.name, photo.size, LARGEST)
-    staged.put(place, photo.read())
+    content = photo.read()
+    try:
+        require_decodable(content)
+    except UnusablePhoto as error:
+        staged.leave_out_unusable(photo.name, error.problem)
+    else:
+        staged.put(place, content)
 
 
 def _require_size(name: str, size: int, limit: int) -> None:

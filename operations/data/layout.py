@@ -19,6 +19,8 @@ from scones.photos.names import is_hidden
 VALIDATION_SHARE = 0.1
 """Share of a dataset without its own validation photos that is held back to validate on."""
 
+CANNOT_BE_DECODED = "photos that cannot be decoded"
+
 UNFINISHED = ".unfinished-"
 """How the name of a file begins while it is being written; hidden, so never taken for a photo."""
 
@@ -65,6 +67,9 @@ class Staged:
         How many are not there, by why, in words.
     splits
         Path of each side's folder in what was staged, if it has own sides; otherwise empty.
+    unusable
+        Photos that were left out since they cannot be decoded: the reason by the original path,
+        relative to what was staged.
     """
 
     folder: Path
@@ -73,6 +78,7 @@ class Staged:
     written: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
     splits: Mapping[Side, Path] = field(default_factory=dict)
+    unusable: dict[str, str] = field(default_factory=dict)
 
     def put(self, place: Place, data: bytes) -> None:
         """Write a photo where it belongs, unless it is there."""
@@ -82,6 +88,11 @@ class Staged:
     def keep(self, place: Place) -> None:
         """Count a photo that is where it belongs."""
         self.counts[place.side, place.label] += 1
+
+    def leave_out_unusable(self, path: str, problem: str) -> None:
+        """Count and name a photo that cannot be decoded."""
+        self.unusable[path] = problem
+        self.left_out[CANNOT_BE_DECODED] += 1
 
     def by_class(self) -> Mapping[str, Mapping[Side, int]]:
         """Return the counts by class and side."""

@@ -4,7 +4,7 @@ import base64
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -12,13 +12,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from operations.data.amounts import Amount, Tell
 from operations.data.folders import count_files, require_folder
+from operations.data.usability import find_unusable
 from operations.faults import Refused, explain
-from operations.folder_files import list_files, require_photos, some
+from operations.folder_files import format_unusable, list_files, some
 from scones.datasets.layout import DATASET, NEGATIVES, TRAIN, VALIDATION
 from scones.datasets.leaving_out import why_left_out
 from scones.datasets.sides import Side
 from scones.datasets.split_folders import AmbiguousFolders, SplitFolders, find_split_folders
 from scones.labels import NONE_OF_THE_CLASSES
+from scones.photos import require_decodable
 from scones.photos.names import is_hidden
 
 if TYPE_CHECKING:
@@ -46,12 +48,18 @@ class Photos:
         Number of files in a folder for tests next to one for validation, which is not uploaded.
     splits
         Name of the folder that each side's photos are in.
+    unusable
+        Photos that were left out since they cannot be decoded: the reason by path below the folder.
+    folder
+        The staged folder.
     """
 
     files: Mapping[str, Path]
     passed_over: int = 0
     unused: int = 0
     splits: Mapping[Side, str] = field(default_factory=dict)
+    unusable: Mapping[str, str] = field(default_factory=dict)
+    folder: Path = Path()
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -106,7 +114,7 @@ def staged_photos(folder: Path) -> Photos:
     Raises
     ------
     Refused
-        If it does not, has links out of it, or a file that is not a photo by its content.
+        If it does not, or has links out of it.
     """
     require_folder(folder)
     splits = _splits_of(folder, (path.name for path in folder.iterdir() if path.is_dir()))
@@ -128,10 +136,35 @@ def staged_photos(folder: Path) -> Photos:
                 files[f"{DATASET}{top}/{name}"] = path
     if not files:
         raise Refused(f"{folder} holds no photos")
-    require_photos(files.values())
     unused = count_files(folder / splits.unused) if splits.unused else 0
     used: dict[Side, str] = {"train": splits.train, "validation": splits.validation}
-    return Photos(files, passed_over, unused, used)
+    return Photos(files, passed_over, unused, used, folder=folder)
+
+
+def leave_out_unusable(photos: Photos, on_progress: Tell) -> Photos:
+    """Decode all photos, and return those that can be decoded, with the reason for the others.
+
+    Parameters
+    ----------
+    photos
+        Photos of a staged dataset.
+    on_progress
+        Called after each photo with an `Amount`.
+
+    Raises
+    ------
+    Refused
+        If no photo is left.
+    """
+    found = find_unusable(list(photos.files.values()), require_decodable, on_progress)
+    files = {key: path for key, path in photos.files.items() if path not in found}
+    unusable = {path.relative_to(photos.folder).as_posix(): found[path] for path in found}
+    if not files:
+        raise Refused(
+            f"{photos.folder} has no photo that can be decoded: "
+            f"{', '.join(format_unusable(unusable))}"
+        )
+    return replace(photos, files=files, unusable=unusable)
 
 
 def upload(

@@ -1,14 +1,15 @@
 """Check a folder of photos before a project is made of it: all problems, not only the first."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from operations.data import any_folder
-from operations.data.amounts import Amount, Tell
-from operations.data.folders import Dataset, LabelledPhoto, scan_dataset
+from operations.data.amounts import Tell
+from operations.data.folders import Dataset, scan_dataset
+from operations.data.usability import find_unusable
 from operations.folder_files import FolderError, some
-from scones.photos import ImageShape, UnusablePhoto, prepare
+from scones.photos import ImageShape, prepare
 
 MIN_VALIDATION_PHOTOS = 20
 """Minimum number of validation photos for a familiarity limit of 0.05."""
@@ -66,22 +67,9 @@ def warnings(dataset: Dataset) -> list[str]:
 
 
 def _damaged(dataset: Dataset, shape: ImageShape, on_progress: Tell) -> Iterator[str]:
-    photos = (*dataset.train, *dataset.validation, *dataset.negatives)
-    reasons = dict(_unusable(photos, shape, on_progress))
-    if reasons:
-        are = "1 photo" if len(reasons) == 1 else f"{len(reasons):,} photos"
-        files = some(f"{path} ({reason})" for path, reason in reasons.items())
+    paths = [photo.path for photo in (*dataset.train, *dataset.validation, *dataset.negatives)]
+    problems = find_unusable(paths, lambda data: prepare(data, shape), on_progress)
+    if problems:
+        are = "1 photo" if len(problems) == 1 else f"{len(problems):,} photos"
+        files = some(f"{path} ({problem})" for path, problem in problems.items())
         yield f"{are} cannot be used: {files}. Remove or replace them"
-
-
-def _unusable(
-    photos: Iterable[LabelledPhoto], shape: ImageShape, on_progress: Tell
-) -> Iterator[tuple[Path, str]]:
-    """Decode every photo, and yield those that fail with the reason."""
-    every = tuple(photos)
-    for done, photo in enumerate(every, start=1):
-        try:
-            prepare(photo.path.read_bytes(), shape)
-        except UnusablePhoto as error:
-            yield photo.path, str(error)
-        on_progress(Amount("Checking photos", done, len(every)))

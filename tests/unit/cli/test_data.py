@@ -14,9 +14,9 @@ from operations.data import cifar100
 from operations.data.amounts import Amount
 from operations.data.download import Source
 from tests.unit.cli.terminal import Terminal
-from tests.unit.files_like_photos import JPEG
 from tests.unit.operations.data.archives import batch, meta, pixels, write_cifar
 from tests.unit.operations.deployed import STACK
+from tests.unit.whole_photos import HTML, cut, fill, jpeg
 
 
 @pytest.fixture
@@ -69,6 +69,7 @@ def test_staging_as_json(terminal: Terminal, archive: Path) -> None:
         "written": 4,
         "there_already": 0,
         "left_out": {},
+        "unusable": {},
         "upload": None,
     }
     assert result.stderr == ""
@@ -91,6 +92,7 @@ def test_staging_and_uploading(terminal: Terminal, archive: Path, bucket: Any) -
         "there_already": 4,
         "failed": {},
         "not_tried": 0,
+        "unusable": {},
     }
 
 
@@ -121,7 +123,7 @@ def test_classes_that_the_stack_does_not_know(
 ) -> None:
     for place in ("train/bicycle", "train/tank", "validation/bicycle"):
         (tmp_path / place).mkdir(parents=True)
-        (tmp_path / place / "1.png").write_bytes(JPEG + place.encode())
+        (tmp_path / place / "1.jpg").write_bytes(jpeg(place))
     result = terminal.type("data", "upload", str(tmp_path))
     assert result.exit_code == 1
     assert "the stack knows no class tank, only bicycle, motorcycle" in result.stderr
@@ -207,7 +209,7 @@ def test_photos_of_none_of_the_classes_are_shown_apart(
     sides = [f"{side}/{name}" for side in ("train", "test") for name in classes]
     for place in (*sides, "none_of_the_classes"):
         (tmp_path / "from" / place).mkdir(parents=True)
-        (tmp_path / "from" / place / "1.png").write_bytes(JPEG + place.encode())
+        (tmp_path / "from" / place / "1.jpg").write_bytes(jpeg(place))
     words = ("data", "folder", str(tmp_path / "from"), str(tmp_path / "to"))
 
     told = json.loads(terminal.type(*words, "--json").stdout)
@@ -218,6 +220,83 @@ def test_photos_of_none_of_the_classes_are_shown_apart(
     assert "5 photos in" in shown
     assert shown.count("1 of them show none of the classes.") == 2
     assert sum(key.startswith("dataset/none_of_the_classes/") for key in keys(bucket)) == 1
+
+
+def damaged_folder(tmp_path: Path, damaged: int) -> Path:
+    """Write two classes with splits, with 12 whole photos and some that are HTML pages."""
+    places = [f"{split}/{name}" for split in ("train", "val") for name in ("bicycle", "motorcycle")]
+    folder = fill(tmp_path / "from", *(f"{place}/{n}.jpg" for place in places for n in range(3)))
+    for number in range(damaged):
+        (folder / f"train/bicycle/page {number:02}.jpg").write_bytes(HTML)
+    return folder
+
+
+def test_damaged_photos_are_listed_and_the_rest_is_staged(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    folder = damaged_folder(tmp_path, 12)
+    words = ("data", "folder", str(folder), str(tmp_path / "to"))
+
+    shown = terminal.type(*words)
+    told = json.loads(terminal.type(*words, "--json").stdout)
+
+    assert shown.exit_code == 0
+    assert "12 photos in" in shown.stdout
+    assert "Left out: photos that cannot be decoded (12)." in shown.stdout
+    assert "\n  train/bicycle/page 09.jpg: this is an HTML file\n" in shown.stdout
+    assert "page 10.jpg" not in shown.stdout
+    assert "\n  and 2 more (--json lists all)\n" in shown.stdout
+    assert told["classes"]["bicycle"] == {"train": 3, "validation": 3}
+    assert told["left_out"] == {"photos_that_cannot_be_decoded": 12}
+    assert told["unusable"] == {
+        f"train/bicycle/page {number:02}.jpg": "this is an HTML file" for number in range(12)
+    }
+
+
+def test_a_class_of_damaged_photos_only_is_not_staged(terminal: Terminal, tmp_path: Path) -> None:
+    folder = damaged_folder(tmp_path, 0)
+    for path in (folder / "val/motorcycle").iterdir():
+        path.write_bytes(cut(path.read_bytes()))
+
+    result = terminal.type("data", "folder", str(folder), str(tmp_path / "to"))
+
+    assert result.exit_code == 1
+    said = " ".join(result.stderr.split())
+    assert "too few photos of motorcycle (3 to train on, 0 to validate on: 1 missing" in said
+    assert "val/motorcycle/0.jpg: the JPEG photo is damaged or incomplete" in said
+    assert not (tmp_path / "to").exists()
+
+
+def test_damaged_photos_are_not_uploaded(terminal: Terminal, bucket: Any, tmp_path: Path) -> None:
+    folder = damaged_folder(tmp_path, 2)
+
+    shown = terminal.type("data", "upload", str(folder))
+    told = json.loads(terminal.type("data", "upload", str(folder), "--json").stdout)["upload"]
+
+    assert shown.exit_code == 0
+    assert "12 photos uploaded" in shown.stdout
+    assert "Not uploaded: photos that cannot be decoded (2)." in shown.stdout
+    assert "\n  train/bicycle/page 01.jpg: this is an HTML file\n" in shown.stdout
+    assert told["unusable"] == {
+        f"train/bicycle/page {number:02}.jpg": "this is an HTML file" for number in range(2)
+    }
+    assert (told["sent"], told["there_already"]) == (0, 12)
+    assert len(keys(bucket)) == 12
+    assert not any("page" in key for key in keys(bucket))
+
+
+def test_a_folder_of_damaged_photos_only_is_not_uploaded(
+    terminal: Terminal, bucket: Any, tmp_path: Path
+) -> None:
+    folder = damaged_folder(tmp_path, 0)
+    for path in folder.rglob("*.jpg"):
+        path.write_bytes(HTML)
+
+    result = terminal.type("data", "upload", str(folder))
+
+    assert result.exit_code == 1
+    assert "has no photo that can be decoded: train/bicycle/0.jpg: this is" in result.stderr
+    assert keys(bucket) == []
 
 
 def test_profiles(terminal: Terminal) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from local.run.folders import read_dataset, read_photos
+from operations.data import folders
 from operations.folder_files import FolderError
 from scones.labels import NONE_OF_THE_CLASSES
 from tests.unit.files_like_photos import JPEG
@@ -191,6 +192,34 @@ def test_folders_that_are_no_dataset(
 
     with pytest.raises(FolderError, match=complaint):
         read_dataset(tmp_path, classes)
+
+
+def hold_out(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Hold out the photos with these paths below the dataset, and no others."""
+    held = tuple(f"/{name}" for name in names)
+    monkeypatch.setattr(folders, "_is_held_back", lambda path, _: path.as_posix().endswith(held))
+
+
+def test_all_classes_with_too_few_photos_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill_classes(tmp_path, "bus", "car", "van", "bike", count=3)
+    hold_out(
+        monkeypatch, *(f"car/{number} [a] (b).png" for number in range(3)), "van/1 [a] (b).png"
+    )
+
+    with pytest.raises(FolderError) as raised:
+        read_dataset(tmp_path)
+
+    (problem,) = raised.value.problems
+    assert problem == (
+        f"{tmp_path} has too few photos of "
+        "bike (3 to train on, 0 to validate on: about 7 missing), "
+        "bus (3 to train on, 0 to validate on: about 7 missing), "
+        "car (0 to train on, 3 to validate on: about 7 missing). "
+        "One photo in 10 is held out for validation, chosen by its content: "
+        "add photos, or split the folder into train/ and validation/"
+    )
 
 
 def test_photos_by_class(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from tests.unit.local.run.examples import result
 from tests.unit.operations.captures.files import line
 from tests.unit.operations.deployed import STACK, clients, session
 from tests.unit.results_table import START, create_table, decided, put_record
+from tests.unit.whole_photos import HTML, fill
 from training.errors import BadInput
 
 __all__ = ["clients", "session"]
@@ -244,6 +245,49 @@ def test_files_passed_over_are_told(drawn: samples.Samples, tmp_path: Path, scre
     assert len(inputs.photos.photos) == 2
     text: Any = screen._console.file
     assert f"Passed over 2 files that are no photos in {drawn.dataset}" in text.getvalue()
+
+
+def test_damaged_photos_are_left_out_before_the_photos_are_counted(
+    tmp_path: Path, screen: Screen
+) -> None:
+    places = [f"{split}/{name}" for split in ("train", "validation") for name in ("bus", "car")]
+    folder = fill(tmp_path / "from", *(f"{place}/{n}.jpg" for place in places for n in range(3)))
+    for number in range(12):
+        (folder / f"train/bus/page {number:02}.jpg").write_bytes(HTML)
+    (folder / "validation/car/0.jpg").write_bytes(HTML)
+
+    inputs = job.collect_inputs(folder, None, (), tmp_path / "work", screen)
+
+    assert (len(inputs.dataset.train), len(inputs.photos.photos)) == (6, 5)
+    text: Any = screen._console.file
+    shown = text.getvalue()
+    assert "2 classes: bus, car; photos: 6 to train, 5 to validate\n" in shown
+    assert "Left out: photos that cannot be decoded (13)\n" in shown
+    assert "\n  train/bus/page 09.jpg: this is an HTML file\n  and 3 more\n" in shown
+    written = tmp_path / "work" / job.UNUSABLE
+    assert f"All of them: {written}" in shown
+    lines = written.read_text().splitlines()
+    assert len(lines) == 13
+    assert lines[-1] == "validation/car/0.jpg: this is an HTML file"
+
+    for path in folder.rglob("*.jpg"):
+        if path.read_bytes() == HTML:
+            path.unlink()
+    job.collect_inputs(folder, None, (), tmp_path / "work", screen)
+    assert not written.exists()
+
+
+def test_damaged_photos_are_listed_if_too_few_are_left(tmp_path: Path, screen: Screen) -> None:
+    places = [f"{split}/{name}" for split in ("train", "validation") for name in ("bus", "car")]
+    folder = fill(tmp_path / "from", *(f"{place}/0.jpg" for place in places))
+    (folder / "train/bus/0.jpg").write_bytes(HTML)
+
+    with pytest.raises(FolderError, match=r"too few photos of bus \(0 to train on, 1 to validate"):
+        job.collect_inputs(folder, None, (), tmp_path / "work", screen)
+
+    assert (tmp_path / "work" / job.UNUSABLE).read_text() == (
+        "train/bus/0.jpg: this is an HTML file\n"
+    )
 
 
 def test_splits_and_photos_left_out_are_told(

@@ -70,6 +70,20 @@ def test_photos_by_lesion(tmp_path: Path, inner: int, outer: int) -> None:
     assert not +staged.left_out
 
 
+def test_photos_that_cannot_be_decoded_are_left_out(tmp_path: Path) -> None:
+    damaged = part(0) | {"ISIC_0000010.jpg": jpeg((1, 2, 3))[:80], "ISIC_0000012.jpg": b"<html>"}
+    members = files() | {"HAM10000_images_part_1.zip": zipped(damaged, zipfile.ZIP_STORED)}
+
+    staged = stage(archive(tmp_path, members), tmp_path / "to", 0.3, silence)
+
+    assert staged.unusable == {
+        "ISIC_0000010.jpg": "the JPEG photo is damaged or incomplete",
+        "ISIC_0000012.jpg": "this is an HTML file",
+    }
+    assert +staged.left_out == {"photos that cannot be decoded": 2}
+    assert set(staged_photos(tmp_path / "to")) == set(PHOTOS) - {"ISIC_0000010", "ISIC_0000012"}
+
+
 def test_no_lesion_is_on_both_sides(tmp_path: Path) -> None:
     staged = stage(archive(tmp_path, files()), tmp_path / "to", 0.3, silence)
 

@@ -62,9 +62,9 @@ def test_all_problems_of_the_layout_at_once(tmp_path: Path) -> None:
         "b,c' can't be a class because of its name",
         "class empty has no photos",
         "folders that are no class: odd",
-        "not photos by their content",
         "links to files or folders outside it",
-        "2 photos cannot be used",
+        "3 photos cannot be used",
+        "text.jpg (the file is not a photo)",
         f"there is no folder {folder / 'validation' / 'a'}",
     ):
         assert sum(message in problem for problem in found) == 1, message

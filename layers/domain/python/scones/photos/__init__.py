@@ -9,12 +9,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from scones.photos.decoding import require_decodable
     from scones.photos.encoding import EncodedImage, encode
     from scones.photos.formats import UnusablePhoto
     from scones.photos.preparation import fit, prepare
     from scones.photos.shape import ImageShape
 
-__all__ = ["EncodedImage", "ImageShape", "UnusablePhoto", "encode", "fit", "prepare"]
+__all__ = [
+    "EncodedImage",
+    "ImageShape",
+    "UnusablePhoto",
+    "encode",
+    "fit",
+    "prepare",
+    "require_decodable",
+]
 
 _HOMES = {
     "EncodedImage": "encoding",
@@ -23,6 +32,7 @@ _HOMES = {
     "encode": "encoding",
     "fit": "preparation",
     "prepare": "preparation",
+    "require_decodable": "decoding",
 }
 
 

@@ -95,6 +95,22 @@ def decode(data: bytes, enough: int) -> Decoded:
         return _DECODERS[name](data)
 
 
+def require_decodable(data: bytes) -> None:
+    """Raise an error unless a photo can be decoded.
+
+    Parameters
+    ----------
+    data
+        The file, whole. A JPEG is decoded at an eighth of its scale, which reads all of it.
+
+    Raises
+    ------
+    UnusablePhoto
+        As for `decode`.
+    """
+    decode(data, enough=1)
+
+
 def _decode_jpeg(data: bytes, enough: int) -> Decoded:
     frame = read_frame(data)
     photo = Image.open(BytesIO(frame.data), formats=["JPEG"])
