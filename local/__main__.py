@@ -105,6 +105,7 @@ class Choices:
         """Return what to train, checked before anything is started."""
         settings = _from_profile(self._profile) if self._profile else Settings()
         chosen: dict[str, Any] = {"threshold": _share(self.threshold, "THRESHOLD")}
+        chosen["sources"] = self._sources()
         if self.image_shape:
             chosen["image_shape"] = _image_shape(self.image_shape)
         if self.augmentation:
@@ -125,6 +126,19 @@ class Choices:
                 param_hint="PROFILE",
             )
         return names
+
+    def _sources(self) -> dict[str, str]:
+        """Return what set each value that is not a default, for `Settings.sources`."""
+        sources: dict[str, str] = {}
+        if self._profile:
+            names = ("image_shape", "minimum_accuracy", *self._profile.hyperparameters)
+            sources = dict.fromkeys(names, f"profile {self._profile.name}")
+        variables = {
+            "image_shape": self.image_shape and "IMAGE_SHAPE",
+            "augmentation_type": self.augmentation and "AUGMENTATION",
+            "minimum_accuracy": self.minimum_accuracy and "MINIMUM_ACCURACY",
+        }
+        return sources | {name: variable for name, variable in variables.items() if variable}
 
     @cached_property
     def _profile(self) -> Profile | None:

@@ -43,6 +43,9 @@ class Settings:
         More hyperparameters of the algorithm.
     loading_bays
         The template's LoadingBays; None leaves it to the template.
+    sources
+        What set a value, by the hyperparameter's name or ``minimum_accuracy``, such as the variable
+        ``IMAGE_SHAPE`` or ``profile vehicles``; values that are not named are defaults.
     """
 
     image_shape: str = "3,96,96"
@@ -51,6 +54,7 @@ class Settings:
     minimum_accuracy: float = 0.6
     others: Mapping[str, str] = field(default_factory=dict)
     loading_bays: str | None = None
+    sources: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def hyperparameters(self, dataset: Dataset) -> dict[str, str]:
         """Return the algorithm's hyperparameters for a dataset, all of them strings.
@@ -67,6 +71,31 @@ class Settings:
             "image_shape": self.image_shape,
         }
         return chosen | {"epochs": str(hyperparameters.parse(chosen).epochs)}
+
+    def describe(self, dataset: Dataset) -> list[str]:
+        """Return what is trained with and what set each value, then what has no effect, as lines.
+
+        Raises
+        ------
+        training.errors.BadInput
+            If the trainer would not take one of them.
+        """
+        from training import hyperparameters  # noqa: PLC0415
+
+        values = self.hyperparameters(dataset)
+        computed = {"epochs", "mini_batch_size"} - self.others.keys()
+        photos = f"computed for {len(dataset.train)} photos"
+        sources = {**dict.fromkeys(computed, photos), **self.sources}
+        shown = {name: values[name] for name in ("image_shape", "augmentation_type")}
+        shown |= {name: values[name] for name in sorted(computed | self.others.keys())}
+        shown["minimum_accuracy"] = f"{self.minimum_accuracy:g}"
+        named = [f"{name}={text} ({sources.get(name, 'default')})" for name, text in shown.items()]
+        idle = hyperparameters.parse(values).without_effect()
+        lines = [f"Training with {', '.join(named)}"]
+        if idle:
+            names = ", ".join(f"{name} ({sources.get(name, 'default')})" for name in idle)
+            lines.append(f"Without effect in this training: {names}")
+        return lines
 
     def parameters(self, cloud: "Cloud", dataset: Dataset) -> dict[str, str]:
         """Return the template's parameters for a dataset, with waits as short as things are here.

@@ -89,7 +89,8 @@ def up(
     keep
         Whether what it stores shall be kept when it is stopped.
     """
-    settings.hyperparameters(dataset)
+    for line in settings.describe(dataset):
+        screen.say(line)
     folder = StateFolder(work / FOLDER)
     folder.discard()
     with screen.step("Starting the embedded cloud"):

@@ -224,7 +224,8 @@ def run(inputs: Inputs, settings: Settings, screen: Screen, work: Path, report: 
         If the trainer would not take a setting; nothing was started then.
     """
     started, begun = time.monotonic(), datetime.now(UTC)
-    settings.hyperparameters(inputs.dataset)
+    for line in settings.describe(inputs.dataset):
+        screen.say(line)
     with screen.step("Starting the embedded cloud"):
         running = cloud.start(work / "run")
     with running, naming_the_log(running):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from operations.executions import Outcome
+from operations.progress import Epoch
 from operations.progress import Progress as Told
 from operations.promotion import Question, answer, approve, await_promotion, follow_promotion
 from operations.retraining import follow_retraining, start_retraining
@@ -35,11 +36,15 @@ class TrainedModel:
         Share of the validation photos that it classifies rightly, 0 to 1.
     seconds
         How long the training job ran.
+    epoch_accuracies
+        Share of the validation photos that was classified correctly after each epoch, 0 to 1; the
+        model is that after the last one.
     """
 
     version: int
     accuracy: float
     seconds: float
+    epoch_accuracies: tuple[float, ...] = ()
 
 
 class Progress(Protocol):
@@ -67,13 +72,23 @@ def retrain(session: "boto3.Session", stack: Stack, show: Callable[[str], None])
     operations.faults.Fault
         If the retraining fails.
     """
+    accuracies: list[float] = []
+
+    def note(progress: Told) -> None:
+        if isinstance(progress, Epoch):
+            accuracies.append(progress.accuracy)
+        show(str(progress))
+
     execution = start_retraining(session, stack, OPERATOR)
-    outcome = follow_retraining(session, execution, _lines(show), _a_moment)
+    outcome = follow_retraining(session, execution, note, _a_moment)
     if outcome.outcome != "registered":
         raise ModelError(f"no model was registered ({outcome.outcome}): {outcome.message}")
     details = outcome.details
     return TrainedModel(
-        int(details["version"]), float(details["accuracy"]), _lasted(session, details["run"])
+        int(details["version"]),
+        float(details["accuracy"]),
+        _lasted(session, details["run"]),
+        tuple(accuracies),
     )
 
 

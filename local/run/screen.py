@@ -100,6 +100,8 @@ class Screen:
         table.add_row(
             "training", f"{training['accuracy']:.3f} on validation, {training['seconds']} s"
         )
+        if training["epochs"]:
+            table.add_row("kept", _kept_epoch(training))
         table.add_row("all in all", f"{summary['photos']} photos, {summary['seconds']} s")
         self._console.print()
         self._console.print(table)
@@ -125,6 +127,16 @@ def _said(result: Result) -> str:
         return decided.reason.code
     bay = f", bay {decided.loading_bay}" if decided.loading_bay else ""
     return f"{answer}{bay}"
+
+
+def _kept_epoch(training: Mapping[str, Any]) -> str:
+    """Return which epoch's model is kept, and where the reason is if another was better."""
+    epochs, best = training["epochs"], training["best_epoch"]
+    kept = "the only epoch" if epochs == 1 else f"the last of {epochs} epochs"
+    if best == epochs or training["best_epoch_accuracy"] <= training["accuracy"]:
+        return kept
+    accuracy = training["best_epoch_accuracy"]
+    return f"{kept}, not the best, {best} ({accuracy:.3f}): docs/training.md has the reason"
 
 
 def _share(right: int, photos: int) -> str:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
+from operator import itemgetter
 from typing import Any
 
 from local.run.model import TrainedModel
@@ -35,7 +36,8 @@ def summarize(results: Sequence[Result], model: TrainedModel, seconds: float) ->
         ``accepted_accuracy`` (the same over those classified without a person), 0 to 1 and null
         where there are none; ``labelled`` with ``photos``, ``right``, ``accepted`` and
         ``accepted_right``, of which these are shares; ``latency_ms`` with ``p50`` and ``p95``;
-        ``training`` with ``accuracy`` and ``seconds``; ``seconds``.
+        ``training`` with ``accuracy``, ``seconds``, ``epochs`` (the last one is kept),
+        ``best_epoch`` (from 1) and ``best_epoch_accuracy``, null if no epoch was seen; ``seconds``.
     """
     counts = Counter(status_of(result) for result in results)
     labelled = _count_right(results)
@@ -48,8 +50,20 @@ def summarize(results: Sequence[Result], model: TrainedModel, seconds: float) ->
         "accepted_accuracy": _share(labelled["accepted_right"], labelled["accepted"]),
         "labelled": labelled,
         "latency_ms": {"p50": _percentile(latencies, 50), "p95": _percentile(latencies, 95)},
-        "training": {"accuracy": model.accuracy, "seconds": round(model.seconds, 1)},
+        "training": _training(model),
         "seconds": round(seconds, 1),
+    }
+
+
+def _training(model: TrainedModel) -> dict[str, Any]:
+    # Of equally good epochs the last one, which may be the one that is kept.
+    best = max(enumerate(model.epoch_accuracies, start=1), key=itemgetter(1, 0), default=None)
+    return {
+        "accuracy": model.accuracy,
+        "seconds": round(model.seconds, 1),
+        "epochs": len(model.epoch_accuracies) or None,
+        "best_epoch": best[0] if best else None,
+        "best_epoch_accuracy": best[1] if best else None,
     }
 
 

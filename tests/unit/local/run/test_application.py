@@ -33,3 +33,30 @@ def test_augmentations_are_the_trainers(augmentation: str) -> None:
     chosen = Settings(augmentation=augmentation).hyperparameters(dataset(50))
 
     assert chosen["augmentation_type"] == augmentation
+
+
+def test_it_is_said_what_set_each_value_and_what_has_no_effect() -> None:
+    settings = Settings(
+        "3,64,64",
+        "none",
+        minimum_accuracy=0.75,
+        others={"num_layers": "18", "epochs": "7"},
+        sources={
+            **{"image_shape": "IMAGE_SHAPE", "minimum_accuracy": "profile vans"},
+            **dict.fromkeys(("num_layers", "epochs"), "profile vans"),
+        },
+    )
+
+    assert settings.describe(dataset(50)) == [
+        "Training with image_shape=3,64,64 (IMAGE_SHAPE), augmentation_type=none (default), "
+        "epochs=7 (profile vans), mini_batch_size=32 (computed for 50 photos), "
+        "num_layers=18 (profile vans), minimum_accuracy=0.75 (profile vans)",
+        "Without effect in this training: num_layers (profile vans)",
+    ]
+
+
+def test_nothing_that_nobody_set_is_said_to_have_no_effect() -> None:
+    (line,) = Settings().describe(dataset(50))
+
+    assert line.startswith("Training with image_shape=3,96,96 (default), ")
+    assert "epochs=45 (computed for 50 photos)" in line

@@ -56,6 +56,14 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Job:
     return asked
 
 
+@pytest.fixture(autouse=True)
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Use an empty folder for work by default: `make up` may be running in the checkout's."""
+    folder = tmp_path / "work"
+    monkeypatch.setattr(job, "WORK", folder)
+    return folder
+
+
 def call(*arguments: str, **environment: str) -> Any:
     return CliRunner().invoke(commands.app, arguments, env=environment)
 
@@ -151,6 +159,20 @@ def test_what_is_chosen_overrides_the_profile(asked: Job) -> None:
     assert asked.settings == Settings(
         "3,64,64", "none", 0.7, minimum_accuracy=0.5, loading_bays="bicycle=A,motorcycle=B"
     )
+
+
+def test_the_source_of_each_setting(asked: Job) -> None:
+    call("run")
+    assert asked.settings is not None
+    assert asked.settings.sources == {}
+
+    call("run", PROFILE="mammography-views", DATASET="d", IMAGE_SHAPE="3,64,64")
+    views = dict.fromkeys(profiles.read("mammography-views").hyperparameters, "profile mammo")
+    assert {name: source[:13] for name, source in asked.settings.sources.items()} == {
+        **views,
+        "image_shape": "IMAGE_SHAPE",
+        "minimum_accuracy": "profile mammo",
+    }
 
 
 def test_the_drawn_samples_are_vehicles(asked: Job) -> None:

@@ -6,7 +6,9 @@ import pytest
 from rich.console import Console
 
 from local.run import screen as screens
+from local.run.model import TrainedModel
 from local.run.screen import Screen
+from local.run.summary import summarize
 from scones.serialize import Reason
 from tests.unit.local.run.examples import event, result
 
@@ -80,3 +82,19 @@ def test_long_details_stay_on_one_line_of_a_terminal() -> None:
         text = screen._console.file.getvalue()  # type: ignore[attr-defined]
 
     assert "x" * 41 not in text
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "expected"),
+    [
+        ((0.5, 0.886, 0.829), "kept the last of 3 epochs, not the best, 2 (0.886): docs/training"),
+        ((0.5, 0.829, 0.829), "kept the last of 3 epochs all in all"),
+        ((0.829,), "kept the only epoch all in all"),
+        ((), "45.0 s all in all"),
+    ],
+)
+def test_figures_name_the_epoch_that_is_kept(accuracies: tuple[float, ...], expected: str) -> None:
+    wide = Screen(Console(file=io.StringIO(), force_terminal=False, width=120))
+    wide.figures(summarize([], TrainedModel(1, 0.829, 45.0, accuracies), 60.0))
+
+    assert expected in " ".join(shown(wide).split())

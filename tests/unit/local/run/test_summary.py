@@ -40,7 +40,13 @@ def test_figures() -> None:
         "accuracy": 0.5,
         "accepted_accuracy": pytest.approx(2 / 3, abs=1e-4),
         "latency_ms": {"p50": 200, "p95": 500},
-        "training": {"accuracy": 0.97, "seconds": 12.3},
+        "training": {
+            "accuracy": 0.97,
+            "seconds": 12.3,
+            "epochs": None,
+            "best_epoch": None,
+            "best_epoch_accuracy": None,
+        },
         "seconds": 61.0,
     }
 
@@ -80,3 +86,14 @@ def test_what_was_not_announced_did_not_end_as_it_should() -> None:
     silent = replace(result("classified"), announced=False)
 
     assert unexpected([silent], {"classified photo": {"classified"}}) == [silent]
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "best"),
+    [((0.5, 0.886, 0.829), (2, 0.886)), ((0.9, 0.5, 0.9), (3, 0.9)), ((0.4,), (1, 0.4))],
+)
+def test_best_and_kept_epoch(accuracies: tuple[float, ...], best: tuple[int, float]) -> None:
+    training = summarize([], replace(MODEL, epoch_accuracies=accuracies), 1.0)["training"]
+
+    assert training["epochs"] == len(accuracies)
+    assert (training["best_epoch"], training["best_epoch_accuracy"]) == best
