@@ -264,10 +264,10 @@ def up(
 ) -> None:
     """Deploy, train and host in an embedded cloud that goes on running."""
     screen = Screen(Console())
+    settings, class_names = choices.settings(), choices.class_names()
     development.require_stopped(choices.work)
     if keep is None:
         development.refuse_to_lose(choices.work)
-    settings, class_names = choices.settings(), choices.class_names()
     if keep and development.has_kept(choices.work):
         if choices != Choices(work=choices.work):
             screen.say("The kept model and settings stay: options for training have no effect.")

@@ -56,14 +56,6 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Job:
     return asked
 
 
-@pytest.fixture(autouse=True)
-def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Use an empty folder for work by default: `make up` may be running in the checkout's."""
-    folder = tmp_path / "work"
-    monkeypatch.setattr(job, "WORK", folder)
-    return folder
-
-
 def call(*arguments: str, **environment: str) -> Any:
     return CliRunner().invoke(commands.app, arguments, env=environment)
 
@@ -190,6 +182,17 @@ def test_a_profile_that_there_is_not(asked: Job) -> None:
     assert result.exit_code == 2
     assert "there is no profile vehicle (did you mean vehicles?)" in words(result.output)
     assert asked.collected == ()
+
+
+def test_options_are_checked_before_the_folder_for_work(
+    asked: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(development.cloud, "attach", running)
+
+    result = call("up", "--work", str(tmp_path), PROFILE="vehicle")
+
+    assert result.exit_code == 2
+    assert "there is no profile vehicle" in words(result.output)
 
 
 @pytest.mark.parametrize("name", profiles.names())
