@@ -80,8 +80,6 @@ class Settings:
         training.errors.BadInput
             If the trainer would not take one of them.
         """
-        from training import hyperparameters  # noqa: PLC0415
-
         values = self.hyperparameters(dataset)
         computed = {"epochs", "mini_batch_size"} - self.others.keys()
         photos = f"computed for {len(dataset.train)} photos"
