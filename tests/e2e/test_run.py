@@ -39,6 +39,7 @@ def test_five_classes_of_a_shape_that_is_no_square(tmp_path: Path) -> None:
     draw(tmp_path / "to learn", per_class=33, seed=1)
     draw(tmp_path / "to decide", per_class=4, seed=2)
     (tmp_path / "to decide" / "van" / "no photo.jpg").write_text("I am no photo")
+    (tmp_path / "to learn" / "van" / "page.jpg").write_text("<!DOCTYPE html><title>404</title>")
 
     run = subprocess.run(
         [
@@ -68,6 +69,12 @@ def test_five_classes_of_a_shape_that_is_no_square(tmp_path: Path) -> None:
     assert all(row["truth"] == row["name"].split("/")[0] for row in rows)
     assert all(row["announced"] for row in rows)
     assert f"Passed over 11 files that are no photos in {tmp_path / 'to learn'}" in run.stdout
+    assert "Left out: photos that cannot be decoded (1)" in run.stdout
+    assert "\n  van/page.jpg: this is an HTML file\n" in run.stdout
+    assert "Training with image_shape=3,24,16 (IMAGE_SHAPE), augmentation_type=none" in run.stdout
+    training = summary["training"]
+    assert f"the last of {training['epochs']} epochs" in " ".join(run.stdout.split())
+    assert 1 <= training["best_epoch"] <= training["epochs"]
     assert "What became of 21 photos" in (tmp_path / "report" / "report.html").read_text("utf-8")
     decided = [row for row in rows if row["status"] == "classified"]
     assert list(decided[0]["probabilities"]) == list(CLASSES)

@@ -76,8 +76,8 @@ def test_the_log_names_what_was_given_what_is_default_and_what_has_no_effect(
     given, _, rest = line.partition(" Defaults: ")
     assert given == (
         "Hyperparameters given to this job: augmentation_type=crop, epochs=10, "
-        "image_shape=3,16,24, kv_store=dist_sync, mini_batch_size=12, num_classes=3, num_training_samples=36, "
-        "use_pretrained_model=0."
+        "image_shape=3,16,24, kv_store=dist_sync, mini_batch_size=12, num_classes=3, "
+        "num_training_samples=36, use_pretrained_model=0."
     )
     defaults, _, idle = rest.partition(". ")
     assert "learning_rate=0.1, " in defaults
