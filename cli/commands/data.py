@@ -293,7 +293,9 @@ def _told(staged: Staged) -> list[str]:
     told += [f"To {_WHAT_FOR[side]} on: {path}." for side, path in staged.splits.items()]
     if staged.negatives:
         told.append(f"{staged.negatives:,} of them show none of the classes.")
-    told += [f"Left out: {why} ({count:,})." for why, count in staged.left_out.items() if count]
+    # Their names follow, so that their number comes last.
+    reasons = sorted(staged.left_out.items(), key=lambda item: item[0] == CANNOT_BE_DECODED)
+    told += [f"Left out: {why} ({count:,})." for why, count in reasons if count]
     told += _unusable_lines(staged.unusable)
     told += [
         f"No photos of {label} to {_WHAT_FOR[side]} on; retrain needs some."

@@ -235,19 +235,26 @@ def test_damaged_photos_are_listed_and_the_rest_is_staged(
     terminal: Terminal, tmp_path: Path
 ) -> None:
     folder = damaged_folder(tmp_path, 12)
+    fill(folder / "train/bicycle", "copy.jpg")
+    (folder / "train/bicycle/copy of the copy.jpg").write_bytes(jpeg("copy.jpg"))
     words = ("data", "folder", str(folder), str(tmp_path / "to"))
 
     shown = terminal.type(*words)
     told = json.loads(terminal.type(*words, "--json").stdout)
 
     assert shown.exit_code == 0
-    assert "12 photos in" in shown.stdout
-    assert "Left out: photos that cannot be decoded (12)." in shown.stdout
+    assert "13 photos in" in shown.stdout
+    assert "Left out: copies of photos that are there (1)." in shown.stdout
+    first = "train/bicycle/page 00.jpg: this is an HTML file"
+    assert f"Left out: photos that cannot be decoded (12).\n  {first}\n" in shown.stdout
     assert "\n  train/bicycle/page 09.jpg: this is an HTML file\n" in shown.stdout
     assert "page 10.jpg" not in shown.stdout
     assert "\n  and 2 more (--json lists all)\n" in shown.stdout
-    assert told["classes"]["bicycle"] == {"train": 3, "validation": 3}
-    assert told["left_out"] == {"photos_that_cannot_be_decoded": 12}
+    assert told["classes"]["bicycle"] == {"train": 4, "validation": 3}
+    assert told["left_out"] == {
+        "copies_of_photos_that_are_there": 1,
+        "photos_that_cannot_be_decoded": 12,
+    }
     assert told["unusable"] == {
         f"train/bicycle/page {number:02}.jpg": "this is an HTML file" for number in range(12)
     }

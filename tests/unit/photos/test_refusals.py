@@ -2,6 +2,7 @@ import random
 import re
 import struct
 import zlib
+from collections.abc import Callable
 from io import BytesIO
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from scones.photos import ImageShape, UnusablePhoto, prepare
+from scones.photos import ImageShape, UnusablePhoto, prepare, require_decodable
 from scones.photos.decoding import MAX_PIXELS
 from tests.unit.photos.heif_files import phone_photo
 from tests.unit.photos.samples import (
@@ -66,6 +67,40 @@ def refusal(data: bytes, shape: ImageShape = SHAPE) -> UnusablePhoto:
     with pytest.raises(UnusablePhoto) as raised:
         prepare(data, shape)
     return raised.value
+
+
+def outcome(check: Callable[[bytes], object], data: bytes) -> tuple[str, str]:
+    try:
+        check(data)
+    except UnusablePhoto as error:
+        return error.code, str(error)
+    return "usable", ""
+
+
+@pytest.mark.parametrize("name", PHOTOS)
+def test_decoding_alone_finds_what_the_preparation_finds(name: str) -> None:
+    whole = PHOTOS[name]
+    cuts = [whole[: len(whole) * tenths // 10] for tenths in range(11)]
+
+    found = [outcome(require_decodable, data) for data in cuts]
+
+    assert found == [outcome(lambda data: prepare(data, SHAPE), data) for data in cuts]
+    assert found[-1] == ("usable", "")
+    assert "usable" not in {code for code, _ in found[:6]}
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (b"", "the file is empty"),
+        (b"notes", "the file is not a photo"),
+        (b"<html>", "this is an HTML file"),
+        (PHOTOS["JPEG"][:400], "the JPEG photo is damaged or incomplete"),
+        (PHOTOS["HEIC"][:400], "the HEIC photo is damaged or incomplete"),
+    ],
+)
+def test_the_problem_is_told_without_the_advice(data: bytes, problem: str) -> None:
+    assert refusal(data).problem == problem
 
 
 def test_an_empty_file() -> None:
