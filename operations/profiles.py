@@ -20,7 +20,8 @@ from pydantic_core import ErrorDetails
 
 from operations import parameters
 from operations.faults import Refused
-from scones.datasets.hyperparameters import NAMES, describe_unknown, parse_hyperparameters
+from scones.datasets.hyperparameters import parse_hyperparameters
+from scones.hyperparameter_names import NAMES, describe_unknown
 from scones.labels import parse_class_names
 
 FOLDER = parameters.REPOSITORY / "profiles"

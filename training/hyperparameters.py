@@ -27,7 +27,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from scones.datasets.hyperparameters import describe_unknown
+from scones.hyperparameter_names import describe_unknown
 from scones.photos import ImageShape
 from training.errors import BadInput
 

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scones.datasets.hyperparameters import NAMES, complete
+from scones.datasets.hyperparameters import complete
+from scones.hyperparameter_names import NAMES
 from scones.photos import ImageShape
 from training.errors import BadInput
 from training.hyperparameters import (

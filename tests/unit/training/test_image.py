@@ -7,7 +7,10 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 ROOT = Path(__file__).parents[3]
-SHARED = ("scones.photos", "scones.lst", "scones.calibration", "scones.decisions")
+SHARED = (
+    *("scones.photos", "scones.lst", "scones.calibration", "scones.decisions"),
+    "scones.hyperparameter_names",
+)
 """What of the domain layer training and serving use."""
 
 DISTRIBUTIONS = {

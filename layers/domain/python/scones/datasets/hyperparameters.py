@@ -3,14 +3,14 @@
 https://docs.aws.amazon.com/sagemaker/latest/dg/IC-Hyperparameter.html
 """
 
-import difflib
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal
 
 from scones.datasets.errors import BadHyperparameters, TooFewPhotos
+from scones.hyperparameter_names import NAMES, describe_unknown
 from scones.photos import ImageShape
 
 Algorithm = Literal["builtin", "own"]
@@ -30,38 +30,6 @@ of 20, 32, 44, 56 or 110 layers. For others it has 18, 34, 50, 101, 152 or 200."
 
 PRETRAINED_SHAPE = (224, 224)
 """Height and width of the pictures that the built-in algorithm's pretrained weights are for."""
-
-NAMES = frozenset(
-    {
-        "augmentation_type",
-        "beta_1",
-        "beta_2",
-        "checkpoint_frequency",
-        "early_stopping",
-        "early_stopping_min_epochs",
-        "early_stopping_patience",
-        "early_stopping_tolerance",
-        "epochs",
-        "eps",
-        "gamma",
-        "kv_store",
-        "learning_rate",
-        "lr_scheduler_factor",
-        "lr_scheduler_step",
-        "mini_batch_size",
-        "momentum",
-        "multi_label",
-        "num_layers",
-        "optimizer",
-        "precision_dtype",
-        "resize",
-        "top_k",
-        "use_pretrained_model",
-        "use_weighted_loss",
-        "weight_decay",
-    }
-)
-"""Hyperparameters that may be chosen, the same for both algorithms."""
 
 _FROM_ELSEWHERE = {
     "num_classes": "it is the number of the stack's ClassNames",
@@ -105,28 +73,6 @@ def parse_hyperparameters(text: str) -> Mapping[str, str]:
             raise ValueError(f"hyperparameter {name} can't be set: {_FROM_ELSEWHERE[name]}")
         pairs[name] = value
     return MappingProxyType(pairs)
-
-
-def describe_unknown(names: Iterable[str]) -> str:
-    """Return a message about hyperparameters that do not exist.
-
-    Parameters
-    ----------
-    names
-        Names that are not in `NAMES`; at least one.
-
-    Examples
-    --------
-    >>> describe_unknown(["epoch", "x"]).partition(": ")[0]
-    'there is no hyperparameter epoch (did you mean epochs?), x'
-    """
-    described = ", ".join(map(_with_suggestion, sorted(names)))
-    return f"there is no hyperparameter {described}: use one of {', '.join(sorted(NAMES))}"
-
-
-def _with_suggestion(name: str) -> str:
-    near = difflib.get_close_matches(name, sorted(NAMES), n=1)
-    return f"{name} (did you mean {near[0]}?)" if near else name
 
 
 def complete(

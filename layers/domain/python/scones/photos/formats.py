@@ -66,7 +66,7 @@ class UnusablePhoto(Exception):
 
     @property
     def problem(self) -> str:
-        """What is wrong, without the advice after the colon, which is for who uploads a photo."""
+        """What is wrong, without the advice after the colon, which is for drivers."""
         return str(self).partition(": ")[0]
 
 
