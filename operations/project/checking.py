@@ -8,7 +8,7 @@ from operations.data import any_folder
 from operations.data.amounts import Tell
 from operations.data.folders import Dataset, scan_dataset
 from operations.data.usability import find_unusable
-from operations.folder_files import FolderError, some
+from operations.folder_files import FolderError, format_unusable
 from scones.photos import ImageShape, prepare
 
 MIN_VALIDATION_PHOTOS = 20
@@ -71,5 +71,6 @@ def _damaged(dataset: Dataset, shape: ImageShape, on_progress: Tell) -> Iterator
     problems = find_unusable(paths, lambda data: prepare(data, shape), on_progress)
     if problems:
         are = "1 photo" if len(problems) == 1 else f"{len(problems):,} photos"
-        files = some(f"{path} ({problem})" for path, problem in problems.items())
+        named = {str(path): problem for path, problem in problems.items()}
+        files = ", ".join(format_unusable(named))
         yield f"{are} cannot be used: {files}. Remove or replace them"

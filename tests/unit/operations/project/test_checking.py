@@ -64,7 +64,7 @@ def test_all_problems_of_the_layout_at_once(tmp_path: Path) -> None:
         "folders that are no class: odd",
         "links to files or folders outside it",
         "3 photos cannot be used",
-        "text.jpg (the file is not a photo)",
+        "text.jpg: the file is not a photo",
         f"there is no folder {folder / 'validation' / 'a'}",
     ):
         assert sum(message in problem for problem in found) == 1, message
