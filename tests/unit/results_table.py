@@ -87,6 +87,11 @@ def decided(
 
 def put_record(client: Any, table: str, event: PhotoDecided, **more: str) -> None:
     """Write a record as the machine `classify` does; `more` are attributes of text."""
+    client.put_item(TableName=table, Item=record_item(event, **more))
+
+
+def record_item(event: PhotoDecided, **more: str) -> dict[str, Any]:
+    """Return the record's item; `more` are attributes of text."""
     photo = event.photo
     key = (f"s3://{photo.bucket}/{photo.key}", photo.version_id or photo.etag)
     item = {
@@ -105,7 +110,7 @@ def put_record(client: Any, table: str, event: PhotoDecided, **more: str) -> Non
     written: dict[str, Any] = {name: {"S": text} for name, text in item.items()}
     if event.confidence is not None:
         written["confidence"] = {"N": str(event.confidence)}
-    client.put_item(TableName=table, Item=written)
+    return written
 
 
 def key_of(name: str) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from PIL import Image
 
+from tests.unit.in_moto import put_object
+
 BUCKET = "data"
 NAME = "scones-20261102031500-4f9a1c"
 PHOTOS = f"s3://{BUCKET}/dataset/validation/"
@@ -33,7 +35,7 @@ class StoredRun:
     client: Any
 
     def put(self, key: str, body: bytes) -> None:
-        self.client.put_object(Bucket=BUCKET, Key=key, Body=body)
+        put_object(BUCKET, key, body)
 
     def get(self, path: str) -> Any:
         return self.client.get_object(Bucket=BUCKET, Key=f"retraining/{NAME}/{path}")

@@ -9,6 +9,7 @@ from scones.datasets.generate import generate_lists
 from scones.datasets.manifest import GeneratedLists
 from scones.lst import LstEntry, read
 from scones.settings import GenerateListsSettings
+from tests.unit.in_moto import put_object
 
 BUCKET = "data"
 RUN = "scones-20261102031500-4e68ad"
@@ -42,7 +43,7 @@ class DataBucket:
         self.fill(*(f"{folder}/{number}.jpg" for number in range(count)))
 
     def put(self, key: str, body: bytes) -> None:
-        self.client.put_object(Bucket=BUCKET, Key=f"dataset/{key}", Body=body)
+        put_object(BUCKET, f"dataset/{key}", body)
 
     def generate(self, **changes: str) -> GeneratedLists:
         return generate_lists(self.client, RUN, settings(**changes))

@@ -16,7 +16,15 @@ from scones.drift import Clients, Request, check_drift
 from scones.events import DriftChecked
 from scones.settings import CheckDriftSettings
 from tests.unit.drift.evaluations import CLASSES, document
-from tests.unit.results_table import BROKEN, break_record, create_table, decided, put_record
+from tests.unit.in_moto import put_item
+from tests.unit.results_table import (
+    BROKEN,
+    break_record,
+    create_table,
+    decided,
+    put_record,
+    record_item,
+)
 
 RUN = "scones-20261102031500-4f9a1c"
 EVALUATION = f"retraining/{RUN}/evaluation/evaluation.json"
@@ -117,19 +125,16 @@ class Stack:
     ) -> None:
         status = "classified" if confidence >= 0.93 else "needs_review"
         base = decided(name, status)
-        put_record(
-            self.clients.dynamodb,
-            "results",
-            base.model_copy(
-                update={
-                    "confidence": confidence,
-                    "label": label,
-                    "familiarity": familiarity,
-                    "model": base.model and base.model.model_copy(update={"endpoint": endpoint}),
-                    "timings": base.timings.model_copy(update={"decided_at": at}),
-                }
-            ),
+        event = base.model_copy(
+            update={
+                "confidence": confidence,
+                "label": label,
+                "familiarity": familiarity,
+                "model": base.model and base.model.model_copy(update={"endpoint": endpoint}),
+                "timings": base.timings.model_copy(update={"decided_at": at}),
+            }
         )
+        put_item("results", record_item(event))
 
     def check(self, now: datetime | None = None, **settings: str) -> DriftChecked:
         return check_drift(
