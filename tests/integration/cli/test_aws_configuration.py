@@ -1,6 +1,8 @@
-"""Mistakes in an AWS configuration give one line: the real command, with a home of its own.
+"""Mistakes in an AWS configuration give one line: commands with a home of their own.
 
 No request reaches AWS: there are no credentials, or nothing listens at the endpoint's port.
+botocore looks for cached tokens in the home that a process starts with: tests of these start the
+real command, which takes a second. The others run it in the tests' process.
 """
 
 import hashlib
@@ -10,6 +12,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from cli import __main__ as scones
 
 REPOSITORY = Path(__file__).parents[3]
 NOBODY = "http://127.0.0.1:9"
@@ -111,27 +116,41 @@ def home(tmp_path: Path) -> Path:
 
 
 def say(home: Path, *arguments: str, **environment: str) -> str:
-    """Run `scones models`, which has to fail with one line, and return that line."""
+    """Run `scones models` here, which has to fail with one line, and return that line."""
+    only = dict.fromkeys(os.environ) | variables(home) | environment
+    result = CliRunner().invoke(scones.app, ["models", *arguments], env=only)
+    return only_line(result.exit_code, result.stdout, result.stderr)
+
+
+def say_from_start(home: Path, **environment: str) -> str:
+    """Do the same in a process that starts with these environment variables."""
     result = subprocess.run(
-        [sys.executable, "-m", "cli", "models", *arguments],
-        env={
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
-            "HOME": str(home),
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "AWS_ENDPOINT_URL": NOBODY,
-            "AWS_MAX_ATTEMPTS": "1",
-            **environment,
-        },
+        [sys.executable, "-m", "cli", "models"],
+        env={**variables(home), **environment},
         cwd=REPOSITORY,
         capture_output=True,
         check=False,
         text=True,
         timeout=100,
     )
-    assert result.returncode == 3, result
-    assert result.stdout == ""
-    (line,) = result.stderr.splitlines()
+    return only_line(result.returncode, result.stdout, result.stderr)
+
+
+def variables(home: Path) -> dict[str, str]:
+    return {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
+        "HOME": str(home),
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_ENDPOINT_URL": NOBODY,
+        "AWS_MAX_ATTEMPTS": "1",
+    }
+
+
+def only_line(exit_code: int, printed: str, complained: str) -> str:
+    assert exit_code == 3, complained
+    assert printed == ""
+    (line,) = complained.splitlines()
     assert line.startswith("error: ")
     return line
 
@@ -177,7 +196,7 @@ def test_tokens_that_are_damaged_or_expired(
         digest = hashlib.sha1(name.encode(), usedforsecurity=False).hexdigest()
         (home / f".aws/sso/cache/{digest}.json").write_text(token)
 
-    line = say(home, AWS_PROFILE=profile)
+    line = say_from_start(home, AWS_PROFILE=profile)
 
     assert said in line
     assert "run `aws sso login`" in line
@@ -200,7 +219,7 @@ def test_a_malformed_endpoint(home: Path, url: str) -> None:
 
 
 def test_a_malformed_endpoint_of_one_service_or_profile(home: Path) -> None:
-    line = say(home, **KEYS, AWS_ENDPOINT_URL_CLOUDFORMATION="foo")
+    line = say_from_start(home, **KEYS, AWS_ENDPOINT_URL_CLOUDFORMATION="foo")
     assert "AWS_ENDPOINT_URL_CLOUDFORMATION can't be used" in line
     line = say(home, AWS_PROFILE="endpoint", AWS_ENDPOINT_URL="")
     assert "Invalid endpoint: localhost:4566" in line
