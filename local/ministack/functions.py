@@ -10,6 +10,7 @@ import queue
 import secrets
 import shutil
 import signal
+import socket
 import socketserver
 import subprocess
 import sys
@@ -153,7 +154,22 @@ class _InitError(RuntimeError):
 
 
 class _QuietServer(socketserver.ThreadingTCPServer):
+    """A server for each worker: it sleeps between connections, since workers are many."""
+
     daemon_threads = True
+
+    def serve_forever(self, poll_interval: float | None = None) -> None:
+        """Serve until `shutdown`; by default, wake up for connections only."""
+        super().serve_forever(poll_interval)  # type: ignore[arg-type]
+
+    def shutdown(self) -> None:
+        """End `serve_forever`, which notices this at the next connection."""
+        ending = threading.Thread(target=super().shutdown, daemon=True)
+        ending.start()
+        while ending.is_alive():
+            with suppress(OSError):
+                socket.create_connection(self.socket.getsockname(), timeout=1).close()
+            ending.join(0.01)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         # A function killed at its timeout breaks its connection; that is no news.
@@ -336,9 +352,7 @@ class _PythonWorker(lambda_runtime.ProvidedWorker):  # type: ignore[misc]
         # It writes headers and body separately: with Nagle's algorithm each answer takes 40 ms.
         handler.disable_nagle_algorithm = True
         self._server = _QuietServer(("127.0.0.1", 0), handler)
-        self._server_thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True
-        )
+        self._server_thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._server_thread.start()
         return f"127.0.0.1:{self._server.server_address[1]}/{secret}"
 

@@ -1,3 +1,5 @@
+import socket
+import socketserver
 import threading
 import time
 from typing import Any
@@ -83,3 +85,23 @@ def test_who_wakes_and_is_refused_does_not_keep_the_place_from_others() -> None:
     for thread in waiting:
         thread.join(functions._PLACE_SECONDS / 3)
     assert sorted(results, key=str) == [("place", None), (None, "function")]
+
+
+def test_a_worker_s_server_sleeps_until_a_connection_or_its_end() -> None:
+    server = functions._QuietServer(("127.0.0.1", 0), socketserver.BaseRequestHandler)
+    looks: list[float] = []
+    server.service_actions = lambda: looks.append(time.monotonic())  # type: ignore[method-assign]
+    serving = threading.Thread(target=server.serve_forever, daemon=True)
+    serving.start()
+    time.sleep(0.3)
+    assert looks == []
+    socket.create_connection(server.server_address, timeout=5).close()  # type: ignore[arg-type]
+    deadline = time.monotonic() + 10
+    while not looks and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert len(looks) == 1
+    ending = threading.Thread(target=server.shutdown, daemon=True)
+    ending.start()
+    serving.join(10)
+    assert not serving.is_alive()
+    server.server_close()
