@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 from moto.core.config import default_user_config
 
-from tests.unit.quick_requests import shorten_requests
-
 # One boto3 session for all tests: a new one in each would read the services' models again.
 default_user_config["core"]["reset_boto3_session"] = False
 
@@ -36,13 +34,6 @@ def without_local_state() -> Iterator[None]:
     _opened.clear()
     yield
     assert not _opened, f"the test opened {_opened}, which depends on `make up`: use tmp_path"
-
-
-@pytest.fixture(scope="session", autouse=True)
-def short_requests() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        shorten_requests(patch)
-        yield
 
 
 @pytest.fixture(autouse=True)
