@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -19,7 +18,7 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
 from console.access import Access
 from console.finishing import Finishing
@@ -29,11 +28,13 @@ from console.rows import RESULTS_SHOWN, Row, as_row
 from operations import promotion, registry, review
 from operations.escaping import escape
 from operations.faults import Fault, Refused, explain, is_locked_out
+from operations.production_history import Period, ProductionHistory
 from operations.promotion import Promotion
 from operations.registry import Production, Version
+from operations.results import State, Wanted, search_results
 from operations.stack import Stack
 from scones.hosting import LONGEST_COMMENT
-from scones.records import Record, Skipped, read_decided
+from scones.records import Record, Skipped
 
 if TYPE_CHECKING:
     import boto3
@@ -124,17 +125,73 @@ class Answer(Comment):
     approved: bool
 
 
+class Filters(BaseModel):
+    """Filters of results.
+
+    Attributes
+    ----------
+    hours
+        Length of the time range that ends now, if `since` is None.
+    since, until
+        Start and end of the time range; an aware datetime or None.
+    state
+        Status of the photo with its review, or None for all.
+    label
+        Class, or None for all.
+    name
+        Part of the photo's key; an empty one takes all.
+    """
+
+    hours: float = Field(default=24, gt=0, le=24 * 366)
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+    state: State | None = None
+    label: str | None = Field(default=None, max_length=256)
+    name: str = Field(default="", max_length=1024)
+
+    def wanted(self) -> Wanted:
+        """Return the filters as operations take them."""
+        since = self.since or datetime.now(UTC) - timedelta(hours=self.hours)
+        return Wanted(
+            label=self.label, since=since, until=self.until, state=self.state, name=self.name
+        )
+
+
+class ProductionShown(BaseModel):
+    """Versions in production.
+
+    Attributes
+    ----------
+    endpoint
+        Name of the production endpoint, or None if it does not exist.
+    status
+        Status of the endpoint in SageMaker, or None.
+    periods
+        Known periods, the latest first.
+    read_at
+        Time of the request (UTC); later changes are not in `periods`.
+    """
+
+    endpoint: str | None
+    status: str | None
+    periods: list[Period]
+    read_at: datetime
+
+
 class Results(BaseModel):
     """Results, the latest first, whether there are earlier ones in that time, and what is missing.
 
     Attributes
     ----------
+    searched_since
+        Time back to which records were searched if that is not the whole time range, or None.
     skipped
         The records of that time that cannot be read, or None if there is none.
     """
 
     rows: list[Row]
     more: bool
+    searched_since: datetime | None
     skipped: str | None
 
 
@@ -172,18 +229,29 @@ def create_app(room: Room) -> FastAPI:
 def _add_results(app: FastAPI, room: Room) -> None:
     pictures = Pictures(room.session, room.stack)
     finishing = Finishing(room.finish)
+    history = ProductionHistory(room.session, room.stack)
 
     @app.get("/api/results")
-    def results(hours: Annotated[float, Query(gt=0, le=24 * 366)] = 24) -> Results:
-        client = room.access.client("dynamodb")
-        since = datetime.now(UTC) - timedelta(hours=hours)
+    def results(filters: Annotated[Filters, Query()]) -> Results:
         skipped = Skipped(RESULTS_SHOWN)
-        found = read_decided(client, room.stack.results_table, skipped, since=since)
-        rows = [room.row(record) for record in islice(found, RESULTS_SHOWN + 1)]
+        found = search_results(room.session, room.stack, filters.wanted(), RESULTS_SHOWN, skipped)
         return Results(
-            rows=rows[:RESULTS_SHOWN],
-            more=len(rows) > RESULTS_SHOWN or skipped.is_full,
+            rows=[room.row(record) for record in found.records],
+            more=found.more,
+            searched_since=found.searched_since,
             skipped=skipped.message and escape(skipped.message),
+        )
+
+    @app.get("/api/production")
+    def production() -> ProductionShown:
+        read_at = datetime.now(UTC)
+        found = history.read()
+        running = found.production
+        return ProductionShown(
+            endpoint=running.endpoint if running else None,
+            status=running.status if running else None,
+            periods=list(found.periods),
+            read_at=read_at,
         )
 
     @app.get("/api/photo")

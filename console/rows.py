@@ -6,6 +6,7 @@ from datetime import datetime
 from pydantic import BaseModel
 
 from operations.escaping import escape
+from operations.results import State, state_of
 from scones.events import Status
 from scones.records import Record, Review
 from scones.serialize import Reason
@@ -23,14 +24,18 @@ class Row(BaseModel):
         Which, as the table's key has it.
     key
         Of the object in the photos bucket, escaped to be shown.
+    state
+        Status of the photo with its review.
+    endpoint
+        Endpoint that answered, or None if the photo did not reach one.
     familiarity, familiarity_limit
         How like the training photos it is, and below what a photo is unfamiliar; null without.
     unfamiliar
         Whether it needs review because it does not resemble the training photos.
     loading_bay
         Where the vehicle goes, as far as is known now.
-    at
-        When it was decided.
+    started_at, at
+        When its execution started, and when it was decided.
     review
         The review, or None if there is none or it is being undone.
     """
@@ -39,6 +44,8 @@ class Row(BaseModel):
     version: str
     key: str
     status: Status
+    state: State
+    endpoint: str | None
     label: str | None
     confidence: float | None
     probabilities: dict[str, float] | None
@@ -48,6 +55,7 @@ class Row(BaseModel):
     unfamiliar: bool
     loading_bay: str | None
     reason: Reason | None
+    started_at: datetime
     at: datetime
     uploaded_at: datetime
     total_ms: float
@@ -70,6 +78,8 @@ def as_row(record: Record, bays: Mapping[str, str]) -> Row:
         version=record.version,
         key=escape(decided.photo.key),
         status=decided.status,
+        state=state_of(record),
+        endpoint=decided.model.endpoint if decided.model else None,
         label=decided.label,
         confidence=decided.confidence,
         probabilities=decided.probabilities,
@@ -79,6 +89,7 @@ def as_row(record: Record, bays: Mapping[str, str]) -> Row:
         unfamiliar=decided.unfamiliar,
         loading_bay=record.effective_bay(bays),
         reason=_escaped(decided.reason),
+        started_at=decided.timings.started_at,
         at=decided.timings.decided_at,
         uploaded_at=decided.timings.uploaded_at,
         total_ms=decided.timings.total_ms,

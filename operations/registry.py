@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from operations.faults import Refused
 from operations.stack import Stack
-from scones.hosting import find_endpoint
+from scones.hosting import Endpoint, find_endpoint
 
 if TYPE_CHECKING:
     import boto3
@@ -161,12 +161,23 @@ def reject(session: "boto3.Session", stack: Stack, number: int, comment: str) ->
 def find_production(session: "boto3.Session", stack: Stack) -> Production | None:
     """Find out what the production endpoint runs; None where there is no such endpoint."""
     found = find_endpoint(session.client("sagemaker"), stack.endpoint)
-    if found is None:
-        return None
-    if found.model is None:
-        return Production(stack.endpoint, found.status, forgotten=found.config)
-    model = found.model
-    return Production(stack.endpoint, found.status, model.model_package_arn, model.artifacts)
+    return as_production(stack, found) if found else None
+
+
+def as_production(stack: Stack, endpoint: Endpoint) -> Production:
+    """Return what the production endpoint runs.
+
+    Parameters
+    ----------
+    stack
+        The deployed stack.
+    endpoint
+        Its production endpoint.
+    """
+    model = endpoint.model
+    if model is None:
+        return Production(stack.endpoint, endpoint.status, forgotten=endpoint.config)
+    return Production(stack.endpoint, endpoint.status, model.model_package_arn, model.artifacts)
 
 
 def find_version_in_production(

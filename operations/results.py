@@ -1,11 +1,11 @@
-"""What was decided of photos: the newest, and new ones as they come."""
+"""Read, search and follow classification results."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 from operations.stack import Stack
 
@@ -25,27 +25,137 @@ LATENESS = timedelta(seconds=90)
 names and its place in the index lie the machine's tries to write it, and the index's own delay."""
 
 
+State = Literal["classified", "waiting", "reviewed", "simulated", "rejected", "failed"]
+"""Status of a photo with its review: ``needs_review`` is divided into ``waiting`` for a reviewer,
+``reviewed``, and ``simulated``, a test photo that no reviewer is asked about."""
+
+STATES: tuple[State, ...] = get_args(State)
+
+MAX_SEARCHED = 20_000
+"""Maximum number of records that a search reads: the indexes have no class and no name."""
+
+
 @dataclass(frozen=True)
 class Wanted:
-    """Which results.
+    """Filters of results; None takes all.
 
     Attributes
     ----------
     statuses
-        How the photos ended; None for all.
+        How the photos ended.
     label
-        Their class, by the model or, where a person has said it, by that person; None for all.
+        Class by the reviewer, else by the model.
     since
-        Decided at or after; None for all. An aware datetime.
+        Time of the decision, at or after it; an aware datetime.
+    until
+        Time of the decision, before it; an aware datetime.
+    state
+        Status of the photo with its review; only together with `statuses` None.
+    name
+        Part of the key in the photos bucket, in upper or lower case.
     """
 
     statuses: "Sequence[Status] | None" = None
     label: str | None = None
     since: datetime | None = None
+    until: datetime | None = None
+    state: State | None = None
+    name: str | None = None
 
     def takes(self, record: "Record") -> bool:
-        """Tell whether a record is of the wanted class."""
-        return self.label is None or self.label == record.effective_label
+        """Return True if the class, the state and the name of a record are wanted."""
+        return (
+            self.label in (None, record.effective_label)
+            and self.state in (None, state_of(record))
+            and (self.name or "").casefold() in record.decided.photo.key.casefold()
+        )
+
+    @property
+    def read_statuses(self) -> "Sequence[Status]":
+        """Statuses whose records are read."""
+        # Lazy import: Pydantic and the photos' decoders slow down --help.
+        from scones.records import STATUSES  # noqa: PLC0415
+
+        if self.state in ("waiting", "reviewed", "simulated"):
+            return ("needs_review",)
+        one = [status for status in STATUSES if status == self.state]
+        return one or self.statuses or STATUSES
+
+
+@dataclass(frozen=True)
+class Found:
+    """Results of a search.
+
+    Attributes
+    ----------
+    records
+        The latest first.
+    more
+        Whether the range has more results than these.
+    searched_since
+        Time of the earliest record that was read if `MAX_SEARCHED` ended the search, so that
+        earlier ones may match; otherwise None.
+    """
+
+    records: "list[Record]"
+    more: bool
+    searched_since: datetime | None
+
+
+def state_of(record: "Record") -> State:
+    """Return the status of a photo with its review.
+
+    Parameters
+    ----------
+    record
+        Record of the photo.
+    """
+    from scones.records import is_simulated  # noqa: PLC0415
+
+    status = record.decided.status
+    if status != "needs_review":
+        return status
+    if record.effective_review:
+        return "reviewed"
+    return "simulated" if is_simulated(record.decided.photo.key) else "waiting"
+
+
+def search_results(
+    session: "boto3.Session", stack: Stack, wanted: Wanted, limit: int, skipped: "Skipped"
+) -> Found:
+    """Read the latest results that match; at most `MAX_SEARCHED` records are read.
+
+    Parameters
+    ----------
+    session, stack
+        Session for the stack's account and region; the deployed stack.
+    wanted
+        Filters. Status and time are those of the index; the others are applied to what was read.
+    limit
+        Maximum number of results.
+    skipped
+        Gets the unreadable records.
+    """
+    from scones.records import read_decided  # noqa: PLC0415
+
+    read = read_decided(
+        session.client("dynamodb"),
+        stack.results_table,
+        skipped,
+        wanted.read_statuses,
+        since=wanted.since,
+        until=wanted.until,
+    )
+    found: list[Record] = []
+    last: Record | None = None
+    for last in islice(read, MAX_SEARCHED):
+        if wanted.takes(last):
+            found.append(last)
+        if len(found) > limit:
+            return Found(found[:limit], more=True, searched_since=None)
+    if last is None or next(read, None) is None:
+        return Found(found, more=skipped.is_full, searched_since=None)
+    return Found(found, more=True, searched_since=_decided_at(last))
 
 
 def read_results(
@@ -62,13 +172,18 @@ def read_results(
     skipped
         Gets the unreadable records.
     """
-    # It brings Pydantic and the photos' decoders, which takes long beside showing help.
-    from scones.records import STATUSES, read_decided  # noqa: PLC0415
+    # Lazy import: Pydantic and the photos' decoders slow down --help.
+    from scones.records import read_decided  # noqa: PLC0415
 
     client = session.client("dynamodb")
-    statuses = wanted.statuses or STATUSES
     found = read_decided(
-        client, stack.results_table, skipped, statuses, since=wanted.since, page_size=PAGE
+        client,
+        stack.results_table,
+        skipped,
+        wanted.read_statuses,
+        since=wanted.since,
+        until=wanted.until,
+        page_size=PAGE,
     )
     return filter(wanted.takes, found)
 
@@ -101,7 +216,7 @@ def follow_results(
     pause
         Called between two looks.
     """
-    everything = replace(wanted, label=None)
+    everything = replace(wanted, label=None, state=None, name=None)
     known = _Known(wanted.since)
     known.new(list(_recent(read_results(session, stack, everything, skipped))))
     newest = list(islice(read_results(session, stack, wanted, skipped), first))

@@ -41,11 +41,12 @@ async function ask(path, options) {
 
 /**
  * @param {string} path
- * @param {Object<string, string>} [query]
+ * @param {Object<string, string>} [query] - empty ones are left out
  * @returns {Promise<any>}
  */
 export async function get(path, query = {}) {
-  return (await ask(`${path}?${new URLSearchParams(query)}`)).json();
+  const given = Object.entries(query).filter(([, value]) => value !== "");
+  return (await ask(`${path}?${new URLSearchParams(given)}`)).json();
 }
 
 /**

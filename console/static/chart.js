@@ -1,12 +1,20 @@
 // Confidence over time, with the threshold that held when each photo was decided.
 
 import { byId, show } from "./dom.js";
-import { fileName, percent, plain } from "./words.js";
+import { fileName, moment, percent, plain } from "./words.js";
 
 /** @typedef {import("./store.js").Row} Row */
 
 const DRAWN = 2000;
 const REDRAW_MS = 500;
+const SECOND = 1000, DAY = 86_400_000;
+/** Formats of the time axis by the distance of its ticks: as `moment` writes times. */
+const TICKS = [
+  { dtickrange: [null, SECOND], value: "%H:%M:%S.%L\n%Y-%m-%d" },
+  { dtickrange: [SECOND, 60 * SECOND], value: "%H:%M:%S\n%Y-%m-%d" },
+  { dtickrange: [60 * SECOND, DAY], value: "%H:%M\n%Y-%m-%d" },
+  { dtickrange: [DAY, null], value: "%Y-%m-%d" },
+];
 
 /** @type {Promise<any>|null} */
 let plotly = null;
@@ -58,7 +66,7 @@ async function drawNow(rows, classes) {
   const lowest = Math.min(...rows.map((row) => row.confidence ?? 1));
   const threshold = {
     name: "threshold",
-    x: rows.map((row) => row.at),
+    x: rows.map((row) => moment(row.at)), // Plotly knows no time zones
     y: rows.map((row) => row.threshold),
     mode: "lines",
     line: { color: colour("--strong"), width: 1.5, dash: "dash", shape: "hv" },
@@ -71,7 +79,7 @@ async function drawNow(rows, classes) {
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
     font: { color: colour("--ink"), family: "inherit", size: 13 },
-    xaxis: { ...grid, type: "date", nticks: Math.max(3, Math.floor(byId("chart").clientWidth / 160)) },
+    xaxis: { ...grid, type: "date", hoverformat: "%Y-%m-%d %H:%M:%S", tickformatstops: TICKS, nticks: Math.max(3, Math.floor(byId("chart").clientWidth / 160)) },
     yaxis: { ...grid, range: [Math.max(0, Math.floor(10 * lowest) / 10 - 0.05), 1.03], tickformat: ".0%" },
     legend: { orientation: "h", y: -0.18 },
     hovermode: "closest",
@@ -100,7 +108,7 @@ function points(rows, name, colour, symbol) {
     legendgroup: name,
     showlegend: symbol === "circle",
     // One that is nowhere: a trace of none has no place in the legend.
-    x: [...rows.map((row) => row.at), null],
+    x: [...rows.map((row) => moment(row.at)), null],
     y: [...rows.map((row) => row.confidence), null],
     text: rows.map((row) => plain(`${fileName(row)}: ${name}, ${percent(row.confidence, row.threshold)}${row.unfamiliar ? ", unfamiliar" : ""}`)),
     mode: "markers",

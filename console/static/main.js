@@ -7,6 +7,7 @@ import { loadResults, startResults } from "./results.js";
 import { startReview } from "./review.js";
 import { Queue, Results } from "./store.js";
 import { listen } from "./stream.js";
+import { zone } from "./words.js";
 
 const SECTIONS = ["review", "results", "models"];
 
@@ -16,18 +17,18 @@ const classes = [...byId("labels").querySelectorAll("button")].map((button) => b
 
 /** Show the section that the address names. @param {boolean} [byHand] */
 function route(byHand = true) {
-  const named = location.hash.slice(1);
+  const [named] = location.hash.slice(1).split("?");
   const chosen = SECTIONS.includes(named) ? named : SECTIONS[0];
   for (const view of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-view]"))) {
     view.hidden = view.dataset.view !== chosen;
     if (byHand && !view.hidden) view.querySelector("h2")?.focus({ preventScroll: true });
   }
   for (const link of document.querySelectorAll("nav a")) {
-    if (link.getAttribute("href") === `#${chosen}`) link.setAttribute("aria-current", "page");
+    if (link.getAttribute("href")?.split("?")[0] === `#${chosen}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
   document.title = `${chosen[0].toUpperCase()}${chosen.slice(1)} – Scones`;
-  if (chosen === "results") refreshResults();
+  if (chosen === "results") refreshResults(); // which takes its filters from the address
   if (chosen === "models" && byHand) loadModels();
 }
 
@@ -76,6 +77,7 @@ function lost(why = "The console does not answer: is `scones console` still runn
   notice("lost", `${why} What you see is as it was.`);
 }
 
+byId("zone").textContent = `Times: ${zone()}`;
 startReview(queue, results);
 const refreshResults = startResults(results, queue, classes);
 startModels(() => location.hash === "#models");

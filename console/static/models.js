@@ -73,7 +73,7 @@ function showVersions(versions) {
       ["registered", moment(version.registered_at)],
       ["status", WORDS[/** @type {keyof typeof WORDS} */ (version.status)] ?? version.status, "status"],
       ["accuracy", figure(version.accuracy), "number"],
-      ["threshold", figure(version.threshold), "number"],
+      ["suggested threshold", figure(version.threshold), "number"],
       ["comment", version.comment || "–"],
       ["", make("span", { class: "actions" }, ...actionsOf(version))],
     ]);

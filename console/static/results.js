@@ -3,8 +3,10 @@
 import { get, post, showPicture } from "./api.js";
 import { draw } from "./chart.js";
 import { byId, make, show, tableRow } from "./dom.js";
+import { Filters } from "./filters.js";
 import { announce, mended, notice } from "./notices.js";
-import { STATUSES, familiarityText, fileName, moment, path, percent, shows, statusText, verdict } from "./words.js";
+import { Production } from "./store.js";
+import { STATES, familiarityText, fileName, moment, path, pathParts, percent, shareOf, shows, statusText, verdict } from "./words.js";
 
 /** @typedef {import("./store.js").Row} Row */
 /** @typedef {import("./store.js").Results} Results */
@@ -15,7 +17,17 @@ const ROWS_ADDED = 30;
 /** Maximum number of rows of the table: elements cost more than the figures above it. */
 const MOST_ROWS = 600;
 
+/** Shortest time between two requests for the versions in production. */
+const PRODUCTION_MS = 15_000;
+/** Time between two such requests while no result comes. */
+const IDLE_MS = 60_000;
+
 let rowsShown = ROWS_ADDED;
+
+const production = new Production();
+let productionReadAt = -Infinity;
+
+/** @type {Filters} */ let filters;
 
 /** @type {Row|null} The row that the dialog shows. */
 let opened = null;
@@ -25,14 +37,14 @@ let reads = 0;
 /** @param {Results} results @param {Queue} queue @param {string[]} classes */
 export function startResults(results, queue, classes) {
   const refresh = () => {
-    showResults(results, classes);
+    showResults(results, queue, classes);
     refreshPhoto(results);
   };
-  results.addEventListener("change", refresh);
-  byId("period").addEventListener("change", () => {
+  filters = new Filters(() => {
     rowsShown = ROWS_ADDED;
     loadResults(results);
   });
+  for (const known of [results, queue, production]) known.addEventListener("change", refresh);
   byId("latest-more").addEventListener("click", () => {
     rowsShown = Math.min(rowsShown + ROWS_ADDED, MOST_ROWS);
     refresh();
@@ -40,18 +52,23 @@ export function startResults(results, queue, classes) {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", refresh);
   byId("photo-undo").addEventListener("click", () => undo(results, queue));
   byId("photo-dialog").addEventListener("close", () => { opened = null; });
-  return refresh;
+  setInterval(() => {
+    if (!document.hidden && location.hash.startsWith("#results")) loadProduction();
+  }, IDLE_MS);
+  return () => {
+    if (filters.load()) loadResults(results);
+    refresh();
+  };
 }
 
-/** Read the results of the chosen period. @param {Results} results */
+/** Read the results that the filters take. @param {Results} results */
 export async function loadResults(results) {
-  const hours = /** @type {HTMLSelectElement} */ (byId("period")).value;
   const read = ++reads;
   results.expect();
   try {
-    const found = await get("/api/results", { hours });
+    const found = await get("/api/results", filters.query);
     if (read !== reads) return; // they are being read once more
-    results.set(found.rows, found.more);
+    results.set(found.rows, found.more, found.searched_since);
     mended("results");
     if (found.skipped) notice("results-skipped", found.skipped);
     else mended("results-skipped");
@@ -60,43 +77,78 @@ export async function loadResults(results) {
   }
 }
 
-/** @param {Results} results @param {string[]} classes */
-function showResults(results, classes) {
+/** Read which versions were in production, unless that was done a moment ago. */
+async function loadProduction() {
+  if (performance.now() - productionReadAt < PRODUCTION_MS) return;
+  productionReadAt = performance.now();
+  try {
+    production.set(await get("/api/production"));
+  } catch (trouble) {
+    byId("in-production").textContent = `Model versions are not shown: ${trouble.message}`;
+  }
+}
+
+/** @param {Results} results @param {Queue} queue @param {string[]} classes */
+function showResults(results, queue, classes) {
   if (/** @type {HTMLElement} */ (document.querySelector('[data-view="results"]')).hidden) return;
-  const hours = Number(/** @type {HTMLSelectElement} */ (byId("period")).value);
-  const from = Date.now() - hours * 3_600_000;
-  const rows = results.rows.filter((row) => Date.parse(row.at) >= from);
-  byId("results-more").textContent = results.more
-    ? `Only the latest ${rows.length} are counted. scones report and scones results --since ${hours}h have all.`
-    : "";
-  showStatuses(rows);
+  const rows = filters.choose(results.rows);
+  if (!production.endpoint || rows.some((row) => production.isBehind(row))) loadProduction();
+  byId("results-more").textContent = moreText(results, rows.length);
+  showProduction();
+  showStates(rows, queue);
   showClasses(rows, classes);
   showLatest(rows.slice(0, rowsShown));
-  showRest(rows.length - rowsShown, hours);
+  showRest(rows.length - rowsShown);
   draw(rows, classes);
 }
 
-/** @param {Row[]} rows */
-function showStatuses(rows) {
-  const tiles = Object.entries(STATUSES).map(([status, name]) => {
-    const count = rows.filter((row) => row.status === status).length;
-    const share = rows.length ? percent(count / rows.length) : "";
-    return make("div", { class: `tile ${status}` }, make("dt", {}, name), make("dd", {}, String(count), " ", make("small", {}, share)));
-  });
+/** @param {Results} results @param {number} count */
+function moreText(results, count) {
+  if (!results.more) return "";
+  if (results.searchedSince) {
+    return `Searched back to ${moment(results.searchedSince)}: earlier results may match. Choose a shorter time, or see scones results.`;
+  }
+  return `Only the latest ${count} are counted: there are more. Choose a shorter time; scones report has all.`;
+}
+
+function showProduction() {
+  const { endpoint, present } = production;
+  if (!endpoint) return; // not read yet
+  byId("in-production").textContent = present
+    ? `Model version ${present.version} in production since ${moment(present.since)}.`
+    : endpoint.name
+      ? `The version in production is not known now (endpoint ${endpoint.name}: ${endpoint.status}); the section Models shows more.`
+      : "Nothing is in production: there is no endpoint.";
+}
+
+/** @param {Row[]} rows @param {Queue} queue */
+function showStates(rows, queue) {
+  const counts = Object.entries(STATES).map(([state, name]) => ({ state, name, count: rows.filter((row) => row.state === state).length }));
+  // Nobody is asked about simulated photos: most stacks have none.
+  const tiles = counts.filter(({ state, count }) => count || state !== "simulated").map(({ state, name, count }) =>
+    make("div", { class: `tile ${state}` },
+      make("dt", {}, name),
+      make("dd", {}, String(count), " ", make("small", {}, shareOf(count, rows.length)), ...(state === "waiting" ? [elsewhere(count, queue)] : []))));
   byId("statuses").replaceChildren(...tiles);
+}
+
+/** What waits in all, if that is more than what the filters take. @param {number} count @param {Queue} queue */
+function elsewhere(count, queue) {
+  const all = queue.waiting.length;
+  return make("small", { class: "all" }, all === count && !queue.more ? "" : ` ${all}${queue.more ? "+" : ""} in all`);
 }
 
 /** @param {Row[]} rows @param {string[]} classes */
 function showClasses(rows, classes) {
   const lines = classes.map((name) => {
     const guessed = rows.filter((row) => row.label === name);
-    const sure = guessed.filter((row) => row.status === "classified").length;
+    const count = (/** @type {string} */ state) => String(guessed.filter((row) => row.state === state).length);
     const said = rows.filter((row) => row.review?.label === name).length;
     return tableRow([
       ["class", name],
-      ["by the model", String(sure), "number"],
-      ["for review", String(guessed.length - sure), "number"],
-      ["by people", String(said), "number"],
+      ["classified", count("classified"), "number"],
+      ["waiting for review", count("waiting"), "number"],
+      ["reviewed as", String(said), "number"],
     ]);
   });
   /** @type {HTMLElement} */ (byId("by-class").querySelector("tbody")).replaceChildren(...lines);
@@ -106,38 +158,38 @@ function showClasses(rows, classes) {
 function showLatest(rows) {
   const lines = rows.map((row) => {
     const said = row.review ? ` (${row.review.by})` : "";
-    const open = make("button", { type: "button", class: "link", title: path(row) }, ...named(row));
+    const open = make("button", { type: "button", class: "link", title: path(row) }, ...pathParts(row));
     open.addEventListener("click", () => openPhoto(row));
     const line = tableRow([
-      ["decided", moment(row.at)],
+      ["decided", moment(row.at), "time"],
       ["photo", open],
       ["status", statusText(row), "status"],
       ["shows", shows(row) + said],
       ["confidence", percent(row.confidence, row.threshold), "number"],
+      ["model", versionText(row), "number"],
       ["bay", row.loading_bay ?? "–"],
       ["took", `${(row.total_ms / 1000).toFixed(2)} s`, "number"],
     ]);
-    line.className = row.status;
+    line.className = row.state;
     return line;
   });
   keepingFocus(() => /** @type {HTMLElement} */ (byId("latest").querySelector("tbody")).replaceChildren(...lines));
   show("latest", rows.length > 0);
   show("latest-empty", rows.length === 0);
+  byId("latest-empty").textContent = filters.narrow ? "No result matches the filters." : "Nothing was decided in this time.";
 }
 
-/** @param {number} rest how many rows are not in the table @param {number} hours */
-function showRest(rest, hours) {
+/** The version that decided, or a dash if it is not known. @param {Row} row */
+function versionText(row) {
+  return String(production.versionOf(row) ?? "–");
+}
+
+/** @param {number} rest how many rows are not in the table */
+function showRest(rest) {
   const full = rowsShown >= MOST_ROWS;
   show("latest-more", rest > 0 && !full);
   byId("latest-more").textContent = `Show ${Math.min(rest, ROWS_ADDED)} more of ${rest}`;
-  byId("latest-rest").textContent =
-    rest > 0 && full ? `${rest} more: scones results --since ${hours}h --limit ${rest + rowsShown}` : "";
-}
-
-/** The photo's path; there is no room for its folder on narrow screens. @param {Row} row */
-function named(row) {
-  const folder = path(row).slice(0, path(row).length - fileName(row).length);
-  return [...(folder ? [make("span", { class: "folder" }, folder)] : []), fileName(row)];
+  byId("latest-rest").textContent = rest > 0 && full ? `${rest} more: set a filter, or see scones results --limit ${rest + rowsShown}` : "";
 }
 
 /** Who is at a row by keyboard stays at it when rows are added. @param {() => void} change */
@@ -157,24 +209,24 @@ function openPhoto(row) {
 
 /** What the dialog shows may have been labelled, or that undone, elsewhere. @param {Results} results */
 function refreshPhoto(results) {
-  const now = opened && results.find(opened);
-  if (now && now !== opened) showFacts(now);
+  const now = opened && (results.find(opened) ?? opened);
+  if (now) showFacts(now);
 }
 
 /** @param {Row} row */
 function showFacts(row) {
   opened = row;
-  byId("photo-title").textContent = fileName(row);
+  byId("photo-title").replaceChildren(...pathParts(row));
   const facts = [
-    ...(path(row) === fileName(row) ? [] : [["photo", path(row)]]),
     ["status", statusText(row)],
-    ["decided", `${new Date(row.at).toLocaleString()}, in ${(row.total_ms / 1000).toFixed(2)} s`],
+    ["decided", `${moment(row.at)}, in ${(row.total_ms / 1000).toFixed(2)} s`],
     ...(row.reason ? [["reason", `${row.reason.code}: ${row.reason.message}`]] : []),
     ...(row.label ? [["the model", `${row.label}, ${percent(row.confidence, row.threshold)}; threshold ${percent(row.threshold)}`]] : []),
+    ...(row.label ? [["model version", production.versionOf(row) ?? "not known"].map(String)] : []),
     ...(row.familiarity === null ? [] : [["familiarity", familiarityText(row)]]),
     ...(row.loading_bay ? [["loading bay", row.loading_bay]] : []),
     ...(row.review ? [["a person", `${row.review.by} said ${verdict(row.review)}, ${moment(row.review.at)}`]] : []),
-    ["version", row.version],
+    ["object version", row.version],
   ];
   byId("photo-facts").replaceChildren(...facts.flatMap(([name, text]) => [make("dt", {}, name), make("dd", {}, text)]));
   show("photo-undo", row.review !== null);

@@ -4,7 +4,7 @@ import { picture, post, showPicture } from "./api.js";
 import { byId, show } from "./dom.js";
 import { announce, mended, notice } from "./notices.js";
 import { idOf } from "./store.js";
-import { ago, familiarityText, fileName, percent, verdict } from "./words.js";
+import { ago, familiarityText, fileName, pathParts, percent, verdict } from "./words.js";
 
 /** @typedef {import("./store.js").Row} Row */
 /** @typedef {import("./store.js").Queue} Queue */
@@ -166,7 +166,7 @@ class Desk {
     if (!row) return;
     showPicture(/** @type {HTMLImageElement} */ (byId("review-photo")), byId("review-photo-text"), row);
     for (const next of waiting.filter((other) => other !== row).slice(0, PRELOADED)) picture(next).catch(() => {});
-    byId("review-name").textContent = fileName(row);
+    byId("review-name").replaceChildren(...pathParts(row));
     byId("review-when").textContent = `uploaded ${ago(row.uploaded_at)}`;
     byId("review-unfamiliar").textContent =
       `Unfamiliar: this photo does not resemble the training photos (familiarity ${familiarityText(row)}).`;

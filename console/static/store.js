@@ -12,6 +12,8 @@
  * @property {string} version
  * @property {string} key
  * @property {"classified"|"needs_review"|"rejected"|"failed"} status
+ * @property {"classified"|"waiting"|"reviewed"|"simulated"|"rejected"|"failed"} state
+ * @property {string|null} endpoint
  * @property {string|null} label
  * @property {number|null} confidence
  * @property {Object<string, number>|null} probabilities
@@ -21,6 +23,7 @@
  * @property {boolean} unfamiliar
  * @property {string|null} loading_bay
  * @property {{code: string, message: string}|null} reason
+ * @property {string} started_at
  * @property {string} at
  * @property {string} uploaded_at
  * @property {number} total_ms
@@ -104,6 +107,7 @@ export class Results extends EventTarget {
   /** @type {Map<string, Row>} */ #rows = new Map();
   /** @type {Map<string, Row>|null} What came since results are being read anew. */ #fresh = null;
   /** @type {boolean} */ more = false;
+  /** @type {string|null} Back to when records were searched, if that is not the whole time. */ searchedSince = null;
 
   /** The latest first. @returns {Row[]} */
   get rows() {
@@ -120,8 +124,12 @@ export class Results extends EventTarget {
     this.#fresh = new Map();
   }
 
-  /** Take what was read; what came meanwhile may be missing there. @param {Row[]} rows @param {boolean} more */
-  set(rows, more) {
+  /**
+   * Take what was read; what came meanwhile may be missing there.
+   * @param {Row[]} rows @param {boolean} more @param {string|null} searchedSince
+   */
+  set(rows, more, searchedSince) {
+    this.searchedSince = searchedSince;
     this.#rows = new Map([...rows.map((row) => /** @type {const} */ ([idOf(row), row])), ...(this.#fresh ?? [])]);
     this.#fresh = null;
     this.more = more;
@@ -144,5 +152,40 @@ export class Results extends EventTarget {
     if (this.#rows.size <= ROWS_KEPT) return;
     for (const row of this.rows.slice(ROWS_KEPT)) this.#rows.delete(idOf(row));
     this.more = true;
+  }
+}
+
+/** Versions in production, by time. */
+export class Production extends EventTarget {
+  /** @type {{endpoint: string|null, status: string|null, periods: {version: number, since: string, until: string|null}[], read_at: string}|null} */
+  #found = null;
+
+  /** @param {any} found - as the console sends it */
+  set(found) {
+    this.#found = found;
+    this.dispatchEvent(new Event("change"));
+  }
+
+  /** The version in production now and since when, if that is known. */
+  get present() {
+    const latest = this.#found?.periods[0];
+    return latest && latest.until === null ? latest : undefined;
+  }
+
+  get endpoint() {
+    return this.#found && { name: this.#found.endpoint, status: this.#found.status };
+  }
+
+  /** Whether a result is later than what is known. @param {Row} row */
+  isBehind(row) {
+    return this.#found !== null && Date.parse(row.at) > Date.parse(this.#found.read_at);
+  }
+
+  /** The version that alone was in production while a photo was classified. @param {Row} row @returns {number|undefined} */
+  versionOf(row) {
+    if (!this.#found || row.label === null || row.endpoint !== this.#found.endpoint || this.isBehind(row)) return undefined;
+    const [from, to] = [Date.parse(row.started_at), Date.parse(row.at)];
+    return this.#found.periods.find(({ since, until }) =>
+      Date.parse(since) <= from && (until === null || to <= Date.parse(until)))?.version;
   }
 }

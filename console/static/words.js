@@ -2,15 +2,15 @@
 
 /** @typedef {import("./store.js").Row} Row */
 
-export const STATUSES = {
+/** Names of the states, in the order of the tiles and of the filter. */
+export const STATES = {
   classified: "classified",
-  needs_review: "needs review",
+  waiting: "waiting for review",
+  reviewed: "reviewed",
+  simulated: "unsure, simulated",
   rejected: "rejected",
   failed: "failed",
 };
-
-const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
-const calendar = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
 /**
  * Write a share, on its own side of the limit that it is compared with.
@@ -25,11 +25,26 @@ export function percent(share, limit = null) {
   return `${100 * share} %`;
 }
 
-/** Write a moment: the time where it is of today, the date as well otherwise. @param {string} at */
+// All times of the page are in the viewer's time zone, on a 24-hour clock. This is the only place
+// that formats a time; the header shows the zone.
+
+/** Write a time, such as 2026-11-20 09:30:00. @param {string|Date} at */
 export function moment(at) {
-  const when = new Date(at);
-  const today = when.toDateString() === new Date().toDateString();
-  return (today ? clock : calendar).format(when);
+  const time = new Date(at);
+  const [year, ...rest] = [
+    time.getFullYear(), time.getMonth() + 1, time.getDate(), time.getHours(), time.getMinutes(), time.getSeconds(),
+  ];
+  const [month, day, hours, minutes, seconds] = rest.map((number) => String(number).padStart(2, "0"));
+  return `${year}-${month}-${day} ${hours}:${minutes}:${seconds}`;
+}
+
+/** Name the viewer's time zone, such as Asia/Kolkata (UTC+05:30). */
+export function zone() {
+  const name = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const ahead = -new Date().getTimezoneOffset();
+  if (ahead === 0) return name === "UTC" ? name : `${name} (UTC)`;
+  const [hours, minutes] = [Math.trunc(Math.abs(ahead) / 60), Math.abs(ahead) % 60].map((number) => String(number).padStart(2, "0"));
+  return `${name} (UTC${ahead < 0 ? "-" : "+"}${hours}:${minutes})`;
 }
 
 /** Write how long ago something was. @param {string} at */
@@ -51,6 +66,17 @@ export function path(row) {
   return row.key.replace(/^incoming\//, "");
 }
 
+/** The photo's path, with its folder set apart. @param {Row} row @returns {Node[]} */
+export function pathParts(row) {
+  const folder = path(row).slice(0, path(row).length - fileName(row).length);
+  const name = document.createTextNode(fileName(row));
+  if (!folder) return [name];
+  const before = document.createElement("span");
+  before.className = "folder";
+  before.textContent = folder;
+  return [before, name];
+}
+
 /** Write a text so that Plotly shows it as it is: it takes tags and entities. @param {string} text */
 export function plain(text) {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
@@ -61,9 +87,19 @@ export function verdict(review) {
   return review.label ?? "not a vehicle";
 }
 
+/** Write a share of a count, such as 33.3 % of 120. @param {number} count @param {number} whole */
+export function shareOf(count, whole) {
+  if (!whole) return "";
+  // Only all is 100 %, and only none is 0 %.
+  const limit = count === whole ? null : 1;
+  const share = count / whole;
+  const text = count && Number((100 * share).toFixed(1)) === 0 ? "< 0.1 %" : percent(share, limit);
+  return `${text} of ${whole}`;
+}
+
 /** The status, and that the photo is unfamiliar. @param {Row} row */
 export function statusText(row) {
-  return row.unfamiliar ? `${STATUSES[row.status]}: unfamiliar` : STATUSES[row.status];
+  return row.unfamiliar ? `${STATES[row.state]}: unfamiliar` : STATES[row.state];
 }
 
 /** The familiarity with its limit. @param {Row} row */

@@ -1,0 +1,215 @@
+"""The results of the page: tiles, times, filters and versions."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from scones.records import Review
+from tests.browser.conftest import Visit, Visitor
+from tests.browser.scenes import classified, minutes_from_start, photo, wait
+from tests.unit.operations.reviewed import Office
+from tests.unit.operations.step_functions import PROMOTE, entered
+from tests.unit.results_table import decided, put_record
+
+KOLKATA = {"timezone_id": "Asia/Kolkata", "locale": "en-US"}
+"""Zone without whole hours, and a locale with a 12-hour clock."""
+
+
+def tiles(visitor: Visitor) -> dict[str, str]:
+    """Return the tiles by their names."""
+    lists = visitor.tab.locator("#statuses .tile").all()
+    return {
+        tile.locator("dt").inner_text(): " ".join(tile.locator("dd").inner_text().split())
+        for tile in lists
+    }
+
+
+def see_results(visitor: Visitor, rows: int) -> None:
+    """Open the results, and wait for that many rows."""
+    visitor.tab.get_by_role("link", name="Results").click()
+    visitor.tab.wait_for_function(
+        f"document.querySelectorAll('#latest tbody tr').length === {rows}"
+    )
+
+
+def shown(visitor: Visitor) -> list[str]:
+    return visitor.tab.locator("#latest tbody button").all_inner_texts()
+
+
+def review_of(label: str) -> str:
+    return Review(
+        id="1", outcome="labelled", label=label, by="ben", at=datetime.now(UTC)
+    ).model_dump_json()
+
+
+def fill_a_day(office: Office) -> None:
+    """Let each state occur, one of them two days ago."""
+    wait(office, 2)
+    table, name = office.table, office.stack.results_table
+    reviewed = decided("south/gate.jpg", "needs_review", minutes_from_start(5))
+    put_record(table, name, reviewed, queue="none", review=review_of("motorcycle"))
+    for status in ("classified", "rejected", "failed"):
+        put_record(table, name, decided(f"south/{status}.jpg", status, minutes_from_start(9)))
+    put_record(table, name, decided("simulated/1/7.png", "needs_review", minutes_from_start(10)))
+    office.arrive("north gate 0.jpg", minutes_from_start(60 * 48), photo("bicycle", 1))
+
+
+def test_tiles_agree_with_the_queue_and_with_the_table(office: Office, visit: Visit) -> None:
+    fill_a_day(office)
+    anna = visit("anna")
+    anna.photo("north gate 0.jpg")
+    see_results(anna, 7)
+    assert tiles(anna) == {
+        "classified": "1 14.3 % of 7",
+        "waiting for review": "2 28.6 % of 7 3 in all",
+        "reviewed": "1 14.3 % of 7",
+        "unsure, simulated": "1 14.3 % of 7",
+        "rejected": "1 14.3 % of 7",
+        "failed": "1 14.3 % of 7",
+    }
+    assert anna.tab.locator("#waiting-count").inner_text() == "3"
+    anna.tab.get_by_label("Decided in").select_option("168")
+    anna.sees("37.5 % of 8")
+    assert tiles(anna)["waiting for review"] == "3 37.5 % of 8"
+    classes = anna.tab.locator("#by-class tbody tr").all_inner_texts()
+    assert classes == ["bicycle\t1\t3\t0", "motorcycle\t0\t0\t1"]
+
+
+def test_one_clock_in_the_zone_of_the_viewer(office: Office, visit: Visit) -> None:
+    classified(office, "a.jpg", ago=3)
+    anna = visit("anna", **KOLKATA)
+    see_results(anna, 1)
+    at = datetime.now(UTC) - timedelta(minutes=3) + timedelta(hours=5, minutes=30)
+    time = anna.tab.locator("#latest tbody td").first.inner_text()
+    assert datetime.fromisoformat(f"{time}Z") - at < timedelta(minutes=1)
+    assert anna.tab.locator("#zone").inner_text() in (
+        "Times: Asia/Kolkata (UTC+05:30)",
+        "Times: Asia/Calcutta (UTC+05:30)",
+    )
+    anna.tab.locator("#chart .points path").first.wait_for(state="attached")
+    assert anna.tab.evaluate("document.getElementById('chart').data[0].x[0]") == time
+    anna.tab.get_by_role("button", name="a.jpg").click()
+    assert f"{time}, in 1.00 s" in anna.tab.locator("#photo-facts").inner_text()
+
+
+def test_filters_choose_results_and_are_kept_in_the_address(office: Office, visit: Visit) -> None:
+    fill_a_day(office)
+    anna = visit("anna")
+    see_results(anna, 7)
+    anna.tab.get_by_label("Status").select_option("reviewed")
+    anna.tab.wait_for_function("document.querySelectorAll('#latest tbody tr').length === 1")
+    assert shown(anna) == ["south/gate.jpg"]
+    anna.tab.get_by_label("Class").select_option("bicycle")
+    anna.sees("No result matches the filters")
+    anna.tab.get_by_label("Status").select_option("")
+    anna.tab.get_by_label("Name").fill("NORTH")
+    anna.tab.wait_for_function("location.hash.includes('name=NORTH')")
+    anna.tab.get_by_label("Decided in").select_option("168")
+    anna.tab.wait_for_function("document.querySelectorAll('#latest tbody tr').length === 3")
+    assert anna.tab.url.endswith("#results?hours=168&label=bicycle&name=NORTH")
+    classified(office, "just now south.jpg")
+    classified(office, "just now north.jpg")
+    anna.sees("just now north.jpg")
+    anna.tab.reload()
+    anna.tab.wait_for_function("document.querySelectorAll('#latest tbody tr').length === 4")
+    assert shown(anna)[0] == "just now north.jpg"
+    assert anna.tab.get_by_label("Name").input_value() == "NORTH"
+    anna.tab.get_by_role("link", name="Models").click()
+    anna.tab.get_by_role("link", name="Results").click()
+    assert anna.tab.url.endswith("#results?hours=168&label=bicycle&name=NORTH")
+    anna.tab.get_by_role("button", name="Clear filters").click()
+    anna.tab.wait_for_function("document.querySelectorAll('#latest tbody tr').length === 9")
+    assert anna.tab.url.endswith("#results")
+
+
+def test_a_range_of_time(office: Office, visit: Visit) -> None:
+    for days in (1, 3, 5):
+        classified(office, f"{days}.jpg", ago=60 * 24 * days)
+    anna = visit("anna", **KOLKATA)
+    see_results(anna, 0)
+    anna.tab.get_by_label("Decided in").select_option("range")
+    local = datetime.now(UTC) + timedelta(hours=5, minutes=30)
+    anna.tab.get_by_label("From").fill(f"{local - timedelta(days=4):%Y-%m-%dT%H:%M}")
+    anna.tab.get_by_label("Until").fill(f"{local - timedelta(days=2):%Y-%m-%dT%H:%M}")
+    anna.tab.get_by_label("Until").blur()
+    anna.tab.locator("#latest").get_by_text("3.jpg").wait_for()
+    assert shown(anna) == ["3.jpg"]
+
+
+def test_a_search_that_ends_early_says_how_far_it_went(
+    office: Office, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("operations.results.MAX_SEARCHED", 3)
+    for number in range(5):
+        classified(office, f"{number}.jpg", ago=number)
+    anna = visit("anna")
+    see_results(anna, 3)
+    anna.sees(r"Searched back to 20\d\d-.*: earlier results may match")
+
+
+def promote(office: Office, version: int, at: datetime, config: str) -> None:
+    """Let a promotion have ended, which changed production 10 minutes before."""
+    session: Any = office._session
+    output = f'{{"outcome": "promoted", "model_version": {version}, "endpoint_config": "{config}"}}'
+    run = session.machines.run(
+        PROMOTE, {}, [[entered("Update Endpoint")]], status="SUCCEEDED", output=output, stopDate=at
+    )
+    for event in run.events:
+        event["timestamp"] = at - timedelta(minutes=10)
+
+
+def test_the_version_that_decided_is_shown_where_it_is_known(
+    office: Office, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session: Any = office._session
+    for _ in range(2):
+        arn = session.register("Approved")
+    session.put_into_production(ModelPackageName=arn)
+    now = datetime.now(UTC)
+    promote(office, 1, now - timedelta(minutes=90), "first")
+    promote(office, 2, now - timedelta(minutes=30), "c")
+    for ago in (5, 35, 60, 120):  # now, canary, version 1, before the first promotion
+        classified(office, f"{ago}.jpg", ago=ago)
+    put_record(
+        office.table,
+        office.stack.results_table,
+        decided("damaged.jpg", "rejected", minutes_from_start(1)),
+    )
+    anna = visit("anna")
+    see_results(anna, 5)
+    anna.sees("Model version 2 in production since")
+    cells = anna.tab.locator("#latest td[data-column='model']").all_inner_texts()
+    assert cells == ["–", "2", "–", "1", "–"]
+    anna.tab.get_by_role("button", name="60.jpg").click()
+    facts = " ".join(anna.tab.locator("#photo-facts").inner_text().split())
+    assert "model version 1 " in facts
+    anna.press("Escape")
+    anna.tab.get_by_role("button", name="35.jpg").click()
+    facts = " ".join(anna.tab.locator("#photo-facts").inner_text().split())
+    assert "model version not known" in facts
+
+
+def test_who_may_not_read_models_sees_results_all_the_same(office: Office, visit: Visit) -> None:
+    def deny() -> None:
+        from tests.unit.operations.reviewed import refusal  # noqa: PLC0415
+
+        raise refusal("AccessDeniedException", "DescribeEndpoint")
+
+    office.before["sagemaker", "describe_endpoint"] = deny
+    classified(office, "a.jpg", ago=3)
+    anna = visit("anna")
+    see_results(anna, 1)
+    anna.sees("Model versions are not shown: ")
+    assert "status of 502" in " ".join(anna.complaints)
+    anna.complaints.clear()
+
+
+def test_folders_are_shown_in_review_and_in_the_dialog(office: Office, visit: Visit) -> None:
+    office.arrive("gate 7/a.jpg", minutes_from_start(1), photo("bicycle", 1))
+    anna = visit("anna")
+    anna.photo("a.jpg")
+    assert anna.tab.locator("#review-name").inner_text() == "gate 7/a.jpg"
+    see_results(anna, 1)
+    anna.tab.locator("#latest tbody button").click()
+    assert anna.tab.locator("#photo-title").inner_text() == "gate 7/a.jpg"
