@@ -1,14 +1,16 @@
 """The results of the page: tiles, times, filters and versions."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from scones.records import Review
-from tests.browser.conftest import Visit, Visitor
+from tests.browser.conftest import PATIENCE_MS, Visit, Visitor
 from tests.browser.scenes import classified, minutes_from_start, photo, wait
-from tests.unit.operations.reviewed import Office
+from tests.unit.operations.reviewed import Office, refusal
 from tests.unit.operations.step_functions import PROMOTE, entered
 from tests.unit.results_table import decided, put_record
 
@@ -28,9 +30,15 @@ def tiles(visitor: Visitor) -> dict[str, str]:
 def see_results(visitor: Visitor, rows: int) -> None:
     """Open the results, and wait for that many rows."""
     visitor.tab.get_by_role("link", name="Results").click()
-    visitor.tab.wait_for_function(
-        f"document.querySelectorAll('#latest tbody tr').length === {rows}"
-    )
+    has_rows(visitor, rows)
+
+
+def has_rows(visitor: Visitor, count: int) -> None:
+    expect(visitor.tab.locator("#latest tbody tr")).to_have_count(count, timeout=PATIENCE_MS)
+
+
+def has_address(visitor: Visitor, address: str) -> None:
+    expect(visitor.tab).to_have_url(re.compile(re.escape(address) + "$"), timeout=PATIENCE_MS)
 
 
 def shown(visitor: Visitor) -> list[str]:
@@ -77,7 +85,7 @@ def test_tiles_agree_with_the_queue_and_with_the_table(office: Office, visit: Vi
 
 
 def test_one_clock_in_the_zone_of_the_viewer(office: Office, visit: Visit) -> None:
-    classified(office, "a.jpg", ago=3)
+    office.arrive("a.jpg", minutes_from_start(3), status="classified")
     anna = visit("anna", **KOLKATA)
     see_results(anna, 1)
     at = datetime.now(UTC) - timedelta(minutes=3) + timedelta(hours=5, minutes=30)
@@ -98,29 +106,29 @@ def test_filters_choose_results_and_are_kept_in_the_address(office: Office, visi
     anna = visit("anna")
     see_results(anna, 7)
     anna.tab.get_by_label("Status").select_option("reviewed")
-    anna.tab.wait_for_function("document.querySelectorAll('#latest tbody tr').length === 1")
+    has_rows(anna, 1)
     assert shown(anna) == ["south/gate.jpg"]
     anna.tab.get_by_label("Class").select_option("bicycle")
     anna.sees("No result matches the filters")
     anna.tab.get_by_label("Status").select_option("")
     anna.tab.get_by_label("Name").fill("NORTH")
-    anna.tab.wait_for_function("location.hash.includes('name=NORTH')")
+    has_address(anna, "#results?label=bicycle&name=NORTH")
     anna.tab.get_by_label("Decided in").select_option("168")
-    anna.tab.wait_for_function("document.querySelectorAll('#latest tbody tr').length === 3")
-    assert anna.tab.url.endswith("#results?hours=168&label=bicycle&name=NORTH")
+    has_rows(anna, 3)
+    has_address(anna, "#results?hours=168&label=bicycle&name=NORTH")
     classified(office, "just now south.jpg")
     classified(office, "just now north.jpg")
     anna.sees("just now north.jpg")
     anna.tab.reload()
-    anna.tab.wait_for_function("document.querySelectorAll('#latest tbody tr').length === 4")
+    has_rows(anna, 4)
     assert shown(anna)[0] == "just now north.jpg"
     assert anna.tab.get_by_label("Name").input_value() == "NORTH"
     anna.tab.get_by_role("link", name="Models").click()
     anna.tab.get_by_role("link", name="Results").click()
-    assert anna.tab.url.endswith("#results?hours=168&label=bicycle&name=NORTH")
+    has_address(anna, "#results?hours=168&label=bicycle&name=NORTH")
     anna.tab.get_by_role("button", name="Clear filters").click()
-    anna.tab.wait_for_function("document.querySelectorAll('#latest tbody tr').length === 9")
-    assert anna.tab.url.endswith("#results")
+    has_rows(anna, 9)
+    has_address(anna, "#results")
 
 
 def test_a_range_of_time(office: Office, visit: Visit) -> None:
@@ -170,7 +178,7 @@ def test_the_version_that_decided_is_shown_where_it_is_known(
     promote(office, 1, now - timedelta(minutes=90), "first")
     promote(office, 2, now - timedelta(minutes=30), "c")
     for ago in (5, 35, 60, 120):  # now, canary, version 1, before the first promotion
-        classified(office, f"{ago}.jpg", ago=ago)
+        office.arrive(f"{ago}.jpg", minutes_from_start(ago), status="classified")
     put_record(
         office.table,
         office.stack.results_table,
@@ -179,8 +187,9 @@ def test_the_version_that_decided_is_shown_where_it_is_known(
     anna = visit("anna")
     see_results(anna, 5)
     anna.sees("Model version 2 in production since")
+    dash = "\N{EN DASH}"
     cells = anna.tab.locator("#latest td[data-column='model']").all_inner_texts()
-    assert cells == ["–", "2", "–", "1", "–"]
+    assert cells == [dash, "2", dash, "1", dash]
     anna.tab.get_by_role("button", name="60.jpg").click()
     facts = " ".join(anna.tab.locator("#photo-facts").inner_text().split())
     assert "model version 1 " in facts
@@ -192,8 +201,6 @@ def test_the_version_that_decided_is_shown_where_it_is_known(
 
 def test_who_may_not_read_models_sees_results_all_the_same(office: Office, visit: Visit) -> None:
     def deny() -> None:
-        from tests.unit.operations.reviewed import refusal  # noqa: PLC0415
-
         raise refusal("AccessDeniedException", "DescribeEndpoint")
 
     office.before["sagemaker", "describe_endpoint"] = deny
