@@ -20,7 +20,6 @@ from PIL import Image
 
 from scones.photos import EncodedImage, UnusablePhoto, fit
 
-PREVIEW_MAX_SIDE = 1600
 PREVIEW_QUALITY = 85
 
 _LIMITS = {
@@ -118,22 +117,31 @@ def filter_system_calls() -> bool:
     return True
 
 
-def preview(data: bytes) -> EncodedImage:
-    """Return a photo as browsers show it: JPEG, upright, without metadata."""
+def preview(data: bytes, max_side: int) -> EncodedImage:
+    """Return a photo as browsers show it: JPEG, upright, without metadata.
+
+    Parameters
+    ----------
+    data
+        The photo's file, whole.
+    max_side
+        Maximum width and height in pixels.
+    """
     file = BytesIO()
-    fit(data, PREVIEW_MAX_SIDE).save(file, "JPEG", quality=PREVIEW_QUALITY)
+    fit(data, max_side).save(file, "JPEG", quality=PREVIEW_QUALITY)
     return EncodedImage("image/jpeg", file.getvalue())
 
 
 def main() -> None:
-    """Decode the photo on standard input."""
+    """Decode the photo on standard input; the argument is the maximum side in pixels."""
+    max_side = int(sys.argv[1])
     Image.init()  # imports the plugins of all formats while files can still be opened
     pillow_heif.options.DECODE_THREADS = 1
     limit_resources()
     filter_system_calls()
     header: dict[str, str]
     try:
-        image = preview(sys.stdin.buffer.read())
+        image = preview(sys.stdin.buffer.read(), max_side)
         header, content = {"content_type": image.content_type}, image.data
     except UnusablePhoto as error:
         header, content = {"code": error.code, "message": str(error)}, b""

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ValidationError
 from scones.photos import EncodedImage, UnusablePhoto
 
 DECODING_TIMEOUT_SECONDS = 60
+PREVIEW_MAX_SIDE = 1600
 MAX_ANSWER_BYTES = 20_000_000
 """More than the largest preview has, which is an image of 1600 x 1600 pixels."""
 
@@ -48,13 +49,15 @@ _processes = BoundedSemaphore(cpu_count() or 1)
 """As many photos at once as there are processors: one can take 1.5 GB of memory."""
 
 
-def decode_photo(data: bytes) -> EncodedImage:
+def decode_photo(data: bytes, max_side: int = PREVIEW_MAX_SIDE) -> EncodedImage:
     """Decode a photo in a separate process and return it as an image that any browser shows.
 
     Parameters
     ----------
     data
         The photo's file, whole.
+    max_side
+        Maximum width and height of the image in pixels.
 
     Raises
     ------
@@ -63,7 +66,7 @@ def decode_photo(data: bytes) -> EncodedImage:
         within `DECODING_TIMEOUT_SECONDS`.
     """
     with _processes:
-        output, exit_code = _run([*COMMAND], data)
+        output, exit_code = _run([*COMMAND, str(max_side)], data)
     header, _, content = output.partition(b"\n")
     if exit_code or len(output) > MAX_ANSWER_BYTES:
         raise UnusablePhoto("corrupt", f"its decoder {_describe(exit_code)}: take another photo")

@@ -129,9 +129,10 @@ def _production_record(production: Production | None) -> dict[str, Any] | None:
 
 def _table(found: list[Version], production: Production | None) -> Table:
     table = words.table()
-    for name in ("version", "registered", "status", "accuracy", "threshold"):
-        justify = "right" if name in ("accuracy", "threshold") else "left"
-        table.add_column(name, no_wrap=True, justify=justify)  # type: ignore[arg-type]
+    for name in ("version", "registered", "status"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("accuracy", no_wrap=True, justify="right")
+    table.add_column("suggested\nthreshold", no_wrap=True, justify="right")
     table.add_column("training run", overflow="fold")
     for version in found:
         runs = bool(production and production.runs(version))

@@ -41,6 +41,8 @@ class Captured:
         captured, or the endpoint answered something else.
     endpoint, variant
         Who answered; empty where the file's path does not tell.
+    inference_id
+        ID that the request named, for photos `scones.records.inference_id`, or None if it had none.
     """
 
     event_id: str
@@ -50,6 +52,7 @@ class Captured:
     probabilities: tuple[float, ...] | None
     endpoint: str = ""
     variant: str = ""
+    inference_id: str | None = None
 
     @property
     def likeliest(self) -> tuple[int, float] | None:
@@ -83,6 +86,7 @@ def read_record(document: Any, endpoint: str = "", variant: str = "") -> Capture
         probabilities=None if answered is None else _probabilities(_payload(answered)),
         endpoint=endpoint,
         variant=variant,
+        inference_id=_optional_text(metadata, "inferenceId"),
     )
 
 
@@ -98,6 +102,11 @@ def _text(members: Mapping[str, Any], name: str) -> str:
     if not isinstance(found, str):
         raise UnreadableRecord(f"it has no {name}")
     return found
+
+
+def _optional_text(members: Mapping[str, Any], name: str) -> str | None:
+    found = members.get(name)
+    return found if isinstance(found, str) else None
 
 
 def _event_id(metadata: Mapping[str, Any]) -> str:

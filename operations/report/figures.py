@@ -96,6 +96,28 @@ class Ending:
 
 
 @dataclass(frozen=True)
+class OfClass:
+    """Counts behind recall and precision of a class.
+
+    Attributes
+    ----------
+    label
+        The class.
+    photos
+        Number of photos that show it.
+    predicted
+        Number of photos that the model takes for it.
+    right
+        Number of photos that are both.
+    """
+
+    label: str
+    photos: int
+    predicted: int
+    right: int
+
+
+@dataclass(frozen=True)
 class Judged:
     """How right the model is where it is known what photos show.
 
@@ -120,14 +142,15 @@ class Judged:
     matrix: tuple[tuple[int, ...], ...]
 
     @property
-    def accuracy(self) -> float:
-        """Share of right answers, 0 to 1."""
-        return self.right / self.photos
-
-    @property
-    def accepted_accuracy(self) -> float | None:
-        """Share of right answers among those that it was sure of; None where there are none."""
-        return self.accepted_right / self.accepted if self.accepted else None
+    def by_class(self) -> list[OfClass]:
+        """Counts of each class that the model predicts or has."""
+        numbers = dict(zip(self.rows, self.matrix, strict=True))
+        found = []
+        for place, label in enumerate(self.columns):
+            row = numbers.get(label, (0,) * len(self.columns))
+            predicted = sum(one[place] for one in self.matrix)
+            found.append(OfClass(label, sum(row), predicted, row[place]))
+        return found
 
     @property
     def lines(self) -> list[tuple[str, list[tuple[str, int]]]]:
@@ -217,12 +240,22 @@ def judged_by_truth(photos: Iterable[Photo], class_names: Sequence[str]) -> Judg
 
     A photo of none of the classes is right in review.
     """
+    return _judged(photos, class_names, lambda photo: photo.truth, _is_right_by_truth)
 
-    def right(photo: Photo) -> bool:
-        truth = NONE_OF_THE_CLASSES if photo.truth == NOT_A_VEHICLE else photo.truth or ""
-        return is_right(truth, photo.label, photo.status)
 
-    return _judged(photos, class_names, lambda photo: photo.truth, right)
+def confident_mistakes(photos: Iterable[Photo]) -> list[Photo]:
+    """Return the photos that the model decided wrongly by the truth, the most confident first."""
+    found = [
+        photo
+        for photo in photos
+        if photo.status == "classified" and photo.truth and not _is_right_by_truth(photo)
+    ]
+    return sorted(found, key=lambda photo: -(photo.confidence or 0.0))
+
+
+def _is_right_by_truth(photo: Photo) -> bool:
+    truth = NONE_OF_THE_CLASSES if photo.truth == NOT_A_VEHICLE else photo.truth or ""
+    return is_right(truth, photo.label, photo.status)
 
 
 def judged_by_people(photos: Iterable[Photo], class_names: Sequence[str]) -> Judged | None:

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from functools import cache
 from importlib import resources
@@ -17,13 +17,21 @@ from operations.captures.fetching import Span
 from operations.escaping import escape
 from operations.registry import Production, Version
 from operations.report import charts, figures
+from operations.report.mistakes import Mistakes
 from operations.report.photos import Photo
 from operations.report.pictures import Pictures
-from operations.rounding import format_share
+from operations.rounding import format_rate, format_share
 from scones.records import STATUSES
 
-ABOUT_MODEL = ("accuracy", "calibration_error", "threshold", "photos", "image_shape", "run")
-"""What is shown of what a retraining wrote to its version."""
+ABOUT_MODEL = {
+    "accuracy": "accuracy",
+    "calibration_error": "calibration error",
+    "threshold": "suggested threshold",
+    "photos": "photos",
+    "image_shape": "image shape",
+    "run": "run",
+}
+"""Metadata of a version that are shown, with their names for people."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,8 @@ class Report:
         What was decided, the earliest first.
     pictures
         What was captured.
+    mistakes
+        Wrong decisions of the model, as far as the truth is known.
     production, version
         What is in production, where anything is, and as which version of the registry.
     skipped
@@ -58,6 +68,7 @@ class Report:
     production: Production | None
     version: Version | None
     skipped: str | None = None
+    mistakes: Mistakes = field(default_factory=Mistakes)
 
 
 def render(report: Report, zone: tzinfo | None = None) -> str:
@@ -152,7 +163,7 @@ def _template() -> Any:
         lstrip_blocks=True,
         finalize=_visible,
     )
-    environment.filters["share"] = _share
+    environment.globals["rate"] = _rate
     environment.filters["beside"] = lambda value, limit: format_share(value, limit, 3)
     environment.filters["breakable"] = _breakable
     environment.filters["moment"] = lambda moment: f"{moment:%Y-%m-%d %H:%M:%S}"
@@ -187,14 +198,14 @@ def _visible(value: object) -> object:
     return escape(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def _share(value: float | None) -> str:
-    r"""Write a share as people do.
+def _rate(part: int, whole: int) -> str:
+    r"""Write a rate in percent.
 
     Examples
     --------
-    >>> _share(0.9217), _share(1.0), _share(None)
-    (Markup('92.2\u202f%'), Markup('100\u202f%'), '-')
+    >>> _rate(12, 13), _rate(4, 4), _rate(0, 0)
+    (Markup('92.3\u202f%'), Markup('100\u202f%'), '-')
     """
-    if value is None:
+    if whole == 0:
         return "-"
-    return Markup(f"{value * 100:.1f}".removesuffix(".0") + "\N{NARROW NO-BREAK SPACE}%")  # noqa: S704
+    return Markup(f"{format_rate(part, whole)}\N{NARROW NO-BREAK SPACE}%")  # noqa: S704

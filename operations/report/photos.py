@@ -30,8 +30,10 @@ class Photo:
 
     Attributes
     ----------
-    key, status, at
-        Which photo, how it ended, and when.
+    key, version
+        Key and version of the S3 object; the entity tag in a bucket without versioning.
+    status, at
+        How it ended, and when (UTC).
     label, confidence, threshold
         What the model takes for likeliest, and what it was held against; None where the model was
         not asked.
@@ -51,6 +53,7 @@ class Photo:
     """
 
     key: str
+    version: str
     status: Status
     at: datetime
     label: str | None
@@ -64,6 +67,11 @@ class Photo:
     steps: tuple[float | None, ...]
     said: str | None
     truth: str | None
+
+    @property
+    def shows(self) -> str | None:
+        """The class by the report's truth, else by a reviewer; None if neither is known."""
+        return self.truth or self.said
 
     @property
     def simulated(self) -> bool:
@@ -111,6 +119,7 @@ def _photo(record: Record, truth: Truth) -> Photo:
     taken = (timings.serialize_ms, timings.classify_ms, timings.threshold_ms, timings.total_ms)
     return Photo(
         key=photo.key,
+        version=record.version,
         status=decided.status,
         at=timings.decided_at,
         label=decided.label,

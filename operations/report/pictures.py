@@ -2,6 +2,7 @@
 
 import base64
 import heapq
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -11,8 +12,10 @@ from operations.captures.keeping import guess
 from operations.captures.reading import Damage
 from operations.captures.records import Captured
 from operations.data.amounts import Tell, silence
+from operations.report.photos import Photo
 from operations.report.telling import told
 from operations.stack import Stack
+from scones.records import inference_id
 
 if TYPE_CHECKING:
     import boto3
@@ -39,12 +42,15 @@ class Picture:
         The picture itself, as a data URI.
     label, confidence, at
         The most likely class, how likely it is, and when it was asked about.
+    photo
+        The photo, or None if it was not decided in the report's time, or is not known.
     """
 
     uri: str
     label: str
     confidence: float
     at: datetime
+    photo: Photo | None = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +74,11 @@ class Pictures:
 
 
 def read_pictures(
-    session: "boto3.Session", stack: Stack, span: Span, tell: Tell = silence
+    session: "boto3.Session",
+    stack: Stack,
+    span: Span,
+    photos: Iterable[Photo] = (),
+    tell: Tell = silence,
 ) -> Pictures:
     """Read the captured pictures that the model was least sure of.
 
@@ -78,6 +88,8 @@ def read_pictures(
         Where.
     span
         The range; of one with more than `READ` records the latest are looked at.
+    photos
+        The report's photos, which captured requests are assigned to by their inference IDs.
     tell
         Told of each record that was read.
     """
@@ -96,13 +108,23 @@ def read_pictures(
             heapq.heappush(least, (-confidence, read, found, label))
             if len(least) > SHOWN:
                 heapq.heappop(least)
-    shown = tuple(_picture(*held) for held in sorted(least, reverse=True))
+    known = _by_inference_id(stack, photos) if least else {}
+    shown = tuple(
+        _picture(captured, label, -surety, known.get(captured.inference_id or ""))
+        for surety, _, captured, label in sorted(least, reverse=True)
+    )
     return Pictures(_small_enough(shown), read, damaged, all_read=read < READ)
 
 
-def _picture(surety: float, _: int, captured: Captured, label: str) -> Picture:
+def _by_inference_id(stack: Stack, photos: Iterable[Photo]) -> dict[str, Photo]:
+    bucket = stack.photos_bucket
+    return {inference_id(f"s3://{bucket}/{photo.key}", photo.version): photo for photo in photos}
+
+
+def _picture(captured: Captured, label: str, confidence: float, photo: Photo | None) -> Picture:
     data = base64.b64encode(captured.picture or b"").decode()
-    return Picture(f"data:{captured.content_type};base64,{data}", label, -surety, captured.at)
+    uri = f"data:{captured.content_type};base64,{data}"
+    return Picture(uri, label, confidence, captured.at, photo)
 
 
 def _small_enough(pictures: tuple[Picture, ...]) -> tuple[Picture, ...]:

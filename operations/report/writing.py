@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from operations.captures.fetching import Span
 from operations.data.amounts import Tell, silence
 from operations.registry import find_production, find_version_in_production
+from operations.report.mistakes import read_mistakes
 from operations.report.page import Report, render
 from operations.report.photos import read_photos
 from operations.report.pictures import read_pictures
@@ -48,7 +49,8 @@ def gather(
         made_at=datetime.now(UTC),
         class_names=stack.class_names,
         photos=photos,
-        pictures=read_pictures(session, stack, span, tell),
+        mistakes=read_mistakes(session, stack, photos, tell),
+        pictures=read_pictures(session, stack, span, photos, tell),
         production=production,
         version=find_version_in_production(session, stack, production),
         skipped=skipped.message,

@@ -8,7 +8,7 @@ import pytest
 
 from operations import photo_decoding
 from operations.decoder_process import preview
-from operations.photo_decoding import decode_photo
+from operations.photo_decoding import PREVIEW_MAX_SIDE, decode_photo
 from scones.photos import UnusablePhoto
 from tests.unit.photos.heif_files import phone_photo
 from tests.unit.photos.samples import quadrants, written
@@ -67,7 +67,7 @@ def error(monkeypatch: pytest.MonkeyPatch, code: str) -> str:
 
 @pytest.mark.parametrize("name", PHOTOS)
 def test_each_format_is_decoded_as_without_a_process(name: str) -> None:
-    assert decode_photo(PHOTOS[name]) == preview(PHOTOS[name])
+    assert decode_photo(PHOTOS[name]) == preview(PHOTOS[name], PREVIEW_MAX_SIDE)
 
 
 def test_why_a_photo_is_unusable_is_passed_on() -> None:
@@ -109,7 +109,7 @@ def test_the_filter_alone_keeps_from_all() -> None:
 def test_a_photo_is_read_only_after_the_process_is_locked(
     attack: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    attacking = "lambda data: EncodedImage('image/png', {})"
+    attacking = "lambda data, max_side: EncodedImage('image/png', {})"
     code = f"{DECODER}\ndecoder_process.preview = " + attacking + "\ndecoder_process.main()"
 
     monkeypatch.setattr(photo_decoding, "COMMAND", python(code.format("data")))

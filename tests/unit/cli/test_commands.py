@@ -108,7 +108,10 @@ def test_models(terminal: Terminal, session: Any) -> None:
     session.register(accuracy="0.95", threshold="none", run="scones-20261120030000-ab12cd")
     result = terminal.type("models")
     assert result.exit_code == 0
-    newest, oldest = result.stdout.splitlines()[1:3]
+    above, header, newest, oldest = result.stdout.splitlines()[:4]
+    assert [*above.split(), *header.split()[3:]] == [
+        *("suggested", "accuracy", "threshold", "training", "run"),
+    ]
     assert newest.split() == [
         "2",
         newest.split()[1],

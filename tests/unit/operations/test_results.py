@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 
 from cli.commands.results import End
 from operations import results
-from operations.results import LATENESS, Wanted, follow_results, read_results
+from operations.results import (
+    LATENESS,
+    Wanted,
+    follow_results,
+    read_results,
+    search_results,
+    state_of,
+)
 from scones import events, records
 from scones.records import Record, Skipped
 from tests.unit.operations.deployed import STACK
@@ -64,6 +71,64 @@ def test_a_person_s_label_goes_before_the_model_s(session: Any, table: Any) -> N
     assert names(read_results(session, STACK, Wanted(label="motorcycle"), Skipped())) == [
         "labelled"
     ]
+
+
+SAID = (
+    '{"id": "1", "outcome": "labelled", "label": "motorcycle", "by": "anna", '
+    '"at": "2026-11-20T10:00:00Z"}'
+)
+
+
+def put_each_state(table: Any) -> None:
+    """Write a photo of each state, a minute between two."""
+    put(table, "gate/a", "classified", 0)
+    put(table, "gate/b", "needs_review", 1)
+    put(table, "gate/c", "needs_review", 2, review=SAID)
+    put(table, "simulated/d", "needs_review", 3)
+    put(table, "GATE/e", "rejected", 4)
+    put(table, "f", "failed", 5)
+
+
+def test_needs_review_is_divided_by_who_has_looked(session: Any, table: Any) -> None:
+    put_each_state(table)
+    found = search_results(session, STACK, Wanted(), 10, Skipped())
+    states = [state_of(record) for record in reversed(found.records)]
+    assert states == ["classified", "waiting", "reviewed", "simulated", "rejected", "failed"]
+    assert tuple(states) == results.STATES
+    for number, state in enumerate(results.STATES):
+        (one,) = search_results(session, STACK, Wanted(state=state), 10, Skipped()).records
+        assert one == found.records[5 - number]
+
+
+def test_a_search_takes_class_name_and_time_together(session: Any, table: Any) -> None:
+    put_each_state(table)
+
+    def search(**wanted: Any) -> list[str]:
+        return names(search_results(session, STACK, Wanted(**wanted), 10, Skipped()).records)
+
+    assert search(name="gate/") == ["GATE/e", "gate/c", "gate/b", "gate/a"]
+    assert search(name="gate/", label="bicycle") == ["gate/b", "gate/a"]
+    assert search(label="motorcycle") == ["gate/c"]
+    assert search(since=START + MINUTE, until=START + 3 * MINUTE) == ["gate/c", "gate/b"]
+
+
+def test_a_search_is_bounded_and_says_how_far_it_went(
+    session: Any, table: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(6):
+        put(table, f"{number}", minutes=number)
+
+    def search(limit: int, name: str = "") -> tuple[list[str], bool, Any]:
+        found = search_results(session, STACK, Wanted(name=name), limit, Skipped())
+        return names(found.records), found.more, found.searched_since
+
+    assert search(6) == (["5", "4", "3", "2", "1", "0"], False, None)
+    assert search(2) == (["5", "4"], True, None)
+    monkeypatch.setattr(results, "MAX_SEARCHED", 4)
+    assert search(6, "g/5") == (["5"], True, START + 2 * MINUTE)
+    assert search(6, "g/0") == ([], True, START + 2 * MINUTE)
+    monkeypatch.setattr(results, "MAX_SEARCHED", 6)
+    assert search(6, "g/0") == (["0"], False, None)
 
 
 def test_the_statuses_are_those_of_the_records() -> None:

@@ -33,6 +33,7 @@ def photo(
     sure = confidence >= 0.93
     values: dict[str, Any] = {
         "key": "incoming/7.png",
+        "version": "v1",
         "status": "classified" if sure else "needs_review",
         "at": NINE + timedelta(minutes=minutes),
         "label": label,

@@ -52,8 +52,12 @@ def test_the_model_held_against_the_truth() -> None:
     ]
     judged = figures.judged_by_truth(photos, CLASSES)
     assert judged is not None
-    assert (judged.photos, judged.right, judged.accuracy) == (4, 2, 0.5)
-    assert (judged.accepted, judged.accepted_accuracy) == (3, 1 / 3)
+    assert (judged.photos, judged.right) == (4, 2)
+    assert judged.by_class == [
+        figures.OfClass("bicycle", photos=1, predicted=2, right=1),
+        figures.OfClass("motorcycle", photos=2, predicted=2, right=1),
+    ]
+    assert (judged.accepted, judged.accepted_right) == (3, 1)
     assert judged.lines == [
         ("bicycle", [("bicycle", 1), ("motorcycle", 0)]),
         ("motorcycle", [("bicycle", 1), ("motorcycle", 1)]),
@@ -74,6 +78,21 @@ def test_a_photo_of_none_of_the_classes_is_right_in_review() -> None:
     assert (judged.accepted_right, judged.accepted) == (1, 2)
 
 
+def test_confident_mistakes_are_those_that_nobody_would_look_at() -> None:
+    wrong = [
+        photo("bicycle", 0.95, truth="motorcycle"),
+        photo("bicycle", 0.99, truth=NOT_A_VEHICLE),
+    ]
+    others = [
+        photo("bicycle", 0.99, truth="bicycle"),
+        photo("bicycle", 0.99),
+        photo("bicycle", 0.6, truth="motorcycle"),
+        photo("bicycle", 0.6, truth=NOT_A_VEHICLE),
+        photo(None, truth="bicycle"),
+    ]
+    assert figures.confident_mistakes([*others, *wrong]) == wrong[::-1]
+
+
 def test_the_model_held_against_what_people_said() -> None:
     photos = [
         photo("bicycle", 0.6, said="bicycle"),
@@ -83,7 +102,7 @@ def test_the_model_held_against_what_people_said() -> None:
     ]
     judged = figures.judged_by_people(photos, CLASSES)
     assert judged is not None
-    assert (judged.photos, judged.right, judged.accepted_accuracy) == (4, 1, None)
+    assert (judged.photos, judged.right, judged.accepted) == (4, 1, 0)
     assert judged.rows == ("bicycle", "motorcycle", "tram", NOT_A_VEHICLE)
     assert judged.columns == CLASSES
 

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from operations.captures.fetching import Span
-from operations.registry import Production
+from operations.registry import Production, Version
 from operations.report import page
+from operations.report.mistakes import Mistake, Mistakes
 from operations.report.photos import NOT_A_VEHICLE
 from operations.report.pictures import Picture, Pictures
 from tests.unit.operations.report.examples import DOT, NINE, UNFAMILIAR, photo, report
 
+_INLINE = ("b", "wbr", "span")
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
 
 
@@ -33,11 +35,11 @@ class Document(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self._within = (tag, dict(attrs))
         self.elements.append(self._within)
-        self.text += "" if tag in ("b", "wbr") else " "
+        self.text += "" if tag in _INLINE else " "
 
     def handle_endtag(self, tag: str) -> None:
         self._within = ("", {})
-        self.text += "" if tag == "b" else " "
+        self.text += "" if tag in _INLINE else " "
 
     def handle_data(self, data: str) -> None:
         tag, attributes = self._within
@@ -69,7 +71,7 @@ def render(*photos: Any, **changes: Any) -> Document:
 def test_figures_at_a_glance() -> None:
     document = render(photo(truth="bicycle"), photo(), photo("motorcycle", 0.6), photo(None))
     assert "What became of 4 photos" in document.words
-    assert "classified 2 50 % of all" in document.words
+    assert "classified 2 50 % of 4" in document.words
     assert "needed review 1 1 still waiting" in document.words
     assert "accuracy 100 % 1 of 1 known photo" in document.words
     assert "In production when this page was made: version 4." in document.words
@@ -221,6 +223,55 @@ def test_pictures_have_a_label_and_a_text_for_those_who_see_none() -> None:
     assert "of 7 captured requests (2 more can't be read)" in document.words
 
 
+def test_captured_pictures_have_a_file_and_its_truth() -> None:
+    known = photo("van", 0.9299, key="gate/7.png", truth="bicycle")
+    reviewed = photo("van", 0.6, key="gate/8.png", said="tram")
+    shown = (
+        Picture(DOT, "van", 0.9299, NINE, known),
+        Picture(DOT, "van", 0.6, NINE, reviewed),
+        Picture(DOT, "van", 0.6, NINE),
+    )
+    words = render(photo(), pictures=Pictures(shown, 3)).words
+    assert "van 0.9299 truth: bicycle gate/7.png 2026-11-20 09:00:00" in words
+    assert "van 0.600 reviewed: tram gate/8.png 2026-11-20 09:00:00" in words
+    assert "van 0.600 2026-11-20 09:00:00" in words
+
+
+def test_the_first_section_has_what_the_model_was_sure_of_and_wrong_about() -> None:
+    wrong = photo("motorcycle", 0.987, key="gate/7.png", truth="bicycle")
+    mistakes = Mistakes((Mistake(wrong, DOT), Mistake(wrong, None, "it was deleted")), 3)
+    others = [photo(truth="bicycle")] * 2 + [photo("bicycle", 0.5, truth="motorcycle")]
+    document = render(wrong, *others, mistakes=mistakes)
+    heading = next(one for one in document.all("h2") if one["id"])
+    assert heading["id"] == "mistakes"
+    rate = "Of 3 photos that the model decided and whose class is known, 1 is wrong (33.3\u202f%)."
+    assert rate in document.text
+    assert "The 2 most confident are shown." in document.words
+    assert "motorcycle 0.987 truth: bicycle gate/7.png 2026-11-20 09:00:00" in document.words
+    assert "No image: it was deleted" in document.words
+    assert document.all("img")[0]["alt"] == "Photo of bicycle, taken for motorcycle"
+
+
+def test_without_truth_nothing_is_said_of_mistakes() -> None:
+    assert "Sure and wrong" not in render(photo()).words
+    words = render(photo(truth="bicycle")).words
+    assert "1 photo that the model decided and whose class is known, 0 are wrong (0 %)." in words
+
+
+def test_each_rate_has_its_counts_and_is_not_rounded_to_all() -> None:
+    photos = [photo("bicycle", 0.98, truth="bicycle")] * 2999
+    words = render(*photos, photo("motorcycle", 0.98, truth="bicycle")).words
+    assert "bicycle 99.97 % 2,999 of 3,000 100 % 2,999 of 2,999" in words
+    assert "motorcycle - 0 of 0 0 % 0 of 1" in words
+    assert "bicycle 2,999 0 2,999 99.97 % of 3,000" in words
+    assert "accuracy 99.97 % 2,999 of 3,000 known photos" in words
+
+
+def test_the_threshold_of_the_registry_is_called_suggested() -> None:
+    version = Version(4, "arn", NINE, "Approved", "", {"threshold": "0.91"})
+    assert "suggested threshold 0.91" in render(photo(), version=version).words
+
+
 def test_reasons_of_what_was_rejected() -> None:
     words = render(photo(None, key="incoming/9.png")).words
     assert "corrupt rejected 1 incoming/9.png it is damaged" in words
@@ -286,6 +337,5 @@ def test_nothing_comes_from_elsewhere() -> None:
     assert len(document.scripts) == 2
 
 
-def test_shares() -> None:
-    assert page._share(None) == "-"
+def test_zones() -> None:
     assert page._zone(datetime(2026, 1, 1, tzinfo=UTC)) == "UTC"

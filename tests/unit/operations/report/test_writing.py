@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -8,15 +9,16 @@ import pytest
 
 from operations.captures.fetching import Span
 from operations.data.amounts import Amount
-from operations.report import page, pictures
+from operations.report import mistakes, page, pictures
 from operations.report.page import render
 from operations.report.photos import NOT_A_VEHICLE, read_photos
 from operations.report.pictures import read_pictures
 from operations.report.truth import NOTHING_KNOWN, Truth
 from operations.report.writing import gather, write
-from scones.records import Review, Skipped, Withdrawal
+from scones.records import Review, Skipped, Withdrawal, inference_id
 from tests.unit.operations.captures.files import PICTURE, line
 from tests.unit.operations.deployed import STACK
+from tests.unit.photos.samples import quadrants, written
 from tests.unit.results_table import (
     BROKEN,
     START,
@@ -119,6 +121,52 @@ def test_no_more_pictures_than_a_page_can_take(
     monkeypatch.setattr(pictures, "READ", 3)
     few = read_pictures(session, STACK, DAY)
     assert (few.read, few.all_read) == (3, False)
+
+
+def test_captured_pictures_are_assigned_to_photos_by_inference_id(
+    session: Any, put: Callable[..., None], capture: Callable[..., None]
+) -> None:
+    put("a.png")
+    put("b.png", minutes=1)
+    known = json.loads(line(1, START))
+    uri = f"s3://{STACK.photos_bucket}/incoming/b.png"
+    known["eventMetadata"]["inferenceId"] = inference_id(uri, "version-of-b.png")
+    capture(json.dumps(known), line(2, START))
+    truth = Truth({"version-of-b.png": "motorcycle"}, {})
+    photos = read_photos(session, STACK, DAY, truth, Skipped())
+    found = read_pictures(session, STACK, DAY, photos)
+    assert sorted(one.photo.shows or "" for one in found.shown if one.photo) == ["motorcycle"]
+    assert [one.photo for one in found.shown].count(None) == 1
+
+
+def test_images_of_confident_mistakes_are_read_the_most_confident_first(
+    session: Any, put: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.client("s3").create_bucket(Bucket="photos")
+    session.client("s3").put_bucket_versioning(
+        Bucket="photos", VersioningConfiguration={"Status": "Enabled"}
+    )
+    shares = {"a.png": 0.95, "b.png": 0.99, "c.png": 0.97}
+    for name, confidence in shares.items():
+        key = f"incoming/{name}"
+        body = written(quadrants(), "PNG")
+        version = session.client("s3").put_object(Bucket="photos", Key=key, Body=body)["VersionId"]
+        photo = {"bucket": "photos", "key": key, "version_id": version, "etag": "e", "size": 1}
+        put(name, photo=photo, confidence=confidence)
+    session.client("s3").delete_object(Bucket="photos", Key="incoming/b.png")
+    monkeypatch.setattr(mistakes, "SHOWN", 2)
+    truth = Truth({}, dict.fromkeys(shares, "motorcycle"))
+    photos = read_photos(session, STACK, DAY, truth, Skipped())
+    told: list[Amount] = []
+
+    found = mistakes.read_mistakes(session, STACK, photos, told.append)
+
+    first, second = found.shown
+    assert (found.count, first.photo.key, first.uri) == (3, "incoming/b.png", None)
+    assert "was deleted or has expired" in str(first.trouble)
+    assert (second.photo.key, second.trouble) == ("incoming/c.png", None)
+    assert str(second.uri).startswith("data:image/jpeg;base64,")
+    assert told[-1] == Amount("Photos", 2, 2)
 
 
 def test_a_report_of_what_is_there(
