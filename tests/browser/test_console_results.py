@@ -60,13 +60,14 @@ def fill_a_day(office: Office) -> None:
     for status in ("classified", "rejected", "failed"):
         put_record(table, name, decided(f"south/{status}.jpg", status, minutes_from_start(9)))
     put_record(table, name, decided("simulated/1/7.png", "needs_review", minutes_from_start(10)))
-    office.arrive("north gate 0.jpg", minutes_from_start(60 * 48), photo("bicycle", 1))
+    office.arrive("east/north gate 0.jpg", minutes_from_start(60 * 48), photo("bicycle", 1))
 
 
 def test_tiles_agree_with_the_queue_and_with_the_table(office: Office, visit: Visit) -> None:
     fill_a_day(office)
     anna = visit("anna")
     anna.photo("north gate 0.jpg")
+    assert anna.tab.locator("#review-name").inner_text() == "east/north gate 0.jpg"
     see_results(anna, 7)
     assert tiles(anna) == {
         "classified": "1 14.3 % of 7",
@@ -131,7 +132,9 @@ def test_filters_choose_results_and_are_kept_in_the_address(office: Office, visi
     has_address(anna, "#results")
 
 
-def test_a_range_of_time(office: Office, visit: Visit) -> None:
+def test_a_range_of_time_and_a_search_that_ends_early(
+    office: Office, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for days in (1, 3, 5):
         classified(office, f"{days}.jpg", ago=60 * 24 * days)
     anna = visit("anna", **KOLKATA)
@@ -143,17 +146,10 @@ def test_a_range_of_time(office: Office, visit: Visit) -> None:
     anna.tab.get_by_label("Until").blur()
     anna.tab.locator("#latest").get_by_text("3.jpg").wait_for()
     assert shown(anna) == ["3.jpg"]
-
-
-def test_a_search_that_ends_early_says_how_far_it_went(
-    office: Office, visit: Visit, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("operations.results.MAX_SEARCHED", 3)
-    for number in range(5):
-        classified(office, f"{number}.jpg", ago=number)
-    anna = visit("anna")
-    see_results(anna, 3)
+    monkeypatch.setattr("operations.results.MAX_SEARCHED", 2)
+    anna.tab.get_by_label("Decided in").select_option("168")
     anna.sees(r"Searched back to 20\d\d-.*: earlier results may match")
+    assert shown(anna) == ["1.jpg", "3.jpg"]
 
 
 def promote(office: Office, version: int, at: datetime, config: str) -> None:
@@ -178,7 +174,7 @@ def test_the_version_that_decided_is_shown_where_it_is_known(
     promote(office, 1, now - timedelta(minutes=90), "first")
     promote(office, 2, now - timedelta(minutes=30), "c")
     for ago in (5, 35, 60, 120):  # now, canary, version 1, before the first promotion
-        office.arrive(f"{ago}.jpg", minutes_from_start(ago), status="classified")
+        office.arrive(f"gate/{ago}.jpg", minutes_from_start(ago), status="classified")
     put_record(
         office.table,
         office.stack.results_table,
@@ -191,6 +187,7 @@ def test_the_version_that_decided_is_shown_where_it_is_known(
     cells = anna.tab.locator("#latest td[data-column='model']").all_inner_texts()
     assert cells == [dash, "2", dash, "1", dash]
     anna.tab.get_by_role("button", name="60.jpg").click()
+    assert anna.tab.locator("#photo-title").inner_text() == "gate/60.jpg"
     facts = " ".join(anna.tab.locator("#photo-facts").inner_text().split())
     assert "model version 1 " in facts
     anna.press("Escape")
@@ -210,13 +207,3 @@ def test_who_may_not_read_models_sees_results_all_the_same(office: Office, visit
     anna.sees("Model versions are not shown: ")
     assert "status of 502" in " ".join(anna.complaints)
     anna.complaints.clear()
-
-
-def test_folders_are_shown_in_review_and_in_the_dialog(office: Office, visit: Visit) -> None:
-    office.arrive("gate 7/a.jpg", minutes_from_start(1), photo("bicycle", 1))
-    anna = visit("anna")
-    anna.photo("a.jpg")
-    assert anna.tab.locator("#review-name").inner_text() == "gate 7/a.jpg"
-    see_results(anna, 1)
-    anna.tab.locator("#latest tbody button").click()
-    assert anna.tab.locator("#photo-title").inner_text() == "gate 7/a.jpg"

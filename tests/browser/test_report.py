@@ -132,6 +132,16 @@ def test_a_phone(read: Callable[..., Reader]) -> None:
         box = plot.bounding_box()
         assert box is not None
         assert box["width"] <= 390
+    matrix = reader.tab.get_by_role("region", name="Confusion matrix: what the photos show")
+    beyond = "box => box.scrollWidth - box.clientWidth"
+    assert matrix.evaluate(beyond) > 0
+    matrix.focus()
+    reader.tab.keyboard.press("ArrowRight")
+    reader.tab.wait_for_timeout(200)
+    assert matrix.evaluate("box => box.scrollLeft") > 0
+    name = matrix.locator("tbody th").first.bounding_box()
+    assert name is not None
+    assert name["x"] >= 0  # the rows' names stay
     reader.keep("report-phone")
 
 
