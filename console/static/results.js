@@ -114,11 +114,16 @@ function moreText(results, count) {
 function showProduction() {
   const { endpoint, present } = production;
   if (!endpoint) return; // not read yet
-  byId("in-production").textContent = present
-    ? `Model version ${present.version} in production since ${moment(present.since)}.`
-    : endpoint.name
-      ? `The version in production is not known now (endpoint ${endpoint.name}: ${endpoint.status}); the section Models shows more.`
-      : "Nothing is in production: there is no endpoint.";
+  byId("in-production").replaceChildren(...(present
+    ? [`Model version ${present.version} in production since `, make("time", {}, moment(present.since)), "."]
+    : [unknownVersion(endpoint)]));
+}
+
+/** @param {{name: string|null, status: string|null}} endpoint */
+function unknownVersion(endpoint) {
+  return endpoint.name
+    ? `The version in production is not known now (endpoint ${endpoint.name}: ${endpoint.status}); the section Models shows more.`
+    : "Nothing is in production: there is no endpoint.";
 }
 
 /** @param {Row[]} rows @param {Queue} queue */
@@ -135,7 +140,7 @@ function showStates(rows, queue) {
 /** What waits in all, if that is more than what the filters take. @param {number} count @param {Queue} queue */
 function elsewhere(count, queue) {
   const all = queue.waiting.length;
-  return make("small", { class: "all" }, all === count && !queue.more ? "" : ` ${all}${queue.more ? "+" : ""} in all`);
+  return make("small", { class: "all" }, all > count ? ` ${all}${queue.more ? "+" : ""} in all` : "");
 }
 
 /** @param {Row[]} rows @param {string[]} classes */

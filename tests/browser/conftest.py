@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -24,6 +25,7 @@ from tests.unit.operations.reviewed import Office, reviews_here
 __all__ = ["answers_here", "aws_environment", "reviews_here"]
 
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
+AXE = resources.files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 PATIENCE_MS = 10_000
 
@@ -104,6 +106,19 @@ class Visitor:
         """By how many pixels the page can be scrolled sideways."""
         width = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         return int(self.tab.evaluate(width))
+
+
+def obstacles(tab: Tab) -> list[str]:
+    """Return what axe finds serious or critical for users of keyboards and screen readers."""
+    # Evaluated, not added to the page, whose content security policy takes no other script.
+    tab.evaluate(AXE)
+    found = tab.evaluate("axe.run({ resultTypes: ['violations'] })")["violations"]
+    return [
+        f"{one['id']}: {node['target']}"
+        for one in found
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"]
+    ]
 
 
 Visit = Callable[..., Visitor]

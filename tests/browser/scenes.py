@@ -8,7 +8,7 @@ from local.samples.bicycles import Bicycle
 from local.samples.motorcycles import Motorcycle
 from local.samples.pictures import take_picture
 from scones.events import PhotoDecided
-from scones.records import Record
+from scones.records import Record, Review
 from tests.unit.operations.reviewed import Office
 from tests.unit.results_table import START, decided, put_record
 
@@ -64,8 +64,14 @@ def _decide(office: Office, rng: random.Random, number: int, ago: float) -> None
         status, changes = rng.choice(["rejected", "failed"]), {}
     minutes = minutes_from_start(ago)
     event = decided(f"gate/{number:04}.jpg", status, minutes, **changes)
-    said = {"queue": "none"} if status == "needs_review" else {}
+    said = {"queue": "none", "review": review_of(label)} if status == "needs_review" else {}
     put_record(office.table, office.stack.results_table, event, **said)
+
+
+def review_of(label: str) -> str:
+    """Return a review by ben, as the record holds it."""
+    review = Review(id="1", outcome="labelled", label=label, by="ben", at=datetime.now(UTC))
+    return review.model_dump_json()
 
 
 def classified(office: Office, name: str, ago: float = 0) -> PhotoDecided:

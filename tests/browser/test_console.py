@@ -10,7 +10,7 @@ from console import app, finishing
 from console.opening import browser_opened
 from operations import review
 from scones.reviews import reviewing
-from tests.browser.conftest import PATIENCE_MS, Visit, Visitor
+from tests.browser.conftest import PATIENCE_MS, Visit, Visitor, obstacles
 from tests.browser.scenes import classified, minutes_from_start, pass_a_day, photo, wait
 from tests.unit.operations.reviewed import Office, refusal
 from tests.unit.operations.step_functions import PROMOTE, asked
@@ -388,6 +388,7 @@ def test_a_phone_shows_all_without_scrolling_sideways(
         if section == "Results":
             anna.tab.locator("#chart .points path").nth(30).wait_for(state="attached")
         assert anna.sideways == 0
+        assert obstacles(anna.tab) == []
         anna.keep(f"phone-{section.lower()}-{scheme}")
     anna.tab.get_by_role("link", name="Review").tap()
     anna.tab.get_by_role("button", name="motorcycle").tap()

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from scones.records import Review
-from tests.browser.conftest import PATIENCE_MS, Visit, Visitor
-from tests.browser.scenes import classified, minutes_from_start, photo, wait
+from tests.browser.conftest import PATIENCE_MS, Visit, Visitor, obstacles
+from tests.browser.scenes import classified, minutes_from_start, photo, review_of, wait
 from tests.unit.operations.reviewed import Office, refusal
 from tests.unit.operations.step_functions import PROMOTE, entered
 from tests.unit.results_table import decided, put_record
@@ -43,12 +42,6 @@ def has_address(visitor: Visitor, address: str) -> None:
 
 def shown(visitor: Visitor) -> list[str]:
     return visitor.tab.locator("#latest tbody button").all_inner_texts()
-
-
-def review_of(label: str) -> str:
-    return Review(
-        id="1", outcome="labelled", label=label, by="ben", at=datetime.now(UTC)
-    ).model_dump_json()
 
 
 def fill_a_day(office: Office) -> None:
@@ -194,6 +187,12 @@ def test_the_version_that_decided_is_shown_where_it_is_known(
     anna.tab.get_by_role("button", name="35.jpg").click()
     facts = " ".join(anna.tab.locator("#photo-facts").inner_text().split())
     assert "model version not known" in facts
+    anna.press("Escape")
+    anna.tab.get_by_role("button", name="damaged.jpg").click()
+    anna.sees("is gone: this version of it was deleted")
+    assert obstacles(anna.tab) == []
+    assert "status of 409" in " ".join(anna.complaints)
+    anna.complaints.clear()
 
 
 def test_who_may_not_read_models_sees_results_all_the_same(office: Office, visit: Visit) -> None:

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page
 
 from operations.report.page import render
 from operations.report.pictures import Picture, Pictures
-from tests.browser.conftest import SCREENSHOTS
+from tests.browser.conftest import SCREENSHOTS, obstacles
 from tests.unit.operations.report.examples import DOT, NINE, photo, report
 
 HOSTILE = '</script><script>window.stolen = 1</script><img src="//evil.test/x" onerror="stolen=2">'
@@ -121,6 +121,7 @@ def test_charts_are_drawn_in_the_colours_of_the_page(
     assert [url.partition(":")[0] for url in reader.asked if not url.startswith("data:")] == [
         "file"
     ]
+    assert obstacles(reader.tab) == []
     reader.keep(f"report-{scheme}")
 
 

@@ -1,4 +1,5 @@
 import sys
+from datetime import datetime, timedelta
 from io import BytesIO
 from typing import Any
 
@@ -21,7 +22,7 @@ from tests.unit.operations.reviewed import Office, refusal
 from tests.unit.operations.step_functions import PROMOTE, StepFunctions, asked
 from tests.unit.operations.test_escaping import ATTACKS, shows
 from tests.unit.photos.samples import HEIC
-from tests.unit.results_table import BROKEN, break_record, decided, key_of, put_record
+from tests.unit.results_table import BROKEN, START, break_record, decided, key_of, put_record
 
 
 def which(record: Record) -> dict[str, str]:
@@ -39,6 +40,50 @@ def test_results_of_the_last_hours_come_the_latest_first(
     assert [row["key"] for row in found["rows"]] == ["incoming/1.png", "incoming/0.png"]
     assert found["more"] is False
     assert browser.get("/api/results", params={"hours": 0.01}).json()["rows"] == []
+
+
+def test_results_are_filtered_by_state_class_name_and_time(
+    office: Office, browser: TestClient
+) -> None:
+    table, name = office.table, office.stack.results_table
+    for minutes, (key, status) in enumerate(
+        [("gate/a.png", "classified"), ("gate/b.png", "needs_review"), ("c.png", "needs_review")]
+    ):
+        put_record(table, name, decided(key, status, minutes))
+
+    def keys(**filters: str) -> list[str]:
+        found = browser.get("/api/results", params={"hours": 24 * 365, **filters}).json()
+        assert (found["more"], found["searched_since"]) == (False, None)
+        return [row["key"].removeprefix("incoming/") for row in found["rows"]]
+
+    assert keys(state="waiting") == ["c.png", "gate/b.png"]
+    assert keys(name="GATE") == ["gate/b.png", "gate/a.png"]
+    assert keys(label="motorcycle") == []
+    since, until = (f"{START + timedelta(minutes=minutes):%Y-%m-%dT%H:%MZ}" for minutes in (1, 2))
+    assert keys(since=since, until=until) == ["gate/b.png"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("state", "needs_review"), ("since", "2026-11-20T09:00"), ("until", "x")]
+)
+def test_an_invalid_filter_is_named(browser: TestClient, name: str, value: str) -> None:
+    answer = browser.get("/api/results", params={name: value})
+    assert answer.status_code == 422
+    assert answer.json()["message"].startswith(f"{name}: ")
+
+
+def test_periods_in_production_are_told_with_the_time_of_the_request(
+    office: Office, browser: TestClient
+) -> None:
+    session: Any = office._session
+    nothing = browser.get("/api/production").json()
+    assert (nothing["endpoint"], nothing["periods"]) == (None, [])
+    session.put_into_production(ModelPackageName=session.register("Approved"))
+    found = browser.get("/api/production").json()
+    assert (found["endpoint"], found["status"]) == ("scones", "InService")
+    ((version, until),) = [(one["version"], one["until"]) for one in found["periods"]]
+    assert (version, until) == (1, None)
+    assert datetime.fromisoformat(found["read_at"]).tzinfo
 
 
 @pytest.mark.parametrize("hours", ["0", "-1", "x", "nan"])

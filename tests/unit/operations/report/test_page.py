@@ -263,7 +263,7 @@ def test_each_rate_has_its_counts_and_is_not_rounded_to_all() -> None:
     words = render(*photos, photo("motorcycle", 0.98, truth="bicycle")).words
     assert "bicycle 99.97 % 2,999 of 3,000 100 % 2,999 of 2,999" in words
     assert "motorcycle - 0 of 0 0 % 0 of 1" in words
-    assert "bicycle 2,999 0 2,999 99.97 % of 3,000" in words
+    assert "share of 3,000 bicycle 2,999 0 2,999 99.97 %" in words
     assert "accuracy 99.97 % 2,999 of 3,000 known photos" in words
 
 
