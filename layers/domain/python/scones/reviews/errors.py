@@ -54,8 +54,8 @@ class Unfinished(Fault):
 
 
 def said(review: Review) -> str:
-    """Say what somebody said of a photo, and when, in the time of where this runs."""
-    when = review.at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    """Return who labeled a photo, how, and when, in the zone of the process, which it names."""
+    when = review.at.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
     what = review.label if review.label is not None else "not a vehicle"
     return f"{review.by} said {what} at {when}"
 
