@@ -230,8 +230,9 @@ def upload_event(record: "Record", stack: Stack, region: str) -> dict[str, Any]:
         The stack's region.
     """
     photo = record.decided.photo
-    version = {"version-id": photo.version_id} if photo.version_id else {}
-    stored = {"key": photo.key, "size": photo.size, "etag": photo.etag, **version}
+    known = {"version-id": photo.version_id, "sequencer": photo.sequencer}
+    optional = {name: text for name, text in known.items() if text}
+    stored = {"key": photo.key, "size": photo.size, "etag": photo.etag, **optional}
     return _event(stored, record.decided.timings.uploaded_at, stack, region)
 
 

@@ -31,6 +31,13 @@ def test_threshold_itself_is_enough() -> None:
     assert decide([0.93, 0.04, 0.03], CLASSES, {}, 0.93).label == "bicycle"
 
 
+def test_the_threshold_decides_whether_there_is_a_bay() -> None:
+    assert decide([0.93, 0.04, 0.03], CLASSES, {"bicycle": "A"}, 0.93).loading_bay == "A"
+    with pytest.raises(ConfidenceBelowThreshold) as caught:
+        decide([0.93, 0.04, 0.03], CLASSES, {"bicycle": "A"}, 0.94)
+    assert caught.value.decision.loading_bay is None
+
+
 def test_class_without_a_bay() -> None:
     assert decide([1, 0, 0], CLASSES, {"van": "C"}, 0.5).loading_bay is None
 
@@ -48,7 +55,7 @@ def test_below_the_threshold_the_error_carries_the_decision() -> None:
         "confidence": 0.5,
         "probabilities": {"bicycle": 0.5, "motorcycle": 0.2, "van": 0.3},
         "threshold": 0.93,
-        "loading_bay": "A",
+        "loading_bay": None,
         "familiarity": None,
         "familiarity_limit": None,
         "reason": None,
@@ -64,7 +71,7 @@ def test_unfamiliar_photo_carries_the_decision_and_the_reason() -> None:
         "confidence": 0.98,
         "probabilities": {"bicycle": 0.98, "motorcycle": 0.01, "van": 0.01},
         "threshold": 0.93,
-        "loading_bay": "A",
+        "loading_bay": None,
         "familiarity": 0.012346,
         "familiarity_limit": 0.05,
         "reason": {

@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -51,6 +52,39 @@ def test_example_of_the_documentation_is_valid(detail: Any) -> None:
 def test_other_details_are_no_events(detail: Any, field: str, value: object) -> None:
     with pytest.raises(ValidationError, match=field):
         PhotoDecided.model_validate(detail | {field: value})
+
+
+@pytest.mark.parametrize(
+    ("status", "bay"), [("classified", "A"), ("needs_review", None), ("failed", None)]
+)
+def test_only_a_classified_photo_has_a_bay(detail: Any, status: str, bay: str | None) -> None:
+    """Records from before have the bay of the guess."""
+    assert PhotoDecided.model_validate(detail | {"status": status}).loading_bay == bay
+
+
+def test_a_record_from_before_the_sequencer_can_be_read(detail: Any) -> None:
+    del detail["photo"]["sequencer"]
+
+    assert PhotoDecided.model_validate(detail).photo.sequencer is None
+
+
+@pytest.mark.parametrize(
+    ("older", "newer"),
+    [
+        ("00617F08299329D189", "00617F08299329D18A"),
+        ("00617F08299329D18", "00617F08299329D189"),
+        ("00617F08299329D189", "00617F082994"),
+        ("00617f08299329d189", "00617F08299329D18A"),
+    ],
+)
+def test_the_comparison_of_the_documentation(older: str, newer: str) -> None:
+    text = (ROOT / "docs" / "events.md").read_text("utf-8")
+    code = dedent(text.split("  ```python\n", 1)[1].split("  ```", 1)[0])
+    names: dict[str, Any] = {}
+    exec(code, names)
+
+    assert names["is_newer"](newer, older)
+    assert not names["is_newer"](older, newer)
 
 
 def test_a_field_that_a_later_minor_change_adds_is_no_error(detail: Any) -> None:

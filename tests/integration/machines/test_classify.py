@@ -191,6 +191,7 @@ def test_classified(deploy: Callable[..., Classify]) -> None:
     assert decided.reason is None
     assert decided.photo.key == EVENT["detail"]["object"]["key"]
     assert decided.photo.version_id == EVENT["detail"]["object"]["version-id"]
+    assert decided.photo.sequencer == EVENT["detail"]["object"]["sequencer"]
     assert result["output"] == event == json.loads(record["event"]["S"])
     assert decided.model is not None
     assert decided.model.variant == inference_id(record["photo"]["S"], record["version"]["S"])

@@ -130,6 +130,13 @@ def test_the_event_of_a_photo_in_a_bucket_without_versions() -> None:
     found = upload_event(record, STACK, "us-east-1")["detail"]["object"]
     assert "version-id" not in found
     assert found["etag"] == "etag-of-a"
+    assert "sequencer" not in found
+
+
+def test_the_event_of_a_photo_with_a_sequencer_keeps_it() -> None:
+    photo = failed("a").photo.model_copy(update={"sequencer": "0A1"})
+    record = Record(failed("a").model_copy(update={"photo": photo}), None)
+    assert upload_event(record, STACK, "us-east-1")["detail"]["object"]["sequencer"] == "0A1"
 
 
 def test_photos_without_a_record_are_decided_at_last(session: Any, machine: Machine) -> None:

@@ -27,7 +27,7 @@ class Decision:
     threshold
         The confidence from which on a decision is taken without a person, 0 to 1.
     loading_bay
-        Where vehicles of this class go, or None where the deployment names none.
+        Loading bay of the class, or None if the photo needs review or the class has no bay.
     familiarity
         Share of held-out photos of the learned classes that are at least as unlike the training
         photos as this one, 0 to 1, or None if the model gives none.
@@ -185,19 +185,22 @@ def decide(
     label = class_names[index]
     if familiarity is not None:
         familiarity = round(familiarity, DECIMALS)
+    reason = _unfamiliar(familiarity, familiarity_limit)
+    needs_review = reason is not None or confidence < threshold
     decision = Decision(
         label=label,
         confidence=confidence,
         probabilities=by_name,
         threshold=threshold,
-        loading_bay=loading_bays.get(label),
+        # Consumers route vehicles by the bay alone: a guess has none.
+        loading_bay=None if needs_review else loading_bays.get(label),
         familiarity=familiarity,
         familiarity_limit=familiarity_limit,
-        reason=_unfamiliar(familiarity, familiarity_limit),
+        reason=reason,
     )
-    if decision.reason:
+    if reason:
         raise UnfamiliarPhoto(decision)
-    if decision.confidence < threshold:
+    if needs_review:
         raise ConfidenceBelowThreshold(decision)
     return decision
 

@@ -7,7 +7,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
 
 from scones.decisions import UNFAMILIAR
 from scones.serialize import PhotoReference, Reason
@@ -64,7 +71,8 @@ class PhotoDecided(_Detail):
     threshold
         The confidence from which on the model decides; null where the photo was not classified.
     loading_bay
-        Where the vehicle goes; null where its class has none.
+        Loading bay of the class of a ``classified`` photo; null if the class has none, and for
+        every other status: the review of a photo names its bay.
     reason
         Code and message of a rejection or failure, and of a photo that needs review as it is
         unfamiliar (code ``unfamiliar``), else null.
@@ -96,6 +104,12 @@ class PhotoDecided(_Detail):
     # Stored events of photos that were decided before these fields existed lack them.
     familiarity: Probability | None = None
     familiarity_limit: Probability | None = None
+
+    @field_validator("loading_bay")
+    @classmethod
+    def _clear_guessed_bay(cls, bay: str | None, info: ValidationInfo) -> str | None:
+        """Return None unless the photo is classified: older records have the bay of a guess."""
+        return bay if info.data.get("status") == "classified" else None
 
     @property
     def unfamiliar(self) -> bool:

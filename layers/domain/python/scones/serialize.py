@@ -34,6 +34,9 @@ class PhotoReference(BaseModel):
         Its entity tag, without quotes.
     size
         Its size in bytes.
+    sequencer
+        Hexadecimal number that orders the versions of one key, or None if it is unknown: S3 names
+        it in the event only. docs/events.md says how to compare two of them.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -43,6 +46,8 @@ class PhotoReference(BaseModel):
     version_id: str | None = None
     etag: str
     size: int = Field(ge=0)
+    # Records of photos that were uploaded before this field existed lack it.
+    sequencer: str | None = None
 
 
 class Picture(BaseModel):
