@@ -11,7 +11,8 @@ from pydantic import BaseModel
 from console.rows import RESULTS_SHOWN, Row, as_row
 from operations.review import waiting
 from operations.stack import Stack
-from scones.records import Record, Skipped, UnreadableRecord, read_decided, read_record
+from scones.records import Record, Skipped, UnreadableRecord, read_decided
+from scones.reviews.records import ReviewedRecords
 
 if TYPE_CHECKING:
     import boto3
@@ -101,16 +102,22 @@ class Watch:
         before, now = _by_key(self._queue.rows), _by_key(queue.rows)
         left = (self._read(key, skipped) for key in before if key not in now)
         entered = (row for key, row in now.items() if key not in before)
-        return _by_key(chain(filter(None, left), entered))
+        return _by_key(chain(chain.from_iterable(left), entered))
 
-    def _read(self, key: Key, skipped: Skipped) -> Row | None:
-        client = self.session.client("dynamodb")
+    def _read(self, key: Key, skipped: Skipped) -> list[Row]:
+        """Read a record, and those of other versions that have its review."""
+        records = ReviewedRecords(self.session.client("dynamodb"), self.stack.results_table)
         try:
-            record = read_record(client, self.stack.results_table, *key)
+            record = records.find(*key)
         except UnreadableRecord as error:
             skipped.add(error)
-            return None
-        return self._row(record) if record else None
+            return []
+        if record is None:
+            return []
+        review = record.effective_review
+        others = records.read_same_bytes(record) if review else []
+        shared = [one for one in others if one.review and review and one.review.id == review.id]
+        return [self._row(one) for one in (record, *shared)]
 
     def _row(self, record: Record) -> Row:
         return as_row(record, self.stack.loading_bays)

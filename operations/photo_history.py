@@ -30,6 +30,7 @@ _TITLES: Mapping[str, str] = {
     "Record Decision": "record",
     "Claim Record": "claim the record",
     "Publish Event": "publish",
+    "Join Reviews": "look for a review",
     "Notify Reviewers": "tell reviewers",
     "Mark Announced": "mark as announced",
     "Keep Event": "keep the event",
@@ -260,7 +261,8 @@ def _steps(session: "boto3.Session", stack: Stack, version: Version) -> list[Ste
         steps.append(Step("announced", record.announced_at))
     if record.review:
         said = record.review.label or "not a vehicle"
-        steps.append(Step(f"reviewed by {record.review.by}: {said}", record.review.at))
+        other = " (another version)" if record.review.reviewed_version else ""
+        steps.append(Step(f"reviewed by {record.review.by}: {said}{other}", record.review.at))
         if withdrawal := record.review.withdrawal:
             steps.append(Step(f"review being undone by {withdrawal.by}", withdrawal.at))
     return steps

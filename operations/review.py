@@ -59,6 +59,9 @@ PAGE = 100
 def waiting(session: "boto3.Session", stack: Stack, skipped: Skipped) -> Iterator[Record]:
     """Read what waits for a person, the longest waiting first.
 
+    Of several versions of a key with the same bytes only the longest waiting one is returned: its
+    review counts for all of them.
+
     Parameters
     ----------
     session, stack
@@ -66,7 +69,14 @@ def waiting(session: "boto3.Session", stack: Stack, skipped: Skipped) -> Iterato
     skipped
         Gets the unreadable records.
     """
-    return read_queue(session.client("dynamodb"), stack.results_table, skipped, page_size=PAGE)
+    seen: set[tuple[str, str]] = set()
+    for record in read_queue(
+        session.client("dynamodb"), stack.results_table, skipped, page_size=PAGE
+    ):
+        content = (record.photo, record.decided.photo.etag)
+        if content not in seen:
+            seen.add(content)
+            yield record
 
 
 def find_waiting(
@@ -81,7 +91,7 @@ def find_waiting(
     photo
         Its S3 URI, or its key in the photos bucket.
     version
-        Version of the photo, or None if only one waits.
+        Version of the photo, or None if only one waits, or several with the same bytes.
 
     Raises
     ------
@@ -93,7 +103,9 @@ def find_waiting(
         If the only record, or that of `version`, cannot be read.
     """
     found = _versions(session, stack, photo, version)
-    open_ones = [record for record in found if waits(record)]
+    # Of those with the same bytes the longest waiting one stays: it comes last.
+    distinct = {record.decided.photo.etag: record for record in found if waits(record)}
+    open_ones = list(distinct.values())
     if len(open_ones) > 1:
         raise Refused(
             f"{len(open_ones)} versions of {quote(open_ones[0].photo)} wait, name one with "

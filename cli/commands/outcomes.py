@@ -30,7 +30,8 @@ def result_record(record: Record) -> dict[str, Any]:
 def note_shown(record: Record) -> str:
     """Return what a reviewer said, or why there is no class or a photo is unfamiliar."""
     if review := record.effective_review:
-        return f"{review.by}: {review.label or 'not a vehicle'}"
+        same = f" (same bytes, {shown(review.at)})" if review.reviewed_version else ""
+        return f"{review.by}: {review.label or 'not a vehicle'}{same}"
     if record.decided.unfamiliar:
         return unfamiliar_shown(record.decided)
     reason = record.decided.reason

@@ -98,12 +98,14 @@ def _result_shown(record: "Record") -> list[RenderableType]:
     shown_: list[RenderableType] = [headline]
     if detail.probabilities is not None:
         shown_.append(_probabilities_shown(detail.probabilities))
+    review = record.effective_review
     model = f"{detail.model.endpoint}, variant {detail.model.variant}" if detail.model else None
     rows = {
         "threshold": detail.threshold,
         "familiarity": _familiarity_shown(detail.familiarity, detail.familiarity_limit),
         "reason": detail.reason.message if detail.reason else None,
-        "review": note_shown(record) if record.effective_review else None,
+        "review": note_shown(record) if review else None,
+        "reviewed version": review.reviewed_version if review else None,
         "model": model,
         "execution": detail.execution,
     }

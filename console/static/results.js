@@ -159,10 +159,15 @@ function showClasses(rows, classes) {
   /** @type {HTMLElement} */ (byId("by-class").querySelector("tbody")).replaceChildren(...lines);
 }
 
+/** Whose answer it is, if the reviewer saw another version. @param {import("./store.js").Review} review */
+function sameBytes(review) {
+  return review.reviewed_version ? `, same bytes, ${moment(review.at)}` : "";
+}
+
 /** @param {Row[]} rows */
 function showLatest(rows) {
   const lines = rows.map((row) => {
-    const said = row.review ? ` (${row.review.by})` : "";
+    const said = row.review ? ` (${row.review.by}${sameBytes(row.review)})` : "";
     const open = make("button", { type: "button", class: "link", title: path(row) }, ...pathParts(row));
     open.addEventListener("click", () => openPhoto(row));
     const line = tableRow([
@@ -230,7 +235,7 @@ function showFacts(row) {
     ...(row.label ? [["model version", production.versionOf(row) ?? "not known"].map(String)] : []),
     ...(row.familiarity === null ? [] : [["familiarity", familiarityText(row)]]),
     ...(row.loading_bay ? [["loading bay", row.loading_bay]] : []),
-    ...(row.review ? [["a person", `${row.review.by} said ${verdict(row.review)}, ${moment(row.review.at)}`]] : []),
+    ...(row.review ? [["a person", `${row.review.by} said ${verdict(row.review)}, ${moment(row.review.at)}${row.review.reviewed_version ? ", of another version with the same bytes" : ""}`]] : []),
     ["object version", row.version],
   ];
   byId("photo-facts").replaceChildren(...facts.flatMap(([name, text]) => [make("dt", {}, name), make("dd", {}, text)]));

@@ -6,6 +6,7 @@
  * @property {string|null} label
  * @property {string} by
  * @property {string} at
+ * @property {string|null} reviewed_version
  *
  * @typedef {object} Row
  * @property {string} photo

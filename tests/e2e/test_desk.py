@@ -13,7 +13,7 @@ import pytest
 from local import samples
 from scones.records import as_record
 from scones.reviews.filing import read_photo
-from tests.e2e.harness import Application, Inbox
+from tests.e2e.harness import Application, Inbox, eventually
 from tests.e2e.operations import Operator
 
 pytestmark = pytest.mark.e2e
@@ -135,6 +135,57 @@ def test_what_a_person_says_is_filed_and_published_and_can_be_taken_back(
     ]
     assert [one["outcome"] for one in told] == ["labelled", "withdrawn", "labelled"]
     assert told[-1]["loading_bay"] == application.stack.loading_bays["motorcycle"]
+
+
+def test_nobody_is_asked_again_about_the_same_bytes(
+    application: Application, scones: Scones, drawn: samples.Samples, published: Inbox
+) -> None:
+    body = sorted((drawn.photos / "motorcycle").iterdir())[2].read_bytes()
+    key = "desk/sent three times.png"
+    uri = f"s3://{application.stack.photos_bucket}/incoming/{key}"
+
+    def upload() -> str:
+        with Operator(application).unsure_of_everything():
+            photo = application.upload(key, body)
+            assert application.decided(photo).status == "needs_review"
+        return photo[1]
+
+    def reviews() -> dict[str, Any]:
+        return {
+            event["detail"]["photo"]["version_id"]: event["detail"]
+            for event in published.bodies()
+            if event["detail-type"] == "Photo Reviewed"
+            and event["detail"]["photo"]["key"] == f"incoming/{key}"
+        }
+
+    def waiting() -> list[str]:
+        found = scones("review").answer["waiting"]
+        return [one["version"] for one in found if one["photo"] == uri]
+
+    first, second = upload(), upload()
+    assert waiting() == [first]
+    said = scones("label", f"incoming/{key}", "motorcycle").answer["review"]
+    third = upload()
+    events = eventually(lambda: found if len(found := reviews()) == 3 else None)
+
+    assert waiting() == []
+    assert {version: one["reviewed_version"] for version, one in events.items()} == {
+        first: None,
+        second: first,
+        third: first,
+    }
+    assert {(one["label"], one["at"]) for one in events.values()} == {("motorcycle", said["at"])}
+    bay = application.stack.loading_bays["motorcycle"]
+    assert {one["loading_bay"] for one in events.values()} == {bay}
+    listed = application.client("s3").list_objects_v2(
+        Bucket=application.stack.data_bucket, Prefix=said["dataset_key"].rsplit("-", 1)[0]
+    )
+    assert [item["Key"] for item in listed["Contents"]] == [said["dataset_key"]]
+    shown = scones("show", f"incoming/{key}", "--version", third).answer["result"]["review"]
+    assert (shown["reviewed_version"], shown["label"]) == (first, "motorcycle")
+
+    scones("label", f"incoming/{key}", "--undo")
+    assert waiting() == [first]
 
 
 def test_failed_photos_are_decided_after_all(

@@ -134,6 +134,8 @@ def test_a_review_tells_whether_the_model_was_right(
     detail = documented("photo-reviewed.v1") | {"guess": "bicycle"} | changes
 
     assert measured("Photo Reviewed", detail) == {(): expected}
+    # A review is counted once, whatever number of versions it counts for.
+    assert measured("Photo Reviewed", detail | {"reviewed_version": "another"}) == {}
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,15 @@ def handler(event, context):
     return {answer!r}
 """
 
+JOIN_REVIEWS = """
+def handler(event, context):
+    name = event["key"].removeprefix("incoming/")
+    if name == "broken":
+        raise RuntimeError("as told")
+    return {"outcome": name if name in ("reviewed", "pending") else "new"}
+"""
+"""The outcome is in the photo's name."""
+
 SERIALIZED = {"outcome": "serialized", "picture": {"content_type": "image/png", "data": "AA=="}}
 REJECTED = {"outcome": "rejected", "reason": {"code": "corrupt", "message": "it is broken"}}
 PREDICTION = {
@@ -106,6 +115,7 @@ def deploy(app: TinyApp) -> Callable[..., Classify]:
         without: str = "nothing",
     ) -> Classify:
         functions = {
+            "JoinReviewsFunction": app.function(JOIN_REVIEWS),
             "SerializeFunction": app.function(serialize or step(SERIALIZED)),
             "ClassifyFunction": app.function(classify or step(PREDICTION)),
             "ThresholdFunction": app.function(threshold or step(DECISION)),
@@ -314,6 +324,25 @@ def test_nobody_is_asked_about_photos_sent_to_try_the_application(
     assert record["status"] == {"S": "needs_review"}
     assert ("queue" in record) is asks
     assert is_simulated(key) is not asks
+    assert bool(machine.notifications(seconds=5 if asks else 0.5)) is asks
+
+
+@pytest.mark.parametrize(
+    ("name", "asks"), [("reviewed", False), ("pending", False), ("new", True), ("broken", True)]
+)
+def test_nobody_is_asked_who_was_asked_about_the_same_bytes(
+    deploy: Callable[..., Classify], name: str, asks: bool
+) -> None:
+    below = step(faults=("ConfidenceBelowThreshold",), message=json.dumps(UNSURE))
+    machine = deploy(threshold=below)
+    event = deepcopy(EVENT)
+    event["detail"]["object"]["key"] = f"incoming/{name}"
+
+    assert machine.run(event)["status"] == "SUCCEEDED"
+
+    (record,) = machine.records()
+    assert "announced_at" in record
+    assert len(machine.events()) == 1
     assert bool(machine.notifications(seconds=5 if asks else 0.5)) is asks
 
 

@@ -9,13 +9,14 @@ import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ministack.services import stepfunctions
 
+from scones.reviews import Joined
 from tests.integration.machines.exploration import (
     ACCOUNT,
     EXECUTION,
@@ -264,7 +265,7 @@ def photo_event(key: str, **more: str) -> dict[str, Any]:
 
 
 PHOTOS = [
-    photo_event("incoming/a.jpg", **{"version-id": "v"}),
+    photo_event("incoming/a.jpg", **{"version-id": "v", "sequencer": "0A"}),
     photo_event("incoming/b.jpg"),
     photo_event("simulated/c.jpg", **{"version-id": "v"}),
 ]
@@ -288,6 +289,7 @@ CLASSIFY: Results = {
     "Serialize": [{"Payload": USABLE}, {"Payload": REJECTED}],
     "Classify": [{"Payload": ANSWER}, {"Payload": ANSWER | {"familiarity": 0.4}}],
     "Threshold": [{"Payload": DECISION}],
+    "Join Reviews": [{"Payload": {"outcome": name}} for name in get_args(Joined)],
     "Claim Record": [{"Attributes": {"event": {"S": RECORDED}}}],
 }
 

@@ -19,6 +19,7 @@ SUBSTITUTIONS = {
     "ResultsTable",
     "RecordRetentionDays",
     "EventBus",
+    "JoinReviewsFunction",
     "ReviewTopic",
     "UndeliveredEvents",
 }

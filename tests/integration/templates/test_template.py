@@ -488,6 +488,7 @@ def test_an_event_for_every_function_and_machine(source: Any) -> None:
         "MeasureFunction": "measure",
         "CheckDriftFunction": "check-drift",
         "ReviewFunction": "review",
+        "JoinReviewsFunction": "join-reviews",
         "AnswerPromotionFunction": "answer-promotion",
         "ClassifyStateMachine": "photo-uploaded",
         "RetrainStateMachine": "retraining-requested",
@@ -508,6 +509,7 @@ def test_an_execution_ends_in_time_however_often_it_retries(source: Any) -> None
     for name in ("Serialize", "Classify", "Threshold"):
         function = source["Resources"][f"{name}Function"]["Properties"]
         longest += slowest(definition["States"][name], function.get("Timeout", timeout))
+    longest += slowest(definition["States"]["Join Reviews"], timeout)
     for name in (
         "Record Decision",
         "Publish Event",

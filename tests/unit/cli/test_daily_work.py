@@ -213,6 +213,21 @@ def test_results_say_that_there_are_more(terminal: Terminal, put: Callable[..., 
     assert json.loads(terminal.type("results", "--limit", "2", "--json").stdout)["more"] is True
 
 
+def test_a_review_of_another_version_is_shown_as_such(
+    terminal: Terminal, put: Callable[..., None]
+) -> None:
+    review = REVIEW % ("labelled", '"motorcycle"')
+    put("7.png", "needs_review", review=f'{review[:-1]}, "reviewed_version": "v1"}}')
+
+    (row,) = terminal.type("results").stdout.splitlines()[1:]
+    assert re.search(r"anna: motorcycle \(same bytes, 2026-11-2\d \d\d:\d\d:\d\d\)", row)
+    told = json.loads(terminal.type("--json", "results").stdout)["results"][0]
+    assert told["review"]["reviewed_version"] == "v1"
+    shown = terminal.type("show", "7.png").stdout
+    assert re.search(r"reviewed version +v1", shown)
+    assert "(another version)" in shown
+
+
 def test_results_name_unfamiliar_photos(terminal: Terminal, put: Callable[..., None]) -> None:
     put("tree.png", "needs_review", 0, UNFAMILIAR)
     put("selfie.png", "needs_review", 1, UNFAMILIAR, review=REVIEW % ("not_a_vehicle", "null"))

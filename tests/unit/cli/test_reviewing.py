@@ -54,6 +54,28 @@ def test_the_queue_as_json(office: Office, terminal: Terminal) -> None:
     assert told["finished"] == []
 
 
+def test_versions_with_the_same_bytes_are_one_photo(office: Office, terminal: Terminal) -> None:
+    records = [office.arrive(minutes=minutes) for minutes in (1, 2)]
+    (told,) = json.loads(terminal.type("review", "--json").stdout)["waiting"]
+    assert told["version"] == records[0].version
+    assert terminal.type("label", "a.png", "bicycle").exit_code == 0
+    assert terminal.type("review").stdout == "No photo waits for a person.\n"
+    result = terminal.type("label", "a.png", "bicycle", "--version", records[1].version)
+    assert result.exit_code == 1
+    assert "of another version with the same bytes" in words(result.stderr)
+    assert terminal.type("label", "a.png", "--undo").exit_code == 0
+    assert [office.again(record).review for record in records] == [None, None]
+
+
+def test_versions_with_other_bytes_are_two_photos(office: Office, terminal: Terminal) -> None:
+    office.arrive(minutes=1)
+    office.arrive(minutes=2, body=b"others")
+    assert len(json.loads(terminal.type("review", "--json").stdout)["waiting"]) == 2
+    result = terminal.type("label", "a.png", "bicycle")
+    assert result.exit_code == 1
+    assert "2 versions" in words(result.stderr)
+
+
 def test_an_empty_queue(office: Office, terminal: Terminal) -> None:
     result = terminal.type("review")
     assert (result.exit_code, result.stdout) == (0, "No photo waits for a person.\n")

@@ -51,6 +51,29 @@ def test_the_first_look_tells_of_the_queue_and_later_ones_of_changes(
     assert {(row.review.by if row.review else None) for row in news.rows} == {"ben"}
 
 
+def test_a_review_changes_the_rows_of_all_versions_with_the_same_bytes(
+    office: Office, watch: Watch
+) -> None:
+    records = [office.arrive("a.png", minutes) for minutes in (-60, -50)]
+    decide(office, "new.png", 0)
+    news = watch.look()
+    assert news is not None
+    assert news.queue is not None
+    assert [row.version for row in news.queue.rows] == [records[0].version]
+    session: Any = office
+    review.label(session, office.stack, records[0], "bicycle")
+
+    news = watch.look()
+
+    assert news is not None
+    answered = {row.version: row.review for row in news.rows}
+    assert list(answered) == [record.version for record in records]
+    assert [one and one.reviewed_version for one in answered.values()] == [
+        None,
+        records[0].version,
+    ]
+
+
 def test_what_becomes_of_photos_that_waited_long_is_told_too(office: Office, watch: Watch) -> None:
     record = office.arrive("old.png", -60)
     decide(office, "new.png", 0)

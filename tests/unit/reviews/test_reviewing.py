@@ -101,6 +101,7 @@ def test_a_label_is_kept_filed_and_published_and_leaves_the_queue(office: Office
         "confidence": 0.61,
         "by": "anna",
         "at": kept.review.at,
+        "reviewed_version": None,
     }
 
 

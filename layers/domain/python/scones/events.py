@@ -239,6 +239,9 @@ class PhotoReviewed(_Detail):
         The class that the model thought most likely, and its probability.
     by, at
         Who said it, and when (UTC): the name of the IAM user, or of an assumed role's session.
+    reviewed_version
+        Version that the reviewer labeled, if it is another version of the same key with the same
+        ETag, whose review counts for this one too; null if the reviewer labeled this version.
     """
 
     version: Literal["1"]
@@ -250,6 +253,8 @@ class PhotoReviewed(_Detail):
     confidence: Probability
     by: str
     at: datetime
+    # Events of reviews that were made before this field existed lack it.
+    reviewed_version: str | None = None
 
 
 DriftOutcome = Literal["steady", "shifted", "too_few", "no_model", "changing", "no_evaluation"]

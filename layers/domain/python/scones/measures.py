@@ -177,6 +177,8 @@ def _of_decision(detail: Mapping[str, Any]) -> Iterator[Measures]:
 
 def _of_review(detail: Mapping[str, Any]) -> Iterator[Measures]:
     review = PhotoReviewed.model_validate(detail)
+    if review.reviewed_version:
+        return  # the event of that version was counted
     if review.outcome == "withdrawn":
         yield Measures({"Withdrawn": 1})
     else:

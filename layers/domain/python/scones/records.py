@@ -88,6 +88,9 @@ class Review(BaseModel):
     arn, user_id
         ARN and unique ID of the reviewer, as several may have the same name, or None in older
         records.
+    reviewed_version
+        Version that the reviewer labeled, if it is another version of the same key with the same
+        bytes; None if it is this one. The record of that version has a review of the same ID.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -102,6 +105,7 @@ class Review(BaseModel):
     # Last: conditions of `ReviewedRecords` compare with the JSON of the adjacent fields above.
     arn: str | None = None
     user_id: str | None = None
+    reviewed_version: str | None = None
 
 
 @dataclass(frozen=True)
@@ -155,12 +159,12 @@ class Record:
     @property
     def photo(self) -> str:
         """S3 URI of the photo, the table's partition key."""
-        return f"s3://{self.decided.photo.bucket}/{self.decided.photo.key}"
+        return self.decided.photo.uri
 
     @property
     def version(self) -> str:
         """Version of the object, or its entity tag without versioning; the table's sort key."""
-        return self.decided.photo.version_id or self.decided.photo.etag
+        return self.decided.photo.version
 
     @property
     def key(self) -> dict[str, dict[str, str]]:

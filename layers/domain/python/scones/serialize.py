@@ -49,6 +49,16 @@ class PhotoReference(BaseModel):
     # Records of photos that were uploaded before this field existed lack it.
     sequencer: str | None = None
 
+    @property
+    def uri(self) -> str:
+        """S3 URI of the object."""
+        return f"s3://{self.bucket}/{self.key}"
+
+    @property
+    def version(self) -> str:
+        """ID of the version, or the entity tag in a bucket without versioning."""
+        return self.version_id or self.etag
+
 
 class Picture(BaseModel):
     """A photo as the model takes it: its type (``image/png``, ``image/jpeg``) and base64 data."""

@@ -108,7 +108,16 @@ class SmokeTestSettings(_Settings):
     smoke_photos: int = Field(alias="SMOKE_PHOTOS", gt=0)
 
 
-class ReviewSettings(_Settings):
+class JoinReviewsSettings(_Settings):
+    """What `join_reviews` needs: where records and events go, the classes, and their bays."""
+
+    results_table: str = Field(alias="RESULTS_TABLE", min_length=1)
+    event_bus: str = Field(alias="EVENT_BUS", min_length=1)
+    class_names: ClassNames = Field(alias="CLASS_NAMES")
+    loading_bays: LoadingBays = Field(alias="LOADING_BAYS")
+
+
+class ReviewSettings(JoinReviewsSettings):
     """What `review` needs: where records, photos and events go, and the classes.
 
     ``validation_share`` is the share of reviewed photos filed for validation, in a dataset with
@@ -116,10 +125,6 @@ class ReviewSettings(_Settings):
     """
 
     data_bucket: str = Field(alias="DATA_BUCKET", min_length=1)
-    results_table: str = Field(alias="RESULTS_TABLE", min_length=1)
-    event_bus: str = Field(alias="EVENT_BUS", min_length=1)
-    class_names: ClassNames = Field(alias="CLASS_NAMES")
-    loading_bays: LoadingBays = Field(alias="LOADING_BAYS")
     validation_share: float = Field(alias="VALIDATION_SHARE", gt=0, lt=1)
 
 

@@ -1,6 +1,7 @@
 """Reviews of photos that the model was not sure of: given once, filed, published, undone."""
 
 from scones.reviews.errors import AlreadyReviewed, NotUndone, Unfinished, said
+from scones.reviews.records import waits
 from scones.reviews.requests import (
     ANSWER,
     REQUEST,
@@ -12,7 +13,9 @@ from scones.reviews.requests import (
     Undo,
     respond,
 )
-from scones.reviews.reviewing import Desk, nothing_to_undo, refuse, require_class, waits
+from scones.reviews.reviewing import Desk, nothing_to_undo, refuse, require_class
+from scones.reviews.sharing import Joined, join
+from scones.reviews.store import ReviewStore
 
 __all__ = [
     "ANSWER",
@@ -22,11 +25,14 @@ __all__ = [
     "Desk",
     "Finish",
     "FinishedReview",
+    "Joined",
     "Label",
     "NotUndone",
     "Request",
+    "ReviewStore",
     "Undo",
     "Unfinished",
+    "join",
     "nothing_to_undo",
     "refuse",
     "require_class",

@@ -57,7 +57,8 @@ def said(review: Review) -> str:
     """Return who labeled a photo, how, and when, in the zone of the process, which it names."""
     when = review.at.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
     what = review.label if review.label is not None else "not a vehicle"
-    return f"{review.by} said {what} at {when}"
+    same = " of another version with the same bytes" if review.reviewed_version else ""
+    return f"{review.by} said {what} at {when}{same}"
 
 
 def _why_not_undone(meant: str, found: Review | None) -> str:

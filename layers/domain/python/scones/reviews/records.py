@@ -1,5 +1,6 @@
 """The conditional writes to a photo's record that a review is made of."""
 
+import json
 from typing import TYPE_CHECKING
 
 from scones.quoting import quote
@@ -9,6 +10,10 @@ from scones.records import (
     Record,
     Review,
     Skipped,
+    UnreadableRecord,
+    Withdrawal,
+    as_record,
+    is_simulated,
     read_queue,
     read_record,
     review_queue,
@@ -21,6 +26,12 @@ if TYPE_CHECKING:
 _SAME_REVIEW = "contains(review, :given)"
 _NOT_UNDONE = f"{_SAME_REVIEW} AND (attribute_not_exists(queue) OR queue = :filing)"
 _SAME_PLACE = "contains(review, :place)"
+
+
+def waits(record: Record) -> bool:
+    """Return True if a photo waits for a person."""
+    asked = record.decided.status == "needs_review" and not is_simulated(record.decided.photo.key)
+    return asked and record.review is None
 
 
 class ReviewedRecords:
@@ -98,6 +109,72 @@ class ReviewedRecords:
             given=_given_in(review),
         )
 
+    def release(self, record: Record, review: Review, undone: Withdrawal | None) -> bool:
+        """Let a photo wait again whose review, given to another version, does not hold any more.
+
+        Parameters
+        ----------
+        record, review
+            The photo, and its copy of the review.
+        undone
+            The undoing of the review, or None if it is not known.
+        """
+        noted = {"undone": undone.model_dump_json()} if undone else {}
+        return self._update(
+            record,
+            f"SET queue = :waiting{', undone = :undone' if undone else ''} REMOVE review",
+            _SAME_REVIEW,
+            waiting=review_queue(record.photo, record.version),
+            given=_given_in(review),
+            **noted,
+        )
+
+    def read_same_bytes(self, record: Record) -> list[Record]:
+        """Read the other versions of a photo's key that have its ETag and needed review.
+
+        One page is read, at most 1 MB, which is some 600 versions of the key. Unreadable records
+        are not returned.
+
+        Parameters
+        ----------
+        record
+            The photo.
+        """
+        photo = record.decided.photo
+        answer = self._client.query(
+            TableName=self._table,
+            ConsistentRead=True,  # what was claimed a moment ago counts
+            KeyConditionExpression="photo = :photo",
+            FilterExpression="#status = :needs_review AND contains(event, :etag)",
+            ExpressionAttributeNames={"#status": "status"},  # a reserved word
+            ExpressionAttributeValues={
+                ":photo": {"S": record.photo},
+                ":needs_review": {"S": "needs_review"},
+                ":etag": {"S": json.dumps(photo.etag)},
+            },
+        )
+        found = []
+        for item in answer["Items"]:
+            try:
+                found.append(as_record(item))
+            except UnreadableRecord:
+                continue
+        return [
+            one
+            for one in found
+            if one.decided.photo.etag == photo.etag and one.version != record.version
+        ]
+
+    def find(self, photo: str, version: str) -> Record | None:
+        """Read a record as it is now, or return None if there is none.
+
+        Raises
+        ------
+        UnreadableRecord
+            If it cannot be read.
+        """
+        return read_record(self._client, self._table, photo, version)
+
     def left_in(self, queue: str, skipped: Skipped) -> list[Record]:
         """Read what waits in a queue, the longest waiting first.
 
@@ -120,7 +197,7 @@ class ReviewedRecords:
         UnreadableRecord
             If it cannot be read.
         """
-        found = read_record(self._client, self._table, photo, version)
+        found = self.find(photo, version)
         if found is None:
             raise Refused(f"there is no record of {quote(photo)}, version {quote(version)}")
         return found

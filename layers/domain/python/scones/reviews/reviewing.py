@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Literal, NoReturn
 from botocore.exceptions import BotoCoreError, ClientError
 
 from scones.callers import Caller
-from scones.events import PhotoReviewed
 from scones.photos import EncodedImage
 from scones.quoting import quote
 from scones.records import (
@@ -29,9 +28,10 @@ from scones.records import (
     is_simulated,
 )
 from scones.refusals import Fault, Refused
-from scones.reviews import filing
+from scones.reviews import filing, sharing
 from scones.reviews.errors import AlreadyReviewed, NotUndone, Unfinished
-from scones.reviews.records import ReviewedRecords
+from scones.reviews.records import waits
+from scones.reviews.store import ReviewStore
 from scones.settings import ReviewSettings
 from scones.storage import StorageBusy, StorageRefused
 
@@ -44,8 +44,6 @@ _log = logging.getLogger(__name__)
 
 LEFT_ALONE = timedelta(minutes=1)
 """So long a review may take whoever began it; after that anybody finishes it."""
-
-SOURCE, DETAIL_TYPE = "scones", "Photo Reviewed"
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ class Finished:
     trouble: str | None = None
 
 
-class Desk:
+class Desk(ReviewStore):
     """Clients and settings that reviews use.
 
     Parameters
@@ -83,26 +81,9 @@ class Desk:
         events: "EventBridgeClient",
         settings: ReviewSettings,
     ) -> None:
-        self.records = ReviewedRecords(dynamodb, settings.results_table)
+        super().__init__(dynamodb, events, settings)
         self.s3 = s3
-        self.bus = events
         self.settings = settings
-
-    def publish(self, event: PhotoReviewed) -> None:
-        """Put an event on the stack's bus; PutEvents answers 200 also where it takes none."""
-        entry = {
-            "Source": SOURCE,
-            "DetailType": DETAIL_TYPE,
-            "Detail": event.model_dump_json(),
-            "EventBusName": self.settings.event_bus,
-        }
-        answer = self.bus.put_events(Entries=[entry])  # type: ignore[list-item]
-        if answer["FailedEntryCount"]:
-            refused = answer["Entries"][0]
-            raise Fault(
-                f"the bus {self.settings.event_bus} did not take the event: "
-                f"{refused.get('ErrorCode')}: {refused.get('ErrorMessage')}"
-            )
 
 
 def label(desk: Desk, record: Record, name: str, caller: Caller, review_id: str) -> Record:
@@ -189,8 +170,11 @@ def undo(desk: Desk, record: Record, caller: Caller, undo_id: str | None = None)
     withdrawal = Withdrawal(
         by=caller.name, at=_now(), id=undo_id, arn=caller.arn, user_id=caller.user_id
     )
-    withdrawn = _withdraw(desk, record, record.review, withdrawal)
-    return _take_back(desk, record, withdrawn)
+    # A review is undone for all versions that it counts for, through the one that it was given to.
+    given = sharing.find_reviewed(desk, record, record.review)
+    assert given.review is not None  # noqa: S101
+    _take_back(desk, given, _withdraw(desk, given, given.review, withdrawal))
+    return replace(record, review=None, undone=withdrawal)
 
 
 def was_undone(record: Record, caller: Caller, undo_id: str | None) -> bool:
@@ -258,12 +242,6 @@ def require_class(name: str, class_names: tuple[str, ...]) -> None:
     """Raise `Refused` unless there is a class of that name."""
     if name not in class_names:
         raise Refused(f"{name} is no class: the classes are {', '.join(class_names)}")
-
-
-def waits(record: Record) -> bool:
-    """Return True if a photo waits for a person."""
-    asked = record.decided.status == "needs_review" and not is_simulated(record.decided.photo.key)
-    return asked and record.review is None
 
 
 def refuse(record: Record) -> NoReturn:
@@ -336,9 +314,13 @@ def _follow_up(
     desk: Desk, record: Record, review: Review, picture: EncodedImage | None = None
 ) -> Record:
     """Do what follows a claim; each step may have been done before."""
+    if review.reviewed_version:
+        return _finish_copy(desk, record, review)
     try:
+        # First: filing takes long enough for reviewers to see the other versions in the queue.
+        sharing.copy_to_pending(desk, replace(record, review=review))
         review = _file(desk, record, review, picture)
-        desk.publish(_event(desk.settings, record, review))
+        desk.publish(desk.event_of(record, review))
         desk.records.close(record, review)
     except _PASSING as error:
         raise Unfinished(
@@ -348,6 +330,19 @@ def _follow_up(
             "`scones review`",
         ) from error
     return replace(record, review=review)
+
+
+def _finish_copy(desk: Desk, record: Record, review: Review) -> Record:
+    """Finish a copied review; the photo of the labeled version is filed."""
+    try:
+        return sharing.finish_copy(desk, record, review)
+    except _PASSING as error:
+        raise Unfinished(
+            replace(record, review=review),
+            f"the review of another version of {quote(record.photo)} counts for this one, but its "
+            f"event is not published ({_spoken(error)}). It is tried again while `scones console` "
+            "is open, or by `scones review`",
+        ) from error
 
 
 def _file(desk: Desk, record: Record, review: Review, picture: EncodedImage | None) -> Review:
@@ -413,7 +408,8 @@ def _take_back(desk: Desk, record: Record, review: Review) -> Record:
     """Do what undoing takes; each step may have been done before."""
     try:
         filing.remove_picture(desk.s3, desk.settings, review)
-        desk.publish(_event(desk.settings, record, review))
+        desk.publish(desk.event_of(record, review))
+        sharing.withdraw_copies(desk, record, review)
         desk.records.reopen(record, review)
     except _PASSING as error:
         raise Unfinished(
@@ -434,24 +430,6 @@ def _spoken(error: Exception) -> str:
         return str(error)
     told = error.response.get("Error", {})
     return f"{error.operation_name} was refused: {told.get('Code')}: {told.get('Message')}"
-
-
-def _event(settings: ReviewSettings, record: Record, review: Review) -> PhotoReviewed:
-    decided, withdrawal = record.decided, review.withdrawal
-    assert decided.label is not None  # noqa: S101  # a photo that waits was classified
-    assert decided.confidence is not None  # noqa: S101
-    label = None if withdrawal else review.label
-    return PhotoReviewed(
-        version="1",
-        outcome="withdrawn" if withdrawal else review.outcome,
-        photo=decided.photo,
-        label=label,
-        loading_bay=settings.loading_bays.get(label) if label else None,
-        guess=decided.label,
-        confidence=decided.confidence,
-        by=withdrawal.by if withdrawal else review.by,
-        at=withdrawal.at if withdrawal else review.at,
-    )
 
 
 def _now() -> datetime:
