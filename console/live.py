@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import chain, islice, takewhile
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
@@ -11,8 +11,7 @@ from pydantic import BaseModel
 from console.rows import RESULTS_SHOWN, Row, as_row
 from operations.review import waiting
 from operations.stack import Stack
-from scones.records import Record, Skipped, UnreadableRecord, read_decided
-from scones.reviews.records import ReviewedRecords
+from scones.records import Record, Skipped, read_decided, read_versions, readable
 
 if TYPE_CHECKING:
     import boto3
@@ -100,24 +99,18 @@ class Watch:
         if self._queue is None:
             return {}
         before, now = _by_key(self._queue.rows), _by_key(queue.rows)
-        left = (self._read(key, skipped) for key in before if key not in now)
-        entered = (row for key, row in now.items() if key not in before)
-        return _by_key(chain(chain.from_iterable(left), entered))
+        left, entered = before.keys() - now.keys(), now.keys() - before.keys()
+        moved = [key for key in (*before, *now) if key in left | entered]
+        return _by_key(row for key in moved for row in self._read(key, skipped))
 
     def _read(self, key: Key, skipped: Skipped) -> list[Row]:
-        """Read a record, and those of other versions that have its review."""
-        records = ReviewedRecords(self.session.client("dynamodb"), self.stack.results_table)
-        try:
-            record = records.find(*key)
-        except UnreadableRecord as error:
-            skipped.add(error)
-            return []
-        if record is None:
-            return []
-        review = record.effective_review
-        others = records.read_same_bytes(record) if review else []
-        shared = [one for one in others if one.review and review and one.review.id == review.id]
-        return [self._row(one) for one in (record, *shared)]
+        """Read a record, and those of versions with the same bytes, which have the same review."""
+        photo, version = key
+        client = self.session.client("dynamodb")
+        # By a query: ReviewerPolicy does not allow GetItem.
+        records = readable(read_versions(client, self.stack.results_table, photo), skipped)
+        etags = {one.decided.photo.etag for one in records if one.version == version}
+        return [self._row(one) for one in records if one.decided.photo.etag in etags]
 
     def _row(self, record: Record) -> Row:
         return as_row(record, self.stack.loading_bays)
