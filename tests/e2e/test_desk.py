@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from console.live import Watch
 from local import samples
 from scones.records import as_record
 from scones.reviews.filing import read_photo
@@ -164,10 +165,15 @@ def test_nobody_is_asked_again_about_the_same_bytes(
 
     first, second = upload(), upload()
     assert waiting() == [first]
+    page = Watch(application.reviewer.session(), application.stack)
+    page.look()
     said = scones("label", f"incoming/{key}", "motorcycle").answer["review"]
+    told = page.look()
     third = upload()
     events = eventually(lambda: found if len(found := reviews()) == 3 else None)
 
+    assert told is not None
+    assert {first, second} <= {row.version for row in told.rows if row.review}
     assert waiting() == []
     assert {version: one["reviewed_version"] for version, one in events.items()} == {
         first: None,
