@@ -316,6 +316,7 @@ def write_page(
         if found.pictures.read >= expected:
             break
         pause()
-        found = replace(found, pictures=pictures.read_pictures(session, stack, span))
+        shown = pictures.read_pictures(session, stack, span, found.photos)
+        found = replace(found, pictures=shown)
     writing.write(found, report / "report.html")
     return report / "report.html"

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from operations.data.amounts import Tell, silence
-from operations.faults import Refused
 from operations.photo_decoding import decode_photo
 from operations.report.figures import confident_mistakes
 from operations.report.photos import Photo
@@ -15,7 +14,7 @@ from operations.report.telling import told
 from operations.stack import Stack
 from scones.photos import UnusablePhoto
 from scones.records import READERS, read_record
-from scones.reviews.filing import read_photo
+from scones.reviews.filing import PhotoGone, read_photo
 
 if TYPE_CHECKING:
     import boto3
@@ -96,7 +95,9 @@ def _with_images(
             return Mistake(photo, None, "its record was deleted")
         try:
             image = decode_photo(read_photo(storage, record), MAX_SIDE)
-        except (Refused, UnusablePhoto) as error:
+        except PhotoGone:
+            return Mistake(photo, None, "the photo was deleted or has expired")
+        except UnusablePhoto as error:
             return Mistake(photo, None, str(error))
         data = base64.b64encode(image.data).decode()
         return Mistake(photo, f"data:{image.content_type};base64,{data}")

@@ -20,6 +20,7 @@ from local.run.model import TrainedModel
 from local.run.photos import Result
 from local.run.screen import Screen
 from operations.folder_files import FolderError
+from scones.records import inference_id
 from tests.unit.local.run.examples import result
 from tests.unit.operations.captures.files import line
 from tests.unit.operations.deployed import STACK, clients, session
@@ -128,7 +129,8 @@ def test_page_about_the_run_with_what_is_known_of_its_photos(
     monkeypatch.setattr("operations.report.page.get_plotlyjs", lambda: "var Plotly;")
     client = session.client("dynamodb")
     create_table(client, STACK.results_table)
-    session.client("s3").create_bucket(Bucket=STACK.data_bucket)
+    for bucket in (STACK.data_bucket, STACK.photos_bucket):
+        session.client("s3").create_bucket(Bucket=bucket)
     now = datetime.now(UTC)
     minutes = (now - START).total_seconds() / 60
     events = [decided(f"{number}.png", minutes=minutes - 1) for number in range(2)]
@@ -144,10 +146,14 @@ def test_page_about_the_run_with_what_is_known_of_its_photos(
         looks.append(1)
         if len(looks) == 2:
             at = now - timedelta(seconds=30)
+            first = json.loads(line(1, at))
+            uri = f"s3://{STACK.photos_bucket}/{events[0].photo.key}"
+            version = events[0].photo.version_id or ""
+            first["eventMetadata"]["inferenceId"] = inference_id(uri, version)
             session.client("s3").put_object(
                 Bucket=STACK.data_bucket,
                 Key=f"captures/scones/AllTraffic/{at:%Y/%m/%d/%H/%M-%S}-000-id.jsonl",
-                Body=f"{line(1, at)}\n{line(2, at)}\n",
+                Body=f"{json.dumps(first)}\n{line(2, at)}\n",
             )
 
     begun = now - timedelta(minutes=5)
@@ -157,6 +163,9 @@ def test_page_about_the_run_with_what_is_known_of_its_photos(
     assert "<h1>What became of 2 photos</h1>" in text
     assert "of 2 known photos" in text
     assert text.count('alt="Captured picture, most likely bicycle"') == 2
+    assert "2 are wrong" in text
+    captured = text[text.index('id="captured"') :]
+    assert captured.count("truth: <b>motorcycle</b>") == 1
     assert len(looks) == 2
 
 
