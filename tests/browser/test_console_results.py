@@ -99,6 +99,12 @@ def test_filters_choose_results_and_are_kept_in_the_address(office: Office, visi
     fill_a_day(office)
     anna = visit("anna")
     see_results(anna, 7)
+    anna.tab.get_by_label("Decided in").focus()
+    for label in ("Status", "Class", "Name"):
+        anna.press("Tab")
+        expect(anna.tab.get_by_label(label)).to_be_focused()
+    anna.press("Tab")
+    expect(anna.tab.get_by_role("button", name="Clear filters")).to_be_focused()
     anna.tab.get_by_label("Status").select_option("reviewed")
     has_rows(anna, 1)
     assert shown(anna) == ["south/gate.jpg"]
