@@ -5,7 +5,7 @@ import inspect
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -30,7 +30,12 @@ from operations.escaping import escape_lines
 from operations.faults import Fault, Refused
 from operations.folder_files import FolderError
 from operations.profiles import Profile
-from scones.decisions import InvalidThreshold, parse_threshold
+from scones.decisions import (
+    InvalidThreshold,
+    parse_threshold,
+    parse_thresholds_by_class,
+    unknown_classes,
+)
 from scones.labels import parse_class_names
 from scones.photos import ImageShape
 from training.errors import BadInput
@@ -91,6 +96,13 @@ class Choices:
     threshold: Annotated[
         str, typer.Option(envvar="THRESHOLD", help="Below this confidence a person decides.")
     ] = "0.93"
+    threshold_by_class: Annotated[
+        str,
+        typer.Option(
+            envvar="THRESHOLD_BY_CLASS",
+            help="Classes with another threshold, such as bicycle=0.9,motorcycle=review.",
+        ),
+    ] = ""
     minimum_accuracy: Annotated[
         str,
         typer.Option(
@@ -110,6 +122,8 @@ class Choices:
             chosen["image_shape"] = _image_shape(self.image_shape)
         if self.augmentation:
             chosen["augmentation"] = _augmentation(self.augmentation)
+        if self.threshold_by_class:
+            chosen["threshold_by_class"] = _threshold_by_class(self.threshold_by_class)
         if self.minimum_accuracy:
             chosen["minimum_accuracy"] = _share(self.minimum_accuracy, "MINIMUM_ACCURACY")
         return replace(settings, **chosen)
@@ -179,6 +193,26 @@ def _augmentation(text: str) -> str:
     return text
 
 
+def _threshold_by_class(text: str) -> str:
+    try:
+        parse_thresholds_by_class(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="THRESHOLD_BY_CLASS") from None
+    if not parameters.allows("ThresholdByClass", text):
+        raise typer.BadParameter(
+            f"{text!r} is not {parameters.rule('ThresholdByClass')}",
+            param_hint="THRESHOLD_BY_CLASS",
+        )
+    return text
+
+
+def _require_classes(settings: Settings, class_names: Sequence[str]) -> None:
+    """Raise `typer.BadParameter` if a threshold is set for what is not a class."""
+    by_class = parse_thresholds_by_class(settings.threshold_by_class or "")
+    if unknown := unknown_classes(by_class, class_names):
+        raise typer.BadParameter(unknown, param_hint="THRESHOLD_BY_CLASS")
+
+
 def _share(text: str, option: str) -> float:
     try:
         return parse_threshold(text)
@@ -236,6 +270,7 @@ def run(
     screen = Screen(Console())
     settings, class_names = choices.settings(), choices.class_names()
     inputs = job.collect_inputs(choices.dataset, photos, class_names, choices.work, screen)
+    _require_classes(settings, inputs.dataset.class_names)
     raise typer.Exit(job.run(inputs, settings, screen, choices.work, report))
 
 
@@ -274,6 +309,7 @@ def up(
         development.resume(screen, choices.work)
     else:
         inputs = job.collect_inputs(choices.dataset, None, class_names, choices.work, screen)
+        _require_classes(settings, inputs.dataset.class_names)
         development.up(inputs.dataset, settings, screen, choices.work, keep=bool(keep))
     if sys.stdout.isatty() if watch is None else watch:
         development.watch(screen, choices.work)

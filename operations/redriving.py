@@ -330,7 +330,7 @@ class _Machines:
 
 def _said(record: "Record") -> str:
     detail = record.decided
-    if detail.reason and not detail.unfamiliar:
+    if detail.reason and detail.label is None:
         return detail.reason.code
-    why = ", unfamiliar" if detail.unfamiliar else ""
+    why = f", {detail.reason.code}" if detail.reason else ""
     return f"{detail.label} {format_share(detail.confidence or 0.0, detail.threshold)}{why}"

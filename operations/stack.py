@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 from botocore.exceptions import ClientError
 
 from operations.faults import Fault
+from scones.decisions import parse_thresholds_by_class
 from scones.labels import parse_class_names, parse_loading_bays
 
 if TYPE_CHECKING:
@@ -81,6 +82,12 @@ class Stack:
     def loading_bays(self) -> Mapping[str, str]:
         """The loading bay of each class that has one."""
         return parse_loading_bays(self.parameters["LoadingBays"])
+
+    @property
+    def thresholds_by_class(self) -> Mapping[str, float]:
+        """The threshold of each class with its own, above 1 if it always needs review."""
+        # Stacks of earlier templates have no such parameter.
+        return parse_thresholds_by_class(self.parameters.get("ThresholdByClass", ""))
 
     @classmethod
     def read(cls, session: "boto3.Session", name: str = STACK) -> Self:

@@ -28,29 +28,28 @@ def result_record(record: Record) -> dict[str, Any]:
 
 
 def note_shown(record: Record) -> str:
-    """Return what a reviewer said, or why there is no class or a photo is unfamiliar."""
+    """Return what a reviewer said, or why there is no class or a photo needs review."""
     if review := record.effective_review:
         same = f" (same bytes, {shown(review.at)})" if review.reviewed_version else ""
         return f"{review.by}: {review.label or 'not a vehicle'}{same}"
-    if record.decided.unfamiliar:
-        return unfamiliar_shown(record.decided)
-    reason = record.decided.reason
-    return reason.code if reason else ""
+    return review_reason_shown(record.decided)
 
 
 def answer_shown(record: Record) -> str:
     """Say in a few words what a photo was decided to be, or why it was not."""
     detail = record.decided
-    if detail.reason and not detail.unfamiliar:
+    if detail.reason and detail.label is None:
         return detail.reason.code
     bay = f", bay {detail.loading_bay}" if detail.loading_bay else ""
-    why = f", {unfamiliar_shown(detail)}" if detail.unfamiliar else ""
+    why = f", {review_reason_shown(detail)}" if detail.reason else ""
     confidence = format_share(detail.confidence or 0.0, detail.threshold)
     return f"{detail.label} {confidence}{bay}{why}"
 
 
-def unfamiliar_shown(decided: PhotoDecided) -> str:
-    """Return ``unfamiliar`` with the photo's familiarity."""
+def review_reason_shown(decided: PhotoDecided) -> str:
+    """Return the code of the reason, ``unfamiliar`` with the familiarity; empty without one."""
+    if not decided.unfamiliar:
+        return decided.reason.code if decided.reason else ""
     familiarity = format_share(decided.familiarity or 0.0, decided.familiarity_limit, 3)
     return f"unfamiliar {familiarity}"
 

@@ -175,7 +175,7 @@ def _record(record: "Record") -> dict[str, Any]:
 
 
 def _table(found: "Sequence[Record]") -> Table:
-    from cli.commands.outcomes import unfamiliar_shown  # noqa: PLC0415
+    from cli.commands.outcomes import review_reason_shown  # noqa: PLC0415
 
     table = words.table()
     table.add_column("waits since", no_wrap=True)
@@ -190,7 +190,7 @@ def _table(found: "Sequence[Record]") -> Table:
             Text(_name(record)),
             Text(decided.label or "-"),
             words.figure(decided.confidence),
-            unfamiliar_shown(decided) if decided.unfamiliar else "",
+            review_reason_shown(decided),
         )
     return table
 

@@ -1,5 +1,6 @@
 """`scones threshold`."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -11,6 +12,7 @@ from cli.desk import Desk
 from operations import threshold as operations
 from operations.faults import Refused
 from operations.threshold import Curve, Effect, written
+from scones.decisions import REVIEW
 
 BAR = 20
 """Characters of a bar for all photos."""
@@ -50,6 +52,7 @@ def threshold(
         raise typer.BadParameter("give a value or --precision, not both")
     before = operations.read_threshold(desk.session, desk.stack)
     limit_before = operations.read_familiarity_limit(desk.session, desk.stack)
+    by_class = desk.stack.thresholds_by_class
     curve, reason = _curve(desk, required=precision is not None)
     wanted = curve.reaching(precision).threshold if curve and precision is not None else value
     if wanted is not None and not dry_run:
@@ -61,6 +64,9 @@ def threshold(
     desk.screen.answer(
         {
             **record,
+            "by_class": {
+                name: written(value) if value <= 1 else REVIEW for name, value in by_class.items()
+            },
             "set": wanted is not None and not dry_run,
             "familiarity_limit": {
                 **limit_record,
@@ -68,6 +74,7 @@ def threshold(
             },
         },
         *_headline(before, wanted, dry_run=dry_run),
+        *_by_class_shown(by_class),
         _limit_shown(limit_before, familiarity_limit, dry_run=dry_run),
         *(_curve_shown(curve, before, wanted, _given(desk)) if curve else [f"No curve: {reason}."]),
         *(_familiarity_shown(curve, limit_record["limit"]) if curve else []),
@@ -190,6 +197,23 @@ def _headline(before: float | None, wanted: float | None, *, dry_run: bool) -> l
         f"The threshold was {now} and is {written(wanted)} now. "
         "It takes effect within a minute, for photos that are decided from then on."
     ]
+
+
+def _by_class_shown(by_class: Mapping[str, float]) -> list[RenderableType]:
+    """List the classes to which the general threshold does not apply."""
+    always = [name for name, value in by_class.items() if value > 1]
+    own = [f"{name} {written(value)}" for name, value in by_class.items() if value <= 1]
+    shown: list[RenderableType] = []
+    if own:
+        shown.append(f"Classes with another threshold: {', '.join(own)}.")
+    if always:
+        shown.append(f"Photos of these classes always need review: {', '.join(always)}.")
+    if shown:
+        shown.append(
+            "Both are the template's parameter ThresholdByClass. Shares below are as if all "
+            "classes had the same threshold."
+        )
+    return shown
 
 
 def _curve_shown(

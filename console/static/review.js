@@ -162,7 +162,7 @@ class Desk {
     show("waiting-count", waiting.length > 0);
     show("review-desk", row !== null);
     show("review-empty", row === null);
-    byId("review-empty").textContent = "Nothing waits for you. Photos below the threshold and unfamiliar ones appear here by themselves.";
+    byId("review-empty").textContent = "Nothing waits for you. Photos below the threshold, unfamiliar ones, and those of classes that always need review appear here by themselves.";
     if (!row) return;
     showPicture(/** @type {HTMLImageElement} */ (byId("review-photo")), byId("review-photo-text"), row);
     for (const next of waiting.filter((other) => other !== row).slice(0, PRELOADED)) picture(next).catch(() => {});
@@ -171,8 +171,9 @@ class Desk {
     byId("review-unfamiliar").textContent =
       `Unfamiliar: this photo does not resemble the training photos (familiarity ${familiarityText(row)}).`;
     show("review-unfamiliar", row.unfamiliar);
-    byId("review-guess").textContent =
-      `The model thinks ${row.label}, ${percent(row.confidence, row.threshold)}; it decides from ${percent(row.threshold)} on.`;
+    const rule =
+      row.reason?.code === "always_reviewed" ? "this class always needs review" : `it decides from ${percent(row.threshold)} on`;
+    byId("review-guess").textContent = `The model thinks ${row.label}, ${percent(row.confidence, row.threshold)}; ${rule}.`;
     showProbabilities(row);
   }
 }

@@ -50,6 +50,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         threshold,
         familiarity,
         limit,
+        thresholds_by_class=settings.thresholds_by_class,
     )
     logger.info("decided", extra={"decision": asdict(decision)})
     return asdict(decision)

@@ -43,6 +43,8 @@ class Settings:
         More hyperparameters of the algorithm.
     loading_bays
         The template's LoadingBays; None leaves it to the template.
+    threshold_by_class
+        The template's ThresholdByClass; None leaves it to the template.
     sources
         What set a value, by the hyperparameter's name or ``minimum_accuracy``, such as the variable
         ``IMAGE_SHAPE`` or ``profile vehicles``; values that are not named are defaults.
@@ -54,6 +56,7 @@ class Settings:
     minimum_accuracy: float = 0.6
     others: Mapping[str, str] = field(default_factory=dict)
     loading_bays: str | None = None
+    threshold_by_class: str | None = None
     sources: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def hyperparameters(self, dataset: Dataset) -> dict[str, str]:
@@ -107,7 +110,10 @@ class Settings:
         """
         epochs = {"epochs": self.hyperparameters(dataset)["epochs"]}
         chosen = (self._chosen() | epochs).items()
-        bays = {} if self.loading_bays is None else {"LoadingBays": self.loading_bays}
+        by_class = {
+            "LoadingBays": self.loading_bays,
+            "ThresholdByClass": self.threshold_by_class,
+        }
         registry = f"{cloud.account}.dkr.ecr.{cloud.region}.amazonaws.com"
         return {
             "ClassNames": ",".join(dataset.class_names),
@@ -119,7 +125,7 @@ class Settings:
             "Hyperparameters": ",".join(f"{name}={value}" for name, value in chosen),
             "MinimumAccuracy": f"{self.minimum_accuracy:f}",
             "CodeVersion": deploy.code_version(),
-            **bays,
+            **{name: value for name, value in by_class.items() if value is not None},
             **SHORT_WAITS,
         }
 

@@ -124,7 +124,7 @@ def _said(result: Result) -> str:
         familiarity = format_share(decided.familiarity or 0.0, decided.familiarity_limit, 3)
         return f"{answer}, unfamiliar {familiarity}"
     if decided.reason:
-        return decided.reason.code
+        return f"{answer}, {decided.reason.code}" if decided.label else decided.reason.code
     bay = f", bay {decided.loading_bay}" if decided.loading_bay else ""
     return f"{answer}{bay}"
 

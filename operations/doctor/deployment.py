@@ -15,6 +15,7 @@ from scones.decisions import (
     InvalidThreshold,
     parse_familiarity_limit,
     parse_threshold,
+    unknown_classes,
 )
 
 AGE_PERIOD = timedelta(minutes=15)
@@ -72,7 +73,11 @@ def check_state(subject: Subject) -> Finding:
 
 
 def check_threshold(subject: Subject, stack: Stack) -> Finding:
-    """Check that the confidence threshold is a number from 0 to 1."""
+    """Check that the confidence threshold is a number from 0 to 1, and those of classes apply."""
+    if unknown := unknown_classes(stack.thresholds_by_class, stack.class_names):
+        return problem(
+            f"{unknown}; all photos fail", "correct ThresholdByClass, and deploy the stack again"
+        )
     name, command = stack.threshold_parameter, "scones threshold"
     return _check_limit(subject, name, "Threshold", parse_threshold, command)
 

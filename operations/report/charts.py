@@ -215,7 +215,9 @@ def _threshold_line() -> dict[str, Any]:
 def _said_of(photo: Photo, clock: Clock) -> str:
     """Write what is shown of a photo."""
     familiarity = format_share(photo.familiarity or 0.0, photo.familiarity_limit, 3)
-    why = f", unfamiliar {familiarity}" if photo.unfamiliar else ""
+    why = f", {photo.reason}" if photo.reason else ""
+    if photo.unfamiliar:
+        why = f"{why} {familiarity}"
     guess = f"{photo.label} {format_share(photo.confidence or 0.0, photo.threshold, 3)}{why}"
     lines = (escaping.escape(photo.key), guess, f"{clock(photo.at):%H:%M:%S}")
     return "<br>".join(map(_plain, lines))

@@ -226,7 +226,7 @@ def endings(photos: Iterable[Photo]) -> list[Ending]:
     """Count why photos were rejected, or have failed, the most frequent first."""
     by_reason: dict[tuple[str, str], list[Photo]] = defaultdict(list)
     for photo in photos:
-        if photo.reason and not photo.unfamiliar:
+        if photo.reason and photo.label is None:
             by_reason[photo.status, photo.reason].append(photo)
     found = [
         Ending(status, reason, len(held), held[-1].key, held[-1].message or "")

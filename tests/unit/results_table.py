@@ -23,6 +23,16 @@ UNFAMILIAR: dict[str, Any] = {
 }
 """Changes of a photo that needs review though the model is sure."""
 
+ALWAYS_REVIEWED: dict[str, Any] = {
+    "confidence": SURE,
+    "probabilities": {"bicycle": SURE, "motorcycle": 0.01},
+    "reason": {
+        "code": "always_reviewed",
+        "message": "photos of the class bicycle always need review",
+    },
+}
+"""Changes of a photo whose class always needs review."""
+
 
 def create_table(client: Any, name: str) -> None:
     """Create the table of the template's properties."""

@@ -1,4 +1,5 @@
 import json
+import math
 from dataclasses import asdict
 
 import pytest
@@ -7,11 +8,14 @@ from hypothesis import strategies as st
 
 from scones.decisions import (
     DECIMALS,
+    AlwaysReviewed,
     ConfidenceBelowThreshold,
     UnfamiliarPhoto,
     decide,
     parse_familiarity_limit,
     parse_threshold,
+    parse_thresholds_by_class,
+    unknown_classes,
 )
 
 unit = st.floats(0, 1)
@@ -126,6 +130,46 @@ def test_decided_exactly_from_the_threshold_on(probabilities: list[float], bar: 
         assert decision.probabilities[decision.label] == decision.confidence
 
 
+@given(
+    st.lists(unit, min_size=3, max_size=3),
+    unit,
+    st.dictionaries(st.sampled_from(CLASSES), st.one_of(unit, st.just(math.inf))),
+)
+def test_each_class_has_its_own_threshold_or_the_general_one(
+    probabilities: list[float], bar: float, by_class: dict[str, float]
+) -> None:
+    try:
+        decision = decide(probabilities, CLASSES, {}, bar, thresholds_by_class=by_class)
+    except AlwaysReviewed as reviewed:
+        decision = reviewed.decision
+        assert by_class[decision.label] == math.inf
+        assert decision.threshold == bar
+        assert decision.reason == {
+            "code": "always_reviewed",
+            "message": f"photos of the class {decision.label} always need review",
+        }
+        assert json.loads(str(reviewed)) == asdict(decision)
+        return
+    except ConfidenceBelowThreshold as below:
+        decision = below.decision
+        assert decision.confidence < decision.threshold
+    else:
+        assert decision.confidence >= decision.threshold
+    assert decision.threshold == by_class.get(decision.label, bar)
+    assert decision.reason is None
+
+
+def test_a_certain_photo_of_a_class_that_always_needs_review() -> None:
+    with pytest.raises(AlwaysReviewed):
+        decide([1, 0, 0], CLASSES, {}, 0.5, thresholds_by_class={"bicycle": math.inf})
+    assert decide([0, 1, 0], CLASSES, {}, 0.5, thresholds_by_class={"bicycle": math.inf})
+
+
+def test_unfamiliarity_is_named_before_the_class() -> None:
+    with pytest.raises(UnfamiliarPhoto):
+        decide([1, 0, 0], CLASSES, {}, 0.5, 0.01, 0.05, thresholds_by_class={"bicycle": math.inf})
+
+
 @given(st.lists(unit, max_size=6))
 def test_number_of_probabilities_must_fit(probabilities: list[float]) -> None:
     assume(len(probabilities) != len(CLASSES))
@@ -146,3 +190,39 @@ def test_threshold_that_makes_no_sense(text: str) -> None:
         parse_threshold(text)
     with pytest.raises(ValueError, match=r"familiarity limit .* is not a number from 0 to 1"):
         parse_familiarity_limit(text)
+
+
+NAMES = st.text(st.characters(exclude_characters=",=", exclude_categories=["Z", "C"]), min_size=1)
+
+
+@given(st.dictionaries(NAMES, st.one_of(unit, st.just(math.inf))))
+def test_thresholds_by_class_are_read_back(by_class: dict[str, float]) -> None:
+    text = ",".join(
+        f"{name}={'review' if value > 1 else value}" for name, value in by_class.items()
+    )
+
+    assert parse_thresholds_by_class(text) == by_class
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("van", "'van' is not of the form class=threshold"),
+        ("=0.9", "'=0.9' is not of the form class=threshold"),
+        ("van=", "a number from 0 to 1, or review"),
+        ("van=2", "a number from 0 to 1, or review"),
+        ("van=nan", "a number from 0 to 1, or review"),
+        ("van=always", "a number from 0 to 1, or review"),
+        ("van=0.9,van=review", "name van more than once"),
+    ],
+)
+def test_thresholds_by_class_that_make_no_sense(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        parse_thresholds_by_class(text)
+
+
+def test_thresholds_of_what_is_not_a_class() -> None:
+    assert unknown_classes({"van": 0.9}, CLASSES) == ""
+    assert unknown_classes({"vam": 0.9, "van": 1.0, "bus": 1.0}, CLASSES) == (
+        "thresholds are set for vam, bus, not among the classes: bicycle, motorcycle, van"
+    )

@@ -33,7 +33,11 @@ EVENT: dict[str, Any] = {
     "familiarity_limit": 0.05,
 }
 PHISHING = "incoming/Your session has expired: sign in at https://evil.example/?a=b\n\nScones.jpg"
-CODE = {"unfamiliar": {"code": "unfamiliar"}, "unsure": None}
+CODE = {
+    "unfamiliar": {"code": "unfamiliar"},
+    "always reviewed": {"code": "always_reviewed"},
+    "unsure": None,
+}
 
 
 def notify(key: str, reason: dict[str, str] | None = None) -> dict[str, str]:
@@ -60,8 +64,15 @@ def test_a_name_cannot_pass_for_a_message(reason: dict[str, str] | None) -> None
     assert "which is not a message from Scones" in notify(PHISHING)["default"]
 
 
-def test_long_names_are_shortened() -> None:
-    told = notify("incoming/" + "é" * 500)
+def test_a_class_that_always_needs_review_is_not_called_unsure() -> None:
+    told = notify("incoming/7.jpg", CODE["always reviewed"])
+    assert told["default"].startswith("Photos of this class always need review.\n")
+    assert told["sms"] == 'Scones: always reviewed: "incoming/7.jpg", most likely bicycle (0.5)'
+
+
+@pytest.mark.parametrize("reason", [CODE["unsure"], CODE["always reviewed"]])
+def test_long_names_are_shortened(reason: dict[str, str] | None) -> None:
+    told = notify("incoming/" + "é" * 500, reason)
     assert '%C3" (shortened)\n' in told["default"] or '" (shortened)\n' in told["default"]
     assert len(told["default"]) < 600
     assert len(told["sms"]) < 160

@@ -25,19 +25,28 @@ def test_classify_ignores_the_rest_of_the_environment() -> None:
     assert settings.class_names == ("a", "b")
 
 
+THRESHOLD = {
+    "CLASS_NAMES": "a,b",
+    "LOADING_BAYS": "a=1",
+    "THRESHOLD": "0.93",
+    "THRESHOLD_PARAMETER": "/s/threshold",
+    "THRESHOLD_BY_CLASS": "b=0.8",
+    "FAMILIARITY_LIMIT": "0.05",
+    "FAMILIARITY_LIMIT_PARAMETER": "/s/familiarity-limit",
+}
+
+
 def test_threshold() -> None:
-    settings = ThresholdSettings.read(
-        {
-            "CLASS_NAMES": "a,b",
-            "LOADING_BAYS": "a=1",
-            "THRESHOLD": "0.93",
-            "THRESHOLD_PARAMETER": "/s/threshold",
-            "FAMILIARITY_LIMIT": "0.05",
-            "FAMILIARITY_LIMIT_PARAMETER": "/s/familiarity-limit",
-        }
-    )
+    settings = ThresholdSettings.read(THRESHOLD)
 
     assert settings.loading_bays == {"a": "1"}
+    assert settings.thresholds_by_class == {"b": 0.8}
+
+
+@pytest.mark.parametrize("by_class", ["c=0.8", "b=2"])
+def test_threshold_refuses_thresholds_that_do_not_apply(by_class: str) -> None:
+    with pytest.raises(ValidationError, match="THRESHOLD_BY_CLASS"):
+        ThresholdSettings.read({**THRESHOLD, "THRESHOLD_BY_CLASS": by_class})
 
 
 def test_error_names_the_variable() -> None:

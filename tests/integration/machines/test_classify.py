@@ -427,6 +427,28 @@ def test_record_of_a_dead_execution_is_announced_later_by_one_other(
     assert "announced_at" in working.records()[0]
 
 
+def test_photo_of_a_class_that_always_needs_review_is_in_the_queue(
+    deploy: Callable[..., Classify],
+) -> None:
+    reason = {
+        "code": "always_reviewed",
+        "message": "photos of the class bicycle always need review",
+    }
+    decision = json.dumps({**UNFAMILIAR, "familiarity": 0.41, "reason": reason})
+    machine = deploy(threshold=step(faults=("AlwaysReviewed",), message=decision))
+
+    assert machine.run()["status"] == "SUCCEEDED"
+
+    (event,) = machine.events()
+    decided = PhotoDecided.model_validate(event)
+    assert (decided.status, decided.label, decided.confidence) == ("needs_review", "bicycle", 0.98)
+    assert event["reason"] == reason
+    (record,) = machine.records()
+    assert "queue" in record
+    (message,) = machine.notifications()
+    assert message.startswith("Photos of this class always need review.")
+
+
 @pytest.mark.parametrize("decision", [UNSURE, UNFAMILIAR])
 def test_record_of_before_familiarity_was_added_is_announced(
     deploy: Callable[..., Classify], decision: dict[str, Any]

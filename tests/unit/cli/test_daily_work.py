@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from cli import desk
 from operations import results as operations
 from tests.unit.cli.terminal import Terminal, words
 from tests.unit.files_like_photos import JPEG
@@ -17,6 +19,7 @@ from tests.unit.operations.classify_logs import create_group, write_log
 from tests.unit.operations.deployed import STACK
 from tests.unit.operations.step_functions import RETRAIN, StepFunctions
 from tests.unit.results_table import (
+    ALWAYS_REVIEWED,
     BROKEN,
     START,
     UNFAMILIAR,
@@ -239,6 +242,17 @@ def test_results_name_unfamiliar_photos(terminal: Terminal, put: Callable[..., N
     told = json.loads(terminal.type("results", "--json").stdout)["results"][1]
     assert (told["familiarity"], told["familiarity_limit"]) == (0.012346, 0.05)
     assert told["reason"]["code"] == "unfamiliar"
+
+
+def test_results_name_classes_that_always_need_review(
+    terminal: Terminal, put: Callable[..., None]
+) -> None:
+    put("7.png", "needs_review", 0, ALWAYS_REVIEWED)
+    (waiting,) = terminal.type("results").stdout.splitlines()[1:]
+    assert re.split("  +", waiting)[1:] == [
+        *("needs review", "bicycle", "0.99", "-", "always_reviewed", "7.png")
+    ]
+    assert "needs review: bicycle 0.99, always_reviewed" in terminal.type("show", "7.png").stdout
 
 
 def test_results_that_are_chosen(terminal: Terminal, put: Callable[..., None]) -> None:
@@ -522,6 +536,20 @@ def test_threshold(terminal: Terminal, parameter: Callable[[], str]) -> None:
     assert parameter() == "0.93"
 
 
+def test_threshold_names_the_classes_to_which_it_does_not_apply(
+    terminal: Terminal, parameter: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_class = {"ThresholdByClass": "bicycle=0.90,motorcycle=review"}
+    stack = replace(STACK, parameters={**STACK.parameters, **by_class})
+    monkeypatch.setattr(desk.Stack, "read", lambda *_: stack)
+    told = words(terminal.type("threshold").stdout)
+    assert "Classes with another threshold: bicycle 0.9. Photos of these classes always" in told
+    assert "always need review: motorcycle." in told
+    told = json.loads(terminal.type("threshold", "--json").stdout)
+    assert told["by_class"] == {"bicycle": "0.9", "motorcycle": "review"}
+    assert parameter() == "0.93"
+
+
 def test_threshold_of_a_precision(terminal: Terminal, parameter: Callable[[], str]) -> None:
     plan = terminal.type("threshold", "--precision", "0.98", "--dry-run")
     assert plan.exit_code == 0
@@ -542,6 +570,7 @@ def test_threshold_of_a_value(terminal: Terminal, parameter: Callable[[], str]) 
         "before": 0.93,
         "threshold": 0.00001,
         "effect": {"coverage": 1.0, "risk": 0.1},
+        "by_class": {},
         "set": True,
         "familiarity_limit": {
             "parameter": STACK.familiarity_limit_parameter,

@@ -9,7 +9,7 @@ from cli import desk
 from console import serving
 from tests.unit.cli.terminal import Terminal, words
 from tests.unit.operations.reviewed import Office
-from tests.unit.results_table import UNFAMILIAR
+from tests.unit.results_table import ALWAYS_REVIEWED, UNFAMILIAR
 
 
 @pytest.fixture
@@ -42,6 +42,12 @@ def test_an_unfamiliar_photo_in_the_queue(office: Office, terminal: Terminal) ->
     (told,) = json.loads(terminal.type("review", "--json").stdout)["waiting"]
     assert (told["familiarity"], told["familiarity_limit"]) == (0.012346, 0.05)
     assert told["reason"] == UNFAMILIAR["reason"]
+
+
+def test_a_class_that_always_needs_review_in_the_queue(office: Office, terminal: Terminal) -> None:
+    office.arrive("7.png", **ALWAYS_REVIEWED)
+    row = terminal.type("review").stdout.splitlines()[1]
+    assert row.split()[-4:] == ["7.png", "bicycle", "0.990", "always_reviewed"]
 
 
 def test_the_queue_as_json(office: Office, terminal: Terminal) -> None:

@@ -80,6 +80,7 @@ def threshold(load: Load) -> ModuleType:
         LOADING_BAYS="bicycle=A",
         THRESHOLD="0.9",
         THRESHOLD_PARAMETER="/scones/threshold",
+        THRESHOLD_BY_CLASS="motorcycle=review",
         FAMILIARITY_LIMIT="0.04",
         FAMILIARITY_LIMIT_PARAMETER="/scones/familiarity-limit",
     )
@@ -101,6 +102,7 @@ def test_threshold(load: Load, event: Event, context: Any) -> None:
         LOADING_BAYS="bicycle=A",
         THRESHOLD="0.9",
         THRESHOLD_PARAMETER="/scones/threshold",
+        THRESHOLD_BY_CLASS="",
         FAMILIARITY_LIMIT="0.04",
         FAMILIARITY_LIMIT_PARAMETER="/scones/familiarity-limit",
     )
@@ -151,6 +153,15 @@ def test_threshold_fails_by_name_for_an_unfamiliar_photo(
         threshold.handler({"probabilities": [0.98, 0.02], "familiarity": 0.41}, context)
 
     assert type(caught.value).__name__ == "UnfamiliarPhoto"
+
+
+def test_threshold_fails_by_name_for_a_class_that_always_needs_review(
+    threshold: ModuleType, context: Any
+) -> None:
+    with pytest.raises(Exception, match="always_reviewed") as caught:
+        threshold.handler({"probabilities": [0.0, 1.0]}, context)
+
+    assert type(caught.value).__name__ == "AlwaysReviewed"
 
 
 def test_familiarity_limit_that_is_not_a_number_is_named(

@@ -1,8 +1,10 @@
 """Decide from the probabilities and familiarity of one photo, or leave it to a reviewer."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 
 DECIMALS = 6
 """Decimals of a probability: more than a model knows, and few enough that JSONata, which writes
@@ -10,6 +12,14 @@ numbers with 15 digits, does not change them."""
 
 UNFAMILIAR = "unfamiliar"
 """Code of the reason for which an unfamiliar photo needs review."""
+
+ALWAYS_REVIEWED = "always_reviewed"
+"""Code of the reason for which a photo of a class that always needs review needs it."""
+
+REVIEW = "review"
+"""Written instead of a class's threshold if its photos always need review."""
+
+_NONE: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -25,7 +35,8 @@ class Decision:
     probabilities
         Probability by class name, all classes, in the order of their indices.
     threshold
-        The confidence from which on a decision is taken without a person, 0 to 1.
+        The confidence from which on a decision is taken without a person, 0 to 1: that of the
+        class, or the general one.
     loading_bay
         Loading bay of the class, or None if the photo needs review or the class has no bay.
     familiarity
@@ -34,7 +45,8 @@ class Decision:
     familiarity_limit
         Familiarity below which a photo needs review, 0 to 1, or None if the model gives none.
     reason
-        Code and message of an unfamiliar photo, or None if the photo is familiar enough.
+        Code and message of an unfamiliar photo, or of one whose class always needs review; else
+        None.
     """
 
     label: str
@@ -67,6 +79,10 @@ class UnfamiliarPhoto(NeedsReview):
     """The photo does not resemble the training photos, whatever the model's confidence."""
 
 
+class AlwaysReviewed(NeedsReview):
+    """Photos of the most likely class always need review, whatever the model's confidence."""
+
+
 class InvalidThreshold(ValueError):
     """The configured threshold is no number from 0 to 1."""
 
@@ -90,6 +106,52 @@ def parse_threshold(text: str) -> float:
             "parameter to one"
         )
     return threshold
+
+
+def parse_thresholds_by_class(text: str) -> Mapping[str, float]:
+    """Read the classes that have a threshold of their own.
+
+    Parameters
+    ----------
+    text
+        Comma-separated ``class=threshold`` pairs, such as ``"bicycle=0.9,van=review"``, or an empty
+        string.
+
+    Returns
+    -------
+    mapping of str to float
+        Threshold by class name, 0 to 1, or infinity if photos of the class always need review.
+
+    Raises
+    ------
+    ValueError
+        If a pair has no ``=`` or no class, names a class a second time, or has neither a number
+        from 0 to 1 nor `REVIEW`.
+    """
+    thresholds: dict[str, float] = {}
+    for pair in filter(None, (part.strip() for part in text.split(","))):
+        name, _, value = (part.strip() for part in pair.partition("="))
+        threshold = math.inf if value == REVIEW else _parse_share(value)
+        if not name or threshold is None:
+            raise ValueError(
+                f"{pair!r} is not of the form class=threshold: the threshold is a number from 0 "
+                f"to 1, or {REVIEW} for a class whose photos always need review"
+            )
+        if name in thresholds:
+            raise ValueError(f"thresholds by class {text!r} name {name} more than once")
+        thresholds[name] = threshold
+    return MappingProxyType(thresholds)
+
+
+def unknown_classes(by_class: Mapping[str, float], class_names: Sequence[str]) -> str:
+    """Describe the names in thresholds by class that are not classes; empty if all are classes."""
+    unknown = [name for name in by_class if name not in class_names]
+    if not unknown:
+        return ""
+    return (
+        f"thresholds are set for {', '.join(unknown)}, not among the classes: "
+        f"{', '.join(class_names)}"
+    )
 
 
 def parse_familiarity_limit(text: str) -> float:
@@ -139,13 +201,15 @@ def most_likely(probabilities: Sequence[float]) -> tuple[int, float]:
     return index, rounded[index]
 
 
-def decide(
+def decide(  # noqa: PLR0913  (its limits)
     probabilities: Sequence[float],
     class_names: Sequence[str],
     loading_bays: Mapping[str, str],
     threshold: float,
     familiarity: float | None = None,
     familiarity_limit: float | None = None,
+    *,
+    thresholds_by_class: Mapping[str, float] = _NONE,
 ) -> Decision:
     """Take the most likely class, if it is likely enough and the photo is familiar enough.
 
@@ -160,11 +224,13 @@ def decide(
     loading_bays
         Bay by class name.
     threshold
-        The lowest confidence to decide on, 0 to 1, inclusive.
+        The lowest confidence to decide on, 0 to 1, inclusive, of classes without their own.
     familiarity
         Familiarity of the photo, 0 to 1, or None if the model gives none.
     familiarity_limit
         The lowest familiarity to decide on, 0 to 1, inclusive, or None if the model gives none.
+    thresholds_by_class
+        Threshold by class name, instead of `threshold`; above 1 if the class always needs review.
 
     Returns
     -------
@@ -174,8 +240,10 @@ def decide(
     ------
     UnfamiliarPhoto
         If the familiarity is below its limit, whatever the confidence.
+    AlwaysReviewed
+        If photos of the most likely class always need review.
     ConfidenceBelowThreshold
-        If the most likely class is less likely than `threshold`.
+        If the most likely class is less likely than its threshold.
     ValueError
         If there are not as many probabilities as class names.
     """
@@ -185,24 +253,32 @@ def decide(
     label = class_names[index]
     if familiarity is not None:
         familiarity = round(familiarity, DECIMALS)
-    reason = _unfamiliar(familiarity, familiarity_limit)
-    needs_review = reason is not None or confidence < threshold
+    unfamiliar = _unfamiliar(familiarity, familiarity_limit)
+    own_threshold = thresholds_by_class.get(label, threshold)
+    always = own_threshold > 1
+    needs_review = unfamiliar is not None or confidence < own_threshold
     decision = Decision(
         label=label,
         confidence=confidence,
         probabilities=by_name,
-        threshold=threshold,
+        threshold=threshold if always else own_threshold,
         # Consumers route vehicles by the bay alone: a guess has none.
         loading_bay=None if needs_review else loading_bays.get(label),
         familiarity=familiarity,
         familiarity_limit=familiarity_limit,
-        reason=reason,
+        reason=unfamiliar or (_always_reviewed(label) if always else None),
     )
-    if reason:
+    if unfamiliar:
         raise UnfamiliarPhoto(decision)
+    if always:
+        raise AlwaysReviewed(decision)
     if needs_review:
         raise ConfidenceBelowThreshold(decision)
     return decision
+
+
+def _always_reviewed(label: str) -> dict[str, str]:
+    return {"code": ALWAYS_REVIEWED, "message": f"photos of the class {label} always need review"}
 
 
 def _unfamiliar(familiarity: float | None, limit: float | None) -> dict[str, str] | None:

@@ -59,7 +59,7 @@ class PhotoDecided(_Detail):
         Version of this schema. A field may be added within a version; nothing else changes.
     status
         ``classified``: decided by the model. ``needs_review``: the model is not sure enough, or
-        the photo is unfamiliar and `reason` says so; a person will say. ``rejected``: no usable
+        `reason` says why; a person will say. ``rejected``: no usable
         photo, `reason` says why. ``failed``: we could not decide, `reason` says why; the photo may
         be decided later by another event.
     photo
@@ -75,7 +75,8 @@ class PhotoDecided(_Detail):
         every other status: the review of a photo names its bay.
     reason
         Code and message of a rejection or failure, and of a photo that needs review as it is
-        unfamiliar (code ``unfamiliar``), else null.
+        unfamiliar (code ``unfamiliar``) or as its class always does (``always_reviewed``); else
+        null.
     model
         What answered; null where the photo did not reach it.
     timings

@@ -3,14 +3,16 @@
 from collections.abc import Mapping
 from typing import Annotated, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from scones.datasets.hyperparameters import Algorithm, parse_hyperparameters
+from scones.decisions import parse_thresholds_by_class, unknown_classes
 from scones.labels import parse_class_names, parse_loading_bays
 from scones.photos import ImageShape
 
 ClassNames = Annotated[tuple[str, ...], BeforeValidator(parse_class_names)]
 LoadingBays = Annotated[Mapping[str, str], BeforeValidator(parse_loading_bays)]
+ThresholdsByClass = Annotated[Mapping[str, float], BeforeValidator(parse_thresholds_by_class)]
 Hyperparameters = Annotated[Mapping[str, str], BeforeValidator(parse_hyperparameters)]
 Shape = Annotated[ImageShape, BeforeValidator(ImageShape.parse)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -46,7 +48,7 @@ class ClassifySettings(_Settings):
 
 
 class ThresholdSettings(_Settings):
-    """What `threshold` needs: the classes, their bays and both limits.
+    """What `threshold` needs: the classes, their bays, and the limits.
 
     The SSM parameters exist once operators have set a limit; until then, the other value applies.
     """
@@ -55,8 +57,16 @@ class ThresholdSettings(_Settings):
     loading_bays: LoadingBays = Field(alias="LOADING_BAYS")
     threshold: str = Field(alias="THRESHOLD", min_length=1)
     threshold_parameter: str = Field(alias="THRESHOLD_PARAMETER", min_length=1)
+    thresholds_by_class: ThresholdsByClass = Field(alias="THRESHOLD_BY_CLASS")
     familiarity_limit: str = Field(alias="FAMILIARITY_LIMIT", min_length=1)
     familiarity_limit_parameter: str = Field(alias="FAMILIARITY_LIMIT_PARAMETER", min_length=1)
+
+    @model_validator(mode="after")
+    def _thresholds_of_classes(self) -> Self:
+        # A misspelled name would leave its class to the general threshold.
+        if unknown := unknown_classes(self.thresholds_by_class, self.class_names):
+            raise ValueError(f"THRESHOLD_BY_CLASS: {unknown}")
+        return self
 
 
 class GenerateListsSettings(_Settings):

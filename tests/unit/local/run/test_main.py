@@ -26,8 +26,11 @@ from operations.folder_files import FolderError
 ROOT = Path(__file__).parents[4]
 OPTIONS = (
     *("DATASET", "PHOTOS", "PROFILE", "CLASSES", "IMAGE_SHAPE", "AUGMENTATION", "THRESHOLD"),
-    *("MINIMUM_ACCURACY", "KEEP", "WATCH"),
+    *("MINIMUM_ACCURACY", "THRESHOLD_BY_CLASS", "KEEP", "WATCH"),
 )
+
+
+INPUTS: Any = SimpleNamespace(dataset=SimpleNamespace(class_names=("bicycle", "motorcycle")))
 
 
 class Job:
@@ -39,7 +42,7 @@ class Job:
 
     def collect(self, *given: Any) -> Inputs:
         self.collected = given
-        return None  # type: ignore[return-value]
+        return INPUTS
 
     def run(self, _: Inputs, settings: Settings, *rest: Any) -> int:
         self.settings = settings
@@ -88,6 +91,18 @@ def test_choices(asked: Job, arguments: list[str], environment: dict[str, str]) 
     assert asked.settings == Settings("3,300,200", "none", 0.5)
 
 
+def test_thresholds_of_classes(asked: Job) -> None:
+    given = "bicycle=0.9,motorcycle=review"
+    assert call("run", THRESHOLD_BY_CLASS=given).exit_code == 1
+    assert asked.settings == Settings(threshold_by_class=given)
+
+    asked.settings = None
+    result = call("run", THRESHOLD_BY_CLASS="van=0.9")
+    assert result.exit_code == 2
+    assert "thresholds are set for van, not among the classes" in result.output
+    assert asked.settings is None
+
+
 def test_nothing_chosen(asked: Job) -> None:
     call("run", **dict.fromkeys(OPTIONS, ""))
 
@@ -106,6 +121,8 @@ def test_nothing_chosen(asked: Job) -> None:
         ("AUGMENTATION", "flip", "'flip' is not one of none, crop, crop_color"),
         ("THRESHOLD", "93%", "'93%' is not a number from 0 to 1"),
         ("THRESHOLD", "nan", "is not a number from 0 to 1"),
+        ("THRESHOLD_BY_CLASS", "van", "'van' is not of the form class=threshold"),
+        ("THRESHOLD_BY_CLASS", "van = 0.9", "'van = 0.9' is not pairs of the form"),
         ("CLASSES", "van", "a classifier needs two or more"),
         ("CLASSES", "a,,b", "hold an empty name"),
         ("CLASSES", 'a "1",b', "without spaces around them, quotation marks, slashes, backsl"),
@@ -309,7 +326,7 @@ def begun(asked: Job, monkeypatch: pytest.MonkeyPatch) -> Started:
     begun = Started()
     for name in ("up", "resume", "watch"):
         monkeypatch.setattr(development, name, getattr(begun, name))
-    monkeypatch.setattr(job, "collect_inputs", lambda *_: SimpleNamespace(dataset=None))
+    monkeypatch.setattr(job, "collect_inputs", lambda *_: INPUTS)
     return begun
 
 

@@ -40,6 +40,15 @@ def test_photo_that_is_unfamiliar(plain: Screen) -> None:
     assert "needs_review van 0.50, unfamiliar 0.012 " in " ".join(shown(plain).split())
 
 
+def test_photo_of_a_class_that_always_needs_review(plain: Screen) -> None:
+    reason = Reason(code="always_reviewed", message="m")
+    decided = event("needs_review", "van").model_copy(update={"reason": reason})
+
+    plain.photo(replace(result("needs_review", None, "van"), decided=decided))
+
+    assert "needs_review van 0.50, always_reviewed " in " ".join(shown(plain).split())
+
+
 @pytest.mark.parametrize(
     ("photo", "said"),
     [

@@ -84,6 +84,18 @@ def test_the_threshold(session: Stubbed, value: str, status: str, found: str) ->
     assert status == "ok" or result.command == "scones threshold 0.93"
 
 
+def test_a_threshold_of_what_is_not_a_class(session: Stubbed) -> None:
+    stack = replace(STACK, parameters={**STACK.parameters, "ThresholdByClass": "bycicle=review"})
+
+    found = deployment.check_threshold(subject(session), stack)
+
+    assert (found.status, found.found) == (
+        "problem",
+        "thresholds are set for bycicle, not among the classes: bicycle, motorcycle; all photos "
+        "fail",
+    )
+
+
 def test_the_familiarity_limit(session: Stubbed) -> None:
     holds(session, STACK.familiarity_limit_parameter, "-1")
 

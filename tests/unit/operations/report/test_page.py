@@ -105,6 +105,14 @@ def test_photos_that_were_simulated_wait_for_nobody() -> None:
     assert "2 photos needed review. 1 of these was simulated: nobody is asked about it." in words
 
 
+def test_a_class_that_always_needs_review_is_neither_unfamiliar_nor_rejected() -> None:
+    always = {"status": "needs_review", "reason": "always_reviewed", "message": "m"}
+    shown = render(photo("bicycle", 0.98, **always))
+    assert "Rejected and failed None." in shown.words
+    assert "unfamiliar (limit" not in shown.words
+    assert "bicycle 0.980, always_reviewed" in str(shown.charts["chart-confidence"]["data"])
+
+
 def test_unfamiliar_photos_are_counted_and_named() -> None:
     strange = photo("bicycle", 0.98, **UNFAMILIAR)
     words = render(photo(), strange, photo("bicycle", 0.6)).words
