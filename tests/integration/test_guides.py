@@ -33,7 +33,9 @@ pytestmark = pytest.mark.skipif(
 def blocks(page: str) -> list[Block]:
     """Return the blocks of a guide that make or change a file."""
     sections = read_sections(GUIDES / f"{page}.md").values()
-    return [block for section in sections for block in section if block.path]
+    found = [block for section in sections for block in section]
+    assert [block for block in found if block.kind in {"diff", "python"} and not block.path] == []
+    return [block for block in found if block.path]
 
 
 @pytest.fixture
