@@ -15,7 +15,7 @@ from tests.browser.scenes import classified, minutes_from_start, pass_a_day, pho
 from tests.unit.operations.reviewed import Office, refusal
 from tests.unit.operations.step_functions import PROMOTE, asked
 from tests.unit.photos.samples import HEIC
-from tests.unit.results_table import UNFAMILIAR
+from tests.unit.results_table import ALWAYS_REVIEWED, UNFAMILIAR
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 HOUR_LONG = 3600.0
@@ -189,6 +189,15 @@ def test_an_unfamiliar_photo_says_so_in_review_and_results(office: Office, visit
     facts = anna.tab.locator("#photo-facts")
     facts.get_by_text("0.012, limit 0.05", exact=True).wait_for()
     facts.get_by_text("unfamiliar: the photo does not resemble the training photos").wait_for()
+
+
+def test_a_class_that_always_needs_review_says_so(office: Office, visit: Visit) -> None:
+    office.arrive("7.jpg", minutes_from_start(1), photo("bicycle", 2), **ALWAYS_REVIEWED)
+    anna = visit("anna")
+    anna.photo("7.jpg")
+    guess = anna.tab.locator("#review-guess")
+    assert guess.inner_text() == "The model thinks bicycle, 99.0 %; this class always needs review."
+    assert not anna.tab.locator("#review-unfamiliar").is_visible()
 
 
 @pytest.mark.parametrize("name", ["<b>x", "a<br>b.jpg", "&lt;i&gt;.jpg", "%{x}<extra>.jpg"])
