@@ -1,7 +1,7 @@
 """The pages of docs/guides: their diffs fit the application, and what they make passes its checks.
 
 What a page runs in a local cloud is followed by hand; docs/getting-started.md is followed by
-tests/e2e.
+tests/docs.
 """
 
 import json
