@@ -160,8 +160,9 @@ def test_each_class_has_its_own_threshold_or_the_general_one(
 
 
 def test_a_certain_photo_of_a_class_that_always_needs_review() -> None:
-    with pytest.raises(AlwaysReviewed):
-        decide([1, 0, 0], CLASSES, {}, 0.5, thresholds_by_class={"bicycle": math.inf})
+    with pytest.raises(AlwaysReviewed) as reviewed:
+        decide([1, 0, 0], CLASSES, {"bicycle": "A"}, 0.5, thresholds_by_class={"bicycle": math.inf})
+    assert reviewed.value.decision.loading_bay is None
     assert decide([0, 1, 0], CLASSES, {}, 0.5, thresholds_by_class={"bicycle": math.inf})
 
 
