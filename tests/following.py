@@ -98,6 +98,10 @@ class Follower:
         self._instead = dict(instead or {})
         self._output = ""
 
+    def replace(self, instead: Mapping[str, str]) -> None:
+        """Run other commands, too, instead of those of the page."""
+        self._instead |= instead
+
     def follow(self, block: Block) -> None:
         """Do what a block says.
 

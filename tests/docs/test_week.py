@@ -1,0 +1,14 @@
+"""A week of work: docs/week.md, followed from the clone to `make down`."""
+
+import pytest
+
+from tests.docs.conftest import ROOT
+from tests.following import Follower, read_sections
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
+
+
+def test_the_page_leads_through_a_week(newcomer: Follower) -> None:
+    for blocks in read_sections(ROOT / "docs" / "week.md").values():
+        for block in blocks:
+            newcomer.follow(block)
