@@ -77,8 +77,8 @@ class Production:
     forgotten: str | None = None
 
     def runs(self, version: Version) -> bool:
-        """Tell whether it runs that version."""
-        return self.model_package_arn == version.arn
+        """Return True if it runs that version, which an endpoint that is being deleted does not."""
+        return self.status != "Deleting" and self.model_package_arn == version.arn
 
 
 def versions(session: "boto3.Session", stack: Stack, limit: int | None = None) -> list[Version]:

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from unittest.mock import Mock, patch
 
@@ -52,7 +53,9 @@ def test_production_runs_a_version(session: Any) -> None:
     production = registry.find_production(session, STACK)
     assert production is not None
     assert (production.endpoint, production.status) == ("scones", "InService")
-    assert production.runs(registry.find_version(session, STACK, 1))
+    version = registry.find_version(session, STACK, 1)
+    assert production.runs(version)
+    assert not replace(production, status="Deleting").runs(version)
 
 
 def test_production_runs_what_is_in_no_registry(session: Any) -> None:
