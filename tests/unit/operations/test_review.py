@@ -18,6 +18,7 @@ from operations.review import (
 from scones.records import Record
 from tests.unit.operations.deployed import Session
 from tests.unit.operations.reviewed import Office
+from tests.unit.photos.samples import quadrants, written
 
 
 @pytest.fixture
@@ -108,13 +109,18 @@ def test_a_photo_is_found_by_its_key_or_uri(office: Office) -> None:
 
 
 def test_of_several_versions_that_wait_one_must_be_named(office: Office) -> None:
-    first, second = office.arrive("a.png"), office.arrive("a.png", 1)
+    first, second = office.arrive("a.png"), office.arrive("a.png", 1, written(quadrants(), "BMP"))
     with pytest.raises(Refused, match=r"2 versions of .* wait, name one with --version"):
         find_waiting(office, office.stack, "incoming/a.png")
     say(office, second)
     assert find_waiting(office, office.stack, "incoming/a.png") == first
     found = find_reviewed(office, office.stack, "incoming/a.png")
     assert found.version == second.version
+
+
+def test_versions_with_the_same_bytes_wait_as_one(office: Office) -> None:
+    first, _ = office.arrive("a.png"), office.arrive("a.png", 1)
+    assert find_waiting(office, office.stack, "incoming/a.png") == first
 
 
 @pytest.mark.parametrize(
