@@ -51,13 +51,10 @@ class TinyApp:
     account: str
     region: str
     _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
-    _clients: dict[str, Any] = field(default_factory=dict)
 
     def client(self, service: str) -> Any:
-        """Return a client of the application's session, the same each time."""
-        if service not in self._clients:
-            self._clients[service] = self.session.client(service)
-        return self._clients[service]
+        """Return a new client of the application's session, since tests change what it sends."""
+        return self.session.client(service)
 
     def name(self, kind: str) -> str:
         return f"{kind}-{next(self._numbers)}"
