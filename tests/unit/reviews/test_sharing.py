@@ -96,6 +96,25 @@ def test_none_of_the_classes_counts_too(office: Office) -> None:
     assert (event.outcome, event.loading_bay) == ("not_a_vehicle", None)
 
 
+@pytest.mark.parametrize("arrives", ["before", "after"])
+def test_a_gone_photo_that_is_taken_out_of_the_queue_says_nothing_of_one_that_is_there(
+    office: Office, arrives: str
+) -> None:
+    first = office.arrive()
+    office.s3.delete_object(
+        Bucket=STACK.photos_bucket, Key=first.decided.photo.key, VersionId=first.version
+    )
+    second = office.arrive(minutes=1) if arrives == "before" else None
+    reviewing.say_not_a_vehicle(office.desk, first, caller("anna"), "a" * 32)
+    second = second or office.arrive(minutes=1)
+
+    assert joined(office, second) == "new"
+
+    assert office.again(second).review is None
+    assert office.queue_of(second) is not None
+    assert [version for version, _, _ in published(office)] == [first.version]
+
+
 def test_it_is_the_review_of_a_version_that_was_labeled_itself(office: Office) -> None:
     first = say(office, office.arrive())
     for minutes in (1, 2, 3):
@@ -272,6 +291,31 @@ def test_a_review_that_is_undone_while_it_is_copied_does_not_count(office: Offic
     assert office.again(second).review is None
     assert office.queue_of(second) is not None
     assert all(version == first.version for version, _, _ in published(office))
+    undone = office.again(second).undone
+    assert undone is not None
+    assert undone.by == "ben"
+
+
+def test_a_copy_of_a_review_that_is_being_undone_names_that_undoing(office: Office) -> None:
+    """Not the one before it, which was of another review."""
+    first = office.arrive()
+    say(office, first)
+    undo(office, first, "carl")
+    say(office, office.again(first))
+    second = office.arrive(minutes=1)
+
+    def break_off() -> None:
+        office.bus.refusing = True
+        with pytest.raises(Unfinished):
+            undo(office, first, "ben")
+        office.mend()
+
+    office.before["dynamodb", "update_item"] = once(break_off)
+    assert joined(office, second) == "new"
+
+    undone = office.again(second).undone
+    assert undone is not None
+    assert undone.by == "ben"
 
 
 @pytest.mark.parametrize("service", ["events", "dynamodb"])
@@ -303,6 +347,32 @@ def test_a_copy_that_was_left_unfinished_is_finished_by_the_next_reviewer(
 
 
 # ---- undoing
+
+
+def test_undoing_leaves_reviews_of_other_versions_that_have_the_same_id(office: Office) -> None:
+    first, second = office.arrive(), office.arrive(minutes=1)
+    with pytest.raises(Unfinished):
+        office.before["dynamodb", "query"] = not_connected
+        say(office, first)
+    office.mend()
+    say(office, second, "bicycle")
+
+    undo(office, first)
+
+    kept = office.again(second).review
+    assert kept is not None
+    assert kept.label == "bicycle"
+
+
+def test_undoing_a_copy_removes_the_photo_from_the_dataset(office: Office) -> None:
+    """The record of the labeled version expires first, and the copy has its place."""
+    first, second = office.arrive(), office.arrive(minutes=1)
+    say(office, first)
+    office.table.delete_item(TableName=STACK.results_table, Key=first.key)
+
+    undo(office, second)
+
+    assert office.dataset() == []
 
 
 @pytest.mark.parametrize("through", ["first", "second"])

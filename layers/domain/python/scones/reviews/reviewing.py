@@ -317,8 +317,6 @@ def _follow_up(
     if review.reviewed_version:
         return _finish_copy(desk, record, review)
     try:
-        # First: filing takes long enough for reviewers to see the other versions in the queue.
-        sharing.copy_to_pending(desk, replace(record, review=review))
         review = _file(desk, record, review, picture)
         desk.publish(desk.event_of(record, review))
         desk.records.close(record, review)
@@ -356,6 +354,8 @@ def _file(desk: Desk, record: Record, review: Review, picture: EncodedImage | No
         return review
     if review.dataset_key is None:
         review = _place(desk, record, review, picture)
+    # Before the photo is stored: until then, reviewers see the other versions in the queue.
+    sharing.copy_to_pending(desk, replace(record, review=review))
     filing.file_picture(desk.s3, desk.settings, record, review, picture)
     try:
         return _standing(desk, record, review)

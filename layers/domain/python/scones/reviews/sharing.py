@@ -5,6 +5,9 @@ classified (`join`), or when the other one is reviewed (`copy_to_pending`). In b
 caller's own record is written first and the others are read after that, consistently. Of two that
 run at the same time, at least one therefore sees the other. In the same way, `finish_copy` and
 `withdraw_copies` see each other if a review is undone while it is copied.
+
+Only a review with a place in the dataset is copied. A photo that is gone is labeled "not a vehicle"
+to remove it from the queue, without one: that says nothing about a version that still exists.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,7 +15,7 @@ from dataclasses import replace
 from operator import itemgetter
 from typing import Literal
 
-from scones.records import Record, Review
+from scones.records import Record, Review, Withdrawal
 from scones.reviews.records import waits
 from scones.reviews.store import ReviewStore
 from scones.serialize import PhotoReference
@@ -67,7 +70,7 @@ def copy_to_pending(store: ReviewStore, reviewed: Record) -> None:
     store
         Records and bus.
     reviewed
-        The version that a reviewer labeled, with the review.
+        The version that a reviewer labeled, with the review and its place in the dataset.
     """
     for other in filter(waits, store.records.read_same_bytes(reviewed)):
         _copy_review(store, reviewed, other)
@@ -87,7 +90,7 @@ def finish_copy(store: ReviewStore, record: Record, review: Review) -> Record:
     reviewed = store.records.find(record.photo, review.reviewed_version)
     # The review still counts if the record of the labeled version has expired.
     if reviewed is not None and not _holds(reviewed, review):
-        store.records.release(record, review, reviewed.undone)
+        store.records.release(record, review, _undoing(reviewed, review))
         return replace(record, review=None)
     store.publish(store.event_of(record, review))
     store.records.close(record, review)
@@ -140,23 +143,30 @@ def _copy_review(store: ReviewStore, reviewed: Record, record: Record) -> bool:
 
 def _copies(store: ReviewStore, record: Record, review: Review) -> Iterator[tuple[Record, Review]]:
     for other in store.records.read_same_bytes(record):
-        if other.review and other.review.id == review.id:
+        # Whoever gives a review chooses its ID, so a review of its own may have the same one.
+        if other.review and other.review.id == review.id and other.review.reviewed_version:
             yield other, other.review
 
 
 def _reviewed(store: ReviewStore, records: Iterable[Record]) -> list[Record]:
     """Return the versions that reviewers labeled themselves, the latest review first.
 
-    Reviews with a class that no longer exists are excluded.
+    Reviews without a place in the dataset, or with a class that no longer exists, are excluded.
     """
     labels = {None, *store.class_names}
     reviews = ((record.effective_review, record) for record in records)
     usable = [
         (review.at, record)
         for review, record in reviews
-        if review and not review.reviewed_version and review.label in labels
+        if review and review.dataset_key and not review.reviewed_version and review.label in labels
     ]
     return [record for _, record in sorted(usable, key=itemgetter(0), reverse=True)]
+
+
+def _undoing(reviewed: Record, copy: Review) -> Withdrawal | None:
+    """Return who undid or is undoing a copied review, or None if that is unknown."""
+    now = reviewed.review
+    return now.withdrawal if now and now.id == copy.id else reviewed.undone
 
 
 def _holds(reviewed: Record, copy: Review) -> bool:
