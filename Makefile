@@ -91,7 +91,8 @@ tables: policies ## Update all tables in docs/ that are made from the code: poli
 # Values come from the environment, as those of ci.mk.
 .PHONY: recover-stack
 recover-stack: $(VENV)/ready ## Create a deleted stack again from what it has kept (STACK=scones RESOURCE=; docs/operations.md)
-	@$(BIN)/python -m tools.recover_stack --stack "$${STACK:-scones}" $${RESOURCE:+--resource "$$RESOURCE"}
+	@set -f; for one in $${RESOURCE-}; do set -- "$$@" --resource "$$one"; done; \
+	$(BIN)/python -m tools.recover_stack --stack "$${STACK:-scones}" "$$@"
 
 .PHONY: prove-iam
 prove-iam: $(VENV)/ready ## Show what fails without each statement of each role (REAL='*': really remove those named so; hours)

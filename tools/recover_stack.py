@@ -30,6 +30,14 @@ IDENTIFIERS = {
 }
 """Primary identifier of each type, from CloudFormation's resource schemas."""
 
+_LEFT_BY_ATTEMPTS = frozenset(
+    {
+        *("REVIEW_IN_PROGRESS", "CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED"),
+        *("IMPORT_ROLLBACK_COMPLETE", "IMPORT_ROLLBACK_FAILED"),
+    }
+)
+"""States of a stack that was never created completely."""
+
 CHANGE_SET = "recover"
 """Name of the change set that imports the resources."""
 
@@ -166,7 +174,8 @@ def _not_one(logical: str, named: Sequence[str]) -> str:
     what = f"more than one may be {logical}: {', '.join(named)}" if named else f"no {logical} found"
     return (
         f"{what}. Give its name: `make recover-stack RESOURCE={logical}=NAME`; or "
-        f"RESOURCE={logical}= if it no longer exists, and the deployment shall create a new one"
+        f"RESOURCE={logical}= if it no longer exists, and the deployment shall create a new one. "
+        "Separate several by spaces, in quotation marks"
     )
 
 
@@ -249,10 +258,20 @@ def _require_no_stack(client: Any, stack: str) -> None:
         if "does not exist" in str(error):
             return
         raise
-    raise Refused(
-        f"there is a stack {stack} ({found['StackStatus']}): deploy to it with `sam deploy`. "
-        "If it is what is left of an attempt that failed, delete it first: "
-        f"`aws cloudformation delete-stack --stack-name {stack}`"
+    status = found["StackStatus"]
+    if status in _LEFT_BY_ATTEMPTS:
+        raise Refused(f"an earlier attempt left the stack {stack} ({status}). {_delete(stack)}")
+    if status.startswith("DELETE_"):
+        raise Refused(
+            f"the stack {stack} is not deleted ({status}): recover it after its deletion has ended"
+        )
+    raise Refused(f"the stack {stack} exists ({status}): deploy to it with `sam deploy`")
+
+
+def _delete(stack: str) -> str:
+    return (
+        f"Delete it, and run the command again: `aws cloudformation delete-stack --stack-name "
+        f"{stack}`"
     )
 
 
@@ -260,8 +279,17 @@ def _wait(client: Any, waiter: str, **named: str) -> None:
     try:
         client.get_waiter(waiter).wait(**named, WaiterConfig={"Delay": 2, "MaxAttempts": 300})
     except WaiterError as error:
-        reason = error.last_response.get("StatusReason") or str(error)
-        raise Fault(f"CloudFormation does not import the resources: {reason}") from error
+        raise Fault(
+            f"CloudFormation does not import the resources: {_reason(error)}. A stack without them "
+            f"is left. {_delete(named['StackName'])}"
+        ) from error
+
+
+def _reason(error: WaiterError) -> str:
+    """Return CloudFormation's reason: a change set has it, or the stack."""
+    answer: Mapping[str, Any] = error.last_response
+    stack: Mapping[str, Any] = next(iter(answer.get("Stacks", [])), {})
+    return answer.get("StatusReason") or stack.get("StackStatusReason") or str(error)
 
 
 def _resource(text: str) -> tuple[str, str]:

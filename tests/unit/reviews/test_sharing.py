@@ -351,8 +351,8 @@ def test_a_copy_that_was_left_unfinished_is_finished_by_the_next_reviewer(
 
 def test_undoing_leaves_reviews_of_other_versions_that_have_the_same_id(office: Office) -> None:
     first, second = office.arrive(), office.arrive(minutes=1)
+    office.before["dynamodb", "query"] = not_connected
     with pytest.raises(Unfinished):
-        office.before["dynamodb", "query"] = not_connected
         say(office, first)
     office.mend()
     say(office, second, "bicycle")

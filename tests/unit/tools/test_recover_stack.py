@@ -1,14 +1,24 @@
 """What a deleted stack has kept is found, and described for CloudFormation's import."""
 
 import json
+import os
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, WaiterError
 
-from operations.faults import Refused
+from operations.faults import Fault, Refused
+from operations.parameters import REPOSITORY
 from tools import recover_stack
-from tools.recover_stack import IDENTIFIERS, find_kept, kept_resources, reduce_template
+from tools.recover_stack import (
+    IDENTIFIERS,
+    find_kept,
+    import_resources,
+    kept_resources,
+    reduce_template,
+)
 
 TEMPLATE = recover_stack.read_template()
 KEPT = kept_resources(TEMPLATE)
@@ -125,6 +135,105 @@ def test_a_resource_is_named_or_left_out() -> None:
         "ResultsTable": "restored",
         "ModelPackages": ARN,
     }
+
+
+class CloudFormation:
+    """A client with one stack, or none, whose change set or import fails."""
+
+    def __init__(self, status: str | None = None, **failing: Any) -> None:
+        self._status, self._failing = status, failing
+        self._waiter = ""
+
+    def client(self, _: str) -> "CloudFormation":
+        return self
+
+    def describe_stacks(self, **_: str) -> Any:
+        if self._status is None:
+            error = {"Error": {"Code": "ValidationError", "Message": "scones does not exist"}}
+            raise ClientError(error, "DescribeStacks")  # type: ignore[arg-type]
+        return {"Stacks": [{"StackStatus": self._status}]}
+
+    def create_change_set(self, **_: Any) -> None:
+        pass
+
+    execute_change_set = create_change_set
+
+    def get_waiter(self, name: str) -> "CloudFormation":
+        self._waiter = name
+        return self
+
+    def wait(self, **_: Any) -> None:
+        if self._waiter in self._failing:
+            raise WaiterError(self._waiter, "terminal failure", self._failing[self._waiter])
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "deletes"),
+    [
+        ("UPDATE_COMPLETE", "exists (UPDATE_COMPLETE): deploy to it with `sam deploy`", False),
+        ("UPDATE_ROLLBACK_FAILED", "exists (UPDATE_ROLLBACK_FAILED): deploy to it", False),
+        ("DELETE_IN_PROGRESS", "recover it after its deletion has ended", False),
+        ("ROLLBACK_COMPLETE", "an earlier attempt left the stack scones", True),
+        ("REVIEW_IN_PROGRESS", "an earlier attempt left the stack scones", True),
+    ],
+)
+def test_only_a_stack_of_a_failed_attempt_is_to_be_deleted(
+    status: str, message: str, deletes: bool
+) -> None:
+    session: Any = CloudFormation(status)
+    with pytest.raises(Refused) as raised:
+        import_resources(session, "scones", [], {})
+
+    assert message in str(raised.value)
+    assert ("delete-stack --stack-name scones" in str(raised.value)) == deletes
+
+
+@pytest.mark.parametrize(
+    ("waiter", "answer"),
+    [
+        ("change_set_create_complete", {"Status": "FAILED", "StatusReason": "of AWS"}),
+        (
+            "stack_import_complete",
+            {"Stacks": [{"StackStatus": "ROLLBACK_COMPLETE", "StackStatusReason": "of AWS"}]},
+        ),
+        ("stack_import_complete", {"Error": {"Code": "ValidationError"}}),
+    ],
+)
+def test_a_failed_import_has_cloudformation_s_reason(waiter: str, answer: Any) -> None:
+    session: Any = CloudFormation(**{waiter: answer})
+    with pytest.raises(Fault) as raised:
+        import_resources(session, "scones", [], {})
+
+    reason = "terminal failure" if "Error" in answer else "resources: of AWS. A stack"
+    assert reason in str(raised.value)
+    assert "delete-stack --stack-name scones" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("resource", "expected"),
+    [
+        ("", ["--stack", "vans"]),
+        (
+            "ResultsTable=restored DataBucket=",
+            ["--stack", "vans", "--resource", "ResultsTable=restored", "--resource", "DataBucket="],
+        ),
+    ],
+)
+def test_make_passes_several_resources(tmp_path: Path, resource: str, expected: list[str]) -> None:
+    (tmp_path / "ready").touch()
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\nshift 2\nprintf "%s\\n" "$@"\n', "utf-8")
+    python.chmod(0o755)
+    made = subprocess.run(
+        ["make", "--silent", "recover-stack", f"VENV={tmp_path}", f"BIN={tmp_path}"],
+        cwd=REPOSITORY,
+        env={**os.environ, "RESOURCE": resource, "STACK": "vans"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert made.stdout.split("\n")[:-1] == expected
 
 
 def test_only_what_is_kept_can_be_named(capsys: pytest.CaptureFixture[str]) -> None:
