@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from operations.executions import new_events, parse_object
@@ -87,7 +88,7 @@ class _Change:
 
 @dataclass
 class ProductionHistory:
-    """Reader of the production history that keeps what cannot change: executions that ended.
+    """Reader of the production history that reads each execution that ended once.
 
     Parameters
     ----------
@@ -97,7 +98,7 @@ class ProductionHistory:
 
     session: "boto3.Session"
     stack: Stack
-    _ended: dict[str, _Change | None] = field(default_factory=dict)
+    _ended: dict[tuple[str, int], _Change | None] = field(default_factory=dict)
 
     def read(self) -> History:
         """Read which versions were in production, as far as the latest executions tell.
@@ -112,31 +113,33 @@ class ProductionHistory:
         """
         # In this order: a change that begins in between closes the last period.
         endpoint = find_endpoint(self.session.client("sagemaker"), self.stack.endpoint)
-        changes = list(self._read_changes())
+        changes = sorted(self._read_changes(), key=attrgetter("began_at"))
         if endpoint is None:
             return History(None, ())
         periods = _periods(changes, endpoint, self.stack.model_package_group)
         return History(as_production(self.stack, endpoint), tuple(reversed(list(periods))))
 
     def _read_changes(self) -> Iterator[_Change]:
-        """Yield the changes of production, the earliest first."""
+        """Yield the changes of production."""
         client = self.session.client("stepfunctions")
         pages = client.get_paginator("list_executions").paginate(
             stateMachineArn=self.stack.promote_machine,
             PaginationConfig={"PageSize": MAX_EXECUTIONS},
         )
         listed = (item for page in pages for item in page["executions"])
-        for item in reversed(list(islice(listed, MAX_EXECUTIONS))):
-            if change := self._read_change(client, item["executionArn"]):
+        for item in islice(listed, MAX_EXECUTIONS):
+            if change := self._read_change(client, item):
                 yield change
 
-    def _read_change(self, client: Any, execution: str) -> _Change | None:
-        if execution in self._ended:
-            return self._ended[execution]
-        description = client.describe_execution(executionArn=execution)
+    def _read_change(self, client: Any, item: Mapping[str, Any]) -> _Change | None:
+        # Step Functions can redrive an execution that failed: it runs again, under the same ARN.
+        run = item["executionArn"], item.get("redriveCount", 0)
+        if run in self._ended:
+            return self._ended[run]
+        description = client.describe_execution(executionArn=item["executionArn"])
         change = _change(client, description)
         if description["status"] != "RUNNING":
-            self._ended[execution] = change
+            self._ended[run] = change
         return change
 
 

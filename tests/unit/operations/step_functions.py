@@ -56,6 +56,7 @@ class Execution:
     end: Details = field(default_factory=dict)
     events: list[Details] = field(default_factory=list)
     started_at: datetime = START
+    redrives: int = 0
 
     def __post_init__(self) -> None:
         started = {"input": json.dumps(self.request)}
@@ -137,6 +138,7 @@ class StepFunctions:
                 "executionArn": execution.arn,
                 "startDate": execution.started_at,
                 "status": execution.status,
+                "redriveCount": execution.redrives,
             }
             for execution in self.executions
             if execution.arn.startswith(machine)

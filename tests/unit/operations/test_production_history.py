@@ -83,6 +83,28 @@ def test_what_a_failed_change_left_is_known_from_the_endpoint_only(
     assert latest.since == endpoint["LastModifiedTime"]
 
 
+def test_an_execution_that_is_redriven_is_read_again(hosting: Session) -> None:
+    failed = run(hosting, START, SWITCH, status="FAILED")
+    history = ProductionHistory(hosting, STACK)  # type: ignore[arg-type]
+    history.read()
+    output = json.dumps({"outcome": "promoted", "model_version": 2, "endpoint_config": "c"})
+    failed.end |= {"status": "SUCCEEDED", "output": output}
+    failed.redrives = 1
+
+    assert history.read().periods == (Period(2, START + HOUR, None),)
+
+
+def test_changes_count_in_the_order_in_which_production_changed(hosting: Session) -> None:
+    """Not in that of the executions' starts: one that failed can be redriven after a later one."""
+    promote(hosting, 2, START + 10 * HOUR, "c")
+    promote(hosting, 1, START, "first")
+
+    assert periods(hosting) == [
+        Period(2, START + 11 * HOUR, None),
+        Period(1, START + HOUR, START + 10 * HOUR),
+    ]
+
+
 def test_while_production_changes_no_version_is_known(hosting: Session) -> None:
     promote(hosting, 2, START, "c")
     waiting = run(hosting, START + 5 * HOUR, STAGING)
