@@ -530,8 +530,9 @@ def test_an_execution_ends_in_time_however_often_it_retries(source: Any) -> None
 def slowest(state: Any, timeout: float) -> float:
     """Seconds of a state whose every attempt and every wait takes as long as it can.
 
-    A throttled attempt takes no time, only the wait after it.
+    A throttled attempt takes no time, only the wait after it; one that fails otherwise may take all.
     """
+    throttled = {"Lambda.TooManyRequestsException", "EndpointBusy"}
     seconds = timeout
     for retrier in state["Retry"]:
         waits = [
@@ -541,6 +542,6 @@ def slowest(state: Any, timeout: float) -> float:
             )
             for attempt in range(retrier["MaxAttempts"])
         ]
-        attempt_costs = "Lambda.TooManyRequestsException" not in retrier["ErrorEquals"]
+        attempt_costs = not throttled.issuperset(retrier["ErrorEquals"])
         seconds += sum(waits) + attempt_costs * timeout * len(waits)
     return seconds
