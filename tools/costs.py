@@ -127,14 +127,16 @@ def _training(figures: Figures, _: int) -> float:
 
 
 def _functions(figures: Figures, photos: int) -> float:
-    photo, memory = figures.photo, figures.memory
+    photo, memory, reviews = figures.photo, figures.memory, figures.month["review_share"]
     gigabyte_seconds = (
         photo["serialize_seconds"] * memory["SerializeFunction"]
         + photo["classify_seconds"] * memory["ClassifyFunction"]
         + photo["threshold_seconds"] * memory["ThresholdFunction"]
         + photo["measure_seconds"] * memory["MeasureFunction"] * _events(figures)
+        + photo["join_seconds"] * memory["JoinReviewsFunction"] * reviews
+        + photo["review_seconds"] * memory["ReviewFunction"] * reviews
     )
-    requests = (3 + _events(figures)) * figures.prices["lambda_request"]
+    requests = (3 + _events(figures) + 2 * reviews) * figures.prices["lambda_request"]
     return photos * (gigabyte_seconds * figures.prices["lambda_gb_second_arm64"] + requests)
 
 

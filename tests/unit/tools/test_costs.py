@@ -58,6 +58,9 @@ def test_a_cost_computed_by_hand(figures: Figures) -> None:
     assert costs["SageMaker: production endpoint"] == pytest.approx(167.90)
     # The event of S3, the decision, and a review of every tenth photo, at $1 per million.
     assert costs["EventBridge"] == pytest.approx(2.1)
+    # Seconds and gigabytes of each function, a tenth of them for a review, and 4.3 requests.
+    seconds = 0.15 * 2 + 0.07 * 0.5 + 0.02 * 0.5 + 1.1 * 0.02 * 0.25 + 0.1 * (0.05 + 0.6 * 2)
+    assert costs["Lambda"] == pytest.approx(seconds * 13.3334 + 4.3 * 0.2)
     # Three writes of 2 KB into the table, one index, and a tenth into the other, at $0.625.
     assert costs["DynamoDB: writes"] == pytest.approx(12.6 * 0.625)
 
