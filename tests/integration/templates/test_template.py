@@ -530,7 +530,7 @@ def test_an_execution_ends_in_time_however_often_it_retries(source: Any) -> None
 def slowest(state: Any, timeout: float) -> float:
     """Seconds of a state whose every attempt and every wait takes as long as it can.
 
-    A throttled attempt takes no time, only the wait after it; one that fails otherwise may take all.
+    A throttled attempt takes no time, only the wait after it. Another failure may take all of it.
     """
     throttled = {"Lambda.TooManyRequestsException", "EndpointBusy"}
     seconds = timeout
