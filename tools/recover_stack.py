@@ -96,8 +96,10 @@ def reduce_template(template: Mapping[str, Any], names: Sequence[str]) -> dict[s
     """
     resources = {name: template["Resources"][name] for name in names}
     # A condition of an imported resource is true; without it, no parameter is needed for it.
+    # Retain: with RetainExceptOnCreate, an import that is rolled back might delete what it imports.
     resources = {
         name: {key: value for key, value in one.items() if key != "Condition"}
+        | {"DeletionPolicy": "Retain"}
         for name, one in resources.items()
     }
     conditions = {

@@ -80,7 +80,7 @@ def test_the_template_of_what_is_kept_is_complete_in_itself() -> None:
     reduced = reduce_template(TEMPLATE, list(KEPT))
 
     assert set(reduced["Resources"]) == set(KEPT)
-    assert all("DeletionPolicy" in one for one in reduced["Resources"].values())
+    assert {one["DeletionPolicy"] for one in reduced["Resources"].values()} == {"Retain"}
     assert set(reduced["Parameters"]) == {
         *("AccessLogsBucket", "EndpointName", "KmsKeyArn", "PhotoRetentionDays"),
     }
