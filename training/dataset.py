@@ -103,8 +103,7 @@ def load(data: Path, hyperparameters: Hyperparameters) -> Splits:
     ------
     BadInput
         If a channel, a list or a photo is missing, a list is broken, a number disagrees, or too
-        many photos cannot be decoded: more than `MAX_UNUSABLE_SHARE` of a class, or so many that
-        less than a batch is left.
+        many photos cannot be decoded: more than `MAX_UNUSABLE_SHARE` of a class.
     """
     train = _listed(data, "train")
     validation = _listed(data, "validation")
@@ -116,12 +115,6 @@ def load(data: Path, hyperparameters: Hyperparameters) -> Splits:
     validation_images, unusable_validation = _prepared(data / "validation", validation, shape)
     _check_usable("train", train, unusable_train)
     _check_usable("validation", validation, unusable_validation)
-    if len(train_images) < hyperparameters.mini_batch_size:
-        raise BadInput(
-            f"{len(unusable_train)} of {len(train)} photos of train_lst cannot be decoded, which "
-            f"leaves fewer than mini_batch_size {hyperparameters.mini_batch_size}: "
-            f"{_name_some(unusable_train)}. Replace them or lower mini_batch_size."
-        )
     return Splits(
         train_images,
         validation_images,

@@ -228,6 +228,16 @@ class Hyperparameters(BaseModel):
             return self
         return self.model_copy(update={"learning_rate": INCREMENTAL_RATE})
 
+    def for_photos(self, count: int) -> Self:
+        """Return these with at most one batch of all photos, which may be fewer than were listed.
+
+        Parameters
+        ----------
+        count
+            Number of usable training photos.
+        """
+        return self.model_copy(update={"mini_batch_size": min(self.mini_batch_size, count)})
+
     def without_effect(self) -> list[str]:
         """Return the names that were given and make no difference to this job, sorted.
 

@@ -80,6 +80,9 @@ def _train(paths: Paths) -> None:
     print(_describe(splits, options), flush=True)
     for line in _unusable_photos(splits):
         print(line, flush=True)
+    if len(splits.train) < options.mini_batch_size:
+        print(f"mini_batch_size is lowered to {len(splits.train)}, the photos left.", flush=True)
+        options = options.for_photos(len(splits.train))
     checkpoints = paths.checkpoints if paths.checkpoints.is_dir() else None
     start = recipe.start(splits, options, model=model, device=device)
     fitted = fit.fit(start, options, checkpoints=checkpoints)

@@ -108,6 +108,20 @@ def test_photos_left_out_are_named_and_counted(
     assert (written["validation_photos"], written["unusable_validation_photos"]) == (12, 0)
 
 
+def test_a_batch_is_at_most_the_photos_left(
+    small_job: Job, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = small_job.paths.data / "train" / "class 0 [ü]" / "photo (0).png"
+    photo.write_bytes(b"not a photo")
+    small_job.hyperparameters |= {"epochs": "1", "mini_batch_size": "36"}
+
+    assert small_job.run() == 0
+
+    assert "mini_batch_size is lowered to 35, the photos left." in capsys.readouterr().out
+    written = json.loads((small_job.paths.model / "model.json").read_text())
+    assert (written["training_photos"], written["hyperparameters"]["mini_batch_size"]) == (35, 35)
+
+
 @pytest.mark.parametrize(
     ("accuracies", "kept", "expected"),
     [
