@@ -1,1 +1,1 @@
-"""The operator's commands, against AWS and against the embedded cloud alike."""
+"""The operator's commands, for a stack on AWS or in the local cloud."""

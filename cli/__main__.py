@@ -1,7 +1,7 @@
-"""The operator's commands, against AWS and against the embedded cloud (--local) alike.
+"""Operate a Scones stack on AWS, or the local cloud with --local.
 
-Exit codes: 0 done as asked; 1 it came out otherwise, such as not promoted, or can't be done as
-things are; 2 wrong usage; 3 a fault, such as a missing permission or a failed training; 130
+Exit codes: 0 success; 1 different outcome than requested, such as not promoted, or not possible in
+the current state; 2 usage error; 3 error, such as a missing permission or a failed training; 130
 interrupted with Ctrl-C.
 """
 
@@ -46,7 +46,7 @@ app.callback()(with_options(remember))
 data_app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Stage photos to train on: train/CLASS/ and validation/CLASS/.",
+    help="Stage photos for training: train/CLASS/ and validation/CLASS/.",
 )
 
 

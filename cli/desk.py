@@ -32,7 +32,7 @@ class Options:
 
     stack: Annotated[
         str | None,
-        typer.Option(envvar="SCONES_STACK", help=f"The stack's name; {STACK} by default."),
+        typer.Option(envvar="SCONES_STACK", help=f"Name of the stack (default: {STACK})."),
     ] = None
     profile: Annotated[str | None, typer.Option(help="Profile of your AWS configuration.")] = None
     region: Annotated[str | None, typer.Option(help="AWS region.")] = None
@@ -41,12 +41,13 @@ class Options:
         typer.Option(
             "--local/--no-local",
             envvar="SCONES_LOCAL",
-            help="Talk to the embedded cloud that `make up` left running, or to AWS (default).",
+            help="Use the local cloud that `make up` started, or AWS (default).",
             show_default=False,
         ),
     ] = None
     json: Annotated[
-        bool, typer.Option("--json", help="Answer with JSON; progress goes to standard error.")
+        bool,
+        typer.Option("--json", help="Print the result as JSON; progress goes to standard error."),
     ] = False
 
     def over(self, others: "Options") -> "Options":
@@ -77,7 +78,7 @@ class Desk:
 
     @cached_property
     def session(self) -> "boto3.Session":
-        """The way to AWS, or to the embedded cloud."""
+        """Session for AWS or for the local cloud."""
         return self.connect()
 
     def connect(self) -> "boto3.Session":
@@ -133,7 +134,7 @@ def at_desk(command: Callable[..., None]) -> Callable[..., None]:
         options = Options(**{name: given.pop(name) for name in shared}).over(context.obj)
         if options.local and (options.profile or options.region):
             raise typer.BadParameter(
-                "the embedded cloud knows no --profile and no --region: leave them out, or give "
+                "--local cannot be combined with --profile or --region: leave them out, or give "
                 "--no-local (SCONES_LOCAL may be set)"
             )
         desk = Desk(options)

@@ -43,15 +43,15 @@ def parse_moment(text: str, now: datetime | None = None) -> datetime:
             return (now or datetime.now(UTC)) - since
         return datetime.fromisoformat(text.strip()).astimezone()
     except (ValueError, OverflowError):
-        raise typer.BadParameter(f"{text!r} is no moment: give one {HOW}") from None
+        raise typer.BadParameter(f"{text!r} is not a valid time: use one {HOW}") from None
 
 
 def require_range(since: datetime, until: datetime) -> None:
     """Make sure that a range has a beginning before its end."""
     if since >= until:
         raise typer.BadParameter(
-            f"there is nothing between {shown(since)} and {shown(until)}: --since must be earlier "
-            "than --until"
+            f"the time range from {shown(since)} to {shown(until)} is empty: --since must be "
+            "earlier than --until"
         )
 
 
@@ -61,9 +61,10 @@ def shown(moment: datetime) -> str:
 
 
 SinceOption = Annotated[
-    datetime, typer.Option(metavar="WHEN", parser=parse_moment, help=f"From when on, {HOW}.")
+    datetime,
+    typer.Option(metavar="TIME", parser=parse_moment, help=f"Start of the time range, {HOW}."),
 ]
 UntilOption = Annotated[
     datetime | None,
-    typer.Option(metavar="WHEN", parser=parse_moment, help="Until when; until now by default."),
+    typer.Option(metavar="TIME", parser=parse_moment, help="End of the time range (default: now)."),
 ]

@@ -150,7 +150,7 @@ class Screen:
             try:
                 yield steps.show
             except KeyboardInterrupt:
-                self.say(f"Not followed any more, but it goes on: {execution}")
+                self.say(f"Stopped following; the execution continues: {execution}")
                 raise
             except Exception:
                 steps.end("✗ ", "red")

@@ -35,17 +35,18 @@ def captures(
             metavar="DIR",
             file_okay=False,
             writable=True,
-            help="Write the pictures and captures.jsonl to this folder.",
+            help="Folder for the captured images and captures.jsonl.",
         ),
     ] = None,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Read so many records, the latest; all by default.")
+        int | None,
+        typer.Option(min=1, help="Maximum number of records to read, latest first (default: all)."),
     ] = None,
 ) -> None:
-    """Download and read what production captured.
+    """Download and read the captured data of production.
 
-    That is of its requests and answers as much as the template's CapturePercent says. The exit code
-    is 1 where something of it can't be read.
+    Data capture stores the share of requests and responses that the template's CapturePercent sets.
+    The exit code is 1 if a file or a record cannot be read.
     """
     span = Span(since, until or datetime.now(UTC))
     require_range(span.since, span.until)
@@ -80,10 +81,10 @@ def captures(
 def captured_table(rows: Sequence[Row]) -> Table:
     """Lay out records, as `as_row` gives them."""
     table = words.table()
-    table.add_column("asked at", no_wrap=True)
-    table.add_column("most likely")
+    table.add_column("requested at", no_wrap=True)
+    table.add_column("predicted label")
     table.add_column("confidence", justify="right")
-    table.add_column("picture", justify="right", no_wrap=True)
+    table.add_column("image", justify="right", no_wrap=True)
     for row in rows:
         table.add_row(
             shown(parse_moment(row["at"])),
@@ -105,15 +106,15 @@ def _notes(
     between = f"from {shown(span.since)} to {shown(span.until)}"
     if not rows:
         notes.append(
-            f"Nothing that {desk.stack.endpoint} captured is found {between}. It is written up to "
-            "some minutes after the photos; the template's CapturePercent says how much."
+            f"No captured data of {desk.stack.endpoint} {between}. It is written some minutes "
+            "after the requests; the template's CapturePercent sets how much is captured."
         )
     elif limit and len(rows) == limit:
         notes.append(f"The latest {_records(rows)} {between}.")
     else:
         more = f"; the latest {ROWS} are shown" if len(rows) > (limit or ROWS) else ""
         notes.append(f"{_records(rows)} {between}{more}.")
-    notes += [f"Not readable: {item}" for item in damage[:COMPLAINTS]]
+    notes += [f"Cannot be read: {item}" for item in damage[:COMPLAINTS]]
     if len(damage) > COMPLAINTS:
-        notes.append(f"Not readable: {len(damage) - COMPLAINTS:,} more (--json lists them)")
+        notes.append(f"Cannot be read: {len(damage) - COMPLAINTS:,} more (--json lists all)")
     return notes

@@ -53,7 +53,7 @@ def copy(
     }
     done = "is a copy, pending approval," if copied.is_new else "is an earlier copy"
     then = (
-        [f"To try it in staging: scones approve {found.number}"] if found.status == PENDING else []
+        [f"To test it in staging: scones approve {found.number}"] if found.status == PENDING else []
     )
     headline = f"Version {found.number} {done} of version {version} of {from_stack}"
     status = "" if copied.is_new else f" ({found.status})"

@@ -23,14 +23,15 @@ if TYPE_CHECKING:
 
 FOLDER = Path("data")
 SHOWN_FAILURES = 10
-_WHAT_FOR = {"train": "train", "validation": "validate"}
+_PURPOSES = {"train": "training", "validation": "validation"}
 
-ToArgument = Annotated[Path, typer.Argument(metavar="TO", help="Folder for the photos.")]
+ToArgument = Annotated[Path, typer.Argument(metavar="TO", help="Output folder.")]
 UploadOption = Annotated[
-    bool, typer.Option("--upload", help="Upload them to the stack's data bucket, too.")
+    bool, typer.Option("--upload", help="Also upload them to the stack's data bucket.")
 ]
 ShareOption = Annotated[
-    float, typer.Option(min=0.01, max=0.5, help="Share that is held back to validate on.")
+    float,
+    typer.Option(min=0.01, max=0.5, help="Share of the photos that is held out for validation."),
 ]
 
 
@@ -40,7 +41,7 @@ def cifar100(
     archive: Annotated[
         Path | None,
         typer.Option(
-            exists=True, help="cifar-100-python.tar.gz that you have; else it is downloaded."
+            exists=True, help="Your copy of cifar-100-python.tar.gz (default: download it)."
         ),
     ] = None,
     labels: Annotated[
@@ -48,18 +49,18 @@ def cifar100(
         typer.Option(
             "--class",
             metavar="LABEL",
-            help=f"A fine label of CIFAR-100, once for each; {' and '.join(cifar.VEHICLES)} "
-            "by default.",
+            help="A fine label of CIFAR-100, repeatable (default: "
+            f"{' and '.join(cifar.VEHICLES)}).",
         ),
     ] = None,
     upload: UploadOption = False,
 ) -> None:
     """Stage photos of CIFAR-100.
 
-    They are of 32 x 32 pixels; its test photos are to validate on.
+    They have 32 x 32 pixels; the test photos become the validation photos.
 
-    The archive (169 MB) is downloaded once, to ~/.cache/scones. A download that breaks off goes on
-    where it stopped.
+    The archive (169 MB) is downloaded once, to ~/.cache/scones. An interrupted download is resumed
+    when you run the command again.
     """
     chosen = labels or cifar.VEHICLES
     cifar.require_labels(chosen)
@@ -82,7 +83,7 @@ def ham10000(
         typer.Argument(
             exists=True,
             metavar="ARCHIVE",
-            help="The zip of Dataverse, or a folder with the files in it.",
+            help="The zip file of Dataverse, or a folder with its files.",
         ),
     ],
     to: ToArgument = FOLDER / "ham10000",
@@ -106,34 +107,34 @@ def folder(  # noqa: PLR0913, PLR0917  (its options)
             exists=True,
             file_okay=False,
             metavar="DIR",
-            help="One folder per class, or train/ and validation/ (or val/, test/, …) which have "
-            "them; none_of_the_classes/ next to them.",
+            help="One folder per class, or train/ and validation/ (or val/, test/, …) with one per "
+            "class; none_of_the_classes/ next to them.",
         ),
     ],
     to: Annotated[
         Path | None,
-        typer.Argument(metavar="TO", help="Folder for the photos; data/NAME by default."),
+        typer.Argument(metavar="TO", help="Output folder (default: data/NAME)."),
     ] = None,
     share: ShareOption = VALIDATION_SHARE,
     like: Annotated[
-        str, typer.Option(metavar="PROFILE", help="Take the classes of a profile or its file.")
+        str, typer.Option(metavar="PROFILE", help="Profile, or file of one, whose classes to use.")
     ] = "",
     mirror: Annotated[
         bool,
         typer.Option(
             "--mirror",
-            help="Add mirrored copies of the photos to train on, as the profile's [mirrored] "
-            "labels them.",
+            help="Add mirrored copies of the training photos, labeled by the profile's table "
+            "[mirrored].",
         ),
     ] = False,
     upload: UploadOption = False,
 ) -> None:
-    """Stage a folder of your own.
+    """Stage a folder of your own photos.
 
-    All photos are decoded. Those that cannot be are left out and listed by their path; --json
-    lists all of them. Photos are named after their content. Where DIR has no folder to validate
-    on (nor to test on), some are held back, chosen by their content: a photo stays on its side
-    when others join it.
+    Every photo is decoded. Photos that cannot be decoded are skipped and listed by their path;
+    --json lists all of them. The copies are named after their content. If DIR has no folder for
+    validation or testing, some photos are held out, chosen by their content: a photo stays in its
+    split when you add others.
     """
     # These bring boto3, which takes longer than showing a command's help.
     from operations.data import any_folder, folders, usability  # noqa: PLC0415
@@ -158,17 +159,19 @@ def upload(
             exists=True,
             file_okay=False,
             metavar="DIR",
-            help="A staged folder: train/, validation/, none_of_the_classes/ if any.",
+            help="A staged folder: train/, validation/ and, optionally, none_of_the_classes/.",
         ),
     ],
     force: Annotated[
-        bool, typer.Option("--force", help="Upload classes, too, that the stack does not know yet.")
+        bool,
+        typer.Option("--force", help="Also upload classes that are not in the stack's ClassNames."),
     ] = False,
 ) -> None:
     """Upload a staged folder to the stack's data bucket.
 
-    Photos that are there are skipped. Photos that cannot be decoded are left out and listed.
-    Classes that the stack does not know are refused: retrain would refuse the whole dataset.
+    Photos that are in the bucket already are skipped. Photos that cannot be decoded are skipped and
+    listed. Classes that are not in the stack's ClassNames are rejected: retraining would reject the
+    whole dataset.
     """
     from operations.data import transfer  # noqa: PLC0415
 
@@ -188,14 +191,15 @@ def _chosen(like: str, *, mirror: bool) -> tuple[tuple[str, ...], dict[str, str]
 
     if mirror and not like:
         raise typer.BadParameter(
-            "--mirror needs --like PROFILE, which says what a mirrored photo shows"
+            "--mirror needs --like PROFILE: the profile has the labels of mirrored photos"
         )
     if not like:
         return (), {}
     profile = profiles.read(like)
     if mirror and not profile.mirrored:
         raise Refused(
-            f"the profile {like} has no table [mirrored], which says what a mirrored photo shows"
+            f"the profile {like} has no table [mirrored] with the labels of mirrored photos: add "
+            "one, or leave out --mirror"
         )
     return profile.class_names, dict(profile.mirrored) if mirror else {}
 
@@ -239,10 +243,9 @@ def _upload(desk: Desk, photos: "Photos") -> tuple[dict[str, Any], list[str], in
 def _require_known(desk: Desk, photos: "Photos") -> None:
     if unknown := _unknown(desk, photos):
         raise Refused(
-            f"the stack knows no class {', '.join(unknown)}, only "
-            f"{', '.join(desk.stack.class_names)}: deploy it with ClassNames that have them "
-            "(`scones profiles` helps), or rename the folders. Nothing was uploaded; --force of "
-            "`scones data upload` does it all the same"
+            f"unknown class {', '.join(unknown)}: the stack has "
+            f"{', '.join(desk.stack.class_names)}. Deploy it with ClassNames that include them "
+            "(`scones profiles` helps), or rename the folders. Nothing was uploaded; `scones data upload` with --force uploads anyway"
         )
 
 
@@ -288,17 +291,17 @@ def _table(staged: Staged) -> Table:
 def _told(staged: Staged) -> list[str]:
     total = sum(staged.counts.values())
     there = total - staged.written
-    before = f", {there:,} of them there already" if there else ""
+    before = f", {there:,} of them already present" if there else ""
     told = [f"{total:,} photos in {staged.folder}{before}."]
-    told += [f"To {_WHAT_FOR[side]} on: {path}." for side, path in staged.splits.items()]
+    told += [f"For {_PURPOSES[side]}: {path}." for side, path in staged.splits.items()]
     if staged.negatives:
         told.append(f"{staged.negatives:,} of them show none of the classes.")
     # Their names follow, so that their number comes last.
     reasons = sorted(staged.left_out.items(), key=lambda item: item[0] == CANNOT_BE_DECODED)
-    told += [f"Left out: {why} ({count:,})." for why, count in reasons if count]
+    told += [f"Skipped: {why} ({count:,})." for why, count in reasons if count]
     told += _unusable_lines(staged.unusable)
     told += [
-        f"No photos of {label} to {_WHAT_FOR[side]} on; retrain needs some."
+        f"No {_PURPOSES[side]} photos of {label}: retraining needs some."
         for label, counts in staged.by_class().items()
         for side, count in counts.items()
         if not count
@@ -316,37 +319,37 @@ def _unusable_lines(unusable: Mapping[str, str]) -> list[str]:
 def _next(staged: Staged) -> list[str]:
     return [
         f"To upload them: scones data upload {staged.folder}",
-        f"To try them here: make run DATASET={staged.folder}",
+        f"To train on them locally: make run DATASET={staged.folder}",
     ]
 
 
 def _told_upload(desk: Desk, uploaded: "Uploaded", photos: "Photos") -> list[str]:
     told = [
         f"{uploaded.sent:,} photos uploaded to s3://{uploaded.bucket}/dataset/, "
-        f"{uploaded.there:,} were there already."
+        f"{uploaded.there:,} already there."
     ]
     told += [
-        f"To {_WHAT_FOR[side]} on: {name}." for side, name in photos.splits.items() if name != side
+        f"For {_PURPOSES[side]}: {name}." for side, name in photos.splits.items() if name != side
     ]
     if photos.negatives:
         told.append(f"{photos.negatives:,} of them show none of the classes.")
     if photos.passed_over:
-        told.append(f"Passed over: {photos.passed_over:,} files that are no photos of a class.")
+        told.append(f"Skipped: {photos.passed_over:,} files that are not photos of a class.")
     if photos.unusable:
         told.append(f"Not uploaded: {CANNOT_BE_DECODED} ({len(photos.unusable):,}).")
         told += _unusable_lines(photos.unusable)
     if photos.unused:
         told.append(
-            f"Not uploaded: {photos.unused:,} files to test on, since others are to validate on."
+            f"Not uploaded: {photos.unused:,} test photos, since there are validation photos."
         )
     failures = sorted(uploaded.failed.items())
     told += [f"Not uploaded: {path}: {why}" for path, why in failures[:SHOWN_FAILURES]]
     if len(failures) > SHOWN_FAILURES:
         told.append(f"Not uploaded: {len(failures) - SHOWN_FAILURES:,} more")
     if uploaded.not_tried:
-        told.append(f"Not tried after so many failures: {uploaded.not_tried:,} photos")
+        told.append(f"Not attempted after these failures: {uploaded.not_tried:,} photos")
     if failures:
-        told.append("Once that is mended, run it again: it goes on with what is missing.")
+        told.append("Fix the cause and run the command again. Uploaded photos are skipped.")
     elif unknown := _unknown(desk, photos):
         told.append(f"Before you retrain, deploy the stack with the classes {', '.join(unknown)}.")
     else:

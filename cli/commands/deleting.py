@@ -21,14 +21,14 @@ def delete(
         bool, typer.Option("--dry-run", help="List what would be deleted, and delete nothing.")
     ] = False,
 ) -> None:
-    """Delete the stack and everything that was made for it.
+    """Delete the stack and everything that was created for it.
 
     Endpoints and models, running jobs, model versions, both buckets with all photos, datasets and
-    models, the results, limits that operators set, logs of endpoints, rules of others on the event
-    bus, and the stack. Policies are detached from all users, groups and roles. Prints what it
-    keeps. What is deleted cannot be restored. Needs the permissions of an administrator.
+    models, the results, limits that operators set, logs of endpoints, rules that others added to
+    the event bus, and the stack. Policies are detached from all users, groups and roles. Prints
+    what it keeps. Deleted data cannot be restored. Needs the permissions of an administrator.
 
-    Run it again after an interruption: it continues with what is left.
+    Run it again after an interruption: it continues with what remains.
     """
     # Lazy import: botocore's errors and waiters slow down --help.
     from operations import deleting  # noqa: PLC0415
@@ -52,7 +52,7 @@ def _confirm(found: "Found", *, given: bool) -> None:
     except typer.Abort:
         answer = ""
     if answer != found.stack:
-        raise Refused("nothing was deleted: type the name of the stack, or give --yes")
+        raise Refused("nothing was deleted: type the name of the stack to confirm, or give --yes")
 
 
 def _record(found: "Found", *, dry_run: bool) -> dict[str, Any]:

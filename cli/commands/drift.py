@@ -18,9 +18,10 @@ UNIFORM = ("expected", "production")
 
 
 def drift(desk: Desk) -> None:
-    """Compare what production decides with the evaluation.
+    """Compare production with the evaluation of its model.
 
-    That is the evaluation of the model that production runs. The exit code is 1 unless they agree.
+    Checks the distributions of confidences, classes and familiarity. The exit code is 1 if drift
+    is detected or they cannot be compared.
     """
     checked = check_drift(desk.session, desk.stack, desk.user)
     record = checked.model_dump(mode="json")
@@ -49,7 +50,7 @@ def _compared(checked: DriftChecked) -> list[RenderableType]:
         period = f"{since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M %Z}"
         shown += ["", *words.fields({"decided": period, "evaluation": checked.evaluation})]
     if checked.retraining_requested:
-        shown.append("A retraining was asked for: scones executions retrain")
+        shown.append("A retraining was requested: scones executions retrain")
     return shown
 
 

@@ -21,7 +21,7 @@ from operations.past_executions import (
 
 STYLES = {"running": "cyan", "succeeded": "green"}
 BAD = "red"
-COLUMNS = ("machine", "started", "lasted", "outcome", "more")
+COLUMNS = ("state machine", "started", "duration", "outcome", "details")
 LONGEST = 120
 """Characters of what a line says of an execution that ended well; --json has all of it."""
 
@@ -32,23 +32,21 @@ def executions(
     desk: Desk,
     machine: Annotated[
         Machine | None,
-        typer.Argument(
-            metavar="[retrain|promote|classify]", help="Of which machine; of each by default."
-        ),
+        typer.Argument(metavar="[retrain|promote|classify]", help="State machine (default: all)."),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Show so many of a machine, the latest.")] = 10,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number per state machine.")] = 10,
     since: Annotated[
         datetime | None,
         typer.Option(
-            metavar="WHEN",
+            metavar="TIME",
             parser=parse_moment,
-            help=f"Started from then on, {HOW}; of classify those of {DAYS} day by default.",
+            help=f"Started at or after this time, {HOW} (default for classify: {DAYS} day ago).",
         ),
     ] = None,
 ) -> None:
-    """List executions of the state machines.
+    """List executions of the state machines, latest first.
 
-    When they were, how long they took, and what they came to.
+    Shows the start, duration and outcome of each.
     """
     found = [
         execution
@@ -57,7 +55,7 @@ def executions(
     ]
     found.sort(key=lambda execution: execution.started_at, reverse=True)
     which = f"of {machine} " if machine else ""
-    nothing = f"No execution {which}was found; --since looks further back."
+    nothing = f"No executions {which}found. To go further back, give --since."
     record = {"executions": [_record(execution) for execution in found]}
     lines = words.columns(COLUMNS, [_cells(execution) for execution in found])
     desk.screen.answer(record, *(lines if found else [nothing]))

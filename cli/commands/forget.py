@@ -23,20 +23,18 @@ def forget(
     desk: Desk,
     photo: Annotated[
         str,
-        typer.Argument(
-            metavar="PHOTO", help="Its whole key, with or without incoming/, or its S3 URI."
-        ),
+        typer.Argument(metavar="PHOTO", help="Full key, with or without incoming/, or S3 URI."),
     ],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="List what would be removed, and remove nothing.")
     ] = False,
 ) -> None:
-    """Remove everything that names or holds a photo.
+    """Remove a photo and everything that names or contains it.
 
     All versions of the photo and its copies in the dataset, its prepared images, predictions, list
     entries, captured data, records, and dead-lettered events. Prints what it cannot remove, such
-    as models that were trained with the photo. What is removed cannot be restored.
+    as models that were trained with the photo. Removed data cannot be restored.
 
     Run it again after an interruption. The exit code is 0 if nothing is found.
     """
@@ -73,7 +71,7 @@ def _record(found: "Findings", stack: Stack, *, dry_run: bool) -> dict[str, Any]
 
 def _shown(found: "Findings", stack: Stack) -> list[Text | str]:
     if not found.traces:
-        return [f"Nothing is found of {quote(found.uri)}."]
+        return [f"Nothing found for {quote(found.uri)}."]
     lines: list[Text | str] = [Text(_line(trace)) for trace in found.traces]
     counts = Counter(trace.place for trace in found.traces)
     lines.append("")

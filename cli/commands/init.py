@@ -46,7 +46,7 @@ def init(  # noqa: PLR0913, PLR0917  (its options)
         str,
         typer.Option(
             metavar="SHAPE",
-            help="Channels, height and width of what the model sees (default: 3,96,96).",
+            help="Channels, height and width of the model's input (default: 3,96,96).",
         ),
     ] = "",
     minimum_accuracy: Annotated[
@@ -57,10 +57,10 @@ def init(  # noqa: PLR0913, PLR0917  (its options)
         bool, typer.Option("--yes", help="Write into a folder that is not empty without asking.")
     ] = False,
 ) -> None:
-    """Make a project of your own from a folder of photos.
+    """Create a project for your classes from a folder of photos.
 
     Copies this application to PROJECT, with the classes of your photos in its template, profile,
-    README and tests, and makes it a Git repository. The photos are not copied. All
+    README and tests, and initializes a Git repository. The photos are not copied. All
     problems are listed before anything is written.
     """
     # Lazy import: Pydantic and the photo decoders slow down --help.
@@ -109,7 +109,7 @@ def _confirm(planned: "Project", *, given: bool) -> None:
     count = len(overwritten)
     are = "no file is" if not count else "1 file is" if count == 1 else f"{count:,} files are"
     names = f": {some(overwritten)}" if overwritten else ""
-    question = f"{folder} is not empty, and {are} overwritten{names}. Go on?"
+    question = f"{folder} is not empty, and {are} overwritten{names}. Continue?"
     require_confirmation(
         question,
         f"{folder} is not empty, and nothing was written: confirm it, name another folder, or "

@@ -19,14 +19,16 @@ from operations.registry import APPROVED, PENDING, REJECTED, Production, Version
 STATUSES = {APPROVED: ("approved", "green"), REJECTED: ("rejected", "red")}
 WAITING = ("pending", "yellow")
 
-NumberArgument = Annotated[int, typer.Argument(metavar="VERSION", min=1, help="Which version.")]
+NumberArgument = Annotated[
+    int, typer.Argument(metavar="VERSION", min=1, help="Number of the model version.")
+]
 
 
 def models(
     desk: Desk,
-    limit: Annotated[int, typer.Option(min=1, help="Show so many, the latest.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of versions.")] = 20,
 ) -> None:
-    """List the versions, and which one is in production."""
+    """List model versions, and the one in production."""
     found = registry.versions(desk.session, desk.stack, limit)
     production = registry.find_production(desk.session, desk.stack)
     record = {
@@ -43,18 +45,19 @@ def approve(
     version: NumberArgument,
     comment: CommentOption = "",
     wait: Annotated[
-        bool, typer.Option("--wait", help="Follow the promotion until it asks you, or ends.")
+        bool,
+        typer.Option("--wait", help="Follow the promotion until it waits for approval or ends."),
     ] = False,
 ) -> None:
-    """Approve a version, which starts its promotion.
+    """Approve a model version, which starts its promotion.
 
-    That is staging, a smoke test, and a question to you.
+    The promotion creates a staging endpoint, runs a smoke test, and waits for your approval.
     """
     approval = approve_version(desk.session, desk.stack, version, desk.user, comment)
     before = approval.version.status
     if before == APPROVED:
-        kept = "; the comment is not kept" if comment else ""
-        desk.screen.say(f"Version {version} was approved before{kept}. Its promotion is under way.")
+        kept = "; the comment is not saved" if comment else ""
+        desk.screen.say(f"Version {version} was approved before{kept}. Its promotion is running.")
     if wait:
         execution = await_promotion(desk.session, desk.stack, approval)
         follow(desk, execution)
@@ -63,7 +66,7 @@ def approve(
     desk.screen.answer(
         {**record, "execution": approval.execution},
         f"Version {version} is approved.",
-        "It is tried in staging, with labelled photos. Then you are asked:",
+        "It is tested in staging with labeled photos. Then approve its promotion:",
         f"  scones promote --approve {version}",
     )
 
@@ -72,13 +75,11 @@ def reject(
     desk: Desk,
     version: NumberArgument,
     comment: CommentOption = "",
-    force: Annotated[
-        bool, typer.Option("--force", help="Do not ask if the version is in production.")
-    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Reject a version: no promotion, and no rollback to it.
+    """Reject a model version: no promotion, and no rollback to it.
 
-    A version that is in production stays there, so this asks first.
+    Asks for confirmation if the version is in production, where it stays.
     """
     found = registry.find_version(desk.session, desk.stack, version)
     production = registry.find_production(desk.session, desk.stack)
@@ -91,7 +92,7 @@ def reject(
     registry.reject(desk.session, desk.stack, version, comment)
     note = [
         "It stays in production until another one is promoted or rolled back to.",
-        "The next retraining can't compare with it: the minimum accuracy alone decides.",
+        "The next retraining cannot compare with it: only the minimum accuracy counts.",
     ]
     desk.screen.answer(
         {"version": version, "status": REJECTED, "before": found.status, "in_production": stays},
@@ -153,7 +154,7 @@ def _notes(desk: Desk, found: list[Version], production: Production | None) -> l
     notes = []
     if not found:
         group = desk.stack.model_package_group
-        notes.append(f"{group} has no version yet: scones retrain --wait")
+        notes.append(f"{group} has no versions yet. To train one: scones retrain --wait")
     if production is None:
         notes.append(f"Nothing is in production: there is no endpoint {desk.stack.endpoint}.")
     elif production.model_package_arn:
@@ -161,17 +162,17 @@ def _notes(desk: Desk, found: list[Version], production: Production | None) -> l
         notes.append(f"● {number} is in production ({production.endpoint}: {production.status}).")
     elif production.forgotten:
         notes.append(
-            f"Nobody can tell what is in production ({production.endpoint}: {production.status}): "
-            f"its configuration {production.forgotten} or the model of that was deleted. A "
-            "promotion or a rollback mends it."
+            f"The production model is unknown ({production.endpoint}: {production.status}): "
+            f"endpoint configuration {production.forgotten} or its model was deleted. Promote "
+            "a version or roll back to one to fix this."
         )
     else:
         model = production.artifacts or "no model"
         notes.append(
             f"In production ({production.endpoint}: {production.status}) is {model}, "
-            "which is no registered version."
+            "which is not a registered version."
         )
     pending = [version.number for version in found if version.status == PENDING]
     if pending:
-        notes.append(f"To try {pending[0]} in staging: scones approve {pending[0]}")
+        notes.append(f"To test version {pending[0]} in staging: scones approve {pending[0]}")
     return notes

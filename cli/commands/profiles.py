@@ -1,4 +1,4 @@
-"""`scones profiles`: kinds of photos, and how a stack is deployed for one."""
+"""`scones profiles`: settings of a stack for one kind of photos."""
 
 import shlex
 from typing import TYPE_CHECKING, Annotated
@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 def profiles(
     desk: Desk,
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="Show this one; or a file of your own.")
+        str, typer.Argument(metavar="NAME", help="Profile, or file of one, to show.")
     ] = "",
 ) -> None:
-    """List the profiles: classes, image shape, hyperparameters. Or show one, and how to deploy it.
+    """List profiles, or show one and how to deploy it.
 
-    A profile of your own is a file like those in profiles/.
+    A profile has classes, an image shape and hyperparameters. To make your own, write a file like
+    those in profiles/.
     """
     # It brings Pillow and pydantic, which take longer than showing a command's help.
     from operations.profiles import names, read  # noqa: PLC0415
@@ -32,7 +33,7 @@ def profiles(
         return
     found = [read(known) for known in names()]
     record = {"profiles": [profile.model_dump() for profile in found]}
-    desk.screen.answer(record, _list(found), "To see one: scones profiles NAME")
+    desk.screen.answer(record, _list(found), "To show one: scones profiles NAME")
 
 
 def _list(found: list["Profile"]) -> Table:
@@ -63,9 +64,9 @@ def _show(desk: Desk, profile: "Profile", name: str) -> None:
     desk.screen.answer(
         {**profile.model_dump(), "parameters": parameters, "deploy": command},
         table,
-        "To deploy a stack for it:",
+        "To deploy a stack with it:",
         f"  {command}",
-        "To try it here:",
+        "To try it locally:",
         f"  make run PROFILE={shlex.quote(name)} DATASET=DIR",
     )
 

@@ -19,31 +19,35 @@ from scones.hosting import LONGEST_COMMENT
 def _short_enough(comment: str) -> str:
     if len(comment) > LONGEST_COMMENT:
         raise typer.BadParameter(
-            f"it has {len(comment)} characters, {LONGEST_COMMENT} are the most"
+            f"the comment has {len(comment)} characters, at most {LONGEST_COMMENT} are allowed"
         )
     return comment
 
 
-CommentOption = Annotated[str, typer.Option(help="Why.", callback=_short_enough)]
-WaitOption = Annotated[bool, typer.Option("--wait", help="Follow it to its end.")]
+CommentOption = Annotated[str, typer.Option(help="Reason.", callback=_short_enough)]
+WaitOption = Annotated[bool, typer.Option("--wait", help="Follow the execution until it ends.")]
 
 
 def promote(
     desk: Desk,
     version: Annotated[
         int | None,
-        typer.Argument(metavar="[VERSION]", min=1, help="To be sure that it is this one."),
+        typer.Argument(
+            metavar="[VERSION]", min=1, help="Model version, to make sure it is the right one."
+        ),
     ] = None,
     approve: Annotated[
-        bool, typer.Option("--approve", help="Let the version in staging into production.")
+        bool, typer.Option("--approve", help="Approve the promotion to production.")
     ] = False,
-    reject: Annotated[bool, typer.Option("--reject", help="Leave production as it is.")] = False,
+    reject: Annotated[
+        bool, typer.Option("--reject", help="Reject it; production is unchanged.")
+    ] = False,
     comment: CommentOption = "",
     wait: WaitOption = False,
 ) -> None:
-    """Answer the promotion that waits for you.
+    """Approve or reject the promotion that waits for approval.
 
-    Without an answer, show what is under way.
+    Without --approve or --reject, show the running promotions.
     """
     if approve and reject:
         raise typer.BadParameter("give --approve or --reject, not both")
@@ -62,8 +66,8 @@ def promote(
         follow(desk, question.execution, question, wanted="promoted" if approve else "rejected")
         return
     record = {**words.question_record(question), "approved": approve}
-    approved = "goes to production now; `scones promote` shows how far it is"
-    rejected = "is not promoted; production stays as it is"
+    approved = "is approved and goes to production; `scones promote` shows the progress"
+    rejected = "is not promoted; production is unchanged"
     then = approved if approve else rejected
     desk.screen.answer(record, f"Version {question.version} {then}.")
 
@@ -73,17 +77,17 @@ def rollback(
     version: Annotated[int, typer.Argument(metavar="VERSION", min=1, help="An approved version.")],
     wait: WaitOption = False,
 ) -> None:
-    """Bring an earlier approved version back to production.
+    """Roll back production to an earlier approved version.
 
-    It goes there at once, behind the same alarms.
+    It skips staging and approval; the same alarms can undo it.
     """
     execution = promotion.start_rollback(desk.session, desk.stack, version, desk.user)
-    _started(desk, execution, f"Version {version} goes back to production", wait=wait)
+    _started(desk, execution, f"Rolling back to version {version}", wait=wait)
 
 
 def _s3_uri(text: str) -> str:
     if not re.fullmatch(r"s3://[^/]+/.+[.]tar[.]gz", text):
-        raise typer.BadParameter(f"{text!r} is not like s3://BUCKET/PATH/model.tar.gz")
+        raise typer.BadParameter(f"{text!r} is not an S3 URI such as s3://BUCKET/PATH/model.tar.gz")
     return text
 
 
@@ -97,9 +101,9 @@ def host(
     ],
     wait: WaitOption = False,
 ) -> None:
-    """Bring a model saved in S3 to production, registered or not."""
+    """Deploy a model saved in S3 to production, registered or not."""
     execution = promotion.start_hosting(desk.session, desk.stack, artifacts, desk.user)
-    _started(desk, execution, f"{artifacts} goes to production", wait=wait)
+    _started(desk, execution, f"Deploying {artifacts} to production", wait=wait)
 
 
 def follow(
@@ -146,7 +150,7 @@ def _show(desk: Desk, found: list[Promotion]) -> None:
             shown += [*words.question_shown(item.question), words.how_to_answer(item.question)]
         else:
             shown.append(f"{item.what}: {item.step or 'just started'}")
-    desk.screen.answer(record, *(shown or ["No promotion is under way."]))
+    desk.screen.answer(record, *(shown or ["No promotion is running."]))
 
 
 def _last(desk: Desk) -> str:

@@ -23,33 +23,33 @@ STAYS = "its message stays in the queue"
 def redrive(
     desk: Desk,
     failed: Annotated[
-        bool, typer.Option("--failed", help="Only photos that ended as failed.")
+        bool, typer.Option("--failed", help="Only photos with the status failed.")
     ] = False,
     queue: Annotated[
-        bool, typer.Option("--queue", help="Only events of the queue of undelivered ones.")
+        bool, typer.Option("--queue", help="Only events in the dead-letter queue.")
     ] = False,
     unrecorded: Annotated[
         datetime | None,
         typer.Option(
-            metavar="WHEN",
+            metavar="TIME",
             parser=parse_moment,
             help=f"Only photos without a record that were uploaded since then, {HOW}.",
         ),
     ] = None,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Only so many of each, such as 1 to try it.")
+        int | None, typer.Option(min=1, help="Maximum number of photos and of events.")
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be redriven, and do nothing.")
+        bool, typer.Option("--dry-run", help="Show what would be redriven.")
     ] = False,
 ) -> None:
-    """Try failed photos and undelivered events once more.
+    """Redrive failed photos and dead-lettered events.
 
     Their state machines are started again. With --unrecorded, so is `classify` for photos whose
     executions ended before they wrote a record; this lists the whole bucket.
 
-    The exit code is 1 if something stays failed or undelivered. With --json the output is one
-    object per line, or nothing if there is nothing to redrive.
+    The exit code is 1 if a photo fails again or an event stays in the queue. With --json the
+    output is one object per line, or nothing if there is nothing to redrive.
     """
     everything = not (failed or queue or unrecorded)
     with _queued(desk, wanted=everything or queue) as jobs:

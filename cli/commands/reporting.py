@@ -24,18 +24,17 @@ def report(
             metavar="FILE",
             exists=True,
             dir_okay=False,
-            help="What photos show: results.jsonl of a run or a simulation, or a table of photos "
-            "and labels with commas between.",
+            help="Ground truth: a results.jsonl file, or a CSV file with columns photo and label.",
         ),
     ] = None,
     to: Annotated[
-        Path, typer.Option(metavar="FILE.html", dir_okay=False, help="Where to write it.")
+        Path, typer.Option(metavar="FILE.html", dir_okay=False, help="Output file.")
     ] = FILE,
-    open_it: Annotated[bool, typer.Option("--open", help="Show it in your browser.")] = False,
+    open_it: Annotated[bool, typer.Option("--open", help="Open it in your browser.")] = False,
 ) -> None:
-    """Write a page about what was decided.
+    """Write an HTML report about the results.
 
-    It is one HTML file, which opens offline.
+    The report is one file, which opens offline.
     """
     # They bring Plotly and Jinja, which takes longer than showing a command's help.
     from operations.report.truth import NOTHING_KNOWN, read_truth  # noqa: PLC0415
@@ -60,6 +59,6 @@ def report(
             **counts,
             "skipped": found.skipped,
         },
-        *([] if found.photos else ["No photo was decided in this time."]),
+        *([] if found.photos else ["There are no results in this time range."]),
         f"Written: {to}",
     )

@@ -30,30 +30,30 @@ class End(StrEnum):
     FAILED = "failed"
 
 
-COLUMNS = ("time", "status", "label", "conf.", "bay", "why, or who", "photo")
+COLUMNS = ("time", "status", "label", "conf.", "bay", "reason or review", "photo")
 
 
 def results(
     desk: Desk,
-    status: Annotated[
-        list[End] | None, typer.Option(help="Only these; may be given several times.")
-    ] = None,
+    status: Annotated[list[End] | None, typer.Option(help="Only this status, repeatable.")] = None,
     label: Annotated[
-        str | None, typer.Option(help="Only of this class, by what a person said or the model.")
+        str | None,
+        typer.Option(help="Only this label: of the review, otherwise the predicted one."),
     ] = None,
     since: Annotated[
         datetime | None,
-        typer.Option(metavar="WHEN", parser=parse_moment, help=f"Decided from then on, {HOW}."),
+        typer.Option(
+            metavar="TIME", parser=parse_moment, help=f"Decided at or after this time, {HOW}."
+        ),
     ] = None,
-    limit: Annotated[int, typer.Option(min=0, help="Show so many, the latest.")] = 20,
+    limit: Annotated[int, typer.Option(min=0, help="Maximum number of results.")] = 20,
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Show new ones as they come, until Ctrl-C.")
+        bool, typer.Option("--follow", "-f", help="Print new results as they arrive, until Ctrl-C.")
     ] = False,
 ) -> None:
-    """Show what was decided of photos.
+    """List classification results, newest first.
 
-    The latest come first; with --follow they come last. With --follow --json it is one object a
-    line.
+    With --follow, the newest is last. With --follow --json the output is one object per line.
     """
     statuses: Sequence[Status] | None = [end.value for end in status] if status else None
     wanted = Wanted(statuses, label, since)
@@ -80,7 +80,7 @@ def results(
         desk.screen.say(skipped.message)
     desk.screen.answer(record, *(lines if found else [_nothing(desk, wanted)]))
     if more:
-        desk.screen.say(f"The latest {limit}. There are more: --limit {2 * limit}, or --since.")
+        desk.screen.say(f"These are the latest {limit}. For more: --limit {2 * limit}, or --since.")
 
 
 def _follow(desk: Desk, wanted: Wanted, first: int) -> None:
@@ -96,7 +96,7 @@ def _follow(desk: Desk, wanted: Wanted, first: int) -> None:
             if len(self) > before:
                 desk.screen.say(str(error))
 
-    desk.screen.say("New results are shown as they come; Ctrl-C ends it.")
+    desk.screen.say("Waiting for new results. Stop with Ctrl-C.")
     try:
         for item in operations.follow_results(desk.session, desk.stack, wanted, first, Shown()):
             desk.screen.item(result_record(item), _line(desk, item))
@@ -133,6 +133,6 @@ def _nothing(desk: Desk, wanted: Wanted) -> str:
     since = f" since {shown(wanted.since)}" if wanted.since else ""
     names = desk.stack.class_names
     if wanted.label and wanted.label not in names:
-        return f"There is no result of {wanted.label}{since}; the classes are {', '.join(names)}."
+        return f"There are no results of {wanted.label}{since}; the classes are {', '.join(names)}."
     which = f" of {wanted.label}" if wanted.label else ""
-    return f"There is no such result{which}{since}."
+    return f"There are no such results{which}{since}."

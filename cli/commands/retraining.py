@@ -13,22 +13,22 @@ from operations.retraining import follow_retraining, start_retraining
 def retrain(
     desk: Desk,
     force: Annotated[
-        bool, typer.Option("--force", help="Train though nothing is new since the last time.")
+        bool, typer.Option("--force", help="Train even if the dataset has not changed.")
     ] = False,
     wait: Annotated[
-        bool, typer.Option("--wait", help="Show the steps, and what it came to.")
+        bool, typer.Option("--wait", help="Follow the execution until it ends.")
     ] = False,
 ) -> None:
-    """Retrain on what is new in the dataset.
+    """Retrain the model if the dataset has changed.
 
-    That is lists, training, evaluation, and a new version if it is good enough.
+    Trains and evaluates a model, and registers a version if it is good enough.
     """
     execution = start_retraining(desk.session, desk.stack, desk.user, force=force)
     if not wait:
         desk.screen.answer(
             {"outcome": "started", "execution": execution},
             f"Started: {execution}",
-            "Operators are told its outcome; `scones models` shows a version if one is registered.",
+            "Operators are notified of its outcome; `scones models` lists a new version.",
         )
         return
     with desk.screen.following(execution) as show:

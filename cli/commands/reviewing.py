@@ -23,11 +23,12 @@ PORT = 8765
 
 def review(
     desk: Desk,
-    limit: Annotated[int, typer.Option(min=1, help="Show so many, the longest waiting.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of photos.")] = 20,
 ) -> None:
-    """List the photos that wait for a person.
+    """List the photos that need review, oldest first.
 
-    It also finishes what was labelled, but not filed yet. The exit code is 1 where it can't.
+    Also finishes reviews that were saved, but not added to the dataset yet. The exit code is 1 if
+    one cannot be finished.
     """
     # It brings Pillow and more, which other commands do without.
     from operations.review import finish, waiting  # noqa: PLC0415
@@ -55,35 +56,35 @@ def label(
     photo: Annotated[
         str,
         typer.Argument(
-            metavar="PHOTO", help="Its key, its S3 URI, or how the key of one of the latest ends."
+            metavar="PHOTO", help="Key, S3 URI, or the end of the key of a recent photo."
         ),
     ],
     name: Annotated[
-        str | None, typer.Argument(metavar="CLASS", help="Which class it shows.")
+        str | None, typer.Argument(metavar="CLASS", help="Class that the photo shows.")
     ] = None,
     not_a_vehicle: Annotated[
         bool,
-        typer.Option("--not-a-vehicle", help="It shows none of the classes; it is filed as such."),
+        typer.Option("--not-a-vehicle", help="The photo shows none of the classes."),
     ] = False,
     undo: Annotated[
-        bool, typer.Option("--undo", help="Take back what was said last, by whomever.")
+        bool, typer.Option("--undo", help="Undo the latest review, whoever made it.")
     ] = False,
     version: Annotated[
-        str | None, typer.Option(help="Which version, where several of the photo wait.")
+        str | None, typer.Option(help="Object version, if several of the photo need review.")
     ] = None,
 ) -> None:
-    """Say what a photo shows; it is filed for the next retraining."""
+    """Label a photo and add it to the dataset."""
     from operations import review as reviewing  # noqa: PLC0415
 
     if sum((name is not None, not_a_vehicle, undo)) != 1:
-        raise typer.BadParameter("give a CLASS, or --not-a-vehicle, or --undo: one of the three")
+        raise typer.BadParameter("give one of CLASS, --not-a-vehicle and --undo")
     session, stack = desk.session, desk.stack
     key = find_key(session, stack, photo)
     if undo:
         meant = reviewing.find_reviewed(session, stack, key, version)
         said = reviewing.said(meant.review) if meant.review else ""
         record = reviewing.undo(session, stack, meant)
-        desk.screen.answer(_record(record), f"{_name(record)} waits for a person again ({said}).")
+        desk.screen.answer(_record(record), f"{_name(record)} needs review again ({said}).")
         return
     waits = reviewing.find_waiting(session, stack, key, version)
     if name is None:
@@ -96,15 +97,15 @@ def label(
 def console(
     desk: Desk,
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Where on this machine; 0 takes a free one.")
+        int, typer.Option(min=0, max=65535, help="Port on this computer; 0 for any free one.")
     ] = PORT,
     no_open: Annotated[
-        bool, typer.Option("--no-open", help="Only print the link, open no browser.")
+        bool, typer.Option("--no-open", help="Print the link and do not open a browser.")
     ] = False,
 ) -> None:
-    """Open the page for reviews, results and models.
+    """Open the web page for reviews, results and models.
 
-    It can be seen on this machine only, until Ctrl-C.
+    It is served on this computer only, until Ctrl-C.
     """
     from contextlib import ExitStack  # noqa: PLC0415
 
@@ -116,22 +117,29 @@ def console(
 
         def opened() -> None:
             desk.screen.answer({"url": page.url}, page.url)
-            desk.screen.say("Ctrl-C ends it. The link lets in whoever has it: keep it to yourself.")
+            desk.screen.say(
+                "Stop with Ctrl-C. Anyone on this computer with the link has access: do not "
+                "share it."
+            )
             if not no_open:
                 # Some browsers may not read files: those of snap packages, of Windows beside Linux.
-                desk.screen.say("If your browser does not show the page, open the link in it.")
+                desk.screen.say(
+                    "If the page does not open in your browser, open the link yourself."
+                )
                 until_the_end.enter_context(browser_opened(page.url))
 
         page.serve(opened)
-    desk.screen.say("Ended.")
+    desk.screen.say("Stopped.")
 
 
 def _waiting_shown(desk: Desk, found: "Sequence[Record]", *, more: bool) -> list[Any]:
     if not found:
-        return ["No photo waits for a person."]
+        return ["No photos need review."]
     say = f"scones label {words.photo_argument(found[0].decided.photo.key)} CLASS"
     classes = ", ".join(desk.stack.class_names)
-    others = [f"More wait than these {len(found)}: --limit shows more."] if more else []
+    others = (
+        [f"These are the oldest {len(found)}. For more: --limit {2 * len(found)}."] if more else []
+    )
     return [_table(found), *others, f"{say} (CLASS: {classes}), or scones console"]
 
 
@@ -151,7 +159,7 @@ def _finished_shown(finished: "Sequence[FinishedReview]") -> list[str]:
     return [
         f"{quote(item.photo)}: {item.trouble}"
         if item.trouble
-        else f"{quote(item.photo)}: finished what somebody had begun"
+        else f"{quote(item.photo)}: finished an interrupted review"
         for item in finished
     ]
 
@@ -178,9 +186,9 @@ def _table(found: "Sequence[Record]") -> Table:
     from cli.commands.outcomes import review_reason_shown  # noqa: PLC0415
 
     table = words.table()
-    table.add_column("waits since", no_wrap=True)
+    table.add_column("waiting since", no_wrap=True)
     table.add_column("photo", overflow="fold")
-    table.add_column("guess", no_wrap=True)
+    table.add_column("predicted", no_wrap=True)
     table.add_column("confidence", no_wrap=True, justify="right")
     table.add_column("reason", no_wrap=True)
     for record in found:

@@ -27,16 +27,16 @@ def show(
     photo: Annotated[
         str,
         typer.Argument(
-            metavar="PHOTO", help="Its key, its S3 URI, or how the key of one of the latest ends."
+            metavar="PHOTO", help="Key, S3 URI, or the end of the key of a recent photo."
         ),
     ],
     version: Annotated[
-        str | None, typer.Option(help="Which version of the key; the latest by default.")
+        str | None, typer.Option(help="Object version (default: the latest).")
     ] = None,
 ) -> None:
-    """Show each step of one photo.
+    """Show the history of one photo.
 
-    From its upload to what a person said, with times, and where it failed.
+    Each step from the upload to the review, with time, duration and errors.
     """
     key = find_key(desk.session, desk.stack, photo)
     history = read_history(desk.session, desk.stack, key, version)
@@ -78,7 +78,7 @@ def _version_record(version: Version) -> dict[str, Any]:
 
 def _history_shown(uri: str, history: History) -> list[RenderableType]:
     version = history.version
-    lost = "" if version.stored else ", not in the bucket any more"
+    lost = "" if version.stored else ", no longer in the bucket"
     head = {
         "photo": uri,
         "version": version.version,
@@ -111,7 +111,7 @@ def _result_shown(record: "Record") -> list[RenderableType]:
     }
     shown_ += words.fields(rows)
     if detail.status == "failed":
-        shown_.append("To have it decided anew: scones redrive --failed")
+        shown_.append("To classify it again: scones redrive --failed")
     return shown_
 
 
@@ -131,13 +131,13 @@ def _no_result_shown(history: History) -> list[RenderableType]:
     if history.version.trouble:
         return [Text("The result cannot be read.", style="bold"), history.version.trouble]
     if not history.key.startswith(INCOMING):
-        return [f"Nothing is decided of it: only what is uploaded to {INCOMING} is looked at."]
+        return [f"It is not classified: only uploads to {INCOMING} are."]
     if not history.version.size:
-        return ["Nothing is decided of it: an upload of no bytes is not looked at."]
+        return ["It is not classified, because it is empty."]
     return [
         Text("No result yet.", style="bold"),
-        "If it was uploaded more than five minutes ago, its event may wait among the undelivered "
-        "ones: scones redrive --queue --dry-run",
+        "If it was uploaded more than five minutes ago, its event may be in the dead-letter queue: "
+        "scones redrive --queue --dry-run",
     ]
 
 
@@ -147,8 +147,8 @@ def _steps_shown(steps: Iterable[Step]) -> Table:
     table = words.table()
     table.add_column("step", overflow="fold")
     table.add_column("at", no_wrap=True)
-    table.add_column("lasted", no_wrap=True, justify="right")
-    table.add_column("what went wrong", overflow="fold")
+    table.add_column("duration", no_wrap=True, justify="right")
+    table.add_column("errors", overflow="fold")
     for step in steps:
         lasted = "" if step.lasted is None else _milliseconds(step)
         table.add_row(step.title, time_shown(step.at), lasted, _failures(step.failures))

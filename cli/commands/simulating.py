@@ -31,35 +31,35 @@ ROWS = 10
 
 def simulate(  # noqa: PLR0913, PLR0917  (its options)
     desk: Desk,
-    count: Annotated[int, typer.Option(min=1, help="How many photos.")] = 50,
-    rate: Annotated[float, typer.Option(min=0.001, max=1000, help="Photos a second.")] = 2.0,
+    count: Annotated[int, typer.Option(min=1, help="Number of photos.")] = 50,
+    rate: Annotated[float, typer.Option(min=0.001, max=1000, help="Photos per second.")] = 2.0,
     photos: Annotated[
         Path | None,
         typer.Option(
             metavar="DIR",
             exists=True,
             file_okay=False,
-            help="Pick them here, from one folder a class or any; by default from the photos of "
-            "the dataset that models are validated on.",
+            help="Folder of photos, with or without one folder per class (default: the validation "
+            "photos of the dataset).",
         ),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(help="Pick the same photos as the last time with it.")
+        int | None, typer.Option(help="Seed of the choice of photos (default: random).")
     ] = None,
     patience: Annotated[
         float,
-        typer.Option(min=0, help="Seconds to wait for captured data; AWS takes some minutes."),
+        typer.Option(min=0, help="Seconds to wait for captured data; on AWS it takes minutes."),
     ] = 15.0,
     minimum_accuracy: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Lowest accuracy that is good enough (default: any)."),
+        typer.Option(min=0, max=1, help="Minimum accuracy, 0 to 1 (default: any)."),
     ] = None,
 ) -> None:
-    """Send test photos at a rate, and show what they become.
+    """Upload test photos at a constant rate, and print the results.
 
-    They are picked at random; what is captured meanwhile is shown too.
+    The photos are picked at random. Also prints the data that is captured in the meantime.
 
-    The exit code is 1 where a photo failed or was not decided in time, or if the accuracy is below
+    The exit code is 1 if a photo failed or was not classified in time, or if the accuracy is below
     --minimum-accuracy.
     """
     seed = random.randrange(2**32) if seed is None else seed  # noqa: S311
@@ -75,7 +75,7 @@ def simulate(  # noqa: PLR0913, PLR0917  (its options)
         {**summary, "results": str(results), "records": captured},
         *_shown(summary, captured),
         f"Written: {results}",
-        f"A page about it: scones report --since {_written(done.begun)} --truth {results}",
+        f"To write a report: scones report --since {_written(done.begun)} --truth {results}",
     )
     if any(one.status in (None, "failed") for one in done.sent):
         raise typer.Exit(OTHERWISE)
@@ -114,12 +114,12 @@ def _send(desk: Desk, picked: list[Sample], rate: float) -> Simulation:
 
     plan = Plan(picked, rate)
     try:
-        with desk.screen.counting(f"Sending {rate:g} photos a second", len(picked)) as advance:
+        with desk.screen.counting(f"Uploading {rate:g} photos per second", len(picked)) as advance:
             return simulation.simulate(desk.session, desk.stack, plan, show)
     except KeyboardInterrupt:
         desk.screen.say(
-            f"Interrupted. What was sent is below {plan.folder} in "
-            f"{desk.stack.photos_bucket}; {ended.total()} photos of it were decided by now: "
+            f"Interrupted. The uploaded photos are in s3://{desk.stack.photos_bucket}/"
+            f"{plan.folder}; {ended.total()} of them were classified so far: "
             "scones results --since 1h"
         )
         raise
@@ -152,10 +152,10 @@ def _shown(summary: dict[str, Any], captured: list[dict[str, Any]]) -> list[Rend
         "unfamiliar": summary["unfamiliar"],
         "labels": _named(summary["labels"]),
         "accuracy": words.figure(summary["accuracy"]),
-        "when sure": words.figure(summary["accepted_accuracy"]),
+        "accuracy, accepted": words.figure(summary["accepted_accuracy"]),
         "upload to record": f"p50 {latency['p50']} ms, p95 {latency['p95']} ms",
-        "rate": f"{summary['rate']:g} a second" + (f", reached {reached:.2f}" if reached else ""),
-        "captured": f"{len(captured)} records" if captured else "nothing yet: scones captures",
+        "rate": f"{summary['rate']:g} per second" + (f", reached {reached:.2f}" if reached else ""),
+        "captured": f"{len(captured)} records" if captured else "no records yet: scones captures",
         "seed": summary["seed"],
     }
     table: list[RenderableType] = [captured_table(captured[::-1][:ROWS])] if captured else []

@@ -17,39 +17,37 @@ from scones.decisions import REVIEW
 BAR = 20
 """Characters of a bar for all photos."""
 
-COLUMNS = ("threshold", "decided", " wrong", "", "")
+COLUMNS = ("threshold", "accepted", " error", "", "")
 
 SHOWN = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
-"""Thresholds that are shown beside those that matter."""
+"""Thresholds that are shown in addition to the current and the suggested one."""
 
 
 def threshold(
     desk: Desk,
     value: Annotated[
         float | None,
-        typer.Argument(metavar="VALUE", min=0, max=1, help="The confidence to set it to."),
+        typer.Argument(metavar="VALUE", min=0, max=1, help="Confidence threshold to set, 0 to 1."),
     ] = None,
     precision: Annotated[
         float | None,
         typer.Option(
-            min=0, max=1, help="Set the lowest at which so much of what is decided is right."
+            min=0, max=1, help="Set the lowest threshold that reaches this precision (0 to 1)."
         ),
     ] = None,
     familiarity_limit: Annotated[
         float | None,
-        typer.Option(
-            min=0, max=1, help="Familiarity below which a photo needs review; 0 switches this off."
-        ),
+        typer.Option(min=0, max=1, help="Familiarity limit to set, 0 to 1; 0 disables it."),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be set.")] = False,
 ) -> None:
     """Show or set the limits below which a photo needs review.
 
-    The confidence threshold, with the share of photos that the model decides, and how many of
-    these wrongly; and the familiarity limit, with the share of photos below it.
+    For the confidence threshold, shows the share of photos that are classified without review, and
+    the share of these that is incorrect; for the familiarity limit, the share of photos below it.
     """
     if value is not None and precision is not None:
-        raise typer.BadParameter("give a value or --precision, not both")
+        raise typer.BadParameter("give VALUE or --precision, not both")
     before = operations.read_threshold(desk.session, desk.stack)
     limit_before = operations.read_familiarity_limit(desk.session, desk.stack)
     by_class = desk.stack.thresholds_by_class
@@ -137,12 +135,12 @@ def _limit_shown(before: float | None, wanted: float | None, *, dry_run: bool) -
     if wanted is None:
         return _limit_effect(before, now)
     if dry_run:
-        return f"The familiarity limit is {now}, and would be {written(wanted)}."
+        return f"The familiarity limit is {now} and would be set to {written(wanted)}."
     if before == wanted:
-        return f"The familiarity limit is {now} already."
+        return f"The familiarity limit is already {now}."
     return (
-        f"The familiarity limit was {now} and is {written(wanted)} now. "
-        "It takes effect within a minute, for photos that are decided after that."
+        f"The familiarity limit was {now} and is now {written(wanted)}. "
+        "It applies within a minute, to photos that are classified after that."
     )
 
 
@@ -150,7 +148,7 @@ def _limit_effect(limit: float | None, shown: str) -> str:
     if limit is None:
         return f"The familiarity limit is {shown}: photos fail with InvalidFamiliarityLimit."
     if limit == 0:
-        return "The familiarity limit is 0: unfamiliar photos are decided as any other."
+        return "The familiarity limit is 0: unfamiliar photos are classified like any other."
     return f"A photo with a familiarity below {shown} needs review, whatever its confidence."
 
 
@@ -186,16 +184,18 @@ def _effect_record(effect: Effect) -> dict[str, Any]:
 
 
 def _headline(before: float | None, wanted: float | None, *, dry_run: bool) -> list[RenderableType]:
-    now = "no number from 0 to 1" if before is None else written(before)
+    now = "not a number from 0 to 1" if before is None else written(before)
     if wanted is None:
-        return [f"A person decides below a confidence of {now}."]
+        return [f"A photo with a confidence below {now} needs review."]
     if dry_run:
-        return [f"The threshold is {now}, and would be {written(wanted)}. Nothing is changed."]
+        return [
+            f"The threshold is {now} and would be set to {written(wanted)}. Nothing was changed."
+        ]
     if before == wanted:
-        return [f"The threshold is {now} already."]
+        return [f"The threshold is already {now}."]
     return [
-        f"The threshold was {now} and is {written(wanted)} now. "
-        "It takes effect within a minute, for photos that are decided from then on."
+        f"The threshold was {now} and is now {written(wanted)}. "
+        "It applies within a minute, to photos that are classified after that."
     ]
 
 
@@ -233,7 +233,7 @@ def _curve_shown(
     return [
         "",
         f"On the {curve.photos} validation photos of version {curve.version}, which is in "
-        "production (█ decided by the model, ░ by a person):",
+        "production (█ accepted, ░ needs review):",
         *words.columns(COLUMNS, rows),
         *([never] if never else []),
     ]
@@ -245,7 +245,7 @@ def _cells(effect: Effect, mark: str) -> list[str | Text]:
     style = "bold" if mark else ""
     return [
         Text(written(effect.threshold), style=style),
-        Text(f"{effect.coverage:>7.1%}", style=style),
+        Text(f"{effect.coverage:>8.1%}", style=style),
         Text(f"{risk:>6}", style=style),
         Text("█" * decided, style="cyan") + Text("░" * (BAR - decided), style="dim"),
         Text(f"◀ {mark}" if mark else "", style=style),

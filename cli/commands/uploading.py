@@ -19,29 +19,25 @@ from operations.photos import Photo, Upload
 def upload(
     desk: Desk,
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PHOTO", help="Files, and folders of them.")
+        list[Path], typer.Argument(metavar="PHOTO", help="Photos, and folders of photos.")
     ],
-    prefix: Annotated[
-        str, typer.Option(help=f"What the keys begin with, after {photos.INCOMING}.")
-    ] = "",
+    prefix: Annotated[str, typer.Option(help=f"Prefix of the keys, after {photos.INCOMING}.")] = "",
     wait: Annotated[
-        bool, typer.Option("--wait", help="Wait until the decision of each is announced.")
+        bool, typer.Option("--wait", help="Wait for the result of each photo, and print it.")
     ] = False,
     timeout: Annotated[
         float,
         typer.Option(
             min=1,
             metavar="SECONDS",
-            help="With --wait: give up after this time without a decision.",
+            help="Maximum time without a new result, with --wait.",
         ),
     ] = DECISION_TIMEOUT_SECONDS,
 ) -> None:
-    """Upload photos as drivers do.
+    """Upload photos. With --wait, print the result of each.
 
-    With --wait, upload all, then show the decision of each.
-
-    The exit code is 1 if a photo failed or its decision was not announced in time. With --json the
-    output is one object per line.
+    With --wait, the exit code is 1 if a photo failed or its result was not announced in time.
+    With --json the output is one object per line.
     """
     try:
         found = photos.find_photos(paths, prefix)
@@ -97,7 +93,7 @@ def _wait(desk: Desk, uploads: list[Upload], timeout: float) -> None:
             line,
         )
 
-    with desk.screen.counting("Waiting for decisions", len(uploads)) as advance:
+    with desk.screen.counting("Waiting for results", len(uploads)) as advance:
         results = wait_for_results(desk.session, desk.stack, uploads, show, timeout)
     desk.screen.say(_totals(results))
     if not all(map(_is_well, results)):

@@ -127,9 +127,9 @@ def question_record(question: Question) -> dict[str, Any]:
 def question_shown(question: Question) -> list[RenderableType]:
     """Put a question to a person."""
     asked = question.asked_at.astimezone().strftime("%Y-%m-%d %H:%M")
-    rows = {"smoke test": question.smoke_test, "asked": asked}
+    rows = {"smoke test": question.smoke_test, "waiting since": asked}
     return [
-        Text(f"Version {question.version} is in staging. May it go to production?", style="bold"),
+        Text(f"Version {question.version} is in staging. Promote it to production?", style="bold"),
         *fields(rows),
     ]
 

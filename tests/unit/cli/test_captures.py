@@ -37,7 +37,7 @@ def test_what_was_captured_is_shown_the_latest_first(
     result = terminal.type("captures")
     assert result.exit_code == 0
     head, first, second, note = result.stdout.splitlines()
-    assert head.split() == ["asked", "at", "most", "likely", "confidence", "picture"]
+    assert head.split() == ["requested", "at", "predicted", "label", "confidence", "image"]
     assert first.split()[2:] == ["bicycle", "0.750", str(len(PICTURE) + 1), "bytes"]
     assert first > second
     assert note.startswith("2 records from ")
@@ -47,9 +47,9 @@ def test_nothing_was_captured(terminal: Terminal, capture: Callable[..., None]) 
     capture(1, ago=timedelta(days=2))
     result = terminal.type("captures", "--since", "24h")
     assert result.exit_code == 0
-    assert "Nothing that scones captured is found" in words(result.stdout)
+    assert "No captured data of scones from" in words(result.stdout)
     assert "1 record from" in terminal.type("captures", "--since", "3d").stdout
-    assert "Nothing" in terminal.type("captures", "--since", "3d", "--until", "49h").stdout
+    assert "No captured" in terminal.type("captures", "--since", "3d", "--until", "49h").stdout
 
 
 def test_pictures_and_records_on_disk(
@@ -89,14 +89,14 @@ def test_damage_is_told(terminal: Terminal, capture: Callable[..., None]) -> Non
     result = terminal.type("captures")
     assert result.exit_code == 1
     assert "1 record " in result.stdout
-    assert "Not readable: s3://data/captures/scones" in words(result.stdout)
+    assert "Cannot be read: s3://data/captures/scones" in words(result.stdout)
     assert "line 2: the record is half-written" in words(result.stdout)
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--since", "yesterday"], "'yesterday' is no moment"),
+        (["--since", "yesterday"], "'yesterday' is not a valid time"),
         (["--since", "1h", "--until", "2h"], "--since must be earlier than --until"),
         (["--limit", "0"], "greater than or equal to 1"),
     ],

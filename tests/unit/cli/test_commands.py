@@ -93,7 +93,7 @@ def test_who_stops_following_is_told_that_it_goes_on(
     monkeypatch.setattr(executions, "time", SimpleNamespace(sleep=interrupt))
     result = terminal.type("retrain", "--wait")
     assert result.exit_code == 130
-    assert f"it goes on: {machines.executions[0].arn}" in words(result.stderr)
+    assert f"the execution continues: {machines.executions[0].arn}" in words(result.stderr)
 
 
 # ---- models, approve, reject
@@ -146,14 +146,14 @@ def test_models_as_json(terminal: Terminal, session: Any) -> None:
 def test_models_where_there_are_none(terminal: Terminal) -> None:
     result = terminal.type("models")
     assert result.exit_code == 0
-    assert "scones has no version yet: scones retrain --wait" in result.stdout
+    assert "scones has no versions yet. To train one: scones retrain --wait" in result.stdout
     assert "there is no endpoint scones" in result.stdout
 
 
 def test_models_where_production_is_in_no_registry(terminal: Terminal, session: Any) -> None:
     session.put_into_production(Image="image", ModelDataUrl="s3://data/mine.tar.gz")
     result = terminal.type("models")
-    assert "is s3://data/mine.tar.gz, which is no registered version" in words(result.stdout)
+    assert "is s3://data/mine.tar.gz, which is not a registered version" in words(result.stdout)
 
 
 def test_approve(terminal: Terminal, session: Any) -> None:
@@ -170,7 +170,7 @@ def test_approve_again(terminal: Terminal, session: Any, machines: StepFunctions
     result = terminal.type("approve", "1", "--wait")
     assert result.exit_code == 0
     assert "was approved before" in result.stderr
-    assert "Version 1 is in staging. May it go to production?" in result.stdout
+    assert "Version 1 is in staging. Promote it to production?" in result.stdout
     assert "smoke test 50 of 50 photos right" in words(result.stdout)
     assert "scones promote --approve 1, or scones promote --reject 1" in result.stdout
 
@@ -208,7 +208,7 @@ def test_reject(terminal: Terminal, session: Any) -> None:
     assert session.status(arn) == "Rejected"
     said = words(result.stdout)
     assert "It stays in production until another one is promoted or rolled back to." in said
-    assert "The next retraining can't compare with it: the minimum accuracy alone decides." in said
+    assert "The next retraining cannot compare with it: only the minimum accuracy counts." in said
     again = terminal.type("reject", "1")
     assert "Reject it anyway?" not in again.stderr
     assert again.exit_code == 1
@@ -232,7 +232,7 @@ def wait_for_answer(machines: StepFunctions) -> Any:
 
 def test_promote_shows_what_waits(terminal: Terminal, machines: StepFunctions) -> None:
     nothing = terminal.type("promote")
-    assert "No promotion is under way" in nothing.stdout
+    assert "No promotion is running" in nothing.stdout
     assert "There has been no promotion yet" in nothing.stderr
     wait_for_answer(machines)
     machines.run(PROMOTE, {"artifacts": "s3://data/m.tar.gz"}, [[entered("Update Endpoint")]])
@@ -249,8 +249,8 @@ def test_promote_shows_what_waits(terminal: Terminal, machines: StepFunctions) -
 @pytest.mark.parametrize(
     ("option", "approved", "then"),
     [
-        ("--approve", True, "goes to production now"),
-        ("--reject", False, "production stays as it is"),
+        ("--approve", True, "is approved and goes to production"),
+        ("--reject", False, "production is unchanged"),
     ],
 )
 def test_promote_answers(
@@ -305,7 +305,7 @@ def test_promote_after_the_last_promotion_ended(
         (["3"], "give --approve or --reject as well"),
         (["--comment", "why"], "give --approve or --reject as well"),
         (["--approve", "three"], "valid integer"),
-        (["--approve", "--comment", "x" * 1025], "1025 characters, 1024 are the most"),
+        (["--approve", "--comment", "x" * 1025], "1025 characters, at most 1024 are allowed"),
     ],
 )
 def test_promote_used_wrongly(
@@ -340,7 +340,7 @@ def test_rollback(terminal: Terminal, session: Any, machines: StepFunctions) -> 
 def test_host_used_wrongly(terminal: Terminal, machines: StepFunctions, uri: str) -> None:
     result = terminal.type("host", uri)
     assert result.exit_code == 2
-    assert "is not like s3://BUCKET/PATH/model.tar.gz" in words(result.stderr)
+    assert "is not an S3 URI such as s3://BUCKET/PATH/model.tar.gz" in words(result.stderr)
     assert machines.executions == []
 
 
@@ -430,7 +430,7 @@ def test_the_embedded_cloud_that_is_not_there(
 def test_the_embedded_cloud_has_no_profiles(terminal: Terminal) -> None:
     result = terminal.type("models", "--local", "--profile", "p")
     assert result.exit_code == 2
-    assert "knows no --profile" in result.stderr
+    assert "--local cannot be combined with --profile" in result.stderr
     result = terminal.type("models", "--region", "eu-west-1", SCONES_LOCAL="1")
     assert result.exit_code == 2
     assert "--no-local" in result.stderr
@@ -525,4 +525,4 @@ def test_each_command_has_help_with_an_example() -> None:
 
 def test_the_machines_are_told_apart(terminal: Terminal, machines: StepFunctions) -> None:
     machines.run(RETRAIN, {}, [[entered("Train")]])
-    assert "No promotion is under way" in terminal.type("promote").stdout
+    assert "No promotion is running" in terminal.type("promote").stdout

@@ -55,7 +55,7 @@ def test_staging_works_without_a_stack(terminal: Terminal, archive: Path) -> Non
     assert f"scones data upload {archive.parent / 'to'}" in result.stdout
     again = stage(terminal, archive)
     assert "4 photos" in again.stdout
-    assert "4 of them there already" in again.stdout
+    assert "4 of them already present" in again.stdout
 
 
 def test_staging_as_json(terminal: Terminal, archive: Path) -> None:
@@ -78,7 +78,7 @@ def test_staging_as_json(terminal: Terminal, archive: Path) -> None:
 def test_staging_and_uploading(terminal: Terminal, archive: Path, bucket: Any) -> None:
     result = stage(terminal, archive, "--upload")
     assert result.exit_code == 0
-    assert "4 photos uploaded to s3://data/dataset/, 0 were there already." in result.stdout
+    assert "4 photos uploaded to s3://data/dataset/, 0 already there." in result.stdout
     assert "scones retrain --wait" in result.stdout
     assert keys(bucket) == [
         f"dataset/{side}/{place}"
@@ -115,7 +115,7 @@ def test_failed_uploads_are_named_and_a_fault(
     result = stage(terminal, archive, "--upload")
     assert result.exit_code == 3
     assert "train/bicycle/a.png: no more room" in result.stdout
-    assert "it goes on with what is missing" in result.stdout
+    assert "Fix the cause and run the command again." in result.stdout
 
 
 def test_classes_that_the_stack_does_not_know(
@@ -126,7 +126,7 @@ def test_classes_that_the_stack_does_not_know(
         (tmp_path / place / "1.jpg").write_bytes(jpeg(place))
     result = terminal.type("data", "upload", str(tmp_path))
     assert result.exit_code == 1
-    assert "the stack knows no class tank, only bicycle, motorcycle" in result.stderr
+    assert "unknown class tank: the stack has bicycle, motorcycle" in result.stderr
     assert "Contents" not in bucket.list_objects_v2(Bucket=STACK.data_bucket)
     result = terminal.type("data", "upload", str(tmp_path), "--force")
     assert result.exit_code == 0
@@ -175,7 +175,7 @@ def test_a_folder_with_the_classes_of_a_profile(terminal: Terminal, tmp_path: Pa
     }
     assert told["left_out"] == {"files_that_are_no_photos": 1}
     shown = terminal.type("data", "folder", *folders, *options).stdout
-    assert "Left out: files that are no photos (1)." in shown
+    assert "Skipped: files that are no photos (1)." in shown
 
 
 def test_a_folder_with_splits_of_other_names(terminal: Terminal, tmp_path: Path) -> None:
@@ -186,8 +186,8 @@ def test_a_folder_with_splits_of_other_names(terminal: Terminal, tmp_path: Path)
         (tmp_path / "from" / place / "1.png").write_bytes(photo)
     folders = [str(tmp_path / "from"), str(tmp_path / "to")]
     shown = " ".join(terminal.type("data", "folder", *folders).stdout.split())
-    assert "To train on: Training. To validate on: Val." in shown
-    assert "Left out: photos of a test split that is not used (2)." in shown
+    assert "For training: Training. For validation: Val." in shown
+    assert "Skipped: photos of a test split that is not used (2)." in shown
     told = json.loads(terminal.type("--json", "data", "folder", *folders).stdout)
     assert told["splits"] == {"train": "Training", "validation": "Val"}
     assert told["left_out"] == {"photos_of_a_test_split_that_is_not_used": 2}
@@ -244,9 +244,9 @@ def test_damaged_photos_are_listed_and_the_rest_is_staged(
 
     assert shown.exit_code == 0
     assert "13 photos in" in shown.stdout
-    assert "Left out: copies of photos that are there (1)." in shown.stdout
+    assert "Skipped: copies of photos that are there (1)." in shown.stdout
     first = "train/bicycle/page 00.jpg: this is an HTML file"
-    assert f"Left out: photos that cannot be decoded (12).\n  {first}\n" in shown.stdout
+    assert f"Skipped: photos that cannot be decoded (12).\n  {first}\n" in shown.stdout
     assert "\n  train/bicycle/page 09.jpg: this is an HTML file\n" in shown.stdout
     assert "page 10.jpg" not in shown.stdout
     assert "\n  and 2 more (--json lists all)\n" in shown.stdout

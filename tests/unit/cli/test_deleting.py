@@ -62,7 +62,9 @@ def test_only_the_name_of_the_stack_confirms(
     result = terminal.type("delete", typed=answer)
 
     assert result.exit_code == 1
-    assert "nothing was deleted: type the name of the stack, or give --yes" in words(result.stderr)
+    assert "nothing was deleted: type the name of the stack to confirm, or give --yes" in words(
+        result.stderr
+    )
     assert removed == []
 
 

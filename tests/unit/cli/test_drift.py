@@ -51,7 +51,7 @@ def test_a_shift_is_shown_with_its_shares(
     assert "50.0% 44.5% motorcycle" in said
     assert "expected production familiarity 10.0% " in said
     assert f"evaluation {example['evaluation']}" in said
-    assert "A retraining was asked for: scones executions retrain" in said
+    assert "A retraining was requested: scones executions retrain" in said
 
 
 def test_a_steady_stream_is_good(terminal: Terminal, session: Session, example: Any) -> None:

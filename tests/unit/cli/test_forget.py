@@ -58,7 +58,7 @@ def test_forgetting_again_finds_nothing(terminal: Terminal, record: Record) -> N
 
     again = terminal.type("forget", PHOTO)
 
-    assert (again.exit_code, words(again.stdout)) == (0, f'Nothing is found of "{record.photo}".')
+    assert (again.exit_code, words(again.stdout)) == (0, f'Nothing found for "{record.photo}".')
 
 
 def test_the_question_shows_no_controls(

@@ -124,7 +124,7 @@ def test_nothing_is_overwritten_unasked(photos: Path, tmp_path: Path, answer: st
     result = call(photos, readme.parent, answer=answer)
 
     assert result.exit_code == 1
-    assert "is not empty, and 1 file is overwritten: README.md. Go on?" in result.stderr
+    assert "is not empty, and 1 file is overwritten: README.md. Continue?" in result.stderr
     assert "nothing was written: confirm it, name another folder, or give --yes" in result.stderr
     assert [path.name for path in readme.parent.iterdir()] == ["README.md"]
     assert readme.read_text() == "mine"

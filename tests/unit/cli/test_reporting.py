@@ -65,7 +65,7 @@ def test_how_much_was_read_is_shown_meanwhile(
 def test_a_report_of_nothing(terminal: Terminal, tmp_path: Path) -> None:
     result = terminal.type("report", "--since", "1m")
     assert result.exit_code == 0
-    assert "No photo was decided in this time" in result.stdout
+    assert "There are no results in this time range" in result.stdout
     assert "No photo was decided" in (tmp_path / "build" / "report.html").read_text("utf-8")
 
 

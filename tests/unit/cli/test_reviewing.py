@@ -65,7 +65,7 @@ def test_versions_with_the_same_bytes_are_one_photo(office: Office, terminal: Te
     (told,) = json.loads(terminal.type("review", "--json").stdout)["waiting"]
     assert told["version"] == records[0].version
     assert terminal.type("label", "a.png", "bicycle").exit_code == 0
-    assert terminal.type("review").stdout == "No photo waits for a person.\n"
+    assert terminal.type("review").stdout == "No photos need review.\n"
     result = terminal.type("label", "a.png", "bicycle", "--version", records[1].version)
     assert result.exit_code == 1
     assert "of another version with the same bytes" in words(result.stderr)
@@ -84,7 +84,7 @@ def test_versions_with_other_bytes_are_two_photos(office: Office, terminal: Term
 
 def test_an_empty_queue(office: Office, terminal: Terminal) -> None:
     result = terminal.type("review")
-    assert (result.exit_code, result.stdout) == (0, "No photo waits for a person.\n")
+    assert (result.exit_code, result.stdout) == (0, "No photos need review.\n")
 
 
 def test_what_can_not_be_finished_is_told_and_another_exit_code(
@@ -113,7 +113,7 @@ def test_what_somebody_left_unfinished_is_finished_and_told(
     office.mend()
     monkeypatch.setattr("scones.reviews.reviewing.LEFT_ALONE", timedelta(minutes=-1))
     result = terminal.type("review")
-    assert "finished what somebody had begun" in words(result.stderr)
+    assert "finished an interrupted review" in words(result.stderr)
     assert len(office.dataset()) == 1
 
 
@@ -138,7 +138,7 @@ def test_what_is_not_a_vehicle_and_undo(office: Office, terminal: Terminal) -> N
     assert office.dataset() == [said["dataset_key"]]
     result = terminal.type("label", "a.png", "--undo")
     assert result.exit_code == 0
-    assert "waits for a person again (anna said not a vehicle at" in words(result.stdout)
+    assert "needs review again (anna said not a vehicle at" in words(result.stdout)
     assert office.again(record).review is None
 
 
@@ -160,8 +160,8 @@ def test_a_photo_that_cannot_be_filed_leaves_the_queue(office: Office, terminal:
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        (["a.png"], 2, "one of the three"),
-        (["a.png", "bicycle", "--undo"], 2, "one of the three"),
+        (["a.png"], 2, "give one of CLASS, --not-a-vehicle and --undo"),
+        (["a.png", "bicycle", "--undo"], 2, "give one of CLASS"),
         (["a.png", "truck"], 1, "truck is no class: the classes are bicycle, motorcycle"),
         (["a.png", "--undo"], 1, "nothing to undo"),
         (["b.png", "bicycle"], 1, "b.png"),

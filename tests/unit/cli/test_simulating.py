@@ -87,7 +87,7 @@ def test_a_simulation(terminal: Terminal, street: Street, tmp_path: Path) -> Non
     assert "labels 4 bicycle" in shown
     assert "accuracy 0.500" in shown
     assert "upload to record p50 500.0 ms, p95 500.0 ms" in shown
-    assert "rate 8 a second, reached 8.00" in shown
+    assert "rate 8 per second, reached 8.00" in shown
     assert "captured 4 records" in shown
     assert "bicycle 0.750" in shown
     assert "--truth build/simulations/s/results.jsonl" in shown
@@ -142,14 +142,14 @@ def test_one_that_is_interrupted_says_where_its_photos_are(
     street.interrupted = True
     result = terminal.type("simulate", "--count", "2", "--photos", "photos")
     assert result.exit_code == 130
-    assert "below simulated/2" in words(result.stderr)
+    assert "in s3://photos/simulated/2" in words(result.stderr)
 
 
 def test_captured_data_is_not_waited_for_for_ever(terminal: Terminal, street: Street) -> None:
     street.captured = False
     result = terminal.type("simulate", "--count", "2", "--photos", "photos", "--patience", "3")
     assert result.exit_code == 0
-    assert "nothing yet: scones captures" in result.stdout
+    assert "no records yet: scones captures" in result.stdout
     assert street.waited == 3
 
 
