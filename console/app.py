@@ -90,7 +90,7 @@ class Room:
         found = review.finish(self.session, self.stack)
         troubles = [escape(item.trouble) for item in found if item.trouble]
         rest = len(troubles) - TROUBLES_SHOWN
-        others = [f"{rest} more: `scones review` names them"] if rest > 0 else []
+        others = [f"{rest} more: `scones review` lists them"] if rest > 0 else []
         return troubles[:TROUBLES_SHOWN] + others
 
 
@@ -322,7 +322,7 @@ def _add_models(app: FastAPI, room: Room) -> None:
     @app.post("/api/models/{number}/approve")
     def approve(number: int, why: Comment) -> dict[str, str]:
         promotion.approve(session, stack, number, room.user, why.comment)
-        return {"message": f"Version {number} is approved, and is tried in staging now."}
+        return {"message": f"Version {number} is approved and is tested in staging."}
 
     @app.post("/api/models/{number}/reject")
     def reject(number: int, why: Comment) -> dict[str, str]:
@@ -333,7 +333,7 @@ def _add_models(app: FastAPI, room: Room) -> None:
     def answer(number: int, given: Answer) -> dict[str, str]:
         asked = promotion.choose_question(promotion.find_promotions(session, stack), number)
         promotion.answer(session, stack, asked, approved=given.approved, comment=given.comment)
-        then = "goes to production now." if given.approved else "is not promoted."
+        then = "is approved and goes to production." if given.approved else "is not promoted."
         return {"message": f"Version {number} {then}"}
 
 

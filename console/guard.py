@@ -88,7 +88,7 @@ class Guard:
         """Return what is answered here, None for what may pass."""
         headers = request.headers
         if headers.get("host") not in self._hosts:
-            return _refused("This page has no such name: open the link that `scones console` gave.")
+            return _refused("Unknown host name: open the link that `scones console` printed.")
         path = request.scope["path"]
         if request.method in ("GET", "HEAD") and (
             path in _WITHOUT_DATA or path.startswith(_SCRIPTS)
@@ -97,7 +97,7 @@ class Guard:
         given = headers.get(TOKEN_HEADER, "")
         if not _same(given, self._token):
             return _refused(
-                "This link is of an earlier start: open the one that `scones console` printed last."
+                "This link has expired: open the one that `scones console` printed last."
                 if given
                 else "Open the link that `scones console` printed when it was started."
             )
@@ -113,9 +113,9 @@ def _same(given: str, secret: str) -> bool:
 def _foreign(headers: Headers) -> Response | None:
     """Refuse what another site's page may have sent, None for what our page sends."""
     if headers.get("origin") != f"http://{headers['host']}":
-        return _refused("This was sent by the page of another site.")
+        return _refused("The request came from another site.")
     if headers.get("content-type") != "application/json":
-        return _refused("This takes JSON.")
+        return _refused("The content type must be application/json.")
     return None
 
 

@@ -13,7 +13,7 @@ _WAY = """<!doctype html>
 <meta name="referrer" content="no-referrer">
 <meta http-equiv="refresh" content="0; url={url}">
 <title>Scones</title>
-<a href="{url}">To the page</a>
+<a href="{url}">Open the page</a>
 </html>
 """
 

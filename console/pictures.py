@@ -63,9 +63,9 @@ class Pictures:
         client = self._session.client("dynamodb")
         record = read_record(client, self._stack.results_table, photo, version)
         if record is None:
-            raise Refused(f"nothing is known of {quote(photo)}, version {version}")
+            raise Refused(f"there is no record of {quote(photo)}, version {version}")
         try:
             data = read_photo(self._session.client("s3"), record)
             return decode_photo(data).data
         except UnusablePhoto as error:
-            raise Refused(f"the photo can't be shown: {error}") from None
+            raise Refused(f"the photo cannot be shown: {error}") from None

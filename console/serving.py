@@ -116,7 +116,7 @@ def _bind(port: int) -> socket.socket:
     except OSError as error:
         bound.close()
         raise Refused(
-            f"port {port} can't be used ({error.strerror}): is a console open already? Give "
-            "another with --port, or --port 0 for any that is free"
+            f"port {port} cannot be used ({error.strerror}): is a console already open? Choose "
+            "another with --port, or --port 0 for any free port"
         ) from None
     return bound

@@ -26,7 +26,7 @@ async function ask(path, options) {
   try {
     answer = await request(path, options);
   } catch {
-    throw new Trouble("lost", "the console does not answer: is `scones console` still running?");
+    throw new Trouble("lost", "the console does not respond: is `scones console` still running?");
   }
   if (answer.ok) return answer;
   const text = await answer.text();
@@ -34,7 +34,7 @@ async function ask(path, options) {
   try {
     said = JSON.parse(text);
   } catch {
-    said = { kind: "fault", message: text || `the console answered ${answer.status}` };
+    said = { kind: "fault", message: text || `the console responded with HTTP status ${answer.status}` };
   }
   throw new Trouble(said.kind, said.message, said.row);
 }

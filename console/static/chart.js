@@ -28,7 +28,7 @@ function load() {
     script.onload = () => resolve(/** @type {any} */ (window).Plotly);
     script.onerror = () => {
       plotly = null;
-      reject(new Error("the charts can't be loaded"));
+      reject(new Error("the charts cannot be loaded"));
     };
     document.head.append(script);
   });
@@ -53,7 +53,7 @@ export function draw(rows, classes) {
 /** @param {Row[]} rows */
 function summary(rows) {
   const sure = rows.filter((row) => row.status === "classified").length;
-  return `Confidence over time: of ${rows.length} photos the model decided ${sure}.`;
+  return `Confidence over time: ${sure} of ${rows.length} photos were classified without review.`;
 }
 
 /** @param {Row[]} rows @param {string[]} classes */

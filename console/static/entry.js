@@ -22,5 +22,5 @@ if (answer?.ok) {
   await import("./main.js");
 } else {
   const text = document.getElementById("entry");
-  if (text) text.textContent = answer ? await answer.text() : "The console does not answer: is `scones console` still running?";
+  if (text) text.textContent = answer ? await answer.text() : "The console does not respond: is `scones console` still running?";
 }

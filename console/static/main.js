@@ -58,23 +58,23 @@ const EVENTS = {
   },
   trouble(message) {
     troubled = true;
-    notice("aws", `No news: ${message}. It is tried again by itself.`);
-    connection("trouble", "No news");
+    notice("aws", `Live updates failed: ${message}. Retrying.`);
+    connection("trouble", "Retrying");
   },
   skipped(message) {
     if (message) notice("skipped", message);
     else mended("skipped");
   },
   unfinished(troubles) {
-    if (troubles.length) notice("finish", `Not all that was labelled is filed yet: ${troubles.join("; ")}`);
+    if (troubles.length) notice("finish", `Some labels are not in the dataset yet: ${troubles.join("; ")}`);
     else mended("finish");
   },
 };
 
 /** @param {string} [why] */
-function lost(why = "The console does not answer: is `scones console` still running?") {
+function lost(why = "The console does not respond: is `scones console` still running?") {
   connection("lost", "Connection lost");
-  notice("lost", `${why} What you see is as it was.`);
+  notice("lost", `${why} This page is no longer updated.`);
 }
 
 byId("zone").textContent = `Times: ${zone()}`;

@@ -26,7 +26,7 @@ export async function loadModels() {
     showVersions(found.versions);
     show("versions-more", found.more);
   } catch (trouble) {
-    notice("models", `The models can't be read: ${trouble.message}`);
+    notice("models", `The models cannot be read: ${trouble.message}`);
   }
 }
 
@@ -35,7 +35,7 @@ function showProduction(production) {
   const arn = production?.model_package_arn;
   const what = arn ? `version ${arn.slice(arn.lastIndexOf("/") + 1)}` : production?.artifacts ?? "no model";
   byId("production").textContent = production
-    ? `In production is ${what} (endpoint ${production.endpoint}: ${production.status}).`
+    ? `In production: ${what} (endpoint ${production.endpoint}: ${production.status}).`
     : "Nothing is in production: there is no endpoint.";
 }
 
@@ -45,24 +45,24 @@ function showPromotions(promotions) {
   byId("question-count").textContent = String(asked);
   show("question-count", asked > 0);
   byId("promotions").replaceChildren(...promotions.map((item) =>
-    item.question ? questionCard(item.question) : make("p", {}, `Under way: ${item.what}, ${item.step ?? "just started"}.`)));
+    item.question ? questionCard(item.question) : make("p", {}, `Running: ${item.what}, ${item.step ?? "just started"}.`)));
 }
 
 /** @param {any} question */
 function questionCard(question) {
   const { version } = question;
   const answer = (/** @type {boolean} */ approved) => decide({
-    title: approved ? `Version ${version} into production?` : `Leave version ${version} out of production?`,
-    text: approved ? "It takes over behind a canary; alarms bring the present one back." : "Production stays as it is.",
-    yes: approved ? "Into production" : "Leave it out",
+    title: approved ? `Promote version ${version} to production?` : `Reject the promotion of version ${version}?`,
+    text: approved ? "It is deployed with a canary; alarms roll it back." : "Production is unchanged.",
+    yes: approved ? "Promote" : "Keep current model",
     path: `/api/models/${version}/answer`,
     body: { approved },
   });
   return make("div", { class: "card" },
-    make("h3", {}, `Version ${version} is in staging. May it go to production?`),
-    make("p", {}, `Smoke test: ${question.smoke_test}. Asked ${moment(question.asked_at)}.`),
+    make("h3", {}, `Version ${version} is in staging. Promote it to production?`),
+    make("p", {}, `Smoke test: ${question.smoke_test}. Waiting since ${moment(question.asked_at)}.`),
     make("p", { class: "actions" },
-      button("Into production", () => answer(true), "chief"), " ", button("Leave it out", () => answer(false))));
+      button("Promote", () => answer(true), "chief"), " ", button("Keep current model", () => answer(false))));
 }
 
 /** @param {any[]} versions */
@@ -91,7 +91,7 @@ function actionsOf(version) {
   const word = version.status === "Approved" ? "Promote" : "Approve";
   const approve = () => decide({
     title: `${word} version ${number}?`,
-    text: "It is tried in staging with labelled photos; then you are asked whether it may go to production.",
+    text: "It is tested in staging with labeled photos. Then its promotion to production waits for approval.",
     yes: word,
     path: `/api/models/${number}/approve`,
     body: {},
@@ -100,8 +100,8 @@ function actionsOf(version) {
     title: `Reject version ${number}?`,
     text: version.in_production
       ? "It stays in production until another one is promoted or rolled back to. "
-        + "The next retraining can't compare with it: the minimum accuracy alone decides."
-      : "It is not promoted, nor rolled back to.",
+        + "The next retraining cannot compare with it: only the minimum accuracy counts."
+      : "It can be neither promoted nor rolled back to.",
     yes: "Reject",
     path: `/api/models/${number}/reject`,
     body: {},

@@ -73,7 +73,7 @@ export async function loadResults(results) {
     if (found.skipped) notice("results-skipped", found.skipped);
     else mended("results-skipped");
   } catch (trouble) {
-    if (read === reads) notice("results", `The results can't be read: ${trouble.message}`);
+    if (read === reads) notice("results", `The results cannot be read: ${trouble.message}`);
   }
 }
 
@@ -106,9 +106,9 @@ function showResults(results, queue, classes) {
 function moreText(results, count) {
   if (!results.more) return "";
   if (results.searchedSince) {
-    return `Searched back to ${moment(results.searchedSince)}: earlier results may match. Choose a shorter time, or see scones results.`;
+    return `Searched back to ${moment(results.searchedSince)}: earlier results may match. Choose a shorter time range, or use scones results.`;
   }
-  return `Only the latest ${count} are counted: there are more. Choose a shorter time; scones report has all.`;
+  return `Only the latest ${count} are counted: there are more. Choose a shorter time range, or use scones report for all.`;
 }
 
 function showProduction() {
@@ -122,7 +122,7 @@ function showProduction() {
 /** @param {{name: string|null, status: string|null}} endpoint */
 function unknownVersion(endpoint) {
   return endpoint.name
-    ? `The version in production is not known now (endpoint ${endpoint.name}: ${endpoint.status}); the section Models shows more.`
+    ? `The version in production is unknown at the moment (endpoint ${endpoint.name}: ${endpoint.status}): see the section Models.`
     : "Nothing is in production: there is no endpoint.";
 }
 
@@ -171,14 +171,14 @@ function showLatest(rows) {
     const open = make("button", { type: "button", class: "link", title: path(row) }, ...pathParts(row));
     open.addEventListener("click", () => openPhoto(row));
     const line = tableRow([
-      ["decided", moment(row.at), "time"],
+      ["time", moment(row.at), "time"],
       ["photo", open],
       ["status", statusText(row), "status"],
       ["shows", shows(row) + said],
       ["confidence", percent(row.confidence, row.threshold), "number"],
       ["model", versionText(row), "number"],
       ["bay", row.loading_bay ?? "–"],
-      ["took", `${(row.total_ms / 1000).toFixed(2)} s`, "number"],
+      ["duration", `${(row.total_ms / 1000).toFixed(2)} s`, "number"],
     ]);
     line.className = row.state;
     return line;
@@ -186,7 +186,7 @@ function showLatest(rows) {
   keepingFocus(() => /** @type {HTMLElement} */ (byId("latest").querySelector("tbody")).replaceChildren(...lines));
   show("latest", rows.length > 0);
   show("latest-empty", rows.length === 0);
-  byId("latest-empty").textContent = filters.narrow ? "No result matches the filters." : "Nothing was decided in this time.";
+  byId("latest-empty").textContent = filters.narrow ? "No results match the filters." : "No results in this time range.";
 }
 
 /** The version that decided, or a dash if it is not known. @param {Row} row */
@@ -199,7 +199,7 @@ function showRest(rest) {
   const full = rowsShown >= MOST_ROWS;
   show("latest-more", rest > 0 && !full);
   byId("latest-more").textContent = `Show ${Math.min(rest, ROWS_ADDED)} more of ${rest}`;
-  byId("latest-rest").textContent = rest > 0 && full ? `${rest} more: set a filter, or see scones results --limit ${rest + rowsShown}` : "";
+  byId("latest-rest").textContent = rest > 0 && full ? `${rest} more: set a filter, or use scones results --limit ${rest + rowsShown}` : "";
 }
 
 /** Who is at a row by keyboard stays at it when rows are added. @param {() => void} change */
@@ -231,11 +231,11 @@ function showFacts(row) {
     ["status", statusText(row)],
     ["decided", `${moment(row.at)}, in ${(row.total_ms / 1000).toFixed(2)} s`],
     ...(row.reason ? [["reason", `${row.reason.code}: ${row.reason.message}`]] : []),
-    ...(row.label ? [["the model", `${row.label}, ${percent(row.confidence, row.threshold)}; threshold ${percent(row.threshold)}`]] : []),
-    ...(row.label ? [["model version", production.versionOf(row) ?? "not known"].map(String)] : []),
+    ...(row.label ? [["predicted label", `${row.label}, ${percent(row.confidence, row.threshold)}; threshold ${percent(row.threshold)}`]] : []),
+    ...(row.label ? [["model version", production.versionOf(row) ?? "unknown"].map(String)] : []),
     ...(row.familiarity === null ? [] : [["familiarity", familiarityText(row)]]),
     ...(row.loading_bay ? [["loading bay", row.loading_bay]] : []),
-    ...(row.review ? [["a person", `${row.review.by} said ${verdict(row.review)}, ${moment(row.review.at)}${row.review.reviewed_version ? ", of another version with the same bytes" : ""}`]] : []),
+    ...(row.review ? [["review", `${verdict(row.review)}, by ${row.review.by}, ${moment(row.review.at)}${row.review.reviewed_version ? ", of another version with the same bytes" : ""}`]] : []),
     ["object version", row.version],
   ];
   byId("photo-facts").replaceChildren(...facts.flatMap(([name, text]) => [make("dt", {}, name), make("dd", {}, text)]));
@@ -251,9 +251,9 @@ async function undo(results, queue) {
     const back = await post("/api/undo", { photo: row.photo, version: row.version, review: row.review.id });
     results.add([back]);
     queue.putBack(back);
-    announce(`Undone: ${fileName(row)} waits for a person again.`);
+    announce(`Undone: ${fileName(row)} needs review again.`);
     mended("undo");
   } catch (trouble) {
-    notice("undo", `${fileName(row)} is not undone: ${trouble.message}`);
+    notice("undo", `The label of ${fileName(row)} was not undone: ${trouble.message}`);
   }
 }

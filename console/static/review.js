@@ -60,7 +60,7 @@ class Desk {
   say(label) {
     const row = this.#row;
     if (!row || performance.now() < this.#takesKeysFrom) return;
-    const what = label ?? "not a vehicle";
+    const what = label ?? "none of the classes";
     this.#row = null;
     mended("taken");
     this.queue.send(row);
@@ -88,7 +88,7 @@ class Desk {
     this.#row = null;
     mended("taken");
     this.queue.skip(row);
-    announce(alone ? "This is the only photo that waits." : `Skipped. ${this.#next()}`);
+    announce(alone ? "This is the only photo to review." : `Skipped. ${this.#next()}`);
   }
 
   /** Undo what was said here last, once it is kept. */
@@ -102,12 +102,12 @@ class Desk {
       this.results.add([back]);
       this.#row = back;
       this.queue.putBack(back);
-      announce(`Undone: ${fileName(row)} waits again.`);
+      announce(`Undone: ${fileName(row)} needs review again.`);
       mended("review");
     } catch (trouble) {
       if (trouble.kind !== "refused") this.#said.push(row);
       this.#showLast();
-      notice("review", `${fileName(row)} is not undone: ${trouble.message}`);
+      notice("review", `The label of ${fileName(row)} was not undone: ${trouble.message}`);
     }
   }
 
@@ -126,11 +126,11 @@ class Desk {
       notice("review", trouble.message);
     } else if (trouble.kind === "taken") {
       this.queue.done(row);
-      notice("review", `Your word (${what}) does not count: ${trouble.message}`, "news");
+      notice("review", `Your label (${what}) was not saved: ${trouble.message}`, "news");
     } else {
       if (!this.#row) this.#row = row;
       this.queue.putBack(row);
-      notice("review", `${fileName(row)} is not labelled and waits still: ${trouble.message}`);
+      notice("review", `${fileName(row)} was not labeled and still needs review: ${trouble.message}`);
     }
   }
 
@@ -139,12 +139,12 @@ class Desk {
     this.#takesKeysFrom = performance.now() + UNASKED_MS;
     byId("review-desk").classList.add("unasked");
     setTimeout(() => byId("review-desk").classList.remove("unasked"), UNASKED_MS);
-    notice("taken", `Somebody else has labelled ${fileName(row)} just now.`, "news");
+    notice("taken", `Another reviewer labeled ${fileName(row)}.`, "news");
   }
 
   #next() {
     const waiting = this.queue.waiting.length;
-    return waiting ? `${waiting} left.` : "Nothing waits any more.";
+    return waiting ? `${waiting} left.` : "No photos left.";
   }
 
   #showLast() {
@@ -157,12 +157,12 @@ class Desk {
   #show(row, waiting) {
     this.#row = row;
     const count = `${waiting.length}${this.queue.more ? "+" : ""}`;
-    byId("queue-summary").textContent = row ? `${count} ${count === "1" ? "photo waits" : "photos wait"}` : "";
+    byId("queue-summary").textContent = row ? `${count} ${count === "1" ? "photo" : "photos"} to review` : "";
     byId("waiting-count").textContent = count;
     show("waiting-count", waiting.length > 0);
     show("review-desk", row !== null);
     show("review-empty", row === null);
-    byId("review-empty").textContent = "Nothing waits for you. Photos below the threshold, unfamiliar ones, and those of classes that always need review appear here by themselves.";
+    byId("review-empty").textContent = "No photos to review. Photos below the threshold, unfamiliar photos, and photos of classes that always need review appear here automatically.";
     if (!row) return;
     showPicture(/** @type {HTMLImageElement} */ (byId("review-photo")), byId("review-photo-text"), row);
     for (const next of waiting.filter((other) => other !== row).slice(0, PRELOADED)) picture(next).catch(() => {});
@@ -172,8 +172,8 @@ class Desk {
       `Unfamiliar: this photo does not resemble the training photos (familiarity ${familiarityText(row)}).`;
     show("review-unfamiliar", row.unfamiliar);
     const rule =
-      row.reason?.code === "always_reviewed" ? "this class always needs review" : `it decides from ${percent(row.threshold)} on`;
-    byId("review-guess").textContent = `The model thinks ${row.label}, ${percent(row.confidence, row.threshold)}; ${rule}.`;
+      row.reason?.code === "always_reviewed" ? "this class always needs review" : `threshold ${percent(row.threshold)}`;
+    byId("review-guess").textContent = `Predicted: ${row.label}, confidence ${percent(row.confidence, row.threshold)}; ${rule}.`;
     showProbabilities(row);
   }
 }

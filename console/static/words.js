@@ -7,7 +7,7 @@ export const STATES = {
   classified: "classified",
   waiting: "waiting for review",
   reviewed: "reviewed",
-  simulated: "unsure, simulated",
+  simulated: "below threshold, simulated",
   rejected: "rejected",
   failed: "failed",
 };
@@ -82,9 +82,9 @@ export function plain(text) {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }
 
-/** What a person said. @param {{label: string|null}} review */
+/** The label of a review. @param {{label: string|null}} review */
 export function verdict(review) {
-  return review.label ?? "not a vehicle";
+  return review.label ?? "none of the classes";
 }
 
 /** Write a share of a count, such as 33.3 % of 120. @param {number} count @param {number} whole */

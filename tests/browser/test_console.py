@@ -48,19 +48,19 @@ def test_a_photo_is_labelled_with_a_key_and_that_is_undone_with_another(
     assert len(office.dataset()) == 1
     anna.press("u")
     anna.photo("north gate 1.jpg")
-    anna.sees("2 photos wait")
+    anna.sees("2 photos to review")
     assert office.again(first).review is None
     assert office.dataset() == []
     anna.press("s")
     anna.photo("north gate 2.jpg")
     anna.press("n")
     anna.photo("north gate 1.jpg")
-    anna.said("north gate 2.jpg: not a vehicle")
+    anna.said("north gate 2.jpg: none of the classes")
     kept = office.again(second).review
     assert kept is not None
     assert kept.outcome == "not_a_vehicle"
     anna.press("1")
-    anna.sees("Nothing waits for you")
+    anna.sees("No photos to review")
     anna.said("north gate 1.jpg: bicycle")
     anna.keep("review-empty")
 
@@ -96,10 +96,10 @@ def test_all_can_be_reached_with_the_tab_key_and_the_focus_is_seen(
         assert focused.evaluate("it => getComputedStyle(it).outlineStyle") == "solid"
     assert reached == [
         *("Review 1", "Results", "Models", "1 bicycle bay A 61.0 %", "2 motorcycle bay B 39.0 %"),
-        *("n Not a vehicle", "s Skip", "? Keys"),
+        *("n None of the classes", "s Skip", "? Shortcuts"),
     ]
     anna.press("?")
-    anna.sees("Keys of the review")
+    anna.sees("Keyboard shortcuts")
     anna.keep("keys")
     anna.press("2", "Escape")  # a key is not taken while a dialog is open
     anna.photo("north gate 1.jpg")
@@ -237,7 +237,7 @@ def test_results_are_read_anew_once_aws_is_reached_again(office: Office, visit: 
         raise refusal("ThrottlingException", "Query")
 
     office.before["dynamodb", "get_paginator"] = fail
-    anna.sees("No news: AWS asks to go slower")
+    anna.sees("Live updates failed: request throttled")
     classified(office, "meanwhile.jpg", ago=60)
     office.mend()
     anna.sees("meanwhile.jpg")
@@ -276,9 +276,9 @@ def test_what_another_says_and_undoes_is_shown_in_results_and_their_dialog(
     line = anna.tab.locator("#latest tr", has_text="north gate 1.jpg")
     line.get_by_text("motorcycle (ben)").wait_for()
     line.get_by_role("button").click()
-    anna.sees("ben said motorcycle")
+    anna.sees("motorcycle, by ben")
     ben.press("u")
-    anna.tab.get_by_text("ben said motorcycle").wait_for(state="detached")
+    anna.tab.get_by_text("motorcycle, by ben").wait_for(state="detached")
     anna.tab.locator("#photo-undo").wait_for(state="hidden")
     anna.press("Escape")
     line.get_by_text("bicycle", exact=True).wait_for()
@@ -294,12 +294,12 @@ def test_a_photo_that_another_reviewer_labels_leaves_the_queue(
     ben.press("1")
     anna.photo("north gate 2.jpg")
     anna.press("2")  # meant for the photo that was there a moment ago
-    anna.sees("Somebody else has labelled north gate 1.jpg")
-    anna.sees("2 photos wait")
+    anna.sees("Another reviewer labeled north gate 1.jpg")
+    anna.sees("2 photos to review")
     ben.photo("north gate 2.jpg")
     ben.press("u")
     ben.photo("north gate 1.jpg")
-    anna.sees("3 photos wait")
+    anna.sees("3 photos to review")
     anna.photo("north gate 2.jpg")  # what is looked at stays
 
 
@@ -313,7 +313,7 @@ def test_the_second_of_two_words_is_refused_with_the_first(
     with office.used_by("ben"):
         review.label(office, office.stack, record, "motorcycle")  # type: ignore[arg-type]
     anna.press("1")
-    anna.sees("does not count: ben said motorcycle at ")
+    anna.sees("was not saved: .*ben labeled it motorcycle at ")
     anna.photo("north gate 2.jpg")
     anna.keep("refused")
     assert len(office.dataset()) == 1
@@ -329,13 +329,13 @@ def test_what_aws_refuses_is_said_in_words_until_it_is_mended(office: Office, vi
         raise refusal("ExpiredTokenException", "Query")
 
     office.before["dynamodb", "get_paginator"] = expire
-    anna.sees("No news: AWS does not take your credentials")
+    anna.sees("Live updates failed: AWS rejected your credentials")
     anna.press("1")
-    anna.sees("north gate 1.jpg is not labelled and waits still: AWS does not take")
+    anna.sees("north gate 1.jpg was not labeled and still needs review: AWS rejected")
     anna.photo("north gate 1.jpg")
     anna.keep("trouble")
     office.mend()
-    anna.tab.locator(".notice", has_text="No news").wait_for(state="detached")
+    anna.tab.locator(".notice", has_text="Live updates failed").wait_for(state="detached")
     anna.press("1")
     anna.said("north gate 1.jpg: bicycle")
     anna.tab.locator(".notice").wait_for(state="detached")
@@ -349,7 +349,7 @@ def test_what_is_kept_but_not_filed_yet_can_be_undone(office: Office, visit: Vis
     anna.photo("north gate 1.jpg")
     office.bus.refusing = True
     anna.press("2")
-    anna.sees("is reviewed, but not all is done that follows")
+    anna.sees("is saved, but could not be finished")
     anna.said("north gate 1.jpg: motorcycle")
     office.mend()
     anna.press("u")
@@ -368,7 +368,7 @@ def test_what_was_left_is_filed_without_a_reload(
     anna.photo("north gate 1.jpg")
     office.bus.refusing = True
     anna.press("2")
-    anna.sees('Not all that was labelled is filed yet: .*north gate 1.jpg" is reviewed')
+    anna.sees('Some labels are not in the dataset yet: .*north gate 1.jpg" is saved')
     office.mend()
     anna.tab.locator("[data-name='finish']").wait_for(state="detached")
     assert office.queue_of(record) is None
@@ -439,22 +439,22 @@ def test_versions_are_approved_and_questions_answered(office: Office, visit: Vis
     pending = session.register(accuracy="0.95", threshold="0.9")
     anna = visit("anna", color_scheme="dark")
     anna.tab.get_by_role("link", name="Models").click()
-    anna.sees("In production is version 1")
+    anna.sees("In production: version 1")
     anna.tab.get_by_role("button", name="Approve version 2").click()
     anna.tab.keyboard.press("Tab")
-    anna.tab.get_by_label("Why").fill("looks good")
+    anna.tab.get_by_label("Comment (optional)").fill("looks good")
     anna.keep("approve-dark")
     anna.tab.get_by_role("button", name="Approve", exact=True).click()
-    anna.sees("Version 2 is approved, and is tried in staging now")
+    anna.sees("Version 2 is approved and is tested in staging")
     assert session.status(pending) == "Approved"
     session.machines.waiting.add("token")
     session.machines.run(PROMOTE, {"detail": {}}, [asked("token", 2)])
-    anna.tab.get_by_role("button", name="Look again").click()
-    anna.sees("May it go to production")
+    anna.tab.get_by_role("button", name="Refresh").click()
+    anna.sees("Promote it to production")
     anna.keep("models-dark")
-    anna.tab.get_by_role("button", name="Into production").click()
+    anna.tab.get_by_role("button", name="Promote", exact=True).click()
     anna.tab.locator("#decide-yes").click()
-    anna.sees("Version 2 goes to production now")
+    anna.sees("Version 2 is approved and goes to production")
     assert session.machines.answers == [("token", {"approved": True, "by": "anna"})]
 
 
@@ -468,11 +468,11 @@ def test_rejecting_the_version_in_production_says_what_follows(
     anna = visit("anna")
     anna.tab.get_by_role("link", name="Models").click()
     anna.tab.get_by_role("button", name="Reject version 2").click()
-    anna.sees("It is not promoted, nor rolled back to.")
+    anna.sees("It can be neither promoted nor rolled back to.")
     anna.press("Escape")
     anna.tab.get_by_role("button", name="Reject version 1").click()
     anna.sees("It stays in production until another one is promoted or rolled back to.")
-    anna.sees("The next retraining can't compare with it: the minimum accuracy alone decides.")
+    anna.sees("The next retraining cannot compare with it: only the minimum accuracy counts.")
     anna.tab.locator("#decide-yes").click()
     anna.sees("Version 1 is rejected.")
     assert session.status(arn) == "Rejected"

@@ -67,7 +67,7 @@ def test_a_server_at_another_port_gets_nothing_that_lets_in(
 
 def test_a_tab_without_the_link_is_told_to_open_it(visit: Visit) -> None:
     anna = visit("anna")
-    anna.sees("Nothing waits")
+    anna.sees("No photos to review")
 
     tab = anna.tab.context.new_page()
     tab.goto(anna.tab.url)
@@ -92,7 +92,7 @@ def test_a_page_of_an_earlier_start_says_so_and_takes_the_new_link(
     anna = visit("anna")
     anna.photo("north gate 1.jpg")
     link = anna.tab.evaluate("`#token=${sessionStorage.getItem('scones-token')}`")
-    refusal = "This link is of an earlier start."
+    refusal = "This link has expired"
     anna.tab.route("**/api/news", lambda route: route.fulfill(status=403, body=refusal))
     anna.tab.reload()
     anna.sees(refusal)

@@ -66,7 +66,7 @@ def test_tiles_agree_with_the_queue_and_with_the_table(office: Office, visit: Vi
         "classified": "1 14.3 % of 7",
         "waiting for review": "2 28.6 % of 7 3 in all",
         "reviewed": "1 14.3 % of 7",
-        "unsure, simulated": "1 14.3 % of 7",
+        "below threshold, simulated": "1 14.3 % of 7",
         "rejected": "1 14.3 % of 7",
         "failed": "1 14.3 % of 7",
     }
@@ -109,7 +109,7 @@ def test_filters_choose_results_and_are_kept_in_the_address(office: Office, visi
     has_rows(anna, 1)
     assert shown(anna) == ["south/gate.jpg"]
     anna.tab.get_by_label("Class").select_option("bicycle")
-    anna.sees("No result matches the filters")
+    anna.sees("No results match the filters")
     anna.tab.get_by_label("Status").select_option("")
     anna.tab.get_by_label("Name").fill("NORTH")
     has_address(anna, "#results?label=bicycle&name=NORTH")

@@ -34,7 +34,7 @@ def test_a_port_that_is_in_use_is_told(office: Office) -> None:
     session: Any = office
     page = Page(lambda: session, STACK, "anna", 0)
     port = int(page.url.split(":")[2].split("/")[0])
-    with pytest.raises(Refused, match=f"port {port} can't be used .*--port 0"):
+    with pytest.raises(Refused, match=f"port {port} cannot be used .*--port 0"):
         Page(lambda: session, STACK, "anna", port)
     page.stop()
     page.serve(lambda: None)
