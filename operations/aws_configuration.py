@@ -28,7 +28,7 @@ PROCESS_SECONDS = 60
 https://pkg.go.dev/github.com/aws/aws-sdk-go-v2/credentials/processcreds."""
 
 _PROCESS = "credential_process"
-_NO_OBJECT = "it printed no JSON object"
+_NO_OBJECT = "its output is not a JSON object"
 
 
 def region_from_environment() -> str | None:
@@ -54,7 +54,7 @@ class ConfiguredSession(Session):
         Raises
         ------
         botocore.exceptions.BotoCoreError
-            If they can't be read.
+            If they cannot be read.
         """
         if self._found is None:
             with self._explained():
@@ -82,7 +82,7 @@ class ConfiguredSession(Session):
         except ValueError as error:
             given = " or ".join(sorted(filter(_is_endpoint, os.environ)))
             setting = f"the endpoint in {given}" if given else "a setting"
-            message = f"{setting} can't be used for {service_name} ({_line(error)})"
+            message = f"{setting} cannot be used for {service_name} ({_line(error)})"
             raise InvalidConfigError(error_msg=message) from error
         return client
 
@@ -112,7 +112,7 @@ class ConfiguredSession(Session):
         except Exception as error:
             profile = self.profile or "default"
             if self._has(profile, "sso_"):
-                message = f"the cached token of the profile {profile} can't be read"
+                message = f"the cached token of the profile {profile} cannot be read"
                 raise SSOTokenLoadError(error_msg=message) from error
             if isinstance(error, json.JSONDecodeError) and self._has(profile, _PROCESS):
                 raise _process_error(_NO_OBJECT) from error
@@ -145,7 +145,7 @@ class _CredentialProcess(subprocess.Popen[bytes]):
         try:
             super().__init__(command, **options)
         except OSError as error:
-            raise _process_error(f"{command[0]} can't be run: {error.strerror}") from error
+            raise _process_error(f"{command[0]} cannot be run: {error.strerror}") from error
 
     def communicate(
         self,
@@ -164,7 +164,7 @@ class _CredentialProcess(subprocess.Popen[bytes]):
         except subprocess.TimeoutExpired:
             self.kill()
             self.wait()
-            raise _process_error(f"it did not end within {PROCESS_SECONDS} s") from None
+            raise _process_error(f"it did not finish within {PROCESS_SECONDS} s") from None
         if self.returncode == 0 and not _is_object(printed):
             raise _process_error(_NO_OBJECT)
         return printed, errors.decode("utf-8", "replace").encode()

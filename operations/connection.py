@@ -65,7 +65,7 @@ def connect_embedded(state: Path = EMBEDDED) -> "boto3.Session":
     try:
         return attach(state).session()
     except CloudError as error:
-        raise Fault(f"{error}: `make up` starts it, in this folder") from None
+        raise Fault(f"{error}: start it with `make up`, in this folder") from None
 
 
 def caller(session: "boto3.Session") -> str:

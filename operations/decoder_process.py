@@ -106,14 +106,14 @@ def filter_system_calls() -> bool:
             rules, ctypes.c_uint32(action), number, len(conditions), array
         )
         if result not in {0, -errno.EDOM}:  # EDOM: not a system call of this architecture
-            raise OSError(f"libseccomp can't add a rule for {name}")
+            raise OSError(f"libseccomp cannot add a rule for {name}")
 
     for name in _SYSTEM_CALLS:
         add(_ALLOW, name)
     add(_ALLOW, "clone", _IS_THREAD)
     add(_FAIL | errno.ENOSYS, "clone3")  # its flags can't be filtered: the C library takes clone
     if seccomp.seccomp_load(rules):
-        raise OSError("the kernel does not take the filter of system calls")
+        raise OSError("the kernel rejected the system call filter")
     return True
 
 

@@ -165,7 +165,7 @@ class _Deployed:
             if "does not exist" not in str(error):
                 raise
             raise Refused(
-                f"there is no stack {name} in {session.region_name}: it is deleted already, or "
+                f"stack {name} does not exist in {session.region_name}: it was deleted already, or "
                 "--stack or --region names another"
             ) from None
         pages = client.get_paginator("list_stack_resources").paginate(StackName=name)
@@ -380,7 +380,7 @@ def _delete_endpoint(client: Any, name: str) -> None:
         if "in-progress" not in str(error) and "in progress" not in str(error):
             raise
         raise Fault(
-            f"endpoint {name} is being changed, and can't be deleted before that ends: run the "
+            f"endpoint {name} is being updated and cannot be deleted until that ends: run the "
             "command again in some minutes"
         ) from error
     deadline = time.monotonic() + ENDPOINT_SECONDS
@@ -427,7 +427,7 @@ def _empty(client: Any, bucket: str) -> None:
             continue
         answer = client.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
         for error in answer.get("Errors", []):
-            raise Fault(f"s3://{bucket}/{error['Key']} can't be deleted: {error['Message']}")
+            raise Fault(f"s3://{bucket}/{error['Key']} cannot be deleted: {error['Message']}")
     for page in client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket):
         for upload in page.get("Uploads", []):
             client.abort_multipart_upload(

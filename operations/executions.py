@@ -46,7 +46,7 @@ class Outcome:
 
 _TITLES: Mapping[tuple[str, str], str] = {
     ("rollback", "promoted"): "rollback done",
-    ("rollback", "rolled_back"): "rollback taken back by alarms",
+    ("rollback", "rolled_back"): "rollback undone by alarms",
     ("hosting", "promoted"): "hosted",
     ("promotion", "rolled_back"): "rolled back by alarms",
 }
@@ -185,7 +185,7 @@ def failure(description: Mapping[str, Any]) -> ExecutionFailed:
     """
     given = (description.get("error"), description.get("cause"))
     reason = ": ".join(part for part in given if part) or "no reason was given"
-    how = {"FAILED": "failed", "ABORTED": "was stopped", "TIMED_OUT": "ran out of time"}
+    how = {"FAILED": "failed", "ABORTED": "was stopped", "TIMED_OUT": "timed out"}
     machine, _, name = description["executionArn"].split(":", 6)[6].partition(":")
     said = how.get(description["status"], description["status"])
     return ExecutionFailed(f"{machine} {said}: {reason} (execution {name})")

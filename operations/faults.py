@@ -26,13 +26,13 @@ _NOT_LOGGED_IN = (
 _ADVICE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
     (
         exceptions.NoRegionError,
-        "it is not known which region to talk to: give --region, set AWS_REGION or "
-        "AWS_DEFAULT_REGION, or give --local for the embedded cloud",
+        "no AWS region is set: give --region, set AWS_REGION or "
+        "AWS_DEFAULT_REGION, or give --local for the local cloud",
     ),
     (
         _NO_CREDENTIALS,
         "no credentials ({said}): run `aws configure`, give --profile, or give --local for the "
-        "embedded cloud",
+        "local cloud",
     ),
     (
         _NOT_LOGGED_IN,
@@ -40,7 +40,7 @@ _ADVICE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] =
     ),
     (
         exceptions.ProfileNotFound,
-        "{said}: `aws configure list-profiles` names those there are",
+        "{said}: `aws configure list-profiles` lists the existing ones",
     ),
     (
         (
@@ -52,7 +52,7 @@ _ADVICE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] =
     ),
     (
         (exceptions.HTTPClientError, exceptions.ConnectionError),
-        "{said}: look at the network and at --region",
+        "{said}: check the network and --region",
     ),
 )
 
@@ -149,7 +149,7 @@ def _explain_answer(error: ClientError) -> str:
     if denied := missing_permission(error):
         return f"your credentials do not allow {denied}: {said or code}"
     if code in _BAD_CREDENTIALS:
-        return f"AWS does not take your credentials ({code}): renew them, or give another --profile"
+        return f"AWS rejected your credentials ({code}): refresh them, or give another --profile"
     if code in _THROTTLED:
-        return f"AWS asks to go slower ({error.operation_name}: {code}): try again in a minute"
-    return f"{error.operation_name} was refused: {code}: {said}"
+        return f"request throttled ({error.operation_name}: {code}): try again in a minute"
+    return f"{error.operation_name} failed: {code}: {said}"

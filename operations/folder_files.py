@@ -54,8 +54,8 @@ def list_files(folder: Path, root: Path) -> list[Path]:
     require_inside(shown, root)
     if broken := [path for path in shown if path.is_symlink() and not path.exists()]:
         raise FolderError(
-            f"{root} has links that lead nowhere: {some(map(str, broken))}. Remove them, or bring "
-            "back what they led to"
+            f"{root} has broken links: {some(map(str, broken))}. Remove them, or restore their "
+            "targets"
         )
     return [path for path in paths if path.is_file()]
 

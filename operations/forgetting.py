@@ -289,7 +289,7 @@ class _Search:
         for found in read_versions(self._table, self._stack.results_table, uri):
             if not isinstance(found, Record):
                 # Captured data without an ID is found by what the record says.
-                raise Fault(f"what is captured of the photo can't be found: {found}")
+                raise Fault(f"captured data of the photo cannot be found: {found}")
             records.append(found)
         return _Photo(uri, stored, records)
 
@@ -453,7 +453,7 @@ def _require_decided(photo: _Photo) -> None:
             continue
         left = round((LONGEST_EXECUTION - age).total_seconds())
         raise Refused(
-            f"{quote(photo.uri)} was uploaded just now and may be being decided: try again in "
+            f"{quote(photo.uri)} was uploaded recently and may still be processed: try again in "
             f"{left} s"
         )
 

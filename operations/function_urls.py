@@ -108,8 +108,8 @@ class UrlClient:
 
     def _unknown(self, error: Exception) -> OutcomeUnknown:
         return OutcomeUnknown(
-            f"the outcome is unknown, as no response came: see with `{self._look_with}` whether it "
-            f"was done, before you try again ({error})"
+            f"the outcome is unknown, because there was no response: check with "
+            f"`{self._look_with}` whether it was done, before you try again ({error})"
         )
 
     def _signed(self, request: dict[str, Any]) -> "AWSPreparedRequest":

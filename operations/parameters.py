@@ -43,7 +43,7 @@ def overrides(parameters: Mapping[str, str]) -> list[str]:
     """
     for name, value in parameters.items():
         if "\\" in value:
-            raise Refused(f"{name} is {value!r}: SAM CLI can't pass a backslash on; use none")
+            raise Refused(f"{name} is {value!r}: SAM CLI cannot pass on a backslash: use none")
     quoted = {name: value.replace('"', '\\"') for name, value in parameters.items()}
     return [
         "--parameter-overrides",

@@ -260,7 +260,7 @@ def _steps(session: "boto3.Session", stack: Stack, version: Version) -> list[Ste
     if record.announced_at:
         steps.append(Step("announced", record.announced_at))
     if record.review:
-        said = record.review.label or "not a vehicle"
+        said = record.review.label or "none of the classes"
         other = " (another version)" if record.review.reviewed_version else ""
         steps.append(Step(f"reviewed by {record.review.by}: {said}{other}", record.review.at))
         if withdrawal := record.review.withdrawal:

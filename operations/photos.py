@@ -144,10 +144,10 @@ def _files(path: Path) -> Iterator[tuple[Path, str]]:
         yield path, path.name
         return
     if not path.is_dir():
-        raise Refused(f"there is no file or folder {path}")
+        raise Refused(f"{path} does not exist")
     found = [file for file in list_files(path, path) if _is_photo(file, path)]
     if not found:
-        raise Refused(f"{path} holds no photos: hidden and empty files are passed over")
+        raise Refused(f"{path} contains no photos: hidden and empty files are skipped")
     require_photos(found)
     for file in found:
         yield file, f"{path.resolve().name}/{file.relative_to(path).as_posix()}".lstrip("/")
@@ -176,6 +176,6 @@ def _require_keys(photos: Iterable[Photo]) -> None:
         other = of_key.setdefault(photo.key, photo.path)
         if other is not photo.path:
             raise Refused(
-                f"{other} and {photo.path} would both be {photo.key}: upload them apart, each "
-                "with a --prefix of its own"
+                f"{other} and {photo.path} would both have the key {photo.key}: upload them "
+                "apart, each with a --prefix of its own"
             )

@@ -78,7 +78,7 @@ class Profile(BaseModel):
     def _classes(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         for name in names:
             if "," in name:
-                raise ValueError(f"{name!r} has a comma in it, which separates names")
+                raise ValueError(f"{name!r} contains a comma, which separates names")
         parse_class_names(",".join(names))
         _require_allowed("ClassNames", ",".join(names))
         return names
@@ -165,12 +165,12 @@ def read(name: str) -> Profile:
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         raise Refused(_missing(name)) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise Refused(f"{path} is no TOML file: {error}") from None
+        raise Refused(f"{path} is not valid TOML: {error}") from None
     try:
         return Profile.model_validate({**values, "name": path.stem})
     except ValidationError as error:
         problems = "; ".join(map(describe_problem, error.errors()))
-        raise Refused(f"the profile {path} can't be used: {problems}") from None
+        raise Refused(f"the profile {path} cannot be used: {problems}") from None
 
 
 def _missing(name: str) -> str:

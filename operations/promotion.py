@@ -139,12 +139,12 @@ def require_free(session: "boto3.Session", stack: Stack) -> None:
         if promotion.question:
             version = promotion.question.version
             raise Refused(
-                f"the promotion of version {version} waits for an answer: give it first, with "
-                f"`scones promote --approve {version}` or `--reject {version}`"
+                f"the promotion of version {version} waits for approval: approve or reject it "
+                f"first, with `scones promote --approve {version}` or `--reject {version}`"
             )
         raise Refused(
-            f"{promotion.what} is under way ({promotion.step or 'just started'}): wait for its "
-            "end, `scones promote` shows it"
+            f"{promotion.what} is running ({promotion.step or 'just started'}): wait until it "
+            "ends; `scones promote` shows its progress"
         )
 
 
@@ -176,7 +176,7 @@ def approve(
     production = registry.find_production(session, stack)
     if version.status == registry.APPROVED:
         if production and production.runs(version):
-            raise Refused(f"version {number} is approved and in production already")
+            raise Refused(f"version {number} is already approved and in production")
         return Approval(version, _promote_again(session, stack, version, by))
     require_free(session, stack)
     known = frozenset(item["executionArn"] for item in _newest(session, stack))
@@ -213,9 +213,9 @@ def await_promotion(
                 return str(arn)
         pause()
     raise Fault(
-        f"version {approval.version.number} is approved, but its promotion has not started: look "
-        "at the rule of the promote machine and at the stack's queue UndeliveredEvents, or run "
-        "the command again, which starts it directly"
+        f"version {approval.version.number} is approved, but its promotion has not started: run "
+        "the command again to start it directly, or check the rule of the state machine promote "
+        "and the dead-letter queue UndeliveredEvents"
     )
 
 
@@ -278,15 +278,18 @@ def choose_question(promotions: list[Promotion], number: int | None) -> Question
         if promotions:
             first = promotions[0]
             raise Refused(
-                f"{first.what} is under way, but does not ask yet ({first.step or 'just started'})"
+                f"{first.what} is running, but does not wait for approval yet "
+                f"({first.step or 'just started'})"
             )
-        raise Refused("no promotion waits for an answer: `scones approve VERSION` starts one")
+        raise Refused(
+            "no promotion is waiting for approval: start one with `scones approve VERSION`"
+        )
     if number is None and len(questions) > 1:
-        raise Refused(f"several promotions wait, name the version: {waiting}")
+        raise Refused(f"several promotions wait for approval: choose one of the versions {waiting}")
     for question in questions:
         if number in (None, question.version):
             return question
-    raise Refused(f"version {number} does not wait for an answer, but version {waiting} does")
+    raise Refused(f"version {number} does not wait for approval, but version {waiting} does")
 
 
 def answer(
@@ -326,8 +329,8 @@ def answer(
     # A request that is sent again after a broken connection may find its own answer.
     if answered["kind"] == "not_waiting" and not _is_answer(session, question, answer_id):
         raise Refused(
-            f"the promotion of version {question.version} does not wait any more: it was "
-            "answered meanwhile, or timed out"
+            f"the promotion of version {question.version} no longer waits for approval: it "
+            "was approved or rejected in the meantime, or timed out"
         )
 
 
@@ -355,12 +358,12 @@ def start_rollback(session: "boto3.Session", stack: Stack, number: int, by: str)
     version = registry.find_version(session, stack, number)
     if version.status != registry.APPROVED:
         raise Refused(
-            f"version {number} is not approved (it is {version.status}), so it can't be rolled "
-            f"back to; `scones approve {number}` tries it in staging first"
+            f"version {number} is not approved (its status is {version.status}), so it cannot be "
+            f"rolled back to: approve it with `scones approve {number}`, which tests it in staging"
         )
     production = registry.find_production(session, stack)
     if production and production.runs(version):
-        raise Refused(f"version {number} is what is in production")
+        raise Refused(f"version {number} is already in production")
     require_free(session, stack)
     return start(session, stack.promote_machine, {"rollback_to": version.arn, "requested_by": by})
 
@@ -386,7 +389,7 @@ def start_hosting(session: "boto3.Session", stack: Stack, artifacts: str, by: st
     if bucket != stack.data_bucket or not key.startswith(SAVED_MODELS):
         raise Refused(
             f"only models in s3://{stack.data_bucket}/{SAVED_MODELS} can be hosted: copy the model "
-            f"there, `aws s3 cp {artifacts} "
+            f"there with `aws s3 cp {artifacts} "
             f"s3://{stack.data_bucket}/{SAVED_MODELS}{key.rpartition('/')[2]}` (as an "
             "administrator: no policy of the stack allows it)"
         )
@@ -395,7 +398,7 @@ def start_hosting(session: "boto3.Session", stack: Stack, artifacts: str, by: st
     except ClientError as error:
         if error.response["Error"]["Code"] not in {"404", "NoSuchKey"}:
             raise
-        raise Refused(f"there is no object {artifacts}") from None
+        raise Refused(f"object {artifacts} does not exist") from None
     require_free(session, stack)
     return start(session, stack.promote_machine, {"artifacts": artifacts, "requested_by": by})
 

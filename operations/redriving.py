@@ -304,11 +304,11 @@ class _Machines:
         record = read_record(self._table, self._stack.results_table, *request.photo)
         fault = ": ".join(filter(None, (answer.get("error"), answer.get("cause"))))
         if record is None:
-            said = fault or f"its execution ended as {answer['status']}"
+            said = fault or f"its execution has the status {answer['status']}"
             return Redriven(job, "not_recorded", said)
         if not record.announced:
             # Another execution may be about to announce it; only after 5 minutes this one may.
-            said = fault or "it is decided, but not announced: try again in 5 minutes"
+            said = fault or "its result is recorded, but not announced: try again in 5 minutes"
             return Redriven(job, "not_announced", said)
         if record.decided.status == "failed":
             return Redriven(job, "failed", fault)
@@ -324,7 +324,7 @@ class _Machines:
         except ClientError as error:
             if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
                 raise
-            return Redriven(job, "started", f"{name} was started before")
+            return Redriven(job, "started", f"{name} was already started")
         return Redriven(job, "started", answer["executionArn"])
 
 

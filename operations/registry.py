@@ -111,9 +111,12 @@ def find_version(session: "boto3.Session", stack: Stack, number: int) -> Version
         known.append(item["ModelPackageVersion"])
     group = stack.model_package_group
     if not known:
-        raise Refused(f"there is no version {number}: {group} has none yet, `scones retrain` first")
+        raise Refused(
+            f"version {number} does not exist: {group} has no versions; train one with "
+            "`scones retrain`"
+        )
     raise Refused(
-        f"there is no version {number} of {group}: the latest is {max(known)}, "
+        f"version {number} of {group} does not exist: the latest is {max(known)}; "
         "`scones models` lists them"
     )
 
@@ -153,7 +156,7 @@ def reject(session: "boto3.Session", stack: Stack, number: int, comment: str) ->
     """
     found = find_version(session, stack, number)
     if found.status == REJECTED:
-        raise Refused(f"version {number} is rejected already")
+        raise Refused(f"version {number} is already rejected")
     set_approval(session, found, REJECTED, comment)
     return found
 

@@ -108,8 +108,8 @@ def find_waiting(
     open_ones = list(distinct.values())
     if len(open_ones) > 1:
         raise Refused(
-            f"{len(open_ones)} versions of {quote(open_ones[0].photo)} wait, name one with "
-            f"--version: {', '.join(record.version for record in open_ones)}"
+            f"{len(open_ones)} versions of {quote(open_ones[0].photo)} need review; choose one "
+            f"with --version: {', '.join(record.version for record in open_ones)}"
         )
     if not open_ones:
         refuse(found[0])
@@ -276,12 +276,12 @@ def _versions(
     found = read_versions(session.client("dynamodb"), stack.results_table, uri)
     if not found:
         raise Refused(
-            f"nothing is known of {quote(uri)}: `scones review` lists what waits for a person"
+            f"there is no record of {quote(uri)}: `scones review` lists the photos that need review"
         )
     chosen = [record for record in found if version in (None, record.version)]
     if not chosen:
         known = ", ".join(record.version for record in found)
-        raise Refused(f"{quote(uri)} has no version {version} that was decided, but {known}")
+        raise Refused(f"{quote(uri)} has no classified version {version}: its versions are {known}")
     records = [record for record in chosen if isinstance(record, Record)]
     if not records and isinstance(chosen[0], UnreadableRecord):
         raise chosen[0]

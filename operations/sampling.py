@@ -114,14 +114,16 @@ def _validation_photos(client: "S3Client", stack: Stack) -> Iterator[tuple[str, 
                     if wanted and not why_left_out(path, entry["Size"]):
                         yield entry["Key"], stack.class_names[folder.class_index]
     except DatasetError as error:
-        raise Refused(f"{error}; or give photos of your own with --photos") from None
+        raise Refused(f"{error}; or give your own photos with --photos") from None
 
 
 def _pick(found: Iterable[T], count: int, seed: int) -> list[T]:
     """Pick so many, all of them before any for the second time."""
     everything = list(found)
     if not everything:
-        raise Refused("there is no photo to pick: give some with --photos, or upload a dataset")
+        raise Refused(
+            "there are no photos to choose from: give some with --photos, or upload a dataset"
+        )
     rng = random.Random(seed)  # noqa: S311
     picked: list[T] = []
     while len(picked) < count:

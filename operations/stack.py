@@ -101,7 +101,7 @@ class Stack:
         description = describe_stack(session, name)
         if description is None:
             raise StackError(
-                f"there is no stack {name} in {session.region_name}: name the right one with "
+                f"stack {name} does not exist in {session.region_name}: give the right one with "
                 "--stack and --region, or deploy it with `sam deploy`"
             )
         return cls.of(description)

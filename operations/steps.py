@@ -6,33 +6,33 @@ States that pass at once are not named; several that make up one step have the s
 from collections.abc import Mapping
 
 RETRAIN: Mapping[str, str] = {
-    "Read Request": "Looking at what is there",
-    "Let Others Show": "Looking at what is there",
-    "Generate Lists": "Listing the labelled photos",
+    "Read Request": "Checking for running executions",
+    "Let Others Show": "Checking for running executions",
+    "Generate Lists": "Listing the labeled photos",
     "Train": "Training",
-    "Prepare Pictures": "Preparing the held-out photos",
-    "Predict": "Asking the new model, and the one in production",
+    "Prepare Pictures": "Preparing the validation images",
+    "Predict": "Running batch transforms",
     "Evaluate": "Evaluating",
-    "Register": "Registering the version",
+    "Register": "Registering the model version",
 }
 
-_CLEARING = "Clearing away an old staging endpoint"
-_STAGING = "Starting a staging endpoint"
-_BROKEN = "Deleting the broken endpoint"
-_PRODUCTION = "Bringing it to production"
+_CLEARING = "Deleting an old staging endpoint"
+_STAGING = "Creating a staging endpoint"
+_BROKEN = "Deleting the failed endpoint"
+_PRODUCTION = "Deploying to production"
 
 PROMOTE: Mapping[str, str] = {
-    "Read Request": "Looking at what is there",
-    "Let Others Show": "Looking at what is there",
+    "Read Request": "Checking for running executions",
+    "Let Others Show": "Checking for running executions",
     "Clear Staging": _CLEARING,
     "Wait Until Cleared": _CLEARING,
     "Create Staging": _STAGING,
     "Wait For Staging": _STAGING,
     "Smoke Test": "Smoke test in staging",
-    "Ask A Person": "Waiting for a person's answer",
+    "Ask A Person": "Waiting for approval",
     "Free Staging": _PRODUCTION,
     "Create Config": _PRODUCTION,
-    "Wait For Quiet": "Waiting until production can be changed",
+    "Wait For Quiet": "Waiting until production can be updated",
     "Delete Broken Endpoint": _BROKEN,
     "Wait Until Deleted": _BROKEN,
     "Create Endpoint": _PRODUCTION,

@@ -94,7 +94,7 @@ class Curve:
         raise Refused(
             f"no threshold reaches a precision of {precision:g} on the {self.photos} validation "
             f"photos of version {self.version}: the best is {1 - best.risk:.4f}, at "
-            f"{best.threshold:g}, which decides {best.coverage:.1%} of the photos"
+            f"{best.threshold:g}, which accepts {best.coverage:.1%} of the photos"
         )
 
 
@@ -198,26 +198,28 @@ def read_curve(session: "boto3.Session", stack: Stack) -> Curve:
     version = _version_in_production(session, stack)
     run = version.metadata.get("run")
     if run is None:
-        raise Refused(f"version {version.number} does not tell which retraining it came of")
+        raise Refused(
+            f"version {version.number} has no training run in its metadata, so its evaluation "
+            "is unknown"
+        )
     return _read_evaluation(session, stack, version.number, run)
 
 
 def _version_in_production(session: "boto3.Session", stack: Stack) -> registry.Version:
     production = registry.find_production(session, stack)
     if production is None:
-        raise Refused(f"nothing is in production: there is no endpoint {stack.endpoint}")
+        raise Refused(f"no model is in production: endpoint {stack.endpoint} does not exist")
     if production.forgotten:
         raise Refused(
-            f"it is not known which model is in production: {production.forgotten}, the "
-            f"configuration of endpoint {stack.endpoint}, or its model was deleted. `scones "
-            "rollback VERSION` brings an approved version there"
+            f"the production model is unknown: {production.forgotten}, the configuration of "
+            f"endpoint {stack.endpoint}, or its model was deleted. Fix this with "
+            "`scones rollback VERSION`"
         )
     version = registry.find_version_in_production(session, stack, production)
     if version is None:
         model = production.model_package_arn or production.artifacts or "no model"
         raise Refused(
-            f"in production is {model}, which is no registered version, so that there is no "
-            "evaluation of it"
+            f"cannot read the evaluation: the production model {model} is not a registered version"
         )
     return version
 
@@ -232,7 +234,7 @@ def _read_evaluation(session: "boto3.Session", stack: Stack, version: int, run: 
     except RunIncomplete as error:
         raise Refused(f"version {version} has no evaluation: {error}") from None
     except EvaluationUnreadable as error:
-        raise Refused(f"version {version} has no evaluation that can be read: {error}") from None
+        raise Refused(f"version {version} has an evaluation that cannot be read: {error}") from None
     judgement = evaluation.candidate
     # The curve is thinned out, and this point is one that matters.
     chosen = [judgement.at_threshold] if judgement.at_threshold else []

@@ -130,9 +130,9 @@ def understand(message: Message, stack: Stack) -> Request:
     try:
         event = json.loads(message.body)
     except ValueError:
-        raise NotUnderstood("its body is no JSON") from None
+        raise NotUnderstood("its body is not JSON") from None
     if not isinstance(event, dict):
-        raise NotUnderstood("its body is no JSON object")
+        raise NotUnderstood("its body is not a JSON object")
     machine = _machine(event, message.attributes, stack)
     if machine == "classify":
         return _classification(event, stack)
@@ -150,11 +150,11 @@ def _machine(event: Mapping[str, Any], attributes: Mapping[str, str], stack: Sta
     target = attributes.get("TARGET_ARN")
     if target is not None:
         if target not in targets:
-            raise NotUnderstood(f"it was for {target}, which is no machine of this stack")
+            raise NotUnderstood(f"it was for {target}, which is not a state machine of this stack")
         return targets[target]
     kind = str(event.get("detail-type"))
     if kind not in _MACHINES:
-        raise NotUnderstood(f"no machine takes an event of the type {kind}")
+        raise NotUnderstood(f"no state machine accepts events of the detail type {kind}")
     return _MACHINES[kind]
 
 
@@ -164,9 +164,9 @@ def _classification(event: Mapping[str, Any], stack: Stack) -> Request:
         bucket, found = event["detail"]["bucket"]["name"], event["detail"]["object"]
         key, _, _, _ = found["key"], found["etag"], found["size"], event["time"]
     except (KeyError, TypeError):
-        raise NotUnderstood("it lacks what an upload's event has: its time and object") from None
+        raise NotUnderstood("it is not an upload event: it has no time or no object") from None
     if bucket != stack.photos_bucket:
-        raise NotUnderstood(f"its photo is in {bucket}, and not in {stack.photos_bucket}")
+        raise NotUnderstood(f"its photo is in {bucket}, not in {stack.photos_bucket}")
     return Request("classify", event, key)
 
 
@@ -174,7 +174,7 @@ def _promotion(event: Mapping[str, Any]) -> Request:
     try:
         package = event["detail"]["ModelPackageArn"]
     except (KeyError, TypeError):
-        raise NotUnderstood("it names no model package to promote") from None
+        raise NotUnderstood("it has no ModelPackageArn to promote") from None
     return Request("promote", event, f"approval of version {package.rpartition('/')[2]}")
 
 
@@ -182,7 +182,7 @@ def _retraining(event: Mapping[str, Any]) -> Request:
     # The rule gives the machine the event's detail alone.
     given = event.get("detail") if event.get("detail-type") == "Retraining Requested" else event
     if not isinstance(given, Mapping):
-        raise NotUnderstood("the detail of its event is no JSON object")
+        raise NotUnderstood("the detail of its event is not a JSON object")
     return Request("retrain", given, f"requested by {given.get('requested_by', 'unknown')}")
 
 

@@ -31,7 +31,7 @@ def note_shown(record: Record) -> str:
     """Return what a reviewer said, or why there is no class or a photo needs review."""
     if review := record.effective_review:
         same = f" (same bytes, {shown(review.at)})" if review.reviewed_version else ""
-        return f"{review.by}: {review.label or 'not a vehicle'}{same}"
+        return f"{review.by}: {review.label or 'none of the classes'}{same}"
     return review_reason_shown(record.decided)
 
 

@@ -65,7 +65,7 @@ def read_photos(folder: Path, class_names: Sequence[str]) -> Photos:
     require_folder(folder)
     files = [path for path in list_files(folder, folder) if is_somebodys_file(path, folder)]
     if not files:
-        raise FolderError(f"{folder} holds no photos")
+        raise FolderError(f"{folder} contains no photos")
     tops = [_top_folder(path, folder) for path in files]
     labels = {name: name for name in class_names if name in tops}
     if labels:

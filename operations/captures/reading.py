@@ -158,7 +158,7 @@ class _Text:
             # One read at a time: of a file that breaks off, all that comes before is wanted.
             return bytes(self._stream.read1(_CHUNK))
         except (EOFError, BadGzipFile, zlib.error) as error:
-            self.broken = f"the compressed file is damaged or broken off: {error}"
+            self.broken = f"the compressed file is corrupt or incomplete: {error}"
             return b""
 
 
@@ -178,7 +178,7 @@ def _values(text: _Text) -> Iterator[_Found]:
     if text.broken:
         yield _Found(text.line, damage=text.broken)
     elif arrays and not (found and found.damage):
-        yield _Found(text.line, damage="the array of records is half-written")
+        yield _Found(text.line, damage="the array of records is incomplete")
 
 
 def _skip_space(text: _Text) -> bool:
@@ -202,12 +202,12 @@ def _next_value(text: _Text) -> _Found:
             value, end = _DECODER.raw_decode(text.held, text.at)
         except json.JSONDecodeError as error:
             if not _is_broken_off(error, text):
-                return _Found(line, damage=f"the record is damaged ({error.msg})")
+                return _Found(line, damage=f"the record is corrupt ({error.msg})")
             if text.ended or text.left >= _LONGEST_RECORD:
-                return _Found(line, damage="the record is half-written")
+                return _Found(line, damage="the record is incomplete")
             text.more()
         except (RecursionError, ValueError) as error:
-            return _Found(line, damage=f"the record is damaged ({error})")
+            return _Found(line, damage=f"the record is corrupt ({error})")
         else:
             text.go_to(end)
             return _Found(line, value)

@@ -93,7 +93,7 @@ def read_record(document: Any, endpoint: str = "", variant: str = "") -> Capture
 def _member(document: Any, name: str) -> Mapping[str, Any]:
     found = document.get(name) if isinstance(document, Mapping) else None
     if not isinstance(found, Mapping):
-        raise UnreadableRecord(f"no record of data capture: it has no {name}")
+        raise UnreadableRecord(f"not a record of data capture: it has no {name}")
     return found
 
 
@@ -112,7 +112,7 @@ def _optional_text(members: Mapping[str, Any], name: str) -> str | None:
 def _event_id(metadata: Mapping[str, Any]) -> str:
     found = _text(metadata, "eventId")
     if not _ID.fullmatch(found):
-        raise UnreadableRecord(f"its eventId {found[:40]!r} is none")
+        raise UnreadableRecord(f"its eventId {found[:40]!r} is not valid")
     return found
 
 
@@ -126,20 +126,20 @@ def _moment(text: str) -> datetime:
         moment = datetime.fromisoformat(text)
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
-        raise UnreadableRecord(f"its inferenceTime {text[:40]!r} is no moment") from None
+        raise UnreadableRecord(f"its inferenceTime {text[:40]!r} is not a time") from None
 
 
 def _payload(part: Any) -> bytes:
     """Return what was sent, whatever it was written as: BASE64, JSON or CSV."""
     if not isinstance(part, Mapping):
-        raise UnreadableRecord("its payload is no JSON object")
+        raise UnreadableRecord("its payload is not a JSON object")
     data = _text(part, "data")
     if part.get("encoding") != "BASE64":
         return data.encode("utf-8", "surrogatepass")
     try:
         return base64.b64decode(data, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise UnreadableRecord(f"its payload is no base64: {error}") from None
+        raise UnreadableRecord(f"its payload is not base64: {error}") from None
 
 
 def _probabilities(answer: bytes) -> tuple[float, ...] | None:

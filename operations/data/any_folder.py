@@ -113,7 +113,7 @@ def _require_apart(source: Path, folder: Path) -> None:
     inner, outer = folder.resolve(), source.resolve()
     if inner.is_relative_to(outer) or outer.is_relative_to(inner):
         raise FolderError(
-            f"{folder} and {source} are in one another: stage into a folder of its own"
+            f"{folder} and {source} are inside one another: stage into a separate folder"
         )
 
 

@@ -73,7 +73,9 @@ def require_labels(labels: Sequence[str]) -> None:
             advice = f"did you mean {' or '.join(near)}?" if near else "docs/data.md lists them"
             raise Refused(f"CIFAR-100 has no class {label!r}: {advice}")
     if len(set(labels)) < 2:
-        raise Refused(f"{labels[0]} is one class, and a classifier needs two or more: name others")
+        raise Refused(
+            f"only one class given, {labels[0]}: a classifier needs two or more, so add others"
+        )
 
 
 def stage(archive: Path, folder: Path, labels: Sequence[str], tell: Tell) -> Staged:
@@ -166,7 +168,7 @@ class _Array:
     def __setstate__(self, state: tuple[object, tuple[int, int], _DType, bool, bytes]) -> None:
         _, (count, width), dtype, by_column, data = state
         if (dtype.name, by_column, width, len(data)) != (b"u1", False, 3 * PIXELS, count * width):
-            raise ValueError(f"its data is no array of rows of {3 * PIXELS:,} bytes")
+            raise ValueError(f"its data is not an array of rows of {3 * PIXELS:,} bytes")
         self.rows = tuple(data[at : at + width] for at in range(0, len(data), width))
 
 
@@ -186,7 +188,7 @@ class _Unpickler(pickle.Unpickler):
         try:
             return known[f"{module}.{name}"]
         except KeyError:
-            raise pickle.UnpicklingError(f"it wants to call {module}.{name}") from None
+            raise pickle.UnpicklingError(f"it would call {module}.{name}") from None
 
 
 def _require_known_labels(meta: dict[bytes, Any]) -> None:
@@ -224,7 +226,7 @@ def _plain(name: bytes) -> str:
     """
     text = name.decode("latin-1")
     if "/" in text or is_hidden(text) or not has_photo_suffix(text) or not can_list(text):
-        raise ValueError(f"a photo is called {text!r}")
+        raise ValueError(f"invalid photo name {text!r}")
     return text
 
 

@@ -85,9 +85,9 @@ def fetch(
     if found != source.md5:
         aside = part.replace(folder / f"{source.name}.wrong-{found[:8]}")
         raise Fault(
-            f"what {source.url} gave is not what it should be: its MD5 is {found}, and should be "
-            f"{source.md5}. It is kept as {aside}; run this again to download it anew, or get the "
-            "file elsewhere and give it with --archive"
+            f"checksum mismatch for {source.url}: expected MD5 {source.md5}, got {found}. The file "
+            f"is kept as {aside}. Run the command again to download it again, or get the file "
+            "elsewhere and give it with --archive"
         )
     return part.replace(target)
 
@@ -101,13 +101,13 @@ def check(archive: Path, source: Source, tell: Tell) -> Path:
         If it is not there, or another; says what to do.
     """
     if not archive.is_file():
-        raise Refused(f"there is no file {archive}")
+        raise Refused(f"file {archive} does not exist")
     found = md5_of(archive, "Checking the archive", tell)
     if found != source.md5:
         raise Refused(
-            f"{archive} is not {source.name} as it was published: its MD5 is {found}, and should "
-            f"be {source.md5}. It is left as it is; remove it and run this without --archive to "
-            f"download {source.url}"
+            f"{archive} is not the published {source.name}: expected MD5 {source.md5}, got "
+            f"{found}. The file is unchanged. Run the command without --archive to download "
+            f"{source.url}"
         )
     return archive
 
@@ -137,9 +137,9 @@ def _load(source: Source, part: Path, tell: Tell, pause: Callable[[], None]) -> 
                 left = ATTEMPTS if _size(part) > before else left - 1
                 if not left:
                     raise Fault(
-                        f"{source.url} can't be loaded: {error or type(error).__name__}. "
-                        f"{_size(part):,} bytes are here; run this again to go on there, or get "
-                        "the file elsewhere and give it with --archive"
+                        f"{source.url} cannot be downloaded: {error or type(error).__name__}. "
+                        f"{_size(part):,} bytes are downloaded. Run the command again to resume, "
+                        "or get the file elsewhere and give it with --archive"
                     ) from None
                 pause()
             else:
@@ -159,7 +159,7 @@ def _load_rest(client: "httpx.Client", source: Source, part: Path, tell: Tell) -
             _append(answer, source, part, tell)
         else:
             raise Fault(
-                f"{source.url} answers {answer.status_code} {answer.reason_phrase}: get "
+                f"{source.url} returned HTTP {answer.status_code} {answer.reason_phrase}: get "
                 f"{source.name} elsewhere and give it with --archive"
             )
 
@@ -176,7 +176,7 @@ def _append(answer: "httpx.Response", source: Source, part: Path, tell: Tell) ->
         for block in answer.iter_raw():
             file.write(block)
             done += len(block)
-            tell(Amount("Loading the archive", done, total, "bytes"))
+            tell(Amount("Downloading the archive", done, total, "bytes"))
 
 
 def _size(path: Path) -> int:

@@ -255,8 +255,8 @@ def _find_roots(top: Path, class_names: Sequence[str]) -> _Roots:
     )
     if roots.validation and roots.train.resolve() == roots.validation.resolve():
         raise FolderError(
-            f"{top / splits.train} and {roots.validation} are one folder, by a link: a model would "
-            "be validated on what it was trained on"
+            f"{top / splits.train} and {roots.validation} are the same folder, through a link: a "
+            "model would be validated on its training photos. Remove the link"
         )
     return roots
 
@@ -269,13 +269,13 @@ def _require_classes_in(top: Path, splits: SplitFolders, class_names: Sequence[s
         return
     if any(map(_count_photos, bare)):
         raise FolderError(
-            f"the photos in {' and '.join(map(str, bare))} are in no folder of a class: put them "
-            "into one folder for each class, or move them away if nobody knows their classes. "
+            f"the photos in {' and '.join(map(str, bare))} are not in the folder of a class: put "
+            "them into one folder per class, or move them away if their classes are unknown. "
             f"{IF_CLASSES}"
         )
     raise FolderError(
         f"{' and '.join(map(str, bare))} {'is' if len(bare) == 1 else 'are'} empty: add one folder "
-        f"for each class, or remove the folder (without one to validate on, photos are held out)"
+        "per class, or remove the folder (without a validation folder, photos are held out)"
     )
 
 
@@ -285,8 +285,8 @@ def _misplaced(top: Path, roots: _Roots, class_names: Sequence[str]) -> Iterator
         # The reserved folder belongs to the top of the dataset.
         if root not in {None, top} and (root / NONE_OF_THE_CLASSES).is_dir():
             yield (
-                f"{root / NONE_OF_THE_CLASSES} is not in its place: move photos of none of the "
-                f"classes to {top / NONE_OF_THE_CLASSES}"
+                f"{root / NONE_OF_THE_CLASSES} is in the wrong place: move photos of none of "
+                f"the classes to {top / NONE_OF_THE_CLASSES}"
             )
     alike: dict[str, list[str]] = {}
     for name in _class_folders(roots.train):
@@ -295,7 +295,7 @@ def _misplaced(top: Path, roots: _Roots, class_names: Sequence[str]) -> Iterator
     for names in alike.values():
         if len(names) > 1 and not set(names) <= set(class_names):
             yield (
-                f"{roots.train} has folders whose names differ only in capitals: "
+                f"{roots.train} has folders whose names differ only in case: "
                 f"{', '.join(names)}. Put their photos into one of them, or rename one"
             )
 
@@ -306,25 +306,25 @@ def _inner_splits(folder: Path) -> Iterator[str]:
     kinds = {kind: name for name in below if (kind := kind_of(name))}
     if "train" in kinds and len(kinds) > 1:
         yield (
-            f"{folder} has folders for splits in it ({', '.join(below)}): put the classes into "
-            f"the splits instead, such as {folder.parent / kinds['train'] / folder.name}"
+            f"{folder} contains folders for splits ({', '.join(below)}): put the classes into the "
+            f"splits instead, such as {folder.parent / kinds['train'] / folder.name}"
         )
 
 
 def _unusable_names(folder: Path, names: Sequence[str]) -> Iterator[str]:
     """Yield why a folder's folders can't be the classes."""
     if len(names) < 2:
-        yield f"{folder} needs at least two folders, one for each class"
+        yield f"{folder} needs at least two folders, one per class"
         return
     unusable = [name for name in names if not can_be_class(name)]
     for name in unusable:
         yield (
-            f"the folder {str(folder / name)!r} can't be a class because of its name: rename "
+            f"the folder {str(folder / name)!r} cannot be a class because of its name: rename "
             f"it. Class names are {parameters.rule('ClassNames')}"
         )
     if not unusable and not parameters.allows("ClassNames", ",".join(names)):
         yield (
-            f"the folders of {folder} can't be the classes: class names are "
+            f"the folders of {folder} cannot be the classes: class names are "
             f"{parameters.rule('ClassNames')}"
         )
 
@@ -349,7 +349,7 @@ def _read_classes(
     unknown = sorted(set(existing) - set(names))
     if names and unknown:
         problems.append(
-            f"{folder} has folders that are no class: {', '.join(unknown)} "
+            f"{folder} has folders that are not a class: {', '.join(unknown)} "
             f"(the classes are {', '.join(names)}): {_advice(unknown, set(names) - set(existing))}"
         )
     photos: list[LabelledPhoto] = []
@@ -363,16 +363,16 @@ def _advice(unknown: Sequence[str], missing: Set[str]) -> str:
     for name in unknown:
         for other in sorted(missing):
             if name.casefold() == other.casefold():
-                return f"{name} and {other} differ only in capitals, rename one of the two"
-    return "move them away, or choose them too"
+                return f"{name} and {other} differ only in case: rename one of them"
+    return "move them out of the dataset, or add them to the classes"
 
 
 def _read_class(folder: Path, name: str, dataset: Path) -> tuple[LabelledPhoto, ...]:
     if not folder.is_dir():
-        raise FolderError(f"there is no folder {folder}, but {name} is a class: add photos of it")
+        raise FolderError(f"class {name} has no folder {folder}: add it, with photos of the class")
     photos = _read_photos(folder, name, dataset)
     if not photos:
-        raise FolderError(f"class {name} has no photos: {folder} holds none")
+        raise FolderError(f"class {name} has no photos: add some to {folder}")
     return photos
 
 

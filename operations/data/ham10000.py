@@ -129,7 +129,7 @@ def stage(source: Path, folder: Path, share: float, tell: Tell) -> Staged:
                 _stage_photo(staged, places, missing, photo)
                 tell(Amount("Writing photos", len(places) - len(missing), len(places)))
     if len(missing) == len(places):
-        raise Refused(f"{source} has no photo of those in the table: {ADVICE}")
+        raise Refused(f"{source} has none of the photos in the table: {ADVICE}")
     staged.left_out["rows of the table without a photo"] += len(missing)
     return staged
 
@@ -158,17 +158,19 @@ def _readable(source: Path) -> Iterator[None]:
         yield
     except NotImplementedError as error:
         raise Refused(
-            f"{source} is compressed in a way that can't be read here ({error}): unpack it with "
-            "another program, and give the folder"
+            f"{source} uses a compression that is not supported ({error}): unpack it with another "
+            "program, and give the folder"
         ) from error
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError) as error:
-        raise Refused(f"{source} is damaged or no zip ({error}): get it again") from error
+        raise Refused(
+            f"{source} is corrupt or not a zip file ({error}): download it again"
+        ) from error
 
 
 def _entries(source: Path) -> dict[str, _Entry]:
     """Return files and folders by name, the table and the parts among them."""
     if not source.exists():
-        raise Refused(f"there is no file {source}")
+        raise Refused(f"file {source} does not exist")
     found = _listed(source if source.is_dir() else zipfile.Path(source))
     # An archive may have one folder around the files.
     while not any(map(_is_used, found)):
@@ -181,7 +183,7 @@ def _entries(source: Path) -> dict[str, _Entry]:
     for wanted, what in ((TABLE, "table HAM10000_metadata"), (PART, "HAM10000_images_part_1.zip")):
         if not any(map(wanted.fullmatch, found)):
             holds = some(sorted(found)) or "nothing"
-            raise Refused(f"{source} has no {what} (it has {holds}): {ADVICE}")
+            raise Refused(f"{source} has no {what} (it contains {holds}): {ADVICE}")
     return found
 
 
@@ -208,9 +210,9 @@ def _read_table(entries: dict[str, _Entry], share: float) -> dict[str, Place]:
     try:
         lesions = _lesions(name, _rows(name, _decoded(content)))
     except UnicodeDecodeError as error:
-        raise Refused(f"the table {name} is damaged ({error}): {ADVICE}") from None
+        raise Refused(f"the table {name} is corrupt ({error}): {ADVICE}") from None
     except csv.Error as error:
-        raise Refused(f"the table {name} can't be read ({error}): {ADVICE}") from None
+        raise Refused(f"the table {name} cannot be read ({error}): {ADVICE}") from None
     if not lesions:
         raise Refused(f"the table {name} has no rows: {ADVICE}")
     places = {}
@@ -280,8 +282,7 @@ def _lesions(name: str, rows: Iterator[tuple[int, Sequence[str]]]) -> dict[str, 
             raise Refused(f"the table {name} has no lesion_id in line {line}: {ADVICE}")
         if lesions.setdefault(image_id, (lesion, label)) != (lesion, label):
             raise Refused(
-                f"the table {name} names {image_id} twice, as another lesion (line {line}): "
-                f"{ADVICE}"
+                f"the table {name} has {image_id} again, for another lesion (line {line}): {ADVICE}"
             )
     return lesions
 

@@ -154,8 +154,8 @@ def require_nothing_else(folder: Path, places: Iterable[Place]) -> None:
     strange = [path for path in staged_files(folder) if path not in wanted]
     if strange:
         raise Refused(
-            f"{folder} holds {_count(strange, 'file')} that {_are(strange)} not of this dataset, "
-            f"such as {some(map(str, strange))}: take another folder, or remove them"
+            f"{folder} contains {_count(strange, 'file')} that {_are(strange)} not of this "
+            f"dataset, such as {some(map(str, strange))}: use another folder, or remove them"
         )
 
 

@@ -120,7 +120,7 @@ def staged_photos(folder: Path) -> Photos:
     splits = _splits_of(folder, (path.name for path in folder.iterdir() if path.is_dir()))
     if splits is None or splits.validation is None:
         raise Refused(
-            f"{folder} has not both {TRAIN}/ and {VALIDATION}/: lay it out with "
+            f"{folder} does not have both {TRAIN}/ and {VALIDATION}/: stage it with "
             f"`scones data folder {folder} TO --upload`"
         )
     roots = {TRAIN: splits.train, VALIDATION: splits.validation}
@@ -135,7 +135,7 @@ def staged_photos(folder: Path) -> Photos:
             else:
                 files[f"{DATASET}{top}/{name}"] = path
     if not files:
-        raise Refused(f"{folder} holds no photos")
+        raise Refused(f"{folder} contains no photos")
     unused = count_files(folder / splits.unused) if splits.unused else 0
     used: dict[Side, str] = {"train": splits.train, "validation": splits.validation}
     return Photos(files, passed_over, unused, used, folder=folder)
@@ -242,8 +242,8 @@ def _splits_there(client: "S3Client", bucket: str, class_names: Sequence[str]) -
     if splits is None and (others := sorted(names - {NONE_OF_THE_CLASSES})):
         folders = some(f"{DATASET}{name}/" for name in others)
         raise Refused(
-            f"{uri} has folders beside {TRAIN}/ and {VALIDATION}/: {folders}. A dataset has "
-            "sides or it has none: remove them first"
+            f"{uri} has other folders than {TRAIN}/ and {VALIDATION}/: {folders}. A dataset has "
+            "either splits or classes at the top: remove them first"
         )
     return splits or SplitFolders(TRAIN, VALIDATION, None)
 

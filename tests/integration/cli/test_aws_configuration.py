@@ -158,8 +158,8 @@ def only_line(exit_code: int, printed: str, complained: str) -> str:
 @pytest.mark.parametrize(
     ("profile", "said"),
     [
-        ("hello", "credential_process: it printed no JSON object"),
-        ("list", "credential_process: it printed no JSON object"),
+        ("hello", "credential_process: its output is not a JSON object"),
+        ("list", "credential_process: its output is not a JSON object"),
         ("missing", "/nowhere/program can't be run: No such file or directory"),
         ("fails", "not today"),
         ("quote", "the profile quote: No closing quotation"),
@@ -167,7 +167,7 @@ def only_line(exit_code: int, printed: str, complained: str) -> str:
         ("legacy", f"Token for {START} does not exist): run `aws sso login`"),
         ("session", "Token for mine does not exist): run `aws sso login`"),
         ("lost-session", 'does not exist: "gone": correct your AWS configuration'),
-        ("over-hello", "credential_process: it printed no JSON object"),
+        ("over-hello", "credential_process: its output is not a JSON object"),
         ("over-nothing", 'source_profile "gone" referenced in the profile "over-nothing"'),
         ("over-no-token", "No such file or directory: '/nowhere/token'"),
         ("nobody", "(nobody) could not be found: `aws configure list-profiles`"),
@@ -184,7 +184,7 @@ def test_profiles_that_give_no_credentials(home: Path, profile: str, said: str) 
         ("session", '{"accessToken": "a", "expir', "the cached token of the profile session can't"),
         ("over-legacy", '{"accessToken": "a", "ex', "the cached token of the profile over-legacy"),
         ("legacy", '{"accessToken": "a", "expiresAt": "soon"}', "the cached token of the profile"),
-        ("session", "7", "the cached token of the profile session can't be read"),
+        ("session", "7", "the cached token of the profile session cannot be read"),
         ("legacy", '{"accessToken": "a", "expiresAt": "2020-01-01T00:00:00Z"}', "has expired"),
         ("session", '{"accessToken": "a", "expiresAt": "2020-01-01T00:00:00Z"}', "has expired"),
     ],
@@ -214,13 +214,13 @@ def test_a_malformed_file(home: Path, config: bytes) -> None:
     "url", ["localhost:4566", "not a url", "http://", "http://[::1", "http://x:port", "ftp://x"]
 )
 def test_a_malformed_endpoint(home: Path, url: str) -> None:
-    said = "the endpoint in AWS_ENDPOINT_URL can't be used for cloudformation ("
+    said = "the endpoint in AWS_ENDPOINT_URL cannot be used for cloudformation ("
     assert said in say(home, **KEYS, AWS_ENDPOINT_URL=url)
 
 
 def test_a_malformed_endpoint_of_one_service_or_profile(home: Path) -> None:
     line = say_from_start(home, **KEYS, AWS_ENDPOINT_URL_CLOUDFORMATION="foo")
-    assert "AWS_ENDPOINT_URL_CLOUDFORMATION can't be used" in line
+    assert "AWS_ENDPOINT_URL_CLOUDFORMATION cannot be used" in line
     line = say(home, AWS_PROFILE="endpoint", AWS_ENDPOINT_URL="")
     assert "Invalid endpoint: localhost:4566" in line
 

@@ -218,7 +218,7 @@ def test_a_stack_is_deleted_with_all_that_was_made_for_it(used: Used) -> None:
 
     assert_gone(used)
     assert_others_stay(used)
-    with pytest.raises(Refused, match="there is no stack"):
+    with pytest.raises(Refused, match="does not exist"):
         used.find()
 
 

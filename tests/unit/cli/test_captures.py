@@ -90,7 +90,7 @@ def test_damage_is_told(terminal: Terminal, capture: Callable[..., None]) -> Non
     assert result.exit_code == 1
     assert "1 record " in result.stdout
     assert "Cannot be read: s3://data/captures/scones" in words(result.stdout)
-    assert "line 2: the record is half-written" in words(result.stdout)
+    assert "line 2: the record is incomplete" in words(result.stdout)
 
 
 @pytest.mark.parametrize(

@@ -212,7 +212,7 @@ def test_reject(terminal: Terminal, session: Any) -> None:
     again = terminal.type("reject", "1")
     assert "Reject it anyway?" not in again.stderr
     assert again.exit_code == 1
-    assert "version 1 is rejected already" in again.stderr
+    assert "version 1 is already rejected" in again.stderr
 
 
 def test_reject_of_a_version_that_is_not_in_production(terminal: Terminal, session: Any) -> None:
@@ -239,7 +239,7 @@ def test_promote_shows_what_waits(terminal: Terminal, machines: StepFunctions) -
     result = terminal.type("promote")
     assert result.exit_code == 0
     assert "Version 3 is in staging" in result.stdout
-    assert "the hosting of s3://data/m.tar.gz: Bringing it to production" in words(result.stdout)
+    assert "the hosting of s3://data/m.tar.gz: Deploying to production" in words(result.stdout)
     hosting, waits = json.loads(terminal.type("promote", "--json").stdout)["promotions"]
     assert hosting["question"] is None
     assert waits["question"]["smoke_test"] == "50 of 50 photos right"
@@ -323,7 +323,7 @@ def test_promote_with_nothing_to_answer(terminal: Terminal) -> None:
     assert result.exit_code == 1
     assert result.stderr == (
         "There has been no promotion yet.\n"
-        "error: no promotion waits for an answer: `scones approve VERSION` starts one\n"
+        "error: no promotion is waiting for approval: start one with `scones approve VERSION`\n"
     )
 
 
@@ -424,7 +424,7 @@ def test_the_embedded_cloud_that_is_not_there(
     result = terminal.type("models", "--local")
     assert result.exit_code == 3
     assert "no embedded cloud is running in" in result.stderr
-    assert "`make up` starts it" in result.stderr
+    assert "start it with `make up`" in result.stderr
 
 
 def test_the_embedded_cloud_has_no_profiles(terminal: Terminal) -> None:

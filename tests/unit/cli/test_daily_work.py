@@ -181,7 +181,7 @@ def test_results(terminal: Terminal, put: Callable[..., None]) -> None:
     assert result.exit_code == 0
     assert [re.split("  +", line)[1:] for line in result.stdout.splitlines()] == [
         ["status", "label", "conf.", "bay", "reason or review", "photo"],
-        ["needs review", "bicycle", "0.61", "-", "anna: not a vehicle", "4.png"],
+        ["needs review", "bicycle", "0.61", "-", "anna: none of the classes", "4.png"],
         ["needs review", "bicycle", "0.61", "B", "anna: motorcycle", "3.png"],
         ["rejected", "-", "-", "-", "corrupt", "gate/2.png"],
         ["classified", "bicycle", "0.99", "A", "gate/1.png"],
@@ -235,7 +235,7 @@ def test_results_name_unfamiliar_photos(terminal: Terminal, put: Callable[..., N
     put("tree.png", "needs_review", 0, UNFAMILIAR)
     put("selfie.png", "needs_review", 1, UNFAMILIAR, review=REVIEW % ("not_a_vehicle", "null"))
     reviewed, waiting = terminal.type("results").stdout.splitlines()[1:]
-    assert "anna: not a vehicle" in reviewed
+    assert "anna: none of the classes" in reviewed
     assert re.split("  +", waiting)[1:] == [
         *("needs review", "bicycle", "0.99", "-", "unfamiliar 0.012", "tree.png")
     ]
@@ -650,12 +650,12 @@ def test_threshold_without_a_model(terminal: Terminal, session: Any) -> None:
     client.put_parameter(Name=STACK.threshold_parameter, Value="high", Type="String")
     shown = terminal.type("threshold")
     assert shown.exit_code == 0
-    assert "No curve: nothing is in production" in shown.stdout
+    assert "No curve: no model is in production" in shown.stdout
     assert "not a number from 0 to 1" in shown.stdout
     assert "The familiarity limit is not a number from 0 to 1" in shown.stdout
     refused = terminal.type("threshold", "--precision", "0.9")
     assert refused.exit_code == 1
-    assert "error: nothing is in production" in refused.stderr
+    assert "error: no model is in production" in refused.stderr
     assert terminal.type("threshold", "0.5").exit_code == 0
     value = client.get_parameter(Name=STACK.threshold_parameter)["Parameter"]["Value"]
     assert value == "0.5"

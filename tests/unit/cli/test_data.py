@@ -101,7 +101,7 @@ def test_who_wants_to_upload_needs_a_stack_before_anything_is_done(
 ) -> None:
     result = stage(terminal, archive, "--upload", "--stack", "nowhere")
     assert result.exit_code == 3
-    assert "there is no stack nowhere" in result.stderr
+    assert "stack nowhere does not exist" in result.stderr
     assert not (archive.parent / "to").exists()
 
 

@@ -83,4 +83,4 @@ def test_a_stack_that_does_not_exist(terminal: Terminal) -> None:
     result = terminal.type("delete", "--stack", "other", "--yes")
 
     assert result.exit_code == 1
-    assert "there is no stack other in us-east-1: it is deleted already" in words(result.stderr)
+    assert "stack other does not exist in us-east-1: it was deleted already" in words(result.stderr)

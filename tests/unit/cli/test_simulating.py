@@ -198,7 +198,7 @@ def test_a_stack_without_a_dataset(
     monkeypatch.setattr("cli.desk.Stack.read", lambda *_: stack)
     result = terminal.type("simulate", "--count", "2")
     assert result.exit_code == 1
-    assert "or give photos of your own with --photos" in words(result.stderr)
+    assert "or give your own photos with --photos" in words(result.stderr)
 
 
 @pytest.mark.parametrize(

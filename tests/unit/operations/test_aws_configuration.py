@@ -48,7 +48,7 @@ def test_credentials_of_a_program(config: Path) -> None:
 def test_a_program_that_does_not_end(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aws_configuration, "PROCESS_SECONDS", 0.5)
     use_program(config, "import time; time.sleep(100)")
-    with pytest.raises(CredentialRetrievalError, match=r"did not end within 0\.5 s"):
+    with pytest.raises(CredentialRetrievalError, match=r"did not finish within 0\.5 s"):
         ConfiguredSession().get_credentials()
 
 
@@ -62,7 +62,7 @@ def test_a_program_that_fails_when_credentials_are_renewed(
     program.write_text(later)
     monkeypatch.setattr(found, "_mandatory_refresh_timeout", 7200)
     monkeypatch.setattr(found, "_advisory_refresh_timeout", 7200)
-    with pytest.raises(CredentialRetrievalError, match=r"no JSON object|still expired"):
+    with pytest.raises(CredentialRetrievalError, match=r"not a JSON object|still expired"):
         found.get_frozen_credentials()
 
 
@@ -81,7 +81,7 @@ def test_no_credentials_at_all(config: Path) -> None:
 def test_a_port_that_is_none(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://localhost:99999")
     with pytest.raises(
-        InvalidConfigError, match="endpoint in AWS_ENDPOINT_URL_S3 can't be used for s3"
+        InvalidConfigError, match="endpoint in AWS_ENDPOINT_URL_S3 cannot be used for s3"
     ):
         connect(None, "eu-west-1").client("s3")
 

@@ -18,11 +18,11 @@ def refused(code: str, message: str, operation: str = "ListExecutions") -> Clien
         (exceptions.UnauthorizedSSOTokenError(), "aws sso login"),
         (exceptions.SSOTokenLoadError(error_msg="expired"), "aws sso login"),
         (exceptions.ProfileNotFound(profile="nobody"), "(nobody) could not be found"),
-        (exceptions.EndpointConnectionError(endpoint_url="http://x"), '"http://x": look at the'),
+        (exceptions.EndpointConnectionError(endpoint_url="http://x"), '"http://x": check the'),
         (exceptions.ConnectTimeoutError(endpoint_url="http://x"), "--region"),
         (exceptions.ParamValidationError(report="too\nlong"), "too long"),
-        (refused("ExpiredTokenException", "old"), "(ExpiredTokenException): renew them"),
-        (refused("InvalidClientTokenId", "who"), "renew them"),
+        (refused("ExpiredTokenException", "old"), "(ExpiredTokenException): refresh them"),
+        (refused("InvalidClientTokenId", "who"), "refresh them"),
         (
             refused(
                 "AccessDeniedException",
@@ -32,7 +32,7 @@ def refused(code: str, message: str, operation: str = "ListExecutions") -> Clien
         ),
         (refused("403", "Forbidden", "HeadObject"), "do not allow HeadObject: Forbidden"),
         (refused("ThrottlingException", "slow"), "try again in a minute"),
-        (refused("ValidationException", "no\n such"), "was refused: ValidationException: no such"),
+        (refused("ValidationException", "no\n such"), "failed: ValidationException: no such"),
     ],
 )
 def test_each_is_one_line_that_says_what_to_do(error: Exception, said: str) -> None:

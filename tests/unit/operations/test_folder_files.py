@@ -72,7 +72,7 @@ def test_links_that_lead_nowhere_are_refused(
     folder: Path, read: Callable[[Path], object], target: str
 ) -> None:
     (folder / "train/a/2.jpg").symlink_to(target)
-    with pytest.raises(Refused, match=r"links that lead nowhere: .*train/a/2\.jpg\. Remove"):
+    with pytest.raises(Refused, match=r"broken links: .*train/a/2\.jpg\. Remove"):
         read(folder)
 
 

@@ -134,7 +134,11 @@ def fill_queues(office: Office, record: Record) -> None:
     upload = {"detail-type": "Object Created", "detail": found}
     ours = {"requestPayload": {"detail": {"photo": record.decided.photo.model_dump()}}}
     for queue, bodies in {
-        STAGES.undelivered_events: [json.dumps(upload), json.dumps({"detail": others}), "no JSON"],
+        STAGES.undelivered_events: [
+            json.dumps(upload),
+            json.dumps({"detail": others}),
+            "no JSON",
+        ],
         STAGES.missed_measurements: [json.dumps([ours])],
     }.items():
         for body in bodies:
@@ -247,7 +251,7 @@ def test_a_file_whose_old_version_is_left_is_found_again(
 def test_a_photo_that_may_be_being_decided_is_refused(office: Office) -> None:
     office.s3.put_object(Bucket="photos", Key="incoming/new.png", Body=b"x")
 
-    with pytest.raises(Refused, match=r"may be being decided: try again in (2\d\d|300) s"):
+    with pytest.raises(Refused, match=r"may still be processed: try again in (2\d\d|300) s"):
         find_traces(office, STAGES, "incoming/new.png")
 
 
@@ -292,7 +296,7 @@ def test_a_photo_whose_record_can_not_be_read_is_not_forgotten_by_halves(
     break_record(office.table, STAGES.results_table, record.key, BROKEN["a later version"])
     before = everything(office)
 
-    with pytest.raises(Fault, match="what is captured of the photo can't be found: the record of"):
+    with pytest.raises(Fault, match="captured data of the photo cannot be found: the record of"):
         find(office, record)
 
     assert everything(office) == before

@@ -168,7 +168,9 @@ def test_a_request_whose_connection_breaks_is_sent_again(server: Server) -> None
 def test_without_any_response_the_outcome_is_unknown(server: Server) -> None:
     server.answers = [(BREAKS, {}, b"")] * 3
 
-    with pytest.raises(OutcomeUnknown, match="unknown, as no response came: see with `scones show"):
+    with pytest.raises(
+        OutcomeUnknown, match="unknown, because there was no response: check with `scones show"
+    ):
         client(server.url).call({})
     assert len(server.requests) == 3
 

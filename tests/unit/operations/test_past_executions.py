@@ -138,7 +138,7 @@ def test_a_line_of_the_log_that_is_none_of_an_execution_does_not_hide_the_others
     moment = int((NOW - 30 * SECOND).timestamp() * 1000)
     lines = [
         {"timestamp": moment, "message": text}
-        for text in ("no JSON", "[]", '{"type": "ExecutionStarted"}')
+        for text in ("is not JSON", "[]", '{"type": "ExecutionStarted"}')
     ]
     session.client("logs").put_log_events(
         logGroupName=STACK.classify_log_group, logStreamName="s", logEvents=lines

@@ -53,10 +53,13 @@ def test_files_that_can_not_be_meant(tmp_path: Path) -> None:
     write(tmp_path, "a/1.png", "b/1.png", "c/.hidden", f"{'d' * 200}/{'é' * 100}.png")
     (tmp_path / "empty.png").touch()
     for paths, said in (
-        ([tmp_path / "missing.png"], "no file or folder"),
-        ([tmp_path / "c"], "holds no photos"),
+        ([tmp_path / "missing.png"], "missing.png does not exist"),
+        ([tmp_path / "c"], "contains no photos"),
         ([tmp_path / "empty.png"], "is empty"),
-        ([tmp_path / "a" / "1.png", tmp_path / "b" / "1.png"], "would both be incoming/1.png"),
+        (
+            [tmp_path / "a" / "1.png", tmp_path / "b" / "1.png"],
+            "would both have the key incoming/1.png",
+        ),
     ):
         with pytest.raises(Refused, match=said):
             find_photos(paths)

@@ -93,7 +93,7 @@ def test_sam_takes_the_parameters_as_they_are(tmp_path: Path) -> None:
         ("image_shape", "image_shap", "image_shape is missing"),
         ('"3,64,48"', '"3,64,4800"', "sides from 16 to 512"),
         ("0.7", "1.7", "minimum_accuracy: it should be less than or equal to 1"),
-        ('"none"]', '"no,ne"]', "'no,ne' has a comma in it"),
+        ('"none"]', '"no,ne"]', "'no,ne' contains a comma"),
         ('"none"]', '" none"]', "without spaces around them"),
         ('"none"]', "'\"']", "quotation marks, slashes, backslashes"),
         ('"none"]', '""]', "hold an empty name"),
@@ -157,7 +157,7 @@ def test_profiles_that_there_are_not(name: str, said: str) -> None:
 
 
 def test_a_file_that_is_no_toml(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="is no TOML file"):
+    with pytest.raises(Refused, match="is not valid TOML"):
         profiles.read(written(tmp_path, "classes: [a, b]"))
 
 

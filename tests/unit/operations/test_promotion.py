@@ -49,7 +49,7 @@ def test_it_is_followed_to_its_question_and_then_to_its_end(
     )
     told, question = follow(session, execution.arn)
     assert list(dict.fromkeys(told)) == [
-        "Starting a staging endpoint",
+        "Creating a staging endpoint",
         "Smoke test in staging",
     ]
     assert isinstance(question, Question)
@@ -61,7 +61,7 @@ def test_it_is_followed_to_its_question_and_then_to_its_end(
 
     execution.chunks, execution.end = [[entered("Update Endpoint")]], PROMOTED
     told, outcome = follow(session, execution.arn, question.event_id)
-    assert told == ["Bringing it to production"]
+    assert told == ["Deploying to production"]
     assert isinstance(outcome, Outcome)
     assert outcome.outcome == "promoted"
 
@@ -94,7 +94,7 @@ def test_what_is_under_way(session: Any, machines: StepFunctions) -> None:
     machines.run(PROMOTE, {"rollback_to": package(2)}, [[entered("Update Endpoint")]])
     rollback, waits = promotion.find_promotions(session, STACK)
     assert rollback.what == "the rollback to version 2"
-    assert str(rollback.step) == "Bringing it to production"
+    assert str(rollback.step) == "Deploying to production"
     assert rollback.question is None
     assert waits.what == "the promotion of version 3"
     assert waits.question is not None
@@ -122,23 +122,25 @@ def test_the_named_one_of_two_is_chosen(session: Any, machines: StepFunctions) -
     waiting(machines, 4, "four")
     found = promotion.find_promotions(session, STACK)
     assert promotion.choose_question(found, 3).token == "three"
-    with pytest.raises(Refused, match="several promotions wait, name the version: 4, 3"):
+    with pytest.raises(
+        Refused, match="several promotions wait for approval: choose one of the versions 4, 3"
+    ):
         promotion.choose_question(found, None)
 
 
 def test_another_version_than_the_waiting_one(session: Any, machines: StepFunctions) -> None:
     waiting(machines, 3)
     found = promotion.find_promotions(session, STACK)
-    with pytest.raises(Refused, match="version 2 does not wait for an answer, but version 3 does"):
+    with pytest.raises(Refused, match="version 2 does not wait for approval, but version 3 does"):
         promotion.choose_question(found, 2)
 
 
 def test_nothing_to_answer(session: Any, machines: StepFunctions) -> None:
-    with pytest.raises(Refused, match="no promotion waits"):
+    with pytest.raises(Refused, match="no promotion is waiting for approval"):
         promotion.choose_question([], None)
     machines.run(PROMOTE, event(package(3)), [[entered("Smoke Test")]])
     found = promotion.find_promotions(session, STACK)
-    with pytest.raises(Refused, match=r"version 3 is under way.*\(Smoke test in staging\)"):
+    with pytest.raises(Refused, match=r"version 3 is running.*\(Smoke test in staging\)"):
         promotion.choose_question(found, None)
 
 
@@ -146,7 +148,7 @@ def test_an_answer_that_comes_too_late(session: Any, machines: StepFunctions) ->
     waiting(machines)
     question = promotion.choose_question(promotion.find_promotions(session, STACK), None)
     machines.waiting.clear()
-    with pytest.raises(Refused, match="version 3 does not wait any more"):
+    with pytest.raises(Refused, match="version 3 no longer waits for approval"):
         promotion.answer(session, STACK, question, approved=False)
     machines.refusal = "AccessDeniedException"
     with pytest.raises(ClientError):
@@ -179,7 +181,7 @@ def test_approval_starts_the_promotion_by_its_event(session: Any, machines: Step
 def test_approval_whose_event_starts_nothing(session: Any, machines: StepFunctions) -> None:
     session.register()
     approval = promotion.approve(session, STACK, 1, "anna")
-    with pytest.raises(Fault, match="its promotion has not started: look at the rule"):
+    with pytest.raises(Fault, match="its promotion has not started: run the command again"):
         promotion.await_promotion(session, STACK, approval, lambda: None)
 
 
@@ -199,7 +201,7 @@ def test_a_version_in_production_is_not_approved_again(
     session: Any, machines: StepFunctions
 ) -> None:
     session.put_into_production(ModelPackageName=session.register("Approved"))
-    with pytest.raises(Refused, match="version 1 is approved and in production already"):
+    with pytest.raises(Refused, match="version 1 is already approved and in production"):
         promotion.approve(session, STACK, 1, "anna")
     assert machines.executions == []
 
@@ -208,7 +210,7 @@ def test_a_version_in_production_is_not_approved_again(
 def test_one_promotion_at_a_time(session: Any, machines: StepFunctions, status: str) -> None:
     arn = session.register(status)
     waiting(machines, 3)
-    with pytest.raises(Refused, match=r"version 3 waits for an answer.*promote --approve 3"):
+    with pytest.raises(Refused, match=r"version 3 waits for approval.*promote --approve 3"):
         promotion.approve(session, STACK, 1, "anna")
     assert session.status(arn) == status
     assert len(machines.executions) == 1
@@ -228,9 +230,9 @@ def test_rollback(session: Any, machines: StepFunctions) -> None:
 @pytest.mark.parametrize(
     ("number", "said"),
     [
-        (1, r"version 1 is not approved \(it is Rejected\).*scones approve 1"),
-        (2, "version 2 is what is in production"),
-        (3, "there is no version 3"),
+        (1, r"version 1 is not approved \(its status is Rejected\).*scones approve 1"),
+        (2, "version 2 is already in production"),
+        (3, "version 3 of scones does not exist"),
     ],
 )
 def test_rollback_to_what_can_not_be(
@@ -246,7 +248,7 @@ def test_rollback_to_what_can_not_be(
 def test_rollback_while_another_one_is_under_way(session: Any, machines: StepFunctions) -> None:
     session.register("Approved")
     machines.run(PROMOTE, {"artifacts": "s3://data/m.tar.gz"}, [[entered("Update Endpoint")]])
-    with pytest.raises(Refused, match=r"hosting of s3://data/m.tar.gz is under way \(Bringing"):
+    with pytest.raises(Refused, match=r"hosting of s3://data/m.tar.gz is running \(Deploying"):
         promotion.start_rollback(session, STACK, 1, "anna")
 
 
@@ -262,7 +264,7 @@ def test_hosting_a_saved_model(session: Any, machines: StepFunctions) -> None:
 @pytest.mark.parametrize(
     ("uri", "said"),
     [
-        ("s3://data/models/none.tar.gz", "there is no object s3://data/models/none.tar.gz"),
+        ("s3://data/models/none.tar.gz", "object s3://data/models/none.tar.gz does not exist"),
         (
             "s3://other/a/m.tar.gz",
             "aws s3 cp s3://other/a/m.tar.gz s3://data/models/m.tar.gz",
@@ -314,5 +316,5 @@ def test_an_answer_after_another_one_is_refused(session: Any, machines: StepFunc
     question = promotion.choose_question(promotion.find_promotions(session, STACK), 3)
     promotion.answer(session, STACK, question, approved=True)
 
-    with pytest.raises(Refused, match="does not wait any more: it was answered meanwhile"):
+    with pytest.raises(Refused, match="no longer waits for approval: it was approved or rejected"):
         promotion.answer(session, STACK, question, approved=True)

@@ -218,7 +218,7 @@ def test_each_message_goes_to_its_machine_and_out_of_the_queue(
     ("end", "told", "message"),
     [
         ("lost", "not_recorded", "DynamoDB.Throttled: slow"),
-        ("timed out", "not_recorded", "its execution ended as TIMED_OUT"),
+        ("timed out", "not_recorded", "its execution has the status TIMED_OUT"),
         ("silent", "not_announced", "try again in 5 minutes"),
     ],
 )
@@ -262,7 +262,7 @@ def test_what_is_not_understood_stays(session: Any, machine: Machine) -> None:
     assert (other.end, other.done, other.message) == (
         "not_understood",
         False,
-        "its body is no JSON",
+        "its body is not JSON",
     )
     assert waiting(session) == 1
 
@@ -281,7 +281,7 @@ def test_an_execution_whose_message_was_not_deleted_is_not_started_again(
     assert waiting(session) == 1
     (became,) = redrive_queue(session).values()
     assert became.end == "started"
-    assert "was started before" in became.message
+    assert "was already started" in became.message
     assert len(machines.executions) == 1
     assert waiting(session) == 0
 

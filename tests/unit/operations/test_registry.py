@@ -31,11 +31,11 @@ def test_one_version(session: Any) -> None:
 
 
 def test_a_version_that_is_not_there(session: Any) -> None:
-    with pytest.raises(Refused, match="scones has none yet"):
+    with pytest.raises(Refused, match="scones has no versions; train one"):
         registry.find_version(session, STACK, 1)
     session.register()
     session.register()
-    with pytest.raises(Refused, match="no version 7 of scones: the latest is 2"):
+    with pytest.raises(Refused, match="version 7 of scones does not exist: the latest is 2"):
         registry.find_version(session, STACK, 7)
 
 

@@ -127,7 +127,7 @@ def test_the_log_is_left_when_training_is_over(session: Any, machines: StepFunct
             "scones-retrain failed: TrainingFailed: learning_rate is -1 (execution run-1)",
         ),
         ({"status": "ABORTED"}, "was stopped: no reason was given"),
-        ({"status": "TIMED_OUT", "error": "States.Timeout"}, "ran out of time: States.Timeout"),
+        ({"status": "TIMED_OUT", "error": "States.Timeout"}, "timed out: States.Timeout"),
     ],
 )
 def test_a_failure_is_told_with_its_reason(

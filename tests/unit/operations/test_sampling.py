@@ -66,7 +66,7 @@ def test_none_is_picked_twice_before_all_are_picked_once(folder: Path) -> None:
 
 
 def test_a_folder_without_photos(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="holds no photos"):
+    with pytest.raises(Refused, match="contains no photos"):
         pick_from_folder(tmp_path, CLASSES, count=1, seed=1)
     with pytest.raises(Refused, match="there is no folder"):
         pick_from_folder(tmp_path / "none", CLASSES, count=1, seed=1)
@@ -101,7 +101,7 @@ def test_photos_held_back_of_a_dataset_without_sides(
 def test_a_dataset_that_is_not_there_or_not_as_it_must_be(
     session: Any, put: Callable[..., None], tmp_path: Path
 ) -> None:
-    with pytest.raises(Refused, match="or give photos of your own with --photos"):
+    with pytest.raises(Refused, match="or give your own photos with --photos"):
         pick_from_dataset(session, STACK, 1, 1, tmp_path)
     put("tram/1.png")
     with pytest.raises(Refused, match="tram"):
@@ -112,7 +112,7 @@ def test_a_dataset_with_nothing_to_validate_on(
     session: Any, put: Callable[..., None], tmp_path: Path
 ) -> None:
     put(*(f"{side}/{name}/notes.txt" for side in ("train", "validation") for name in CLASSES))
-    with pytest.raises(Refused, match="there is no photo to pick"):
+    with pytest.raises(Refused, match="there are no photos to choose from"):
         pick_from_dataset(session, STACK, 1, 1, tmp_path)
 
 

@@ -42,7 +42,7 @@ def test_the_template_has_every_output() -> None:
 
 
 def test_a_stack_that_is_not_there(session: Any) -> None:
-    with pytest.raises(StackError, match=r"there is no stack mine in us-east-1.*--stack"):
+    with pytest.raises(StackError, match=r"stack mine does not exist in us-east-1.*--stack"):
         Stack.read(session, "mine")
 
 

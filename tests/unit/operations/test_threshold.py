@@ -55,7 +55,7 @@ def test_a_precision_that_is_never_reached() -> None:
     curve = Curve(3, "scones-1", 50, POINTS[1:])
     said = (
         "no threshold reaches a precision of 0.99 on the 50 validation photos of version 3: "
-        "the best is 0.9800, at 0.9, which decides 80.0% of the photos"
+        "the best is 0.9800, at 0.9, which accepts 80.0% of the photos"
     )
     with pytest.raises(Refused, match=re.escape(said)):
         curve.reaching(0.99)
@@ -140,7 +140,7 @@ def evaluated_version(session: Any) -> None:
 def test_an_evaluation_of_another_format_is_told(session: Any, text: str, said: str) -> None:
     evaluated_version(session)
     store(session, "scones-1", text)
-    with pytest.raises(Refused, match=f"version 1 has no evaluation that can be read: .*{said}"):
+    with pytest.raises(Refused, match=f"version 1 has an evaluation that cannot be read: .*{said}"):
         read_curve(session, STACK)
 
 
@@ -158,28 +158,30 @@ def test_an_evaluation_that_s3_does_not_give_is_a_fault(session: Any) -> None:
 
 
 def test_without_a_model_that_was_evaluated_there_is_no_curve(session: Any) -> None:
-    with pytest.raises(Refused, match="there is no endpoint scones"):
+    with pytest.raises(Refused, match="endpoint scones does not exist"):
         read_curve(session, STACK)
     session.put_into_production(Image="image", ModelDataUrl="s3://data/mine.tar.gz")
-    with pytest.raises(Refused, match=r"is s3://data/mine.tar.gz, which is no registered version"):
+    with pytest.raises(Refused, match=r"model s3://data/mine.tar.gz is not a registered version"):
         read_curve(session, STACK)
 
 
 def test_where_it_is_not_known_what_is_in_production_there_is_no_curve(session: Any) -> None:
     session.put_into_production(ModelPackageName=session.register("Approved", run="scones-1"))
     session.client("sagemaker").delete_model(ModelName="m")
-    with pytest.raises(Refused, match=r"not known which model .*: c, the .* `scones rollback"):
+    with pytest.raises(
+        Refused, match=r"the production model is unknown: c, the .* `scones rollback"
+    ):
         read_curve(session, STACK)
 
 
 def test_a_version_that_left_the_registry(session: Any) -> None:
     arn = session.register("Approved", run="scones-1").removesuffix("1") + "7"
     session.put_into_production(ModelPackageName=arn)
-    with pytest.raises(Refused, match=f"is {arn}, which is no registered version"):
+    with pytest.raises(Refused, match=f"model {arn} is not a registered version"):
         read_curve(session, STACK)
 
 
 def test_a_version_that_came_of_no_retraining(session: Any) -> None:
     session.put_into_production(ModelPackageName=session.register("Approved"))
-    with pytest.raises(Refused, match="version 1 does not tell which retraining"):
+    with pytest.raises(Refused, match="version 1 has no training run in its metadata"):
         read_curve(session, STACK)

@@ -76,18 +76,18 @@ def test_a_scheduled_retraining() -> None:
 @pytest.mark.parametrize(
     ("not_understood", "why"),
     [
-        (message("{"), "no JSON"),
-        (message("[]"), "no JSON object"),
+        (message("{"), "is not JSON"),
+        (message("[]"), "is not a JSON object"),
         (message({}), "type None"),
         (message({"detail-type": "Object Deleted"}), "type Object Deleted"),
         (message(UPLOAD, "arn:aws:lambda:x"), "was for arn:aws:lambda:x"),
-        (message(changed(UPLOAD, "detail", "object", "etag")), "lacks what an upload's event"),
-        (message(changed(UPLOAD, "time")), "lacks what an upload's event"),
-        (message(changed(UPLOAD, "detail", to="x")), "lacks what an upload's event"),
-        (message(changed(UPLOAD, "detail", "bucket", "name", to="b")), "is in b, and not in"),
-        (message(UPLOAD, STACK.promote_machine), "names no model package"),
-        (message({"detail-type": "Retraining Requested", "detail": "x"}), "no JSON object"),
-        (message({"detail-type": "Retraining Requested"}), "no JSON object"),
+        (message(changed(UPLOAD, "detail", "object", "etag")), "it is not an upload event"),
+        (message(changed(UPLOAD, "time")), "it is not an upload event"),
+        (message(changed(UPLOAD, "detail", to="x")), "it is not an upload event"),
+        (message(changed(UPLOAD, "detail", "bucket", "name", to="b")), "is in b, not in"),
+        (message(UPLOAD, STACK.promote_machine), "has no ModelPackageArn"),
+        (message({"detail-type": "Retraining Requested", "detail": "x"}), "is not a JSON object"),
+        (message({"detail-type": "Retraining Requested"}), "is not a JSON object"),
     ],
 )
 def test_what_can_not_be_understood(not_understood: Message, why: str) -> None:

@@ -111,16 +111,22 @@ def test_classes_in_the_only_folder(tmp_path: Path) -> None:
         (["train/a/1.png", "val/a/1.png", "valid/a/1.png"], "val and valid are both for valid"),
         (["train/a/1.png", "Train/a/1.png", "val/a/1.png"], "Train and train are both for train"),
         (["test/a/1.png", "val/b/1.png"], "no folder to train on, only test, val"),
-        (["test/1.png", "train/1.png"], "train and .*test are in no folder .*If they are classes"),
-        (["train/a/1.png", "train/b/1.png", "val/1.png"], "photos in .*val are in no folder of a"),
+        (
+            ["test/1.png", "train/1.png"],
+            "train and .*test are not in the folder .*If they are classes",
+        ),
+        (
+            ["train/a/1.png", "train/b/1.png", "val/1.png"],
+            "photos in .*val are not in the folder of a",
+        ),
         (["train/a/1.png", "train/b/1.png", "val/notes.txt"], "val is empty: add one folder"),
         (["train/notes.txt", "val/notes.txt"], "train and .*val are empty"),
         (["cars_train/a/1.png", "cars_test/a/1.png"], "splits or classes: cars_test, cars_train"),
-        (["a/train/1.png", "a/test/1.png", "b/1.png"], "a has folders for splits in it .*train/a"),
-        (["Car/1.png", "car/2.png", "van/1.png"], "only in capitals: Car, car"),
+        (["a/train/1.png", "a/test/1.png", "b/1.png"], "a contains folders for splits .*train/a"),
+        (["Car/1.png", "car/2.png", "van/1.png"], "only in case: Car, car"),
         (["train/Car/1.png", "train/b/1.png", "val/car/1.png", "val/b/1.png"], "car and Car diff"),
-        (["train/a/1.png", "train/b/1.png", "val/a/1.png"], "no folder .*val/b, but b is a class"),
-        (["train/a/1.png", "train/b/1.png", *(f"val/{x}/1.png" for x in "abc")], "no class: c"),
+        (["train/a/1.png", "train/b/1.png", "val/a/1.png"], "class b has no folder .*val/b"),
+        (["train/a/1.png", "train/b/1.png", *(f"val/{x}/1.png" for x in "abc")], "not a class: c"),
     ],
 )
 def test_splits_that_are_ambiguous_or_unusable(
@@ -149,7 +155,7 @@ def test_a_split_that_is_a_link_to_the_other(tmp_path: Path) -> None:
     fill(tmp_path, "train/a/1.png", "train/b/2.png")
     (tmp_path / "val").symlink_to("train")
 
-    with pytest.raises(FolderError, match="are one folder, by a link"):
+    with pytest.raises(FolderError, match="are the same folder, through a link"):
         read_dataset(tmp_path)
 
 
@@ -180,8 +186,8 @@ def test_stray_files_are_passed_over(tmp_path: Path) -> None:
         ([], [], "at least two folders"),
         (["a/1.png"], [], "at least two folders"),
         (["a/1.png", "b/notes.txt"], [], "class b has no photos"),
-        (["a/1.png", "b/1.png"], ["a", "b", "c"], "there is no folder .*c"),
-        (["a/1.png", "b/1.png", "c/1.png"], ["a", "b"], "that are no class: c"),
+        (["a/1.png", "b/1.png"], ["a", "b", "c"], "class c has no folder .*c"),
+        (["a/1.png", "b/1.png", "c/1.png"], ["a", "b"], "that are not a class: c"),
         (["a/1.png", "b/1.png"], [], "too few photos of"),
     ],
 )
@@ -288,7 +294,7 @@ def test_folders_whose_names_are_too_long_together(tmp_path: Path) -> None:
 
 
 def test_no_photos(tmp_path: Path) -> None:
-    with pytest.raises(FolderError, match="holds no photos"):
+    with pytest.raises(FolderError, match="contains no photos"):
         read_photos(tmp_path, ["a"])
     with pytest.raises(FolderError, match="there is no folder"):
         read_photos(tmp_path / "nowhere", ["a"])

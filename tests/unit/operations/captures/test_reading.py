@@ -108,9 +108,9 @@ def test_what_is_no_record_in_an_array_is_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("end", "said"),
     [
-        ("", "the array of records is half-written"),
-        (",", "the array of records is half-written"),
-        ("," + line(2)[:40], "the record is half-written"),
+        ("", "the array of records is incomplete"),
+        (",", "the array of records is incomplete"),
+        ("," + line(2)[:40], "the record is incomplete"),
     ],
 )
 def test_an_array_that_breaks_off(tmp_path: Path, end: str, said: str) -> None:
@@ -147,7 +147,7 @@ def test_a_compressed_file_that_breaks_off(tmp_path: Path) -> None:
     captured, damage = read(tmp_path, whole[: len(whole) * 3 // 4])
     assert 100 < len(captured) < 500
     assert ids(captured) == [f"event-{number}" for number in range(len(captured))]
-    assert "the compressed file is damaged or broken off" in damage[-1].message
+    assert "the compressed file is corrupt or incomplete" in damage[-1].message
 
 
 def test_a_mark_of_the_byte_order_is_passed_over(tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def test_an_empty_file_holds_nothing(tmp_path: Path) -> None:
 def test_a_half_written_end(tmp_path: Path, cut: int) -> None:
     captured, damage = read(tmp_path, f"{line(1)}\n{line(2)[:cut]}")
     assert ids(captured) == ["event-1"]
-    assert [str(item) for item in damage] == ["name, line 2: the record is half-written"]
+    assert [str(item) for item in damage] == ["name, line 2: the record is incomplete"]
 
 
 @pytest.mark.parametrize("between", ["", "\n"])
@@ -191,16 +191,16 @@ def test_the_line_of_damage_among_records_of_several_lines(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("{}", "no record of data capture: it has no captureData"),
-        ("[1]", "no record of data capture"),
-        (line().replace("event-0", "../../etc"), "its eventId '../../etc' is none"),
-        (line().replace("2026-11-20T", "yesterday "), "is no moment"),
-        (line().replace("2026-11-20T09:30:00Z", "0001-01-01T00:00:00+14:00"), "is no moment"),
-        (line(endpointInput=7), "its payload is no JSON object"),
-        (line(endpointInput={"encoding": "BASE64", "data": "%%%"}), "its payload is no base64"),
+        ("{}", "not a record of data capture: it has no captureData"),
+        ("[1]", "not a record of data capture"),
+        (line().replace("event-0", "../../etc"), "its eventId '../../etc' is not valid"),
+        (line().replace("2026-11-20T", "yesterday "), "is not a time"),
+        (line().replace("2026-11-20T09:30:00Z", "0001-01-01T00:00:00+14:00"), "is not a time"),
+        (line(endpointInput=7), "its payload is not a JSON object"),
+        (line(endpointInput={"encoding": "BASE64", "data": "%%%"}), "its payload is not base64"),
         (line(endpointInput={"encoding": "BASE64"}), "it has no data"),
-        ('{"a":' * 100_000, "damaged"),
-        (f'{{"captureData":{"1" * 5000}}}', "damaged"),
+        ('{"a":' * 100_000, "corrupt"),
+        (f'{{"captureData":{"1" * 5000}}}', "corrupt"),
     ],
 )
 def test_what_is_no_record_is_told(tmp_path: Path, text: str, said: str) -> None:

@@ -112,7 +112,7 @@ def test_a_photo_in_two_classes_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("source", "to"), [("a", "a"), ("a", "a/to"), ("a/b", "a")])
 def test_folders_in_one_another(tmp_path: Path, source: str, to: str) -> None:
     views(tmp_path / source)
-    with pytest.raises(FolderError, match="in one another"):
+    with pytest.raises(FolderError, match="inside one another"):
         staged(tmp_path / source, tmp_path / to)
 
 

@@ -174,7 +174,7 @@ def test_nothing_is_run_whatever_the_archive_holds(tmp_path: Path, way: str) -> 
     target = tmp_path / "made"
     archive = written(tmp_path, train=evil(target)[way])
 
-    with pytest.raises(Refused, match=r"not CIFAR-100.*wants to call"):
+    with pytest.raises(Refused, match=r"not CIFAR-100.*would call"):
         stage(archive, tmp_path / "to", VEHICLES, silence)
 
     assert not target.exists()
@@ -196,16 +196,25 @@ def test_those_pickles_would_have_made_a_file(tmp_path: Path) -> None:
         ({"train": b"no pickle"}, "not CIFAR-100"),
         ({"train": batch(TRAIN) | {b"fine_labels": [1]}}, "not CIFAR-100"),
         ({"train": {}}, "not CIFAR-100"),
-        ({"train": batch(TRAIN) | {b"data": array([b"short"] * 4)}}, "no array of rows of 3,072"),
+        (
+            {"train": batch(TRAIN) | {b"data": array([b"short"] * 4)}},
+            "not an array of rows of 3,072",
+        ),
         (
             {"train": batch(TRAIN) | {b"data": array([row for *_, row in TRAIN], b"O8")}},
-            "no array of rows of 3,072",
+            "not an array of rows of 3,072",
         ),
         ({"train": batch(TRAIN) | {b"data": Call("numpy.ndarray", ())}}, "not CIFAR-100"),
-        ({"train": batch([("bicycle", "../../x.png", pixels(1, 1, 1))])}, r"called '../../x.png'"),
-        ({"train": batch([("bicycle", ".x.png", pixels(1, 1, 1))])}, "called '.x.png'"),
-        ({"train": batch([("bicycle", "/tmp/x.png", pixels(1, 1, 1))])}, "called '/tmp/x.png'"),
-        ({"train": batch([("bicycle", "x\ty.png", pixels(1, 1, 1))])}, "a photo is called"),
+        (
+            {"train": batch([("bicycle", "../../x.png", pixels(1, 1, 1))])},
+            r"invalid photo name '../../x.png'",
+        ),
+        ({"train": batch([("bicycle", ".x.png", pixels(1, 1, 1))])}, "invalid photo name '.x.png'"),
+        (
+            {"train": batch([("bicycle", "/tmp/x.png", pixels(1, 1, 1))])},
+            "invalid photo name '/tmp/x.png'",
+        ),
+        ({"train": batch([("bicycle", "x\ty.png", pixels(1, 1, 1))])}, "invalid photo name"),
     ],
 )
 def test_archives_of_something_else(tmp_path: Path, members: dict[str, Any], why: str) -> None:
@@ -258,7 +267,7 @@ def test_labels_that_there_are(tmp_path: Path) -> None:
         (("bicycle", "motorbike"), "no class 'motorbike': did you mean motorcycle"),
         (("Pickup truck", "bus"), "did you mean pickup_truck"),
         (("bicycle", "zzz"), "docs/data.md lists them"),
-        (("bicycle", "bicycle"), "bicycle is one class"),
+        (("bicycle", "bicycle"), "only one class given, bicycle"),
     ],
 )
 def test_labels_that_there_are_not(labels: tuple[str, ...], said: str) -> None:

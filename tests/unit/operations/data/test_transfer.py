@@ -195,7 +195,9 @@ def test_a_dataset_without_sides_is_not_mixed_with_one_that_has_them(
 ) -> None:
     s3.put_object(Bucket=BUCKET, Key="dataset/bicycle/0.png", Body=b"x")
     s3.put.clear()
-    with pytest.raises(Refused, match=r"folders beside train/ and validation/: dataset/bicycle/"):
+    with pytest.raises(
+        Refused, match=r"other folders than train/ and validation/: dataset/bicycle/"
+    ):
         upload(s3, BUCKET, staged_photos(staged(tmp_path)).files, silence)  # type: ignore[arg-type]
     assert s3.put == []
 
@@ -259,8 +261,8 @@ def test_what_is_no_photo_of_a_class_is_passed_over(tmp_path: Path) -> None:
     ("folders", "said"),
     [
         (["bicycle", "motorcycle"], "scones data folder"),
-        (["train"], "has not both train/ and validation/"),
-        (["train", "validation"], "holds no photos"),
+        (["train"], "does not have both train/ and validation/"),
+        (["train", "validation"], "contains no photos"),
     ],
 )
 def test_folders_that_are_not_staged(tmp_path: Path, folders: list[str], said: str) -> None:

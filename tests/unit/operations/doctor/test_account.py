@@ -26,7 +26,7 @@ def test_credentials_that_are_expired(session: Any) -> None:
     found = account.check_credentials(session)
 
     assert found.status == "problem"
-    assert "AWS does not take your credentials (ExpiredToken)" in found.found
+    assert "AWS rejected your credentials (ExpiredToken)" in found.found
 
 
 def test_no_credentials(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,7 +41,7 @@ def test_no_credentials(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_region(session: Any) -> None:
     session.region_name = None
 
-    assert "which region to talk to" in account.check_credentials(session).found
+    assert "no AWS region is set" in account.check_credentials(session).found
 
 
 def test_regions_that_the_template_knows(session: Any) -> None:

@@ -59,13 +59,13 @@ def test_all_problems_of_the_layout_at_once(tmp_path: Path) -> None:
     found = problems(folder)
 
     for message in (
-        "b,c' can't be a class because of its name",
+        "b,c' cannot be a class because of its name",
         "class empty has no photos",
-        "folders that are no class: odd",
+        "folders that are not a class: odd",
         "links to files or folders outside it",
         "3 photos cannot be used",
         "text.jpg: the file is not a photo",
-        f"there is no folder {folder / 'validation' / 'a'}",
+        f"class a has no folder {folder / 'validation' / 'a'}",
     ):
         assert sum(message in problem for problem in found) == 1, message
 

@@ -108,7 +108,7 @@ def test_all_problems_at_once(tmp_path: Path) -> None:
         "'My Project' cannot be the project's name",
         "in one another: make the project next to it",
         "class empty has no photos",
-        "b,c' can't be a class because of its name",
+        "b,c' cannot be a class because of its name",
         "loading_bays names x, which is no class",
     ):
         assert sum(message in problem for problem in raised.value.problems) == 1, message

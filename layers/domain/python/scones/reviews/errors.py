@@ -17,7 +17,10 @@ class AlreadyReviewed(Refused):
     """
 
     def __init__(self, photo: str, review: Review) -> None:
-        super().__init__(f"{said(review)}, of {quote(photo)}: undo that first if it is wrong")
+        super().__init__(
+            f"{quote(photo)} has a review already: {said(review)}. If the label is incorrect, "
+            "undo it first"
+        )
         self.photo = photo
         self.review = review
 
@@ -56,15 +59,15 @@ class Unfinished(Fault):
 def said(review: Review) -> str:
     """Return who labeled a photo, how, and when, in the zone of the process, which it names."""
     when = review.at.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
-    what = review.label if review.label is not None else "not a vehicle"
-    same = " of another version with the same bytes" if review.reviewed_version else ""
-    return f"{review.by} said {what} at {when}{same}"
+    what = review.label if review.label is not None else "none of the classes"
+    same = " (another version with the same bytes)" if review.reviewed_version else ""
+    return f"{review.by} labeled it {what} at {when}{same}"
 
 
 def _why_not_undone(meant: str, found: Review | None) -> str:
     if found is None:
-        return "that was undone already: the photo waits for a person again"
+        return "the review was undone already: the photo needs review again"
     if found.id != meant:
-        return f"that was undone already, and {said(found)} since"
-    by = found.withdrawal.by if found.withdrawal else "somebody"
-    return f"{by} is undoing that just now"
+        return f"the review was undone already; since then, {said(found)}"
+    by = found.withdrawal.by if found.withdrawal else "another reviewer"
+    return f"{by} is undoing the review now"

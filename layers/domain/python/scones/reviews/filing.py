@@ -79,8 +79,8 @@ def read_photo(client: "S3Client", record: Record) -> bytes:
 def _photo_gone(photo: str) -> PhotoGone:
     return PhotoGone(
         f"the photo {shown(photo)} is gone: this version of it was deleted or has "
-        "expired. It can't be labelled any more; saying that it is not a vehicle takes it "
-        "out of the queue"
+        "expired. It cannot be labeled; to remove it from the review queue, use "
+        "`scones label … --not-a-vehicle`"
     )
 
 
@@ -97,7 +97,9 @@ def make_picture(client: "S3Client", record: Record) -> EncodedImage:
     try:
         return encode(fit(read_photo(client, record), MAX_SIDE), MAX_BYTES)
     except UnusablePhoto as error:
-        raise PhotoUnreadableError(f"{shown(record.photo)} can't be filed: {error}") from None
+        raise PhotoUnreadableError(
+            f"{shown(record.photo)} cannot be added to the dataset: {error}"
+        ) from None
 
 
 def find_place(
@@ -222,7 +224,7 @@ def _root(client: "S3Client", settings: ReviewSettings, record: Record) -> str:
     try:
         roots = find_roots(client, settings.data_bucket, settings.class_names)
     except DatasetError as error:
-        raise Fault(f"the dataset has no place for the photo: {error}") from None
+        raise Fault(f"the photo cannot be added to the dataset: {error}") from None
     if roots["train"] == roots["validation"]:
         return roots["train"]
     held_back = is_held_back(digest(record.decided.photo.etag), settings.validation_share)

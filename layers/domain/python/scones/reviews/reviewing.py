@@ -234,14 +234,14 @@ def _trouble(finish_one: Callable[[], object]) -> str | None:
         return str(error)
     except Exception as error:  # one review must not keep the others from being finished
         _log.exception("a review could not be finished")
-        return f"unexpected error, which the log of the function review has: {error!r}"
+        return f"unexpected error, see the log of the function review: {error!r}"
     return None
 
 
 def require_class(name: str, class_names: tuple[str, ...]) -> None:
     """Raise `Refused` unless there is a class of that name."""
     if name not in class_names:
-        raise Refused(f"{name} is no class: the classes are {', '.join(class_names)}")
+        raise Refused(f"unknown class {name}: choose one of {', '.join(class_names)}")
 
 
 def refuse(record: Record) -> NoReturn:
@@ -258,12 +258,12 @@ def refuse(record: Record) -> NoReturn:
         raise AlreadyReviewed(record.photo, record.review)
     if is_simulated(record.decided.photo.key):
         raise Refused(
-            f"{quote(record.photo)} does not wait for a person: it was sent to try the "
-            "application, and is in the dataset already"
+            f"{quote(record.photo)} does not need review: it is a test photo of a "
+            "simulation, and is in the dataset already"
         )
     raise Refused(
-        f"{quote(record.photo)} does not wait for a person: it is {record.decided.status}"
-        + (f" as {record.decided.label}" if record.decided.label else "")
+        f"{quote(record.photo)} does not need review: its status is {record.decided.status}"
+        + (f", label {record.decided.label}" if record.decided.label else "")
     )
 
 
@@ -275,7 +275,7 @@ def nothing_to_undo(photo: str) -> Refused:
     photo
         S3 URI of the photo, or its key.
     """
-    return Refused(f"nobody has said what {quote(photo)} shows: there is nothing to undo")
+    return Refused(f"{quote(photo)} has no review to undo")
 
 
 def _say(desk: Desk, record: Record, review: Review, picture: EncodedImage | None) -> Record:
@@ -323,8 +323,8 @@ def _follow_up(
     except _PASSING as error:
         raise Unfinished(
             replace(record, review=review),
-            f"{quote(record.photo)} is reviewed, but not all is done that follows "
-            f"({_spoken(error)}). It is tried again while `scones console` is open, or by "
+            f"the review of {quote(record.photo)} is saved, but could not be finished "
+            f"({_spoken(error)}). It is retried while `scones console` is open, or by "
             "`scones review`",
         ) from error
     return replace(record, review=review)
@@ -337,8 +337,8 @@ def _finish_copy(desk: Desk, record: Record, review: Review) -> Record:
     except _PASSING as error:
         raise Unfinished(
             replace(record, review=review),
-            f"the review of another version of {quote(record.photo)} counts for this one, but its "
-            f"event is not published ({_spoken(error)}). It is tried again while `scones console` "
+            f"the review of another version of {quote(record.photo)} applies to this one, but its "
+            f"event was not published ({_spoken(error)}). It is retried while `scones console` "
             "is open, or by `scones review`",
         ) from error
 
@@ -384,7 +384,7 @@ def _standing(desk: Desk, record: Record, review: Review) -> Review:
     """Read a review as it is now; refuse where it was or is being undone."""
     now = desk.records.read(record.photo, record.version).review
     if now is None or not _is_same(now, review) or now.withdrawal:
-        raise Refused(f"what was said of {quote(record.photo)} was undone meanwhile")
+        raise Refused(f"the review of {quote(record.photo)} was undone in the meantime")
     return now
 
 
@@ -414,8 +414,8 @@ def _take_back(desk: Desk, record: Record, review: Review) -> Record:
     except _PASSING as error:
         raise Unfinished(
             replace(record, review=review),
-            f"what was said of {quote(record.photo)} is being undone, but not all is done "
-            f"({_spoken(error)}). It is tried again while `scones console` is open, or by "
+            f"the review of {quote(record.photo)} is being undone, but this could not be finished "
+            f"({_spoken(error)}). It is retried while `scones console` is open, or by "
             "`scones review`",
         ) from error
     return replace(record, review=None, undone=review.withdrawal)
@@ -429,7 +429,7 @@ def _spoken(error: Exception) -> str:
     if not isinstance(error, ClientError):
         return str(error)
     told = error.response.get("Error", {})
-    return f"{error.operation_name} was refused: {told.get('Code')}: {told.get('Message')}"
+    return f"{error.operation_name} was rejected: {told.get('Code')}: {told.get('Message')}"
 
 
 def _now() -> datetime:

@@ -50,7 +50,7 @@ class ReviewStore:
         if answer["FailedEntryCount"]:
             refused = answer["Entries"][0]
             raise Fault(
-                f"the bus {self._event_bus} did not take the event: "
+                f"the bus {self._event_bus} rejected the event: "
                 f"{refused.get('ErrorCode')}: {refused.get('ErrorMessage')}"
             )
 
