@@ -307,7 +307,7 @@ def test_an_equal_dataset_is_not_trained_on_again(operator: Operator, second: in
     outcome = operator.retrain()
 
     assert outcome.outcome == "unchanged"
-    assert "nothing is new" in outcome.message
+    assert "nothing has changed" in outcome.message
     assert operator.versions() == versions
 
 
@@ -408,7 +408,7 @@ def test_a_question_that_nobody_answers_leaves_production_as_it_is(
     assert outcome.outcome == "timed_out"
     assert operator.configuration() == before
     assert operator.endpoints() == {application.stack.endpoint}
-    assert "Nobody answered" in message_about(told.bodies(), f"so version {third} was not")
+    assert "The approval timed out" in message_about(told.bodies(), f"so version {third} was not")
 
 
 def test_only_one_promotion_is_under_way(
@@ -505,7 +505,7 @@ def test_an_alarm_during_the_canary_takes_the_model_back(
     assert outcome.outcome == "rolled_back"
     assert alarm in outcome.message
     assert operator.configuration() == before
-    message_about(told.bodies(), f"version {third} was taken back")
+    message_about(told.bodies(), f"version {third} was rolled back")
 
 
 def test_rollback_to_an_earlier_version(
@@ -594,7 +594,7 @@ class TestWithASavedModelInProduction:
             operator.retrain(force=True)
 
         assert (operator.versions(), operator.configuration()) == (versions, before)
-        assert "Nothing changes in production" in message_about(told.bodies(), "learning_rate")
+        assert "Production is unchanged" in message_about(told.bodies(), "learning_rate")
 
 
 def test_a_model_in_production_that_was_rejected_is_not_compared_with(

@@ -52,7 +52,7 @@ def notify(key: str, reason: dict[str, str] | None = None) -> dict[str, str]:
 def test_a_name_as_names_are_stands_as_it_is() -> None:
     told = notify("incoming/north-gate/7.jpg")
     assert 'Photo: "incoming/north-gate/7.jpg"\nBucket: photos\nVersion: v1\n' in told["default"]
-    assert 'not sure of "incoming/north-gate/7.jpg", most likely bicycle' in told["sms"]
+    assert 'review "incoming/north-gate/7.jpg", predicted bicycle' in told["sms"]
 
 
 @pytest.mark.parametrize("reason", CODE.values(), ids=CODE)
@@ -67,7 +67,7 @@ def test_a_name_cannot_pass_for_a_message(reason: dict[str, str] | None) -> None
 def test_a_class_that_always_needs_review_is_not_called_unsure() -> None:
     told = notify("incoming/7.jpg", CODE["always reviewed"])
     assert told["default"].startswith("Photos of this class always need review.\n")
-    assert told["sms"] == 'Scones: always reviewed: "incoming/7.jpg", most likely bicycle (0.5)'
+    assert told["sms"] == 'Scones: always reviewed: "incoming/7.jpg", predicted bicycle (0.5)'
 
 
 @pytest.mark.parametrize("reason", [CODE["unsure"], CODE["always reviewed"]])
@@ -145,7 +145,7 @@ WRITTEN = st.text(st.characters(exclude_categories=["Cs"]))
 def test_a_comment_is_one_quoted_line(by: str, comment: str) -> None:
     outcome = {"by": by, "comment": comment}
     first, *rest = evaluate(REJECTED, what="version 3", outcome=outcome).split("\n")
-    assert rest == ["", "Production is as it was."]
+    assert rest == ["", "Production is unchanged."]
     assert re.fullmatch(r'version 3 was rejected by [\w+=,.@?-]*: "[^"]{0,300}"', first, re.ASCII)
 
 

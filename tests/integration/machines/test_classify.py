@@ -239,7 +239,7 @@ def test_needs_review(deploy: Callable[..., Classify]) -> None:
     # What encodeURIComponent of ECMAScript leaves as it is, and slashes.
     encoded = quote(EVENT["detail"]["object"]["key"], safe="/!'()*~")
     assert f'Photo: "{encoded}"\n' in message
-    assert message.startswith("The model is not sure enough of this photo.")
+    assert message.startswith("The confidence is below the threshold.")
     assert "Threshold: 0.93" in message
     assert "Familiarity: 0.41, limit 0.05" in message
     assert "motorcycle: 0.5" in message
@@ -266,7 +266,7 @@ def test_unfamiliar_photo_needs_review_though_the_model_is_sure(
     (message,) = machine.notifications()
     assert message.startswith("This photo does not resemble the training photos.")
     assert "Familiarity: 0.012346, limit 0.05" in message
-    assert "Most likely: bicycle (0.98)" in message
+    assert "Predicted label: bicycle (0.98)" in message
 
 
 ECHO = """
@@ -292,7 +292,7 @@ def test_model_without_familiarity(
     assert set(event) == set(PhotoDecided.model_fields)
     assert (event["familiarity"], event["familiarity_limit"]) == (None, None)
     (message,) = machine.notifications()
-    assert message.startswith("The model is not sure enough of this photo.")
+    assert message.startswith("The confidence is below the threshold.")
     assert "Familiarity" not in message
 
 
