@@ -30,7 +30,7 @@ setup: $(VENV)/ready ## Install everything into .venv
 
 # What is set on make's command line is in the environment too, where these commands read it.
 .PHONY: run
-run: $(VENV)/ready ## Deploy, train, host and classify photos, here (DATASET= PHOTOS=; README)
+run: $(VENV)/ready ## Deploy, train and classify photos on this computer (DATASET= PHOTOS=; README)
 	@$(BIN)/python -m local run
 
 .PHONY: up
@@ -38,19 +38,19 @@ up: $(VENV)/ready ## The same without photos, and leave it running (KEEP=1, WATC
 	@$(BIN)/python -m local up
 
 .PHONY: watch
-watch: $(VENV)/ready ## Make saved changes live in what `make up` left running
+watch: $(VENV)/ready ## Deploy saved changes to the running local cloud
 	@$(BIN)/python -m local watch
 
 .PHONY: redeploy
-redeploy: $(VENV)/ready ## Deploy a changed template.yaml there, without training again
+redeploy: $(VENV)/ready ## Deploy a changed template.yaml to it, without training again
 	@$(BIN)/python -m local redeploy
 
 .PHONY: logs
-logs: $(VENV)/ready ## Follow all logs there
+logs: $(VENV)/ready ## Follow all logs of the local cloud
 	@$(BIN)/python -m local logs
 
 .PHONY: debug
-debug: $(VENV)/ready ## Let a function there wait for a debugger: FUNCTION=serialize (PORT=5678)
+debug: $(VENV)/ready ## Let a function wait for a debugger: FUNCTION=serialize (PORT=5678)
 	@test -n "$(FUNCTION)" || { echo "Set FUNCTION to a folder of functions/, such as serialize" >&2; exit 2; }
 	@$(BIN)/python -m local logs --debug $(FUNCTION) $(if $(PORT),--port $(PORT))
 
@@ -76,7 +76,7 @@ test-fast: $(VENV)/ready ## The unit tests
 	$(ENDS)
 
 .PHONY: parameters
-parameters: $(VENV)/ready ## Move what `sam deploy --guided` saved to where build reads it, too (ENVIRONMENT=default)
+parameters: $(VENV)/ready ## Copy what `sam deploy --guided` saved to the build settings (ENVIRONMENT=default)
 	$(BIN)/python -m tools.guided_parameters $(or $(ENVIRONMENT),default)
 
 .PHONY: policies
@@ -84,7 +84,7 @@ policies: $(VENV)/ready ## Update the table of policies in docs/security.md
 	$(BIN)/python -m tools.policy_table
 
 .PHONY: tables
-tables: policies ## Update all tables in docs/ that are made from the code: policies, parameters, costs
+tables: policies ## Update all tables in docs/ that are generated from the code: policies, parameters, costs
 	$(BIN)/python -m tools.parameter_table
 	$(BIN)/python -c 'from tools.costs import write; write()'
 
@@ -95,7 +95,7 @@ recover-stack: $(VENV)/ready ## Create a deleted stack again from what it has ke
 	$(BIN)/python -m tools.recover_stack --stack "$${STACK:-scones}" "$$@"
 
 .PHONY: prove-iam
-prove-iam: $(VENV)/ready ## Show what fails without each statement of each role (REAL='*': really remove those named so; hours)
+prove-iam: $(VENV)/ready ## Show what fails without each statement of each role (REAL='*': actually remove the matching ones; hours)
 	$(E2E)
 	$(BIN)/python -m tools.prove_iam $(if $(REAL),--real '$(REAL)')
 
@@ -104,7 +104,7 @@ fuzz: $(VENV)/ready ## Read 50,000 mutated photos (FUZZ_INPUTS=); some minutes
 	FUZZ_INPUTS=$(or $(FUZZ_INPUTS),50000) $(BIN)/pytest --numprocesses auto tests/integration/photos
 
 .PHONY: benchmark
-benchmark: $(VENV)/ready ## List a dataset of a million photos, and measure it; some minutes
+benchmark: $(VENV)/ready ## Measure the listing of a dataset of a million photos; some minutes
 	$(BIN)/python -m benchmarks.list_a_million
 
 .PHONY: benchmark-training
@@ -158,7 +158,7 @@ sbom: $(VENV)/ready ## List all locked packages in CycloneDX: build/sbom.cdx.jso
 COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
   --no-header --no-annotate
 .PHONY: lock
-lock: $(VENV)/ready ## Resolve the requirements anew, into the locks
+lock: $(VENV)/ready ## Resolve the requirements again and write the locks
 	$(COMPILE) layers/dependencies/requirements.in -o layers/dependencies/requirements.txt
 	$(COMPILE) layers/photos/requirements.in -o layers/photos/requirements.txt
 	$(COMPILE) layers/plots/requirements.in -o layers/plots/requirements.txt

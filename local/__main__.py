@@ -54,7 +54,7 @@ app = typer.Typer(
     help=__doc__,
 )
 
-WorkOption = Annotated[Path, typer.Option(help="Folder for state and what is built.")]
+WorkOption = Annotated[Path, typer.Option(help="Folder for state and build outputs.")]
 
 
 @dataclass(frozen=True)
@@ -64,14 +64,15 @@ class Choices:
     dataset: Annotated[
         Path | None,
         typer.Option(
-            envvar="DATASET", help="One folder a class, or train/ and validation/ which have them."
+            envvar="DATASET",
+            help="Photos: one folder per class, or train/ and validation/ with these.",
         ),
     ] = None
     profile: Annotated[
         str,
         typer.Option(
             envvar="PROFILE",
-            help="Name or file of a profile, for what the options below leave out; "
+            help="Profile, or file of one, with the defaults of the options below; "
             "`scones profiles` lists them.",
         ),
     ] = ""
@@ -82,19 +83,19 @@ class Choices:
         str,
         typer.Option(
             envvar="IMAGE_SHAPE",
-            help=f"Channels, height and width; {Settings.image_shape} by default.",
+            help=f"Channels, height and width (default: {Settings.image_shape}).",
         ),
     ] = ""
     augmentation: Annotated[
         str,
         typer.Option(
             envvar="AUGMENTATION",
-            help="none, crop, crop_color or crop_color_transform; "
-            f"{Settings.augmentation} by default.",
+            help="none, crop, crop_color or crop_color_transform "
+            f"(default: {Settings.augmentation}).",
         ),
     ] = ""
     threshold: Annotated[
-        str, typer.Option(envvar="THRESHOLD", help="Below this confidence a person decides.")
+        str, typer.Option(envvar="THRESHOLD", help="Confidence below which a photo needs review.")
     ] = "0.93"
     threshold_by_class: Annotated[
         str,
@@ -262,11 +263,11 @@ def _variables_of(option: inspect.Parameter) -> list[str]:
 def run(
     choices: Choices,
     photos: Annotated[
-        Path | None, typer.Option(envvar="PHOTOS", help="Photos, or one folder a class.")
+        Path | None, typer.Option(envvar="PHOTOS", help="Test photos, or one folder per class.")
     ] = None,
-    report: Annotated[Path, typer.Option(help="Folder for the figures.")] = job.REPORT,
+    report: Annotated[Path, typer.Option(help="Folder for the report.")] = job.REPORT,
 ) -> None:
-    """Deploy, train, host and decide photos in the embedded cloud."""
+    """Deploy, train and classify photos in the local cloud."""
     screen = Screen(Console())
     settings, class_names = choices.settings(), choices.class_names()
     inputs = job.collect_inputs(choices.dataset, photos, class_names, choices.work, screen)
@@ -284,7 +285,7 @@ def up(
             "--keep/--no-keep",
             envvar="KEEP",
             help="Keep photos, labels and models when it is stopped, and continue with those "
-            "that were kept (default: no; refused if some were kept).",
+            "that were kept (default: no; rejected if some were kept).",
         ),
     ] = None,
     watch: Annotated[
@@ -292,12 +293,11 @@ def up(
         typer.Option(
             "--watch/--no-watch",
             envvar="WATCH",
-            help="Then make saved changes live until Ctrl-C (default: if the output is a "
-            "terminal).",
+            help="Then deploy saved changes until Ctrl-C (default: if the output is a terminal).",
         ),
     ] = None,
 ) -> None:
-    """Deploy, train and host in an embedded cloud that goes on running."""
+    """Deploy and train in a local cloud that keeps running."""
     screen = Screen(Console())
     settings, class_names = choices.settings(), choices.class_names()
     development.require_stopped(choices.work)
@@ -317,7 +317,7 @@ def up(
 
 @app.command()
 def watch(work: WorkOption = job.WORK) -> None:
-    """Make saved changes live in what `up` left running, until Ctrl-C."""
+    """Deploy saved changes to the running local cloud, until Ctrl-C."""
     development.watch(Screen(Console()), work)
 
 
@@ -335,13 +335,13 @@ def logs(
     ] = debugging.PORT,
     work: WorkOption = job.WORK,
 ) -> None:
-    """Follow all logs of what `up` left running, until Ctrl-C."""
+    """Follow all logs of the running local cloud, until Ctrl-C."""
     development.follow_logs(Console(), work, debug, port)
 
 
 @app.command()
 def redeploy(work: WorkOption = job.WORK) -> None:
-    """Deploy the changed template to what `up` left running; nothing is lost."""
+    """Deploy the changed template to the running local cloud; keeps all data."""
     development.redeploy(Screen(Console()), work)
 
 

@@ -201,7 +201,7 @@ def attach(state: Path) -> Cloud:
     folder = StateFolder(state.resolve())
     found = _read(folder)
     if found is None or not folder.is_held():
-        raise CloudError(f"no embedded cloud is running in {folder.path}")
+        raise CloudError(f"no local cloud is running in {folder.path}")
     return found
 
 
@@ -241,11 +241,11 @@ def _await_answer(folder: StateFolder, process: "subprocess.Popen[str]") -> Clou
         if found is not None and found.pid == process.pid:
             return found
         if process.poll() is not None:
-            ended = f"the embedded cloud ended with status {process.returncode}.\n{_tail(folder)}"
+            ended = f"the local cloud ended with status {process.returncode}.\n{_tail(folder)}"
             raise CloudError(complaint or ended)
         time.sleep(0.05)
     raise CloudError(
-        f"the embedded cloud does not answer after {_START_SECONDS:.0f} s.\n{_tail(folder)}"
+        f"the local cloud does not respond after {_START_SECONDS:.0f} s.\n{_tail(folder)}"
     )
 
 

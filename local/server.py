@@ -48,13 +48,13 @@ def main(arguments: list[str] | None = None) -> None:
         listener = _listen(options.port) if options.port else _listen_as(folder)
         folder.clear()
     except (StateError, OSError) as error:
-        sys.exit(f"The embedded cloud can't start: {error}")
+        sys.exit(f"The local cloud cannot start: {error}")
     status = 1
     try:
         _serve(listener, folder, lasting=options.lasting)
         status = 0
     except Exception:
-        _log.exception("The embedded cloud failed")
+        _log.exception("The local cloud failed")
     finally:
         _leave(folder, status)
 

@@ -95,8 +95,8 @@ class StateFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         if not self._lock.exists() and any(self.path.iterdir()):
             raise StateError(
-                f"{self.path} is no folder of an embedded cloud and not empty; since all in such "
-                "a folder is deleted in the end, use a new one"
+                f"{self.path} is not empty and does not belong to the local cloud: use a new "
+                "folder, because its contents are deleted on exit"
             )
         # Photos, logs and credentials: for this user only.
         self.path.chmod(0o700)

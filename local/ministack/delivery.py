@@ -78,7 +78,9 @@ def _require(target: dict[str, Any], event: dict[str, Any], rule: dict[str, Any]
     if role is None:
         raise DeniedError(f"{assumer}.amazonaws.com has no role to start it with")
     if service not in _ACTIONS:
-        raise DeniedError(f"the embedded cloud does not know what IAM needs for {target['Arn']}")
+        raise DeniedError(
+            f"the local cloud does not know which IAM permissions are needed for {target['Arn']}"
+        )
     assumed = assume(role, f"{assumer}.amazonaws.com")
     require(assumed.access_key, Permission(_ACTIONS[service], target["Arn"]))
 

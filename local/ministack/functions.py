@@ -297,7 +297,7 @@ class _PythonWorker(lambda_runtime.ProvidedWorker):  # type: ignore[misc]
         self._teardown()
         if (wanted := self.config["Runtime"]) != RUNTIME:
             raise lambda_runtime.ProvidedRuntimeError(
-                f"{self.func_name} wants {wanted}, and the embedded cloud runs {RUNTIME}. "
+                f"{self.func_name} wants {wanted}, and the local cloud runs {RUNTIME}. "
                 f"Deploy it with Runtime={RUNTIME}.",
                 "Runtime.InvalidRuntime",
             )

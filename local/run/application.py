@@ -177,7 +177,7 @@ def install(
     given.write_text(json.dumps(parameters, indent=2) + "\n", encoding="utf-8")
     stack = Stack.read(session)
     total = len(dataset.train) + len(dataset.validation) + len(dataset.negatives)
-    with progress.step(f"Uploading {total} photos to learn from") as show:
+    with progress.step(f"Uploading {total} photos for training") as show:
         upload_dataset(session, stack.data_bucket, dataset, _count(show))
     with progress.step("Retraining (state machine retrain)") as show:
         model = retrain(session, stack, show)

@@ -93,7 +93,7 @@ def up(
         screen.say(line)
     folder = StateFolder(work / FOLDER)
     folder.discard()
-    with screen.step("Starting the embedded cloud"):
+    with screen.step("Starting the local cloud"):
         running = cloud.launch(folder.path)
     try:
         with naming_the_log(running):
@@ -121,7 +121,7 @@ def resume(screen: Screen, work: Path) -> None:
     work
         Folder of the cloud's state and of what is built.
     """
-    with screen.step("Starting the embedded cloud with what was kept"):
+    with screen.step("Starting the local cloud with the kept data"):
         running = cloud.launch(work / FOLDER)
     try:
         with naming_the_log(running):
@@ -287,7 +287,7 @@ def down(screen: Screen, work: Path, *, keep: bool | None = None) -> None:
     if not kept:
         screen.say(f"Stopped. {_lost(held)}")
     elif folder.saved_at() == saved:
-        screen.say(f"Stopped, but not all was kept; why, is at the end of {folder.log}")
+        screen.say(f"Stopped, but not everything was kept: see the end of {folder.log}")
     else:
         screen.say(
             f"Stopped. Kept in {_shown(folder.path)}, {_megabytes(folder)}: {held}. "

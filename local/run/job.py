@@ -153,8 +153,8 @@ def _unusable_names(dataset: Dataset, folder: Path) -> dict[str, str]:
 
 def _say_passed_over(folder: Path | None, count: int, screen: Screen) -> None:
     if count:
-        files = "1 file that is no photo" if count == 1 else f"{count} files that are no photos"
-        screen.say(f"Passed over {files} in {folder}")
+        files = "1 file that is not a photo" if count == 1 else f"{count} files that are not photos"
+        screen.say(f"Skipped {files} in {folder}")
 
 
 def _dataset_line(dataset: Dataset) -> str:
@@ -180,7 +180,7 @@ def _say_splits(dataset: Dataset, screen: Screen) -> None:
             f"Training on {dataset.splits['train']}, validating on {dataset.splits['validation']}"
         )
     for what, count in dataset.photos_left_out.items():
-        screen.say(f"Left out: {what} ({count:,})")
+        screen.say(f"Skipped: {what} ({count:,})")
 
 
 def _say_unusable(dataset: Dataset, folder: Path, work: Path, screen: Screen) -> None:
@@ -226,11 +226,11 @@ def run(inputs: Inputs, settings: Settings, screen: Screen, work: Path, report: 
     started, begun = time.monotonic(), datetime.now(UTC)
     for line in settings.describe(inputs.dataset):
         screen.say(line)
-    with screen.step("Starting the embedded cloud"):
+    with screen.step("Starting the local cloud"):
         running = cloud.start(work / "run")
     with running, naming_the_log(running):
         stack, model = install(running, work, inputs.dataset, settings, screen)
-        screen.say(f"Deciding {len(inputs.photos.photos)} photos:")
+        screen.say(f"Classifying {len(inputs.photos.photos)} photos:")
         results = decide_photos(running.session(), stack, "run", inputs.photos, screen.photo)
         figures = summarize(results, model, time.monotonic() - started)
         write_report(report, results, figures)
@@ -252,7 +252,7 @@ def naming_the_log(running: cloud.Cloud) -> Iterator[None]:
         yield
     except (BotoCoreError, ClientError) as error:
         log = running.state / "cloud.log"
-        raise JobError(f"the embedded cloud: {error} (its log: {log})") from error
+        raise JobError(f"the local cloud: {error} (its log: {log})") from error
 
 
 def _complaints(inputs: Inputs, results: Sequence[Result], accuracy: float | None) -> Iterator[str]:
@@ -261,8 +261,8 @@ def _complaints(inputs: Inputs, results: Sequence[Result], accuracy: float | Non
         yield _complaint(result)
     if inputs.minimum_accuracy is not None and (accuracy or 0.0) < inputs.minimum_accuracy:
         yield (
-            f"The model is of no use: its accuracy on these photos is {accuracy}, and should be "
-            f"{inputs.minimum_accuracy} at least"
+            f"The accuracy on the test photos, {accuracy}, is below the minimum of "
+            f"{inputs.minimum_accuracy}"
         )
 
 
@@ -271,9 +271,9 @@ def _complaint(result: Result) -> str:
     if result.decided is None:
         return f"{name} has no record"
     if not result.announced:
-        return f"{name} ended as {status_of(result)}, but that was not announced in time"
+        return f"{name} has the status {status_of(result)}, but it was not announced in time"
     reason = f": {result.decided.reason.message}" if result.decided.reason else ""
-    return f"{name} should not have ended as {status_of(result)}{reason}"
+    return f"{name} has the unexpected status {status_of(result)}{reason}"
 
 
 def write_report(report: Path, results: Sequence[Result], figures: Mapping[str, Any]) -> None:

@@ -102,7 +102,7 @@ class Screen:
         )
         if training["epochs"]:
             table.add_row("kept", _kept_epoch(training))
-        table.add_row("all in all", f"{summary['photos']} photos, {summary['seconds']} s")
+        table.add_row("total", f"{summary['photos']} photos, {summary['seconds']} s")
         self._console.print()
         self._console.print(table)
 
@@ -116,7 +116,7 @@ class Screen:
 def _said(result: Result) -> str:
     decided = result.decided
     if decided is None:
-        return "no record came in time"
+        return "no record in time"
     if not result.announced:
         return "not announced in time"
     answer = f"{decided.label} {format_share(decided.confidence or 0.0, decided.threshold)}"
@@ -140,4 +140,4 @@ def _kept_epoch(training: Mapping[str, Any]) -> str:
 
 
 def _share(right: int, photos: int) -> str:
-    return f"{right / photos:.3f}, {right} of {photos}" if photos else "not known"
+    return f"{right / photos:.3f}, {right} of {photos}" if photos else "unknown"

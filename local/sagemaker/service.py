@@ -31,7 +31,7 @@ from local.sagemaker.training_jobs import TrainingJobs
 from local.sagemaker.transform_jobs import TransformJobs
 
 _JOIN_SECONDS = 5.0
-_STOPPED = "The embedded cloud was stopped while it ran."
+_STOPPED = "The local cloud was stopped while it ran."
 
 Action = Callable[[dict[str, Any]], dict[str, Any]]
 

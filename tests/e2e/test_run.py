@@ -68,7 +68,7 @@ def test_five_classes_of_a_shape_that_is_no_square(tmp_path: Path) -> None:
     assert {row["name"] for row in rows} >= {"van/van [0] (side view).jpg", "van/no photo.jpg"}
     assert all(row["truth"] == row["name"].split("/")[0] for row in rows)
     assert all(row["announced"] for row in rows)
-    assert f"Passed over 11 files that are no photos in {tmp_path / 'to learn'}" in run.stdout
+    assert f"Skipped 11 files that are not photos in {tmp_path / 'to learn'}" in run.stdout
     assert "Left out: photos that cannot be decoded (1)" in run.stdout
     assert "\n  van/page.jpg: this is an HTML file\n" in run.stdout
     assert "Training with image_shape=3,24,16 (IMAGE_SHAPE), augmentation_type=none" in run.stdout

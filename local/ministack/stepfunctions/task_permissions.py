@@ -110,7 +110,8 @@ def needed(service: str, resource: str, arguments: Any) -> Iterator[Permission]:
             return
         case _:
             raise stepfunctions._ExecutionError(
-                "States.Runtime", f"The embedded cloud does not know what IAM needs for {resource}."
+                "States.Runtime",
+                f"The local cloud does not know which IAM permissions are needed for {resource}.",
             )
 
 

@@ -126,7 +126,7 @@ def test_it_listens_on_loopback_only(started: cloud.Cloud) -> None:
 
 def test_it_is_found_by_its_folder(started: cloud.Cloud, tmp_path: Path) -> None:
     assert cloud.attach(started.state) == started
-    with pytest.raises(cloud.CloudError, match="no embedded cloud"):
+    with pytest.raises(cloud.CloudError, match="no local cloud"):
         cloud.attach(tmp_path)
 
 

@@ -98,7 +98,7 @@ def test_a_job_that_ran_has_failed(restored: Cloud) -> None:
     job = restored.sagemaker.describe_training_job(TrainingJobName="unfinished")
 
     assert job["TrainingJobStatus"] == "Failed"
-    assert job["FailureReason"] == "The embedded cloud was stopped while it ran."
+    assert job["FailureReason"] == "The local cloud was stopped while it ran."
 
 
 def test_an_endpoint_whose_model_is_gone_has_failed(
@@ -185,9 +185,9 @@ def test_an_execution_that_ran_has_failed_with_a_reason(pipelines: Kept, continu
     evaluate = steps(continued, pipelines.cut)["Evaluate"]
 
     assert execution["PipelineExecutionStatus"] == "Failed"
-    assert execution["FailureReason"] == "The embedded cloud was stopped while it ran."
+    assert execution["FailureReason"] == "The local cloud was stopped while it ran."
     assert statuses(continued, pipelines.cut) == {"Preprocess": "Succeeded", "Evaluate": "Failed"}
-    assert evaluate["FailureReason"] == "The embedded cloud was stopped while it ran."
+    assert evaluate["FailureReason"] == "The local cloud was stopped while it ran."
     job = evaluate["Metadata"]["ProcessingJob"]["Arn"].rpartition("/")[2]
     status = continued.sagemaker.describe_processing_job(ProcessingJobName=job)
     assert status["ProcessingJobStatus"] in {"Failed", "Stopped"}

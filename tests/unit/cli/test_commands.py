@@ -423,7 +423,7 @@ def test_the_embedded_cloud_that_is_not_there(
     monkeypatch.chdir(tmp_path)
     result = terminal.type("models", "--local")
     assert result.exit_code == 3
-    assert "no embedded cloud is running in" in result.stderr
+    assert "no local cloud is running in" in result.stderr
     assert "start it with `make up`" in result.stderr
 
 

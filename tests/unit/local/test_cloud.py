@@ -23,7 +23,7 @@ DESCRIPTION = {
 
 
 def test_none_is_found_where_none_ever_ran(tmp_path: Path) -> None:
-    with pytest.raises(CloudError, match="no embedded cloud is running"):
+    with pytest.raises(CloudError, match="no local cloud is running"):
         cloud.attach(tmp_path)
 
 
@@ -31,7 +31,7 @@ def test_one_that_was_killed_is_not_found(tmp_path: Path) -> None:
     # What SIGKILL leaves: a description, and a lock that nobody holds.
     (tmp_path / "cloud.json").write_text(json.dumps(DESCRIPTION))
     (tmp_path / "cloud.lock").touch()
-    with pytest.raises(CloudError, match="no embedded cloud is running"):
+    with pytest.raises(CloudError, match="no local cloud is running"):
         cloud.attach(tmp_path)
 
 

@@ -106,11 +106,11 @@ def test_photos_that_end_as_they_should(application: Application) -> None:
 @pytest.mark.parametrize(
     ("results", "said"),
     [
-        ([result("failed")], '"failed photo" should not have ended as failed: m'),
+        ([result("failed")], '"failed photo" has the unexpected status failed: m'),
         ([result(None)], '"photo" has no record'),
         (
             [replace(result("classified", "a", "a"), announced=False)],
-            '"classified photo" ended as classified, but that was not announced in time',
+            '"classified photo" has the status classified, but it was not announced in time',
         ),
     ],
 )
@@ -174,7 +174,7 @@ def test_drawn_photo_that_is_not_rejected_as_it_should(application: Application)
     expected = {"classified photo": frozenset({"rejected"})}
 
     assert application.run(replace(INPUTS, expected=expected)) == 1
-    assert "should not have ended as classified" in application.shown
+    assert "has the unexpected status classified" in application.shown
 
 
 @pytest.mark.parametrize(("right", "status"), [(8, 0), (7, 1), (0, 1)])
@@ -185,7 +185,7 @@ def test_useless_model_of_the_drawn_photos(
     application.results += [result("classified", "a", "b")] * (10 - right)
 
     assert application.run(replace(INPUTS, minimum_accuracy=0.8)) == status
-    assert ("The model is of no use" in application.shown) is bool(status)
+    assert ("The accuracy on the test photos" in application.shown) is bool(status)
     assert application.run(INPUTS) == 0
 
 
@@ -253,7 +253,7 @@ def test_files_passed_over_are_told(drawn: samples.Samples, tmp_path: Path, scre
 
     assert len(inputs.photos.photos) == 2
     text: Any = screen._console.file
-    assert f"Passed over 2 files that are no photos in {drawn.dataset}" in text.getvalue()
+    assert f"Skipped 2 files that are not photos in {drawn.dataset}" in text.getvalue()
 
 
 def test_damaged_photos_are_left_out_before_the_photos_are_counted(
@@ -271,7 +271,7 @@ def test_damaged_photos_are_left_out_before_the_photos_are_counted(
     text: Any = screen._console.file
     shown = text.getvalue()
     assert "2 classes: bus, car; photos: 6 to train, 5 to validate\n" in shown
-    assert "Left out: photos that cannot be decoded (13)\n" in shown
+    assert "Skipped: photos that cannot be decoded (13)\n" in shown
     assert "\n  train/bus/page 09.jpg: this is an HTML file\n  and 3 more\n" in shown
     written = tmp_path / "work" / job.UNUSABLE
     assert f"All of them: {written}" in shown
@@ -311,7 +311,7 @@ def test_splits_and_photos_left_out_are_told(
     told = " ".join(text.getvalue().split())
     folder = drawn.dataset
     assert f"Training on {folder / 'train'}, validating on {folder / 'Val'}" in told
-    assert "Left out: photos of a test split that is not used (2)" in told
+    assert "Skipped: photos of a test split that is not used (2)" in told
 
 
 def test_folder_in_the_way_of_the_samples(tmp_path: Path, screen: Screen) -> None:

@@ -293,7 +293,7 @@ def test_down_says_if_not_all_was_kept(state: StateFolder, monkeypatch: pytest.M
 
     result = call("down", "--work", str(state.path.parent))
 
-    assert f"not all was kept; why, is at the end of {state.log}" in words(result.output)
+    assert f"not everything was kept: see the end of {state.log}" in words(result.output)
 
 
 def test_down_where_nothing_answers(state: StateFolder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -395,7 +395,7 @@ def test_down_with_nothing_running(tmp_path: Path) -> None:
     result = call("down", "--work", str(tmp_path))
 
     assert result.exit_code == 0
-    assert "Nothing to stop: no embedded cloud is running" in result.output
+    assert "Nothing to stop: no local cloud is running" in result.output
 
 
 def test_what_the_user_got_wrong_is_one_line(

@@ -52,7 +52,7 @@ def test_photo_of_a_class_that_always_needs_review(plain: Screen) -> None:
 @pytest.mark.parametrize(
     ("photo", "said"),
     [
-        (result(None), "no record came in time"),
+        (result(None), "no record in time"),
         (replace(result("classified", "a", "a"), announced=False), "not announced in time"),
         (result("rejected"), "rejected     c "),
     ],
@@ -97,9 +97,9 @@ def test_long_details_stay_on_one_line_of_a_terminal() -> None:
     ("accuracies", "expected"),
     [
         ((0.5, 0.886, 0.829), "kept the last of 3 epochs, not the best, 2 (0.886): docs/training"),
-        ((0.5, 0.829, 0.829), "kept the last of 3 epochs all in all"),
-        ((0.829,), "kept the only epoch all in all"),
-        ((), "45.0 s all in all"),
+        ((0.5, 0.829, 0.829), "kept the last of 3 epochs total"),
+        ((0.829,), "kept the only epoch total"),
+        ((), "45.0 s total"),
     ],
 )
 def test_figures_name_the_epoch_that_is_kept(accuracies: tuple[float, ...], expected: str) -> None:
