@@ -92,7 +92,7 @@ def confidence_of_intervals(intervals: Sequence[Interval], clock: Clock) -> Char
             "width": 2,
         },
         hovertext=[
-            f"{interval.photos} photos<br>median {interval.median:.3f}, a tenth below "
+            f"{interval.photos} photos<br>median {interval.median:.3f}, 10 % below "
             f"{interval.low:.3f}<br>{interval.unsure} needed review"
             for interval in intervals
         ],
@@ -121,7 +121,7 @@ def predictions(predicted: Sequence[Predicted]) -> Chart:
         y=[one.classified for one in predicted],
         name="sure",
         marker=_SURE,
-        hovertemplate="%{x}: %{y} sure<extra></extra>",
+        hovertemplate="%{x}: %{y} accepted<extra></extra>",
     )
     figure.add_bar(
         x=names,

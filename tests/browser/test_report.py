@@ -220,5 +220,5 @@ def test_scripts_of_strangers_would_not_run(read: Callable[..., Reader]) -> None
 
 def test_a_report_of_nothing(read: Callable[..., Reader]) -> None:
     reader = read(render(report(pictures=Pictures(), production=None, version=None), UTC))
-    assert reader.tab.get_by_text("No photo was decided in this time").is_visible()
+    assert reader.tab.get_by_text("There are no results in this time range").is_visible()
     assert reader.complaints == []

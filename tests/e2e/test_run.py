@@ -69,13 +69,13 @@ def test_five_classes_of_a_shape_that_is_no_square(tmp_path: Path) -> None:
     assert all(row["truth"] == row["name"].split("/")[0] for row in rows)
     assert all(row["announced"] for row in rows)
     assert f"Skipped 11 files that are not photos in {tmp_path / 'to learn'}" in run.stdout
-    assert "Left out: photos that cannot be decoded (1)" in run.stdout
+    assert "Skipped: photos that cannot be decoded (1)" in run.stdout
     assert "\n  van/page.jpg: this is an HTML file\n" in run.stdout
     assert "Training with image_shape=3,24,16 (IMAGE_SHAPE), augmentation_type=none" in run.stdout
     training = summary["training"]
     assert f"the last of {training['epochs']} epochs" in " ".join(run.stdout.split())
     assert 1 <= training["best_epoch"] <= training["epochs"]
-    assert "What became of 21 photos" in (tmp_path / "report" / "report.html").read_text("utf-8")
+    assert "Results for 21 photos" in (tmp_path / "report" / "report.html").read_text("utf-8")
     decided = [row for row in rows if row["status"] == "classified"]
     assert list(decided[0]["probabilities"]) == list(CLASSES)
     assert not (tmp_path / "work" / "run" / "cloud.json").exists()

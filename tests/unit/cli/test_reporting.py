@@ -35,7 +35,7 @@ def test_a_report(terminal: Terminal, tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert result.stdout == "Written: build/report.html\n"
     written = (tmp_path / "build" / "report.html").read_text("utf-8")
-    assert "<h1>What became of 1 photo</h1>" in written
+    assert "<h1>Results for 1 photo</h1>" in written
 
 
 def test_a_report_with_the_truth(terminal: Terminal, tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_a_report_of_nothing(terminal: Terminal, tmp_path: Path) -> None:
     result = terminal.type("report", "--since", "1m")
     assert result.exit_code == 0
     assert "There are no results in this time range" in result.stdout
-    assert "No photo was decided" in (tmp_path / "build" / "report.html").read_text("utf-8")
+    assert "There are no results" in (tmp_path / "build" / "report.html").read_text("utf-8")
 
 
 def test_a_report_is_opened(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:

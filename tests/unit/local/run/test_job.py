@@ -160,10 +160,10 @@ def test_page_about_the_run_with_what_is_known_of_its_photos(
     page = job.write_page(session, STACK, begun, tmp_path, capture)
     text = page.read_text("utf-8")
     assert page == tmp_path / "report.html"
-    assert "<h1>What became of 2 photos</h1>" in text
+    assert "<h1>Results for 2 photos</h1>" in text
     assert "of 2 known photos" in text
-    assert text.count('alt="Captured picture, most likely bicycle"') == 2
-    assert "2 are wrong" in text
+    assert text.count('alt="Captured image, predicted bicycle"') == 2
+    assert "2 are incorrect" in text
     captured = text[text.index('id="captured"') :]
     assert captured.count("truth: <b>motorcycle</b>") == 1
     assert len(looks) == 2

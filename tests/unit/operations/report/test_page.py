@@ -70,20 +70,20 @@ def render(*photos: Any, **changes: Any) -> Document:
 
 def test_figures_at_a_glance() -> None:
     document = render(photo(truth="bicycle"), photo(), photo("motorcycle", 0.6), photo(None))
-    assert "What became of 4 photos" in document.words
+    assert "Results for 4 photos" in document.words
     assert "classified 2 50 % of 4" in document.words
     assert "needed review 1 1 still waiting" in document.words
     assert "accuracy 100 % 1 of 1 known photo" in document.words
-    assert "In production when this page was made: version 4." in document.words
+    assert "In production when this report was written: version 4." in document.words
     assert "accuracy 0.9512" in document.words
     assert "time of all steps 1,000 ms median; 95 % within 1,000 ms" in document.words
 
 
 def test_the_time_asked_for_and_when_the_first_and_the_last_were_decided() -> None:
     first, last = photo(minutes=1), photo(minutes=30.5)
-    asked = "asked for: 2026-11-20 00:00:00 to 2026-11-21 00:00:00 (UTC)"
+    asked = "time range 2026-11-20 00:00:00 to 2026-11-21 00:00:00 (UTC)"
     words = render(first, photo(None, minutes=2), last).words
-    assert f"{asked}. First decided 2026-11-20 09:01:00 , last 2026-11-20 09:30:30 ." in words
+    assert f"{asked}. First result 2026-11-20 09:01:00 , last 2026-11-20 09:30:30 ." in words
     assert f"{asked}. Decided 2026-11-20 09:01:00 ." in render(first).words
     nothing = render(pictures=Pictures()).words
     assert f"{asked}." in nothing
@@ -95,13 +95,13 @@ def test_photos_that_were_simulated_wait_for_nobody() -> None:
     sure = photo(key="simulated/a/9.png")
     words = render(sure, *unsure).words
     assert "needed review 3 3 of these simulated 0 still waiting" in words
-    assert "3 photos needed review. 3 of these were simulated: nobody is asked about them." in words
+    assert "3 photos needed review. 3 of these were simulated: they are not reviewed." in words
     assert "nobody has said" not in words
     words = render(sure, *unsure, photo("bicycle", 0.6)).words
     assert "needed review 4 3 of these simulated 1 still waiting" in words
-    assert "4 photos needed review; 1 waits, nobody has said anything yet. 3 of these" in words
+    assert "4 photos needed review; 1 waits for review. 3 of these" in words
     words = render(*unsure[:1], photo("bicycle", 0.6, said="bicycle")).words
-    assert "People have looked at 1 photo that needed review; 0 more wait." in words
+    assert "Reviewers labeled 1 photo that needed review; 0 more wait." in words
     assert "2 photos needed review. 1 of these was simulated: nobody is asked about it." in words
 
 
@@ -135,20 +135,22 @@ def test_photos_without_familiarity_have_a_dash() -> None:
 def test_what_is_in_production_is_so_when_the_page_is_made() -> None:
     long_ago = Span(NINE - timedelta(days=30), NINE - timedelta(days=29))
     document = render(photo(), span=long_ago)
-    assert "In production when this page was made: version 4." in document.words
-    assert "Model in production When this page was made, 2026-11-21 00:00:00." in document.words
+    assert "In production when this report was written: version 4." in document.words
+    assert (
+        "Model in production When this report was written, 2026-11-21 00:00:00." in document.words
+    )
 
 
 def test_a_model_that_is_not_known_any_more() -> None:
     production = Production("scones", "InService", forgotten="scones-v4-x")
     document = render(photo(), production=production, version=None)
-    assert "page was made: a model that is not known any more." in document.words
-    assert "the endpoint's configuration scones-v4-x, or its model, was deleted" in document.words
+    assert "report was written: an unknown model." in document.words
+    assert "the endpoint configuration scones-v4-x or its model was deleted" in document.words
 
 
 def test_moments_are_those_of_the_readers_zone() -> None:
     text = page.render(report(photo()), timezone(timedelta(hours=5, minutes=30)))
-    assert "asked for: 2026-11-20 05:30:00" in Document(text).words
+    assert "time range 2026-11-20 05:30:00" in Document(text).words
     assert "(UTC+05:30)" in Document(text).words
     assert "14:30:00" in text
 
@@ -187,7 +189,7 @@ def test_many_photos_are_put_together() -> None:
     assert set(bars["y"]) == {0.9}
     assert bars["x"][1] == "2026-11-20T09:05:00.000"
     assert set(threshold["y"]) == {0.93}
-    assert "A bar is the median of its stretch of time" in document.words
+    assert "A bar is the median of its time interval" in document.words
 
 
 def test_predictions_and_latency_are_drawn() -> None:
@@ -214,11 +216,11 @@ def test_what_people_said() -> None:
         photo("bicycle", 0.6, said=NOT_A_VEHICLE),
         photo("bicycle", 0.6),
     )
-    assert "People have looked at 2 photos" in document.words
+    assert "Reviewers labeled 2 photos" in document.words
     assert "1 more waits" in document.words
-    assert "theirs for 1 of them, 50 %" in document.words
+    assert "correct for 1 of them, 50 %" in document.words
     assert NOT_A_VEHICLE in document.words
-    assert "nobody has said anything yet" in render(photo("bicycle", 0.6)).words
+    assert "waits for review" in render(photo("bicycle", 0.6)).words
     assert "No photo needed review" in render(photo()).words
 
 
@@ -226,9 +228,9 @@ def test_pictures_have_a_label_and_a_text_for_those_who_see_none() -> None:
     document = render(photo(), pictures=Pictures((Picture(DOT, "van", 0.5512, NINE),), 7, 2))
     (image,) = document.all("img")
     assert image["src"] == DOT
-    assert image["alt"] == "Captured picture, most likely van"
+    assert image["alt"] == "Captured image, predicted van"
     assert "van 0.551 2026-11-20 09:00:00" in document.words
-    assert "of 7 captured requests (2 more can't be read)" in document.words
+    assert "of 7 captured requests (2 more cannot be read)" in document.words
 
 
 def test_captured_pictures_have_a_file_and_its_truth() -> None:
@@ -252,18 +254,21 @@ def test_the_first_section_has_what_the_model_was_sure_of_and_wrong_about() -> N
     document = render(wrong, *others, mistakes=mistakes)
     heading = next(one for one in document.all("h2") if one["id"])
     assert heading["id"] == "mistakes"
-    rate = "Of 3 photos that the model decided and whose class is known, 1 is wrong (33.3\u202f%)."
+    rate = "Of 3 photos that were accepted without review and whose class is known, 1 is incorrect (33.3\u202f%)."
     assert rate in document.text
     assert "The 2 most confident are shown." in document.words
     assert "motorcycle 0.987 truth: bicycle gate/7.png 2026-11-20 09:00:00" in document.words
     assert "No image: it was deleted" in document.words
-    assert document.all("img")[0]["alt"] == "Photo of bicycle, taken for motorcycle"
+    assert document.all("img")[0]["alt"] == "Photo of bicycle, predicted motorcycle"
 
 
 def test_without_truth_nothing_is_said_of_mistakes() -> None:
-    assert "Sure and wrong" not in render(photo()).words
+    assert "Accepted and incorrect" not in render(photo()).words
     words = render(photo(truth="bicycle")).words
-    assert "1 photo that the model decided and whose class is known, 0 are wrong (0 %)." in words
+    assert (
+        "1 photo that were accepted without review and whose class is known, 0 are incorrect (0 %)."
+        in words
+    )
 
 
 def test_each_rate_has_its_counts_and_is_not_rounded_to_all() -> None:
@@ -292,16 +297,16 @@ def test_reasons_break_between_words_only() -> None:
 
 def test_a_time_in_which_nothing_happened() -> None:
     document = render(pictures=Pictures(), production=None, version=None)
-    assert "What became of 0 photos" in document.words
-    assert "No photo was decided in this time" in document.words
-    assert "Nothing that was captured in this time is there" in document.words
-    assert "No model was in production when this page was made" in document.words
+    assert "Results for 0 photos" in document.words
+    assert "There are no results in this time range" in document.words
+    assert "There is no captured data in this time range" in document.words
+    assert "No model was in production when this report was written" in document.words
     assert document.charts == {}
 
 
 def test_photos_that_the_model_never_saw() -> None:
     document = render(photo(None), photo(None, status="failed", reason="EndpointMissing"))
-    assert "The model was asked about none of them" in document.words
+    assert "None of them was sent to the model" in document.words
     assert "EndpointMissing" in document.words
     assert document.charts == {}
 

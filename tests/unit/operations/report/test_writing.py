@@ -199,7 +199,7 @@ def test_a_report_of_what_is_there(
         Amount("Captured data", 2, 2),
     ]
     write(found, tmp_path / "new" / "report.html")
-    assert "<h1>What became of 1 photo</h1>" in (tmp_path / "new" / "report.html").read_text()
+    assert "<h1>Results for 1 photo</h1>" in (tmp_path / "new" / "report.html").read_text()
 
 
 def test_versions_that_are_not_in_production_are_not_read(
