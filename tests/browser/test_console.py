@@ -196,7 +196,10 @@ def test_a_class_that_always_needs_review_says_so(office: Office, visit: Visit) 
     anna = visit("anna")
     anna.photo("7.jpg")
     guess = anna.tab.locator("#review-guess")
-    assert guess.inner_text() == "The model thinks bicycle, 99.0 %; this class always needs review."
+    assert (
+        guess.inner_text()
+        == "Predicted: bicycle, confidence 99.0 %; this class always needs review."
+    )
     assert not anna.tab.locator("#review-unfamiliar").is_visible()
 
 

@@ -102,13 +102,13 @@ def test_filters_choose_results_and_are_kept_in_the_address(office: Office, visi
     anna.tab.get_by_label("Decided in").focus()
     for label in ("Status", "Class", "Name"):
         anna.press("Tab")
-        expect(anna.tab.get_by_label(label)).to_be_focused()
+        expect(anna.tab.get_by_label(label, exact=True)).to_be_focused()
     anna.press("Tab")
     expect(anna.tab.get_by_role("button", name="Clear filters")).to_be_focused()
     anna.tab.get_by_label("Status").select_option("reviewed")
     has_rows(anna, 1)
     assert shown(anna) == ["south/gate.jpg"]
-    anna.tab.get_by_label("Class").select_option("bicycle")
+    anna.tab.get_by_label("Class", exact=True).select_option("bicycle")
     anna.sees("No results match the filters")
     anna.tab.get_by_label("Status").select_option("")
     anna.tab.get_by_label("Name").fill("NORTH")
@@ -195,7 +195,7 @@ def test_the_version_that_decided_is_shown_where_it_is_known(
     anna.press("Escape")
     anna.tab.get_by_role("button", name="35.jpg").click()
     facts = " ".join(anna.tab.locator("#photo-facts").inner_text().split())
-    assert "model version not known" in facts
+    assert "model version unknown" in facts
     anna.press("Escape")
     anna.tab.get_by_role("button", name="damaged.jpg").click()
     anna.sees("is gone: this version of it was deleted")
