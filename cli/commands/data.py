@@ -245,7 +245,8 @@ def _require_known(desk: Desk, photos: "Photos") -> None:
         raise Refused(
             f"unknown class {', '.join(unknown)}: the stack has "
             f"{', '.join(desk.stack.class_names)}. Deploy it with ClassNames that include them "
-            "(`scones profiles` helps), or rename the folders. Nothing was uploaded; `scones data upload` with --force uploads anyway"
+            "(`scones profiles` helps), or rename the folders. Nothing was uploaded; "
+            "`scones data upload` with --force uploads anyway"
         )
 
 
