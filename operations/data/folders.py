@@ -383,17 +383,21 @@ def _read_photos(folder: Path, label: str | None, dataset: Path) -> tuple[Labell
 
 
 def _is_photo(path: Path, folder: Path) -> bool:
-    """Tell by its name and size whether a file in a folder is a photo to train on."""
-    return is_somebodys_file(path, folder) and has_photo_suffix(path.name)
+    """Tell by its name whether a file in a folder is a photo to train on.
+
+    An empty one is, too: it is found when photos are decoded, and reported as a damaged one.
+    """
+    return _is_kept(path, folder) and has_photo_suffix(path.name)
 
 
 def is_somebodys_file(path: Path, folder: Path) -> bool:
     """Tell a person's file in a folder from those that programs leave, and from empty ones."""
-    return (
-        path.is_file()
-        and not is_left_by_a_program(path.relative_to(folder).as_posix())
-        and path.stat().st_size > 0
-    )
+    return _is_kept(path, folder) and path.stat().st_size > 0
+
+
+def _is_kept(path: Path, folder: Path) -> bool:
+    """Tell a file in a folder from those that programs leave, and from folders."""
+    return path.is_file() and not is_left_by_a_program(path.relative_to(folder).as_posix())
 
 
 def count_files(folder: Path) -> int:

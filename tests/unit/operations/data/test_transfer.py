@@ -7,10 +7,16 @@ import pytest
 from botocore.exceptions import ClientError
 
 from operations.data.amounts import Amount, silence
-from operations.data.transfer import ENOUGH_FAILURES, staged_photos, upload
+from operations.data.transfer import (
+    ENOUGH_FAILURES,
+    leave_out_unusable,
+    staged_photos,
+    upload,
+)
 from operations.faults import Refused
 from tests.unit.files_like_photos import JPEG
 from tests.unit.operations.deployed import clients, session
+from tests.unit.whole_photos import jpeg
 
 __all__ = ["clients", "session"]
 
@@ -248,13 +254,24 @@ def test_what_is_no_photo_of_a_class_is_passed_over(tmp_path: Path) -> None:
     staged(tmp_path, side="test")
     for name in ("train/loose.png", "train/bicycle/notes.txt", "train/bicycle/.unfinished-7"):
         (tmp_path / name).write_bytes(b"x")
-    (tmp_path / "train/bicycle/empty.png").touch()
     (tmp_path / "train/bicycle/tab\there.png").write_bytes(b"x")
     photos = staged_photos(tmp_path)
 
-    assert photos.passed_over == 5
+    assert photos.passed_over == 4
     assert len(photos.files) == 8
     assert {key.split("/")[1] for key in photos.files} == {"train", "validation"}
+
+
+def test_an_empty_photo_is_named(tmp_path: Path) -> None:
+    staged(tmp_path)
+    for number, path in enumerate(sorted(tmp_path.rglob("*.png"))):
+        path.write_bytes(jpeg(str(number)))
+    (tmp_path / "train/bicycle/unfinished.png").touch()
+
+    photos = leave_out_unusable(staged_photos(tmp_path), silence)
+
+    assert photos.unusable == {"train/bicycle/unfinished.png": "the file is empty"}
+    assert len(photos.files) == 8
 
 
 @pytest.mark.parametrize(

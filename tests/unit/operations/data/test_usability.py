@@ -32,6 +32,7 @@ def test_whole_photos_are_all_usable(folder: Path) -> None:
 
 def test_photos_that_cannot_be_decoded_are_left_out_under_their_names(folder: Path) -> None:
     (folder / "train/bus/page.jpg").write_bytes(HTML)
+    (folder / "train/bus/unfinished.jpg").touch()
     (folder / "train/car/1.jpg").write_bytes(cut(jpeg("x")))
     (folder / "none_of_the_classes").mkdir()
     (folder / "none_of_the_classes/notes.png").write_text("notes")
@@ -41,15 +42,16 @@ def test_photos_that_cannot_be_decoded_are_left_out_under_their_names(folder: Pa
 
     assert dataset.unusable == {
         folder / "train/bus/page.jpg": "this is an HTML file",
+        folder / "train/bus/unfinished.jpg": "the file is empty",
         folder / "train/car/1.jpg": "the JPEG photo is damaged or incomplete",
         folder / "none_of_the_classes/notes.png": "the file is not a photo",
     }
-    assert len(before.train) == 7
+    assert len(before.train) == 8
     names = [photo.path.name for photo in dataset.train]
     assert names == ["0.jpg", "1.jpg", "2.jpg", "0.jpg", "2.jpg"]
     assert dataset.validation == before.validation
     assert dataset.negatives == ()
-    assert dataset.photos_left_out == {"photos that cannot be decoded": 3}
+    assert dataset.photos_left_out == {"photos that cannot be decoded": 4}
 
 
 def test_staging_goes_on_with_the_rest_and_keeps_the_original_names(
