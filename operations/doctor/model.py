@@ -76,8 +76,8 @@ def check_endpoint(subject: Subject, stack: Stack) -> Finding:
     if endpoint is None:
         return warning(
             f"there is no endpoint {name}: photos end as failed (EndpointMissing)",
-            "train a model, and approve its version",
-            "scones retrain --wait",
+            "roll back to an approved version; if there is none, train and approve one",
+            "scones models",
         )
     status = endpoint["EndpointStatus"]
     if status in _BROKEN:

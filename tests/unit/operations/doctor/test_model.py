@@ -152,7 +152,12 @@ def test_an_endpoint_that_failed(session: Stubbed) -> None:
 def test_no_endpoint(session: Stubbed) -> None:
     session.refuse("sagemaker", "describe_endpoint", *MISSING)
 
-    assert model.check_endpoint(subject(session), STACK).status == "warning"
+    found = model.check_endpoint(subject(session), STACK)
+    assert found.status == "warning"
+    assert found.advice == (
+        "roll back to an approved version; if there is none, train and approve one"
+    )
+    assert found.command == "scones models"
 
 
 def test_an_endpoint_of_unknown_model(session: Stubbed) -> None:
