@@ -1,6 +1,7 @@
 """`scones threshold`."""
 
 from collections.abc import Mapping
+from math import floor
 from typing import Annotated, Any
 
 import typer
@@ -171,12 +172,26 @@ def _familiarity_shown(curve: Curve, limit: float | None) -> list[RenderableType
             f"{1 - found.negatives_passed:.1%} are"
         )
     shown: list[RenderableType] = ["", f"{line}. The shares above are by confidence alone."]
-    if limit is not None and limit != found.limit:
+    if limit and found.photos < (needed := _photos_needed(limit)):
+        shown.append(
+            f"A limit of {written(limit)} has no effect with {found.photos} validation photos: it "
+            f"needs at least {needed}."
+        )
+    elif limit is not None and limit != found.limit:
         shown.append(
             f"At a limit of {written(limit)}, about {limit:.1%} of photos of the learned classes "
             "need review for that, by construction."
         )
     return shown
+
+
+def _photos_needed(limit: float) -> int:
+    """Return how many validation photos a familiarity limit above 0 needs to have an effect.
+
+    The lowest familiarity that a model calibrated on *n* photos gives is 1/(*n* + 1)
+    (`training.familiarity`).
+    """
+    return floor(1 / limit)
 
 
 def _effect_record(effect: Effect) -> dict[str, Any]:

@@ -620,6 +620,19 @@ def test_familiarity_limit_is_shown_with_its_effect(
     ) in told
 
 
+def test_familiarity_limit_without_effect_is_named(
+    terminal: Terminal, parameter: Callable[[], str]
+) -> None:
+    lowest = words(terminal.type("threshold", "--familiarity-limit", "0.02").stdout)
+    below = words(terminal.type("threshold", "--familiarity-limit", "0.01").stdout)
+
+    assert "has no effect" not in lowest
+    assert (
+        "A limit of 0.01 has no effect with 50 validation photos: it needs at least 100." in below
+    )
+    assert "by construction" not in below
+
+
 def test_familiarity_limit_is_set(
     terminal: Terminal, session: Any, parameter: Callable[[], str]
 ) -> None:
