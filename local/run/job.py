@@ -19,6 +19,7 @@ from local.run.photos import Result, as_row, decide_photos
 from local.run.screen import Screen
 from local.run.summary import status_of, summarize, unexpected
 from operations.captures.fetching import Span
+from operations.data.few_photos import warn_of_few_photos
 from operations.data.folders import require_enough_photos
 from operations.data.layout import VALIDATION_SHARE
 from operations.data.usability import leave_out_unusable
@@ -90,6 +91,8 @@ def collect_inputs(
     learned = _usable_dataset(dataset or drawn.dataset, class_names, work, screen)
     _say_passed_over(dataset, learned.passed_over, screen)
     screen.say(_dataset_line(learned))
+    for warning in warn_of_few_photos(learned):
+        screen.say(warning)
     _say_splits(learned, screen)
     _say_unusable(learned, dataset or drawn.dataset, work, screen)
     if photos is not None:

@@ -271,6 +271,8 @@ def test_damaged_photos_are_left_out_before_the_photos_are_counted(
     text: Any = screen._console.file
     shown = text.getvalue()
     assert "2 classes: bus, car; photos: 6 to train, 5 to validate\n" in shown
+    assert "Few photos of bus (6), car (5): a model learns little from less than 20.\n" in shown
+    assert "Only 5 validation photos: the familiarity limit needs at least 20" in shown
     assert "Skipped: photos that cannot be decoded (13)\n" in shown
     assert "\n  train/bus/page 09.jpg: this is an HTML file\n  and 3 more\n" in shown
     written = tmp_path / "work" / job.UNUSABLE
