@@ -60,13 +60,15 @@ class Reloader:
     def affected(self, paths: Iterable[Path]) -> list[Source]:
         """Return the sources that changed files belong to."""
         changed = list(paths)
-        every = (*self.sources.layers, *self.sources.functions, *self.sources.machines)
-        return [source for source in every if any(map(source.has, changed))]
+        return [source for source in self.sources.every() if any(map(source.has, changed))]
 
     def changed_since(self, moment: float) -> list[Source]:
         """Return the sources with a file or folder that is newer than `moment`, seconds."""
-        every = (*self.sources.layers, *self.sources.functions, *self.sources.machines)
-        return [source for source in every if _newest(source.path) > moment]
+        return [source for source in self.sources.every() if _newest(source.path) > moment]
+
+    def deployed(self) -> list[Source]:
+        """Return the sources whose resources the stack has; a condition may exclude others."""
+        return [source for source in self.sources.every() if self._is_deployed(source)]
 
     def reload(self, source: Source) -> bool:
         """Make a source live; return False if it is already.
@@ -159,12 +161,22 @@ class Reloader:
             raise ReloadError(f"{source.resource} is not deployed yet: run `make redeploy`")
         return self._resources[source.resource]
 
+    def _is_deployed(self, source: Source) -> bool:
+        if source in self.sources.layers:
+            return self._find_layer(source) is not None
+        return source.resource in self._resources
+
     def _layer_arn(self, source: Source) -> str:
+        if arn := self._find_layer(source):
+            return arn
+        raise ReloadError(f"{source.resource} is not deployed yet: run `make redeploy`")
+
+    def _find_layer(self, source: Source) -> str | None:
         # SAM appends a hash to the logical ids of layers.
         for logical_id, physical_id in self._resources.items():
             if logical_id.startswith(source.resource) and ":layer:" in physical_id:
                 return physical_id
-        raise ReloadError(f"{source.resource} is not deployed yet: run `make redeploy`")
+        return None
 
     def _users(self, layer: str) -> dict[str, list[str]]:
         """Return the layers of each function that has a version of `layer`."""

@@ -55,6 +55,10 @@ class Sources:
     layers: tuple[Source, ...]
     machines: tuple[Source, ...]
 
+    def every(self) -> tuple[Source, ...]:
+        """Return all sources, layers before the functions that use them."""
+        return (*self.layers, *self.functions, *self.machines)
+
     def folders(self) -> list[Path]:
         """Return the folders that hold them all."""
         machines = {machine.path.parent for machine in self.machines}

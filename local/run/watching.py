@@ -60,14 +60,14 @@ class Watcher:
             self._reload(self._reloader.changed_since(since))
 
     def reload_all(self) -> None:
-        """Make all sources live that are not.
+        """Make all sources live that are not, after a deployment.
 
         CloudFormation updates nothing that is the same as in the deployment before, not even if
-        it was reloaded in between.
+        it was reloaded in between. What a condition of the template excludes stays out.
         """
         with deploy.alone_in(self._work):
             self._refresh()
-            self._reload(self._reloader.changed_since(0))
+            self._reload(self._reloader.deployed())
 
     def watch(self) -> None:
         """Make each saved change live until the local cloud is stopped, or Ctrl-C is pressed."""

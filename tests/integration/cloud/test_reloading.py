@@ -332,6 +332,20 @@ def test_what_was_saved_since_the_deployment_is_caught_up_with(
     assert "✓ Reloaded ask" in watching.shown
 
 
+def test_after_a_deployment_what_the_stack_does_not_have_is_left_out(
+    project: Project, tmp_path: Path
+) -> None:
+    project.write("functions/later/app.py", CODE)
+    project.write("functions/ask/app.py", CODE.replace("first", "again"))
+    watching = Watching(project, tmp_path)
+
+    watching.watcher.reload_all()
+
+    assert project.ask()[0] == "again"
+    assert "✓ Reloaded ask" in watching.shown
+    assert "✗" not in watching.shown
+
+
 # The last one: it stops the cloud.
 def test_a_saved_change_is_live_while_it_is_watched(project: Project, tmp_path: Path) -> None:
     watching = Watching(project, tmp_path)
