@@ -1,5 +1,6 @@
 """Rich text, tables and consoles that show text of unknown origin escaped, and only our styles."""
 
+import os
 from itertools import accumulate
 from typing import Any
 
@@ -9,10 +10,19 @@ from rich.text import Span, Text
 
 from operations.escaping import escape
 
+UNLIMITED_WIDTH = 1 << 16
+"""Columns that no line needs. Names of objects in S3 have up to 1,024 bytes."""
+
 
 def make_console(*, stderr: bool = False) -> Console:
-    """Return a console that takes names for what they are: no markup, emoji codes or colors."""
-    return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+    """Return a console that takes names for what they are: no markup, emoji codes or colors.
+
+    In a file or a pipe lines are as long as they are, so that names can be searched and copied.
+    """
+    console = Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = UNLIMITED_WIDTH
+    return console
 
 
 def escape_styled(text: Text) -> Text:

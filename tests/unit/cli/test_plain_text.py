@@ -10,7 +10,7 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from cli.commands import words
-from cli.plain_text import escape_styled
+from cli.plain_text import EscapingTable, escape_styled, make_console
 from cli.screen import Screen
 from tests.unit.operations.test_escaping import ATTACKS, shows
 
@@ -86,3 +86,23 @@ def test_styles_stay_where_they_were() -> None:
     text = Text("a\x1bb", style="dim") + Text("c\nd", style="red")
     assert escape_styled(text) == Text("a\\x1bb", style="dim") + Text("c\\x0ad", style="red")
     assert [(s.start, s.end) for s in escape_styled(text).spans] == [(6, 12)]
+
+
+@pytest.mark.parametrize(("columns", "whole"), [(None, True), ("80", False)])
+def test_names_in_tables_are_whole_in_a_pipe(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    columns: str | None,
+    *,
+    whole: bool,
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if columns:
+        monkeypatch.setenv("COLUMNS", columns)
+    table = EscapingTable.grid(padding=(0, 2))
+    name = f"s3://bucket/{'x' * 200}.jpg"
+    table.add_row("photo", name)
+
+    make_console().print(table)
+
+    assert (name in capsys.readouterr().out) == whole
