@@ -17,7 +17,7 @@ UNLIMITED_WIDTH = 1 << 16
 def make_console(*, stderr: bool = False) -> Console:
     """Return a console that takes names for what they are: no markup, emoji codes or colors.
 
-    In a file or a pipe lines are as long as they are, so that names can be searched and copied.
+    Lines are not wrapped in a file or a pipe, so that names can be searched and copied.
     """
     console = Console(stderr=stderr, markup=False, emoji=False, highlight=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:

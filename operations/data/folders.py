@@ -383,9 +383,9 @@ def _read_photos(folder: Path, label: str | None, dataset: Path) -> tuple[Labell
 
 
 def _is_photo(path: Path, folder: Path) -> bool:
-    """Tell by its name whether a file in a folder is a photo to train on.
+    """Return True if a file in a folder is a photo to train on by its name.
 
-    An empty one is, too: it is found when photos are decoded, and reported as a damaged one.
+    Empty files are included: decoding finds them, and they are listed with the reason.
     """
     return _is_kept(path, folder) and has_photo_suffix(path.name)
 
@@ -396,7 +396,7 @@ def is_somebodys_file(path: Path, folder: Path) -> bool:
 
 
 def _is_kept(path: Path, folder: Path) -> bool:
-    """Tell a file in a folder from those that programs leave, and from folders."""
+    """Return True for a file that no program left, False for one that did and for a folder."""
     return path.is_file() and not is_left_by_a_program(path.relative_to(folder).as_posix())
 
 

@@ -130,7 +130,7 @@ def staged_photos(folder: Path) -> Photos:
         for path in list_files(root, folder):
             name = path.relative_to(root).as_posix()
             is_loose = "/" not in name and top != NONE_OF_THE_CLASSES
-            # An empty one is reported when photos are decoded, as a damaged one.
+            # Empty files are included: decoding finds them, and they are listed.
             if is_loose or why_left_out(name, path.stat().st_size) not in (None, "empty"):
                 passed_over += 1
             else:
