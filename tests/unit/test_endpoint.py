@@ -91,7 +91,7 @@ def test_prediction(client: Any, sagemaker: Stubber) -> None:
             "Endpoint scones of account 123456789012 not found.",
             {},
             EndpointMissing,
-            "endpoint scones does not exist or is not in service yet: create it",
+            "endpoint scones does not exist or is not in service yet: approve a version",
         ),
         ("ValidationError", "Endpoint is Creating", {}, EndpointRefused, "is Creating"),
         ("AccessDeniedException", "no way", {}, EndpointRefused, "AccessDeniedException: no way"),

@@ -167,8 +167,8 @@ def _fault(error: ClientError, endpoint: str) -> Exception:
         return _model_fault(error.response, endpoint, message)
     if code.startswith("Validation") and "not found" in message.lower():
         return EndpointMissing(
-            f"endpoint {endpoint} does not exist or is not in service yet: create it, or set the "
-            f"stack's EndpointName to one that is, then upload the photo again ({message})"
+            f"endpoint {endpoint} does not exist or is not in service yet: approve a version, or "
+            f"roll back to an approved one, then redrive failed photos ({message})"
         )
     return EndpointRefused(f"SageMaker refused the call of endpoint {endpoint}: {code}: {message}")
 
