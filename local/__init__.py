@@ -1,1 +1,1 @@
-"""The embedded cloud, and what `make run` does with it."""
+"""The local cloud, and what `make run` does with it."""

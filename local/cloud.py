@@ -1,4 +1,4 @@
-"""Starting, finding and stopping the embedded cloud, and talking to it.
+"""Starting, finding and stopping the local cloud, and talking to it.
 
 >>> from local import cloud
 >>> with cloud.start(Path(".local/mine")) as running:                 # doctest: +SKIP
@@ -37,12 +37,12 @@ _lifelines: dict[int, int] = {}
 
 
 class CloudError(RuntimeError):
-    """The embedded cloud can't be started, found or stopped; the message says why."""
+    """The local cloud can't be started, found or stopped; the message says why."""
 
 
 @dataclass(frozen=True)
 class Cloud:
-    """A running embedded cloud.
+    """A running local cloud.
 
     Attributes
     ----------
@@ -142,7 +142,7 @@ class Cloud:
 def start(
     state: Path, port: int = 0, *, lasting: bool = False, account: str = DEFAULT_ACCOUNT
 ) -> Cloud:
-    """Start an embedded cloud that ends with this process, and wait until it answers.
+    """Start a local cloud that ends with this process, and wait until it answers.
 
     Parameters
     ----------
@@ -179,7 +179,7 @@ def start(
 
 
 def launch(state: Path, port: int = 0) -> Cloud:
-    """Start an embedded cloud that goes on running after this process, as `start` does else.
+    """Start a local cloud that goes on running after this process, as `start` does else.
 
     What it stores can be kept.
     """
@@ -191,7 +191,7 @@ def launch(state: Path, port: int = 0) -> Cloud:
 
 
 def attach(state: Path) -> Cloud:
-    """Find the embedded cloud that runs in `state`.
+    """Find the local cloud that runs in `state`.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The process of the embedded cloud: ``python -m local.server --state DIR [--port N]``.
+"""The process of the local cloud: ``python -m local.server --state DIR [--port N]``.
 
 It writes DIR/cloud.json when it answers requests, logs to DIR/cloud.log, and ends cleanly on
 SIGTERM and SIGINT, or when its lifeline ends. `local.cloud` starts, finds and stops it.

@@ -1,4 +1,4 @@
-"""Sessions of the embedded cloud, blind to the user's own AWS settings."""
+"""Sessions of the local cloud, blind to the user's own AWS settings."""
 
 import os
 from pathlib import Path
@@ -18,7 +18,7 @@ def session(
     Parameters
     ----------
     endpoint
-        URL of the embedded cloud.
+        URL of the local cloud.
     region
         Its region.
     access_key, secret_key, session_token

@@ -1,4 +1,4 @@
-"""The folder of an embedded cloud: which process it belongs to, and what may be deleted in it."""
+"""The folder of a local cloud: which process it belongs to, and what may be deleted in it."""
 
 import fcntl
 import json
@@ -16,11 +16,11 @@ _CLEAR_ATTEMPTS = 20
 
 
 class StateError(RuntimeError):
-    """The folder can't be an embedded cloud's now; the message says why."""
+    """The folder can't be a local cloud's now; the message says why."""
 
 
 class StateFolder:
-    """The folder that an embedded cloud and the programs that use it write into.
+    """The folder that a local cloud and the programs that use it write into.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class StateFolder:
         self._lock = path / "cloud.lock"
 
     def keep(self, port: int) -> None:
-        """Let what is stored here outlive the embedded cloud, at a port, until `discard`.
+        """Let what is stored here outlive the local cloud, at a port, until `discard`.
 
         The port stays the same because it is part of the URLs of queues.
         """
@@ -71,7 +71,7 @@ class StateFolder:
         return int(json.loads(self._kept.read_text(encoding="utf-8"))["port"])
 
     def discard(self) -> None:
-        """Let what is stored here end with the embedded cloud, or at once where none runs."""
+        """Let what is stored here end with the local cloud, or at once where none runs."""
         self._kept.unlink(missing_ok=True)
         self.clear_if_free()
 

@@ -1,4 +1,4 @@
-"""The way to AWS, or to the embedded cloud, and who goes it."""
+"""The way to AWS, or to the local cloud, and who goes it."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import boto3
 
 EMBEDDED = Path(".local") / "up"
-"""Where `make up` keeps the state of the embedded cloud."""
+"""Where `make up` keeps the state of the local cloud."""
 
 CONNECT_SECONDS = 10
 ATTEMPTS = 5
@@ -53,7 +53,7 @@ def connect(profile: str | None, region: str | None) -> "boto3.Session":
 
 
 def connect_embedded(state: Path = EMBEDDED) -> "boto3.Session":
-    """Give a session that talks to the embedded cloud that `make up` left running.
+    """Give a session that talks to the local cloud that `make up` left running.
 
     Raises
     ------

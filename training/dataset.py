@@ -132,7 +132,7 @@ def _listed(data: Path, part: str) -> list[lst.LstEntry]:
     lists = sorted(path for path in channel.glob("*.lst") if not path.name.startswith("."))
     if len(lists) != 1:
         found = ", ".join(path.name for path in lists) or "none"
-        raise BadInput(f"The channel {part}_lst must hold one file *.lst; it holds {found}.")
+        raise BadInput(f"The channel {part}_lst must have one *.lst file; it has {found}.")
     return _read(lists[0], f"{part}_lst/{lists[0].name}")
 
 

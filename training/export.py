@@ -184,7 +184,7 @@ def _decompressed(packed: Path) -> bytes:
 def _broken(what: str, error: Exception) -> BadInput:
     return BadInput(
         f"The channel model's {what} is broken ({type(error).__name__}: {error}): give the "
-        f"model.tar.gz as the earlier job wrote it, or leave out the channel to start afresh."
+        f"model.tar.gz as the earlier job wrote it, or leave out the channel to start from scratch."
     )
 
 
@@ -197,7 +197,7 @@ def _check_form(given_before: dict[str, Any], hyperparameters: Hyperparameters) 
             other = name == "use_pretrained_model"
             raise (OtherNetworkError if other else BadInput)(
                 f"The model of the channel model has {name} {before}, this job {given[name]}: "
-                f"they must be the same, or leave out the channel to start afresh."
+                f"they must be the same, or leave out the channel to start from scratch."
             )
 
 

@@ -205,7 +205,7 @@ class Hyperparameters(BaseModel):
         if not self.pretrained and self.mini_batch_size == 1 and longest <= PATCH:
             raise PydanticCustomError(
                 "relation",
-                "Hyperparameter mini_batch_size is 1, which does for pictures longer than {patch} "
+                "Hyperparameter mini_batch_size is 1, which works for images longer than {patch} "
                 "pixels, but image_shape is {shape}: batch normalization needs more than one "
                 "value, so raise one of the two.",
                 {"patch": PATCH, "shape": str(self.image_shape)},

@@ -209,7 +209,7 @@ def _given(paths: Paths) -> dict[str, str]:
     except ValueError as error:
         raise BadInput(f"{paths.hyperparameters.name} is not JSON: {error}.") from None
     if not isinstance(given, dict):
-        raise BadInput(f"{paths.hyperparameters.name} must hold one JSON object.")
+        raise BadInput(f"{paths.hyperparameters.name} must be one JSON object.")
     return given
 
 

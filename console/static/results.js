@@ -164,10 +164,15 @@ function sameBytes(review) {
   return review.reviewed_version ? `, same bytes, ${moment(review.at)}` : "";
 }
 
+/** The model's class beside another one of the reviewer, since the confidence is of the model's. @param {Row} row */
+function otherPrediction(row) {
+  return row.review && row.label !== row.review.label ? `; predicted ${row.label}` : "";
+}
+
 /** @param {Row[]} rows */
 function showLatest(rows) {
   const lines = rows.map((row) => {
-    const said = row.review ? ` (${row.review.by}${sameBytes(row.review)})` : "";
+    const said = row.review ? ` (${row.review.by}${sameBytes(row.review)}${otherPrediction(row)})` : "";
     const open = make("button", { type: "button", class: "link", title: path(row) }, ...pathParts(row));
     open.addEventListener("click", () => openPhoto(row));
     const line = tableRow([

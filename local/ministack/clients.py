@@ -1,4 +1,4 @@
-"""Clients of the embedded cloud itself, for what acts inside it as a role."""
+"""Clients of the local cloud itself, for what acts inside it as a role."""
 
 import threading
 from typing import Any
@@ -20,7 +20,7 @@ class Clients:
     Parameters
     ----------
     endpoint
-        URL of the embedded cloud.
+        URL of the local cloud.
     attempts
         How often a request is tried.
     """

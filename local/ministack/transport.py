@@ -1,6 +1,6 @@
 """Loopback counts as TLS, so that policies which demand TLS can be enforced here as on AWS.
 
-The embedded cloud speaks plain HTTP, and only on the loopback interface, where nobody listens in.
+The local cloud speaks plain HTTP, and only on the loopback interface, where nobody listens in.
 """
 
 from collections.abc import Callable

@@ -1,1 +1,1 @@
-"""`make run`: the whole application in the embedded cloud, on real photos, with what came of it."""
+"""`make run`: the whole application in the local cloud, on real photos, with what came of it."""

@@ -1,4 +1,4 @@
-"""The whole application running in the embedded cloud: deployed, with a model in production."""
+"""The whole application running in the local cloud: deployed, with a model in production."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -104,7 +104,7 @@ class Settings:
         Parameters
         ----------
         cloud
-            The embedded cloud that is deployed to.
+            The local cloud that is deployed to.
         dataset
             What to train on.
         """
@@ -147,7 +147,7 @@ def install(
     Parameters
     ----------
     cloud
-        A running embedded cloud.
+        A running local cloud.
     work
         Folder for what is built.
     dataset

@@ -29,7 +29,7 @@ _LOOK_SECONDS = 0.2
 _PAST_SECONDS = 10.0
 
 FOLDER = "up"
-"""Folder for the state of the embedded cloud, in the folder for work."""
+"""Folder for the state of the local cloud, in the folder for work."""
 
 
 def require_stopped(work: Path) -> None:
@@ -74,7 +74,7 @@ def refuse_to_lose(work: Path) -> None:
 def up(
     dataset: Dataset, settings: Settings, screen: Screen, work: Path, *, keep: bool = False
 ) -> None:
-    """Install everything in an embedded cloud that goes on running, and say how to use it.
+    """Install everything in a local cloud that goes on running, and say how to use it.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def up(
 
 
 def resume(screen: Screen, work: Path) -> None:
-    """Start the embedded cloud with what was kept.
+    """Start the local cloud with what was kept.
 
     Parameters
     ----------
@@ -193,7 +193,7 @@ def invoke(work: Path, function: str, event: Path, options: Sequence[str]) -> in
     CloudError
         If nothing is running.
     InvocationError
-        If a container can't reach the embedded cloud.
+        If a container can't reach the local cloud.
     """
     running = cloud.attach(work / FOLDER)
     return invocation.invoke(running, deploy.built_template(work), function, event, options)
@@ -329,7 +329,7 @@ def _guide_file(running: cloud.Cloud) -> Path:
 
 
 def _write_environment(running: cloud.Cloud) -> None:
-    """Write a shell script that makes AWS's tools talk to the embedded cloud alone."""
+    """Write a shell script that makes AWS's tools talk to the local cloud alone."""
     # A profile or a token of the user's own would go before the keys or with them.
     lines = ["unset AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN"]
     lines += [

@@ -1,6 +1,6 @@
 """Runs one function in Lambda's own container image, with `sam local invoke`, on Docker.
 
-A function must reach the embedded cloud, which answers on this machine's loopback alone; that of a
+A function must reach the local cloud, which answers on this machine's loopback alone; that of a
 container is another (and SAM CLI 1.167 does nothing of what ``--docker-network host`` says). So
 connections are relayed, as long as the function runs, from the address that this machine has in
 Docker's bridge network, where nobody else sees it.
@@ -24,7 +24,7 @@ from operations.stack import STACK
 
 
 class InvocationError(Exception):
-    """The container's way to the embedded cloud can't be made; the message says why."""
+    """The container's way to the local cloud can't be made; the message says why."""
 
 
 def invoke(
@@ -113,7 +113,7 @@ def write_template(running: Cloud, built: Path, endpoint: str) -> Path:
 
     SAM CLI gives a function those variables only that the template declares, and knows nothing of
     what a `!Ref` came to in a deployment. So the copy has the deployed functions' variables, and
-    the one that leads their AWS SDK to the embedded cloud.
+    the one that leads their AWS SDK to the local cloud.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def write_template(running: Cloud, built: Path, endpoint: str) -> Path:
     built
         The template that was deployed.
     endpoint
-        URL of the embedded cloud as a container sees it.
+        URL of the local cloud as a container sees it.
 
     Returns
     -------

@@ -44,7 +44,7 @@ CAPTURE_SECONDS, CAPTURE_LOOKS = 8.0, 32
 
 
 class JobError(Exception):
-    """The embedded cloud did not do as it was told; the message says where its log is."""
+    """The local cloud did not do as it was told; the message says where its log is."""
 
 
 @dataclass(frozen=True)
@@ -199,7 +199,7 @@ def _a_moment() -> None:
 
 
 def run(inputs: Inputs, settings: Settings, screen: Screen, work: Path, report: Path) -> int:
-    """Do the whole job in an embedded cloud of its own.
+    """Do the whole job in a local cloud of its own.
 
     Parameters
     ----------
@@ -222,7 +222,7 @@ def run(inputs: Inputs, settings: Settings, screen: Screen, work: Path, report: 
     Raises
     ------
     JobError
-        If the embedded cloud refuses or breaks off a request.
+        If the local cloud refuses or breaks off a request.
     training.errors.BadInput
         If the trainer would not take a setting; nothing was started then.
     """
@@ -250,7 +250,7 @@ def run(inputs: Inputs, settings: Settings, screen: Screen, work: Path, report: 
 
 @contextmanager
 def naming_the_log(running: cloud.Cloud) -> Iterator[None]:
-    """Turn what the embedded cloud answers instead of obeying into a line with its log's name."""
+    """Turn what the local cloud answers instead of obeying into a line with its log's name."""
     try:
         yield
     except (BotoCoreError, ClientError) as error:

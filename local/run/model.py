@@ -136,7 +136,7 @@ def _lasted(session: "boto3.Session", job: str) -> float:
 
 
 def _a_moment() -> None:
-    """Wait between two looks; the embedded cloud is near."""
+    """Wait between two looks; the local cloud is near."""
     time.sleep(0.2)
 
 

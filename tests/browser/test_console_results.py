@@ -108,6 +108,7 @@ def test_filters_choose_results_and_are_kept_in_the_address(office: Office, visi
     anna.tab.get_by_label("Status").select_option("reviewed")
     has_rows(anna, 1)
     assert shown(anna) == ["south/gate.jpg"]
+    assert "motorcycle (ben; predicted bicycle)" in anna.tab.locator("#latest tbody").inner_text()
     anna.tab.get_by_label("Class", exact=True).select_option("bicycle")
     anna.sees("No results match the filters")
     anna.tab.get_by_label("Status").select_option("")

@@ -1,4 +1,4 @@
-"""The pipelines' commands and their roles in an embedded cloud of their own."""
+"""The pipelines' commands and their roles in a local cloud of their own."""
 
 import subprocess
 import time
@@ -23,7 +23,7 @@ class Pipelines:
     Attributes
     ----------
     cloud
-        The embedded cloud.
+        The local cloud.
     bucket
         Bucket for data, scripts and outputs.
     role

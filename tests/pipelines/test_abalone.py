@@ -1,4 +1,4 @@
-"""The pipeline `abalone` in the embedded cloud, started by its command."""
+"""The pipeline `abalone` in the local cloud, started by its command."""
 
 import json
 import random

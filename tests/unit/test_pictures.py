@@ -191,7 +191,7 @@ def test_a_photo_that_may_not_be_read_is_a_fault_not_an_unreadable_one(stored: S
 
 
 def test_a_run_without_a_list(stored: StoredRun) -> None:
-    with pytest.raises(RunIncomplete, match=r"lists/validation\.lst is not there"):
+    with pytest.raises(RunIncomplete, match=r"lists/validation\.lst does not exist"):
         prepared(stored, 0, 10)
 
 

@@ -249,7 +249,9 @@ def test_what_else_lies_among_the_pictures_is_ignored(stored: StoredRun) -> None
 def test_a_run_without_pictures(stored: StoredRun) -> None:
     stored.put_lists([0, 1])
 
-    with pytest.raises(NoPictures, match=rf"none of the 2 validation photos in .*{NAME}/pictures/"):
+    with pytest.raises(
+        NoPictures, match=rf"none of the 2 validation photos is in .*{NAME}/pictures/"
+    ):
         outcome(stored, Endpoint(right))
 
 

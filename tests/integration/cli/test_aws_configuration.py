@@ -160,7 +160,7 @@ def only_line(exit_code: int, printed: str, complained: str) -> str:
     [
         ("hello", "credential_process: its output is not a JSON object"),
         ("list", "credential_process: its output is not a JSON object"),
-        ("missing", "/nowhere/program can't be run: No such file or directory"),
+        ("missing", "/nowhere/program cannot be run: No such file or directory"),
         ("fails", "not today"),
         ("quote", "the profile quote: No closing quotation"),
         ("expired", "still expired"),
@@ -180,8 +180,8 @@ def test_profiles_that_give_no_credentials(home: Path, profile: str, said: str) 
 @pytest.mark.parametrize(
     ("profile", "token", "said"),
     [
-        ("legacy", '{"accessToken": "a", "expir', "the cached token of the profile legacy can't"),
-        ("session", '{"accessToken": "a", "expir', "the cached token of the profile session can't"),
+        ("legacy", '{"accessToken": "a", "expir', "the cached token of the profile legacy cannot"),
+        ("session", '{"accessToken": "a", "expir', "the cached token of the profile session cannot"),
         ("over-legacy", '{"accessToken": "a", "ex', "the cached token of the profile over-legacy"),
         ("legacy", '{"accessToken": "a", "expiresAt": "soon"}', "the cached token of the profile"),
         ("session", "7", "the cached token of the profile session cannot be read"),

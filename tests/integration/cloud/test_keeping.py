@@ -1,4 +1,4 @@
-"""What an embedded cloud stores outlives it if it is kept, and else is gone."""
+"""What a local cloud stores outlives it if it is kept, and else is gone."""
 
 import json
 import socket

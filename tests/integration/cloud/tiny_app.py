@@ -1,4 +1,4 @@
-"""Makes roles, functions, machines and rules in the embedded cloud, each with a name of its own."""
+"""Makes roles, functions, machines and rules in the local cloud, each with a name of its own."""
 
 import io
 import itertools

@@ -1,4 +1,4 @@
-"""A stack is deleted with all that people and machines made for it, in the embedded cloud."""
+"""A stack is deleted with all that people and machines made for it, in the local cloud."""
 
 import json
 from collections import Counter

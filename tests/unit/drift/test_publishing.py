@@ -63,7 +63,7 @@ def test_a_check_that_does_not_ask_for_one_is_told_alone(checked: DriftChecked) 
 def test_an_event_that_the_bus_does_not_take_is_an_error(
     checked: DriftChecked, refused: str
 ) -> None:
-    said = f"b did not take the event {refused}: InternalFailure: try again"
+    said = f"b rejected the event {refused}: InternalFailure: try again"
 
     with pytest.raises(NotPublished, match=said):
         publish(Bus(refused), "b", checked)  # type: ignore[arg-type]

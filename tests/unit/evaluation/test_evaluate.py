@@ -251,7 +251,7 @@ def test_a_manifest_that_is_none_is_named(predicted: StoredRun, text: str) -> No
 
 
 def test_a_run_without_lists(stored: StoredRun) -> None:
-    with pytest.raises(RunIncomplete, match=r"lists/manifest\.json is not there"):
+    with pytest.raises(RunIncomplete, match=r"lists/manifest\.json does not exist"):
         evaluated(stored)
 
 

@@ -200,7 +200,7 @@ def test_a_list_of_negatives_that_is_gone(stored: StoredRun) -> None:
     key = f"retraining/{NAME}/lists/negatives.lst"
     stored.client.delete_object(Bucket=BUCKET, Key=key)
 
-    with pytest.raises(RunIncomplete, match=r"lists/negatives\.lst is not there"):
+    with pytest.raises(RunIncomplete, match=r"lists/negatives\.lst does not exist"):
         evaluated(stored)
 
 

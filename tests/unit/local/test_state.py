@@ -1,4 +1,4 @@
-"""What of an embedded cloud's folder outlives it."""
+"""What of a local cloud's folder outlives it."""
 
 import os
 from pathlib import Path

@@ -164,7 +164,7 @@ def test_a_missing_channel_is_named(small_job: Job, channel: str) -> None:
 def test_two_lists_in_a_channel_are_refused(small_job: Job) -> None:
     (small_job.paths.data / "train_lst" / "old.lst").touch()
 
-    with pytest.raises(BadInput, match=r"it holds old.lst, train.lst"):
+    with pytest.raises(BadInput, match=r"it has old.lst, train.lst"):
         load(small_job)
 
 

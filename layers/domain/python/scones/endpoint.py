@@ -219,7 +219,7 @@ def read_prediction(text: bytes | str, class_count: int) -> ModelReply:
     fields = reply if isinstance(reply, dict) else {"prediction": reply}
     values, familiarity = fields.get("prediction"), fields.get("familiarity")
     if not isinstance(values, list) or not all(_is_share(value) for value in values):
-        raise UnusablePrediction(f"the model's reply holds no probabilities: {_excerpt(text)}")
+        raise UnusablePrediction(f"the model's reply has no probabilities: {_excerpt(text)}")
     if len(values) != class_count:
         raise UnusablePrediction(
             f"the model gives {len(values)} probabilities but the stack names {class_count} "

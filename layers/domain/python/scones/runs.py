@@ -198,8 +198,7 @@ def _read(client: "S3Client", run: Run, path: str, which: dict[str, Any]) -> byt
             return client.get_object(Bucket=run.bucket, Key=run.key(path), **which)["Body"].read()
         except client.exceptions.NoSuchKey as error:
             raise RunIncomplete(
-                f"{uri} is not there: start retrain again, and look at what became of the step "
-                "that writes it"
+                f"{uri} does not exist: start retrain again, and look at the step that writes it"
             ) from error
 
 

@@ -196,7 +196,7 @@ def select_pictures(
     subjects = choose(_pictures(s3, run, known), wanted)
     if not subjects:
         raise NoPictures(
-            f"there is none of the {len(known):,} validation photos in {run.uri(PICTURES)}: start "
+            f"none of the {len(known):,} validation photos is in {run.uri(PICTURES)}: start "
             "retrain again, and promote the version that it registers"
         )
     return subjects

@@ -47,7 +47,7 @@ class Answer(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.send_response(200)
         self.end_headers()
-        self.wfile.write(b"the embedded cloud")
+        self.wfile.write(b"the local cloud")
 
     def log_message(self, *_: Any) -> None:
         pass
@@ -93,7 +93,7 @@ assert os.environ["AWS_ENDPOINT_URL"] in open(sys.argv[4]).read()
 opener = urllib.request.build_opener(urllib.request.ProxyHandler({{}}))
 for _ in range(3):
     with opener.open(os.environ["AWS_ENDPOINT_URL"], timeout=10) as answer:
-        assert answer.read() == b"the embedded cloud"
+        assert answer.read() == b"the local cloud"
 assert os.environ["AWS_ENDPOINT_URL"] != {direct!r}
 sys.exit(7)
 """

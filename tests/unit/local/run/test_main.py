@@ -251,7 +251,7 @@ HELD = Holdings(photos=1, results=2, labels=1, models=0, executions=1)
 
 @pytest.fixture
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StateFolder:
-    """The folder of an embedded cloud that saves when it is stopped."""
+    """The folder of a local cloud that saves when it is stopped."""
     folder = StateFolder(tmp_path / "up")
     folder.path.mkdir()
 

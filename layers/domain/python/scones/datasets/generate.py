@@ -235,5 +235,5 @@ def _last_trained(client: "S3Client", bucket: str) -> str | None:
     except ValidationError as error:
         raise LastTrainedUnreadable(
             f"{uri} does not say which fingerprint was trained last ({text[:100]!r}): delete it, "
-            "and the next run trains anew"
+            "and the next run trains again"
         ) from error

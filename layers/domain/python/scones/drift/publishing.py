@@ -44,7 +44,7 @@ def publish(client: "EventBridgeClient", bus: str, checked: DriftChecked) -> Non
     for entry, taken in zip(entries, answer["Entries"], strict=True):
         if "ErrorCode" in taken:
             raise NotPublished(
-                f"{bus} did not take the event {entry['DetailType']}: {taken['ErrorCode']}: "
+                f"{bus} rejected the event {entry['DetailType']}: {taken['ErrorCode']}: "
                 f"{taken.get('ErrorMessage', 'no reason was given')}"
             )
 
