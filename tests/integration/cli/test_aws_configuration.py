@@ -181,7 +181,11 @@ def test_profiles_that_give_no_credentials(home: Path, profile: str, said: str) 
     ("profile", "token", "said"),
     [
         ("legacy", '{"accessToken": "a", "expir', "the cached token of the profile legacy cannot"),
-        ("session", '{"accessToken": "a", "expir', "the cached token of the profile session cannot"),
+        (
+            "session",
+            '{"accessToken": "a", "expir',
+            "the cached token of the profile session cannot",
+        ),
         ("over-legacy", '{"accessToken": "a", "ex', "the cached token of the profile over-legacy"),
         ("legacy", '{"accessToken": "a", "expiresAt": "soon"}', "the cached token of the profile"),
         ("session", "7", "the cached token of the profile session cannot be read"),
