@@ -277,7 +277,7 @@ def test_what_another_says_and_undoes_is_shown_in_results_and_their_dialog(
     ben.photo("north gate 1.jpg")
     ben.press("2")
     line = anna.tab.locator("#latest tr", has_text="north gate 1.jpg")
-    line.get_by_text("motorcycle (ben)").wait_for()
+    line.get_by_text("motorcycle (ben; predicted bicycle)").wait_for()
     line.get_by_role("button").click()
     anna.sees("motorcycle, by ben")
     ben.press("u")
