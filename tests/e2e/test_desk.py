@@ -126,7 +126,7 @@ def test_what_a_person_says_is_filed_and_published_and_can_be_taken_back(
 
     assert (said["label"], said["by"], said["dataset_key"]) == ("motorcycle", "reviewer", key)
     assert key.split("/")[2] == "motorcycle"
-    assert "reviewer said motorcycle" in twice.err
+    assert "reviewer labeled it motorcycle" in twice.err
     assert taken_back == before
     assert len(filed()) == len(before) + 1
     told = [

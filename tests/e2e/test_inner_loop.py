@@ -191,7 +191,7 @@ def test_a_changed_template_is_live_without_training_again(
     models = application.client("sagemaker").list_model_packages(
         ModelPackageGroupName=application.stack.model_package_group
     )["ModelPackageSummaryList"]
-    developed.change("template.yaml", "Accepts the", "Deployed again: accepts the")
+    developed.change("template.yaml", "Accepts the", "Deployed again, accepts the")
     # Taken back after it was reloaded: to the deployment nothing changed.
     function = developed.change("functions/threshold/app.py", "print('reloaded')\n\n", "\n")
     developed.shown()
@@ -204,7 +204,7 @@ def test_a_changed_template_is_live_without_training_again(
     described = application.client("lambda").get_function_configuration(
         FunctionName=application.resource("ThresholdFunction")
     )
-    assert described["Description"].startswith("Deployed again, decides")
+    assert described["Description"].startswith("Deployed again, accepts")
     assert "reloaded" not in function.read_text("utf-8")
     after = application.client("sagemaker").list_model_packages(
         ModelPackageGroupName=application.stack.model_package_group
