@@ -220,7 +220,7 @@ def test_missing_endpoint_fails_the_photo_which_can_be_sent_again(
     assert failed.reason is not None
     assert failed.reason.code == "EndpointMissing"
     assert (
-        f"endpoint {endpoint} does not exist or is not in service yet: create it"
+        f"endpoint {endpoint} does not exist or is not in service yet: approve a version"
         in failed.reason.message
     )
 
