@@ -1,6 +1,6 @@
 """Find out which model version was in production at which time."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
@@ -168,7 +168,7 @@ def _began_at(events: Iterable[Mapping[str, Any]]) -> datetime | None:
     return None
 
 
-def _periods(changes: Iterable[_Change], endpoint: Endpoint, group: str) -> Iterator[Period]:
+def _periods(changes: Sequence[_Change], endpoint: Endpoint, group: str) -> Iterator[Period]:
     """Yield the periods between changes, the earliest first."""
     versions: dict[str, int] = {}
     version: int | None = None
@@ -181,17 +181,13 @@ def _periods(changes: Iterable[_Change], endpoint: Endpoint, group: str) -> Iter
             versions[change.config] = change.version
         config, since = change.config, change.ended_at
         version = versions.get(config or "")
-    if _is_changing(changes):
+    if any(change.ended_at is None for change in changes):
         return
     settled = endpoint.status == "InService"
     if version is not None and since is not None and config == endpoint.config:
         yield Period(version, since, None if settled else endpoint.changed_at)
     elif settled and (present := _present_version(endpoint, group)):
         yield Period(present, endpoint.changed_at, None)
-
-
-def _is_changing(changes: Iterable[_Change]) -> bool:
-    return any(change.ended_at is None for change in changes)
 
 
 def _present_version(endpoint: Endpoint, group: str) -> int | None:

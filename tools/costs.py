@@ -12,10 +12,11 @@ from typing import Any
 
 from samcli.yamlhelper import yaml_parse
 
+from tools.generated_tables import replace_table
+
 ROOT = Path(__file__).parents[1]
 FIGURES = ROOT / "tools" / "costs.toml"
 PAGE = ROOT / "docs" / "operations.md"
-BEGIN, END = "<!-- begin: made by `make tables` -->\n", "<!-- end -->\n"
 
 LOADS = (1_000, 100_000, 10_000_000)
 """Photos per month, one column each."""
@@ -263,9 +264,7 @@ def write(page: Path = PAGE) -> None:
     page
         Markdown file with the two markers.
     """
-    before, _, rest = page.read_text("utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    page.write_text(f"{before}{BEGIN}\n{render(Figures.read())}\n{END}{after}", "utf-8")
+    replace_table(page, "tables", render(Figures.read()))
 
 
 if __name__ == "__main__":

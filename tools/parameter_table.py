@@ -10,9 +10,10 @@ from typing import Any
 
 from samcli.yamlhelper import yaml_parse
 
+from tools.generated_tables import replace_table
+
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "parameters.md"
-BEGIN, END = "<!-- begin: made by `make tables` -->\n", "<!-- end -->\n"
 
 
 def render(template: Mapping[str, Any]) -> str:
@@ -38,10 +39,8 @@ def write(page: Path = PAGE) -> None:
     page
         Markdown file with the two markers.
     """
-    before, _, rest = page.read_text("utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
     tables = render(yaml_parse((ROOT / "template.yaml").read_text("utf-8")))
-    page.write_text(f"{before}{BEGIN}\n{tables}\n{END}{after}", "utf-8")
+    replace_table(page, "tables", tables)
 
 
 def _section(group: Mapping[str, Any], parameters: Mapping[str, Any]) -> Iterator[str]:

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tools.generated_tables import replace_table
 from tools.scan_template import translate
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "security.md"
-BEGIN, END = "<!-- begin: made by `make policies` -->\n", "<!-- end -->\n"
 
 _VARIABLE = r"\$\{([\w.]+(?:::\w+)?)\}"
 _ARN = re.compile(rf"arn:{_VARIABLE}:[a-z0-9-]+:(?:{_VARIABLE})?:(?:{_VARIABLE})?:")
@@ -44,10 +44,8 @@ def write(page: Path = PAGE) -> None:
     page
         Markdown file with the two markers.
     """
-    before, _, rest = page.read_text("utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
     table = render(translate(ROOT / "template.yaml")["Resources"])
-    page.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", "utf-8")
+    replace_table(page, "policies", table)
 
 
 def _statements(resources: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

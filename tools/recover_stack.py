@@ -176,7 +176,7 @@ def _not_one(logical: str, named: Sequence[str]) -> str:
     what = f"more than one may be {logical}: {', '.join(named)}" if named else f"no {logical} found"
     return (
         f"{what}. Give its name: `make recover-stack RESOURCE={logical}=NAME`; or "
-        f"RESOURCE={logical}= if it no longer exists, and the deployment shall create a new one. "
+        f"RESOURCE={logical}= if it no longer exists and the deployment is to create a new one. "
         "Separate several by spaces, in quotation marks"
     )
 

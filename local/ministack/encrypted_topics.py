@@ -9,10 +9,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ministack.services import cloudwatch, kms, sns
-from ministack.services.cloudformation import provisioners
 
 from local.ministack import ACCOUNT
-from local.ministack.patching import wrap
+from local.ministack.patching import after_provisioning, wrap
 from local.ministack.permissions import DeniedError, Permission, require_of_policy
 
 _log = logging.getLogger("local.encrypted_topics")
@@ -23,9 +22,7 @@ _CLOUDWATCH = "cloudwatch.amazonaws.com"
 
 def install() -> None:
     """Keep the key of a topic, and ask it before an alarm notifies."""
-    handlers = provisioners._RESOURCE_HANDLERS["AWS::SNS::Topic"]
-    handlers["create"] = _creating(handlers["create"])
-    handlers["update"] = _updating(handlers["update"])
+    after_provisioning("AWS::SNS::Topic", _set_key)
     wrap(cloudwatch, "_dispatch_alarm_actions", _notifying_if_allowed)
 
 
@@ -68,33 +65,11 @@ def _key(topic: str) -> Any:
     return kms._resolve_key(attributes.get("KmsMasterKeyId"))
 
 
-def _creating(create: Callable[..., Any]) -> Callable[..., Any]:
-    def run(logical_id: str, properties: dict[str, Any], stack: str) -> Any:
-        return _with_key(create(logical_id, properties, stack), properties)
-
-    return run
-
-
-def _updating(update: Callable[..., Any]) -> Callable[..., Any]:
-    # MiniStack passes the logical ID to what takes one of that name.
-    def run(
-        physical_id: str,
-        before: dict[str, Any],
-        after: dict[str, Any],
-        stack: str,
-        logical_id: str | None = None,
-    ) -> Any:
-        return _with_key(update(physical_id, before, after, stack, logical_id), after)
-
-    return run
-
-
-def _with_key(provisioned: Any, properties: dict[str, Any]) -> Any:
-    attributes = sns._topics[provisioned[0]]["attributes"]
+def _set_key(topic: str, properties: dict[str, Any]) -> None:
+    attributes = sns._topics[topic]["attributes"]
     attributes.pop("KmsMasterKeyId", None)
     if key := properties.get("KmsMasterKeyId"):
         attributes["KmsMasterKeyId"] = key
-    return provisioned
 
 
 def _notifying_if_allowed(notify: Callable[..., None]) -> Callable[..., None]:

@@ -5,6 +5,8 @@ from importlib import metadata
 from types import ModuleType
 from typing import Any
 
+from ministack.services.cloudformation import provisioners
+
 VERSION = "1.5.33"
 """The release that everything in this package was written against."""
 
@@ -46,3 +48,36 @@ def wrap(
             f"{module.__name__}.{name}, which local/ministack replaces, does not exist"
         )
     setattr(module, name, make(original))
+
+
+def after_provisioning(kind: str, apply: Callable[[str, dict[str, Any]], None]) -> None:
+    """Apply properties that MiniStack's CloudFormation drops, after each creation and update.
+
+    Parameters
+    ----------
+    kind
+        Type of the resource, such as ``AWS::SNS::Topic``.
+    apply
+        Called with the physical ID and the properties.
+    """
+    handlers = provisioners._RESOURCE_HANDLERS[kind]
+    create, update = handlers["create"], handlers["update"]
+
+    def create_and_apply(logical_id: str, properties: dict[str, Any], stack: str) -> Any:
+        provisioned = create(logical_id, properties, stack)
+        apply(provisioned[0], properties)
+        return provisioned
+
+    # MiniStack passes the logical ID to a function that has a parameter of that name.
+    def update_and_apply(
+        physical_id: str,
+        before: dict[str, Any],
+        after: dict[str, Any],
+        stack: str,
+        logical_id: str | None = None,
+    ) -> Any:
+        provisioned = update(physical_id, before, after, stack, logical_id)
+        apply(provisioned[0], after)
+        return provisioned
+
+    handlers["create"], handlers["update"] = create_and_apply, update_and_apply

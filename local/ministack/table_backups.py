@@ -12,9 +12,8 @@ from typing import Any
 
 from ministack.core.responses import error_response_json, json_response
 from ministack.services import dynamodb
-from ministack.services.cloudformation import provisioners
 
-from local.ministack.patching import wrap
+from local.ministack.patching import after_provisioning, wrap
 
 SUFFIX = "$DeletedTableBackup"
 """End of the name of a system backup, after the table's name."""
@@ -22,43 +21,18 @@ SUFFIX = "$DeletedTableBackup"
 
 def install() -> None:
     """Back up deleted tables, list backups by type, and reject what cannot be restored here."""
-    handlers = provisioners._RESOURCE_HANDLERS["AWS::DynamoDB::Table"]
-    handlers["create"] = _creating(handlers["create"])
-    handlers["update"] = _updating(handlers["update"])
+    after_provisioning("AWS::DynamoDB::Table", _apply_settings)
     wrap(dynamodb, "_delete_table", _leaving_a_backup)
     wrap(dynamodb, "_list_backups", _of_a_type)
     wrap(dynamodb, "_restore_table_to_point_in_time", _restoring_the_present)
 
 
-def _creating(create: Callable[..., Any]) -> Callable[..., Any]:
-    def run(logical_id: str, properties: dict[str, Any], stack: str) -> Any:
-        return _with_settings(create(logical_id, properties, stack), properties)
-
-    return run
-
-
-def _updating(update: Callable[..., Any]) -> Callable[..., Any]:
-    # MiniStack passes the logical ID to a function that has a parameter of that name.
-    def run(
-        physical_id: str,
-        before: dict[str, Any],
-        after: dict[str, Any],
-        stack: str,
-        logical_id: str | None = None,
-    ) -> Any:
-        return _with_settings(update(physical_id, before, after, stack, logical_id), after)
-
-    return run
-
-
-def _with_settings(provisioned: Any, properties: dict[str, Any]) -> Any:
-    table = provisioned[0]
+def _apply_settings(table: str, properties: dict[str, Any]) -> None:
     recovery = properties.get("PointInTimeRecoverySpecification", {})
     enabled = recovery.get("PointInTimeRecoveryEnabled") in (True, "true")
     dynamodb._pitr_settings[table] = enabled
     if expiry := properties.get("TimeToLiveSpecification"):
         dynamodb._update_ttl({"TableName": table, "TimeToLiveSpecification": expiry})
-    return provisioned
 
 
 def _leaving_a_backup(delete: Callable[..., Any]) -> Callable[..., Any]:

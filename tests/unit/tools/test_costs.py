@@ -6,8 +6,6 @@ from dataclasses import replace
 import pytest
 
 from tools.costs import (
-    BEGIN,
-    END,
     FIGURES,
     PAGE,
     Figures,
@@ -15,6 +13,7 @@ from tools.costs import (
     count_instances,
     render,
 )
+from tools.generated_tables import END, begin_marker
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +22,7 @@ def figures() -> Figures:
 
 
 def test_the_page_has_the_script_s_table(figures: Figures) -> None:
-    _, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
+    _, _, rest = PAGE.read_text("utf-8").partition(begin_marker("tables"))
     table, _, _ = rest.partition(END)
 
     assert table.strip() == render(figures).strip(), "run `make tables`"
