@@ -281,6 +281,11 @@ def _wait(client: Any, waiter: str, **named: str) -> None:
     try:
         client.get_waiter(waiter).wait(**named, WaiterConfig={"Delay": 2, "MaxAttempts": 300})
     except WaiterError as error:
+        if "Max attempts exceeded" in str(error):
+            raise Fault(
+                f"CloudFormation has not finished the import within 10 minutes. It continues: "
+                f"`aws cloudformation describe-stacks --stack-name {named['StackName']}`"
+            ) from error
         raise Fault(
             f"CloudFormation does not import the resources: {_reason(error)}. A stack without them "
             f"is left. {_delete(named['StackName'])}"

@@ -164,7 +164,8 @@ class CloudFormation:
 
     def wait(self, **_: Any) -> None:
         if self._waiter in self._failing:
-            raise WaiterError(self._waiter, "terminal failure", self._failing[self._waiter])
+            answer = self._failing[self._waiter]
+            raise WaiterError(self._waiter, answer.get("reason", "terminal failure"), answer)
 
 
 @pytest.mark.parametrize(
@@ -207,6 +208,15 @@ def test_a_failed_import_has_cloudformation_s_reason(waiter: str, answer: Any) -
     reason = "terminal failure" if "Error" in answer else "resources: of AWS. A stack"
     assert reason in str(raised.value)
     assert "delete-stack --stack-name scones" in str(raised.value)
+
+
+def test_an_import_that_takes_long_is_not_deleted() -> None:
+    slow = "Max attempts exceeded. Previously accepted state: Matched expected service error code"
+    session: Any = CloudFormation(stack_import_complete={"reason": slow})
+    with pytest.raises(Fault, match=r"within 10 minutes\. It continues") as raised:
+        import_resources(session, "scones", [], {})
+
+    assert "delete-stack" not in str(raised.value)
 
 
 @pytest.mark.parametrize(
