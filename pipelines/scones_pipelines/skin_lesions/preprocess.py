@@ -44,8 +44,10 @@ def find_archive(folder: Path) -> Path:
     return only if whole else folder
 
 
-def split(archive: Path, folder: Path, shares: Shares) -> None:
+def split(archive: Path, folder: Path, shares: Shares) -> Mapping[str, str]:
     """Write the photos to ``train``, ``validation`` and ``test``, one folder per class.
+
+    Return the photos that cannot be decoded, which are in none of the folders: the reason by name.
 
     All photos of a lesion are in the same split: a hash of its ID decides. Raising a share moves
     lesions into that split and none out of it.
@@ -67,7 +69,7 @@ def split(archive: Path, folder: Path, shares: Shares) -> None:
     validation, test = shares
     if not (validation > 0 and test > 0 and validation + test < 1):
         raise Refused(f"shares {validation:g} and {test:g}: both are above 0, their sum is below 1")
-    stage(archive, folder, validation + test, _ignore)
+    staged = stage(archive, folder, validation + test, _ignore)
     for place in read_places(archive, test).values():
         held_out = folder / "validation" / place.label / place.name
         if place.side == "validation" and held_out.is_file():
@@ -75,6 +77,7 @@ def split(archive: Path, folder: Path, shares: Shares) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             held_out.rename(target)
     _require_all_classes(folder)
+    return staged.unusable
 
 
 def _ignore(amount: Amount) -> None:
@@ -120,18 +123,21 @@ def entries(folder: Path, class_names: Sequence[str] = LESIONS) -> list[LstEntry
     return [LstEntry(number, index, path) for number, (index, path) in enumerate(paths)]
 
 
-def summary(folder: Path) -> Mapping[str, Any]:
+def summary(folder: Path, unusable: int) -> Mapping[str, Any]:
     """Return the numbers of photos; hyperparameters are strings, as SageMaker wants them.
 
     Parameters
     ----------
     folder
         Parent of the splits' folders.
+    unusable
+        Number of photos that cannot be decoded.
     """
     counts = {name: dict(count(folder / name)) for name in SPLITS}
     photos = sum(counts["train"].values())
     return {
         "counts": counts,
+        "unusable": unusable,
         "hyperparameters": {
             "num_classes": str(len(LESIONS)),
             "num_training_samples": str(photos),
@@ -146,16 +152,18 @@ def main() -> int:
     folder = options.output_train.parent
     shares = (options.validation_share, options.test_share)
     try:
-        split(find_archive(options.input_archive), folder, shares)
+        unusable = split(find_archive(options.input_archive), folder, shares)
     except Refused as error:
         print(error, file=sys.stderr)
         # The paths are those of the container; the text is at most 1 KB.
         options.exit_message.write_text(str(error)[:1000], encoding="utf-8")
         return 1
+    for name, problem in unusable.items():
+        print(f"{name}: excluded, it cannot be decoded: {problem}", file=sys.stderr)
     for name in ("train", "validation"):
         target = getattr(options, f"output_{name}_lst") / f"{name}.lst"
         target.write_text("".join(write(entries(folder / name))), encoding="utf-8")
-    document = summary(folder)
+    document = summary(folder, len(unusable))
     text = json.dumps(document, indent=2)
     (options.output_summary / "summary.json").write_text(text, encoding="utf-8")
     print(text)

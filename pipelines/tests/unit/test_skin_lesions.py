@@ -1,6 +1,7 @@
 """The scripts of the pipeline `skin_lesions`: splits by lesion, lists and the evaluation."""
 
 import csv
+import io
 import json
 import sys
 import tarfile
@@ -14,6 +15,7 @@ from unittest import mock
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from operations.data.ham10000 import LESIONS
 from operations.faults import Refused
@@ -33,6 +35,13 @@ def table_rows(lesions_per_class: int, photos_per_lesion: int = 2) -> list[Row]:
     ]
 
 
+def photo_of(image_id: str) -> bytes:
+    """Return a small JPEG that no other photo equals."""
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(file, "JPEG", comment=image_id)
+    return file.getvalue()
+
+
 def write_archive(folder: Path, rows: Iterable[Row], *, whole: bool = False) -> Path:
     """Write what Dataverse publishes: a table and two zips, or one zip of these."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -44,7 +53,7 @@ def write_archive(folder: Path, rows: Iterable[Row], *, whole: bool = False) -> 
     for part in (1, 2):
         with zipfile.ZipFile(folder / f"HAM10000_images_part_{part}.zip", "w") as images:
             for _, image_id, _ in rows[part - 1 :: 2]:
-                images.writestr(f"{image_id}.jpg", f"photo {image_id}")
+                images.writestr(f"{image_id}.jpg", photo_of(image_id))
     if whole:
         names = list(folder.iterdir())
         with zipfile.ZipFile(folder / "dataverse_files.zip", "w") as archive:
@@ -124,7 +133,7 @@ def test_photos_are_those_of_the_archive(tmp_path: Path) -> None:
     preprocess.split(archive, tmp_path, (0.2, 0.2))
 
     for path in tmp_path.glob("t*/*/*.jpg"):
-        assert path.read_text() == f"photo {path.stem}"
+        assert path.read_bytes() == photo_of(path.stem)
         assert path.parent.name in path.stem
 
 
@@ -181,6 +190,25 @@ def test_lists_name_the_photos_with_their_classes(
     }
 
 
+def test_photos_that_cannot_be_decoded_are_excluded_and_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = table_rows(60)
+    write_archive(tmp_path / "in", rows)
+    with zipfile.ZipFile(tmp_path / "in" / "HAM10000_images_part_3.zip", "w") as images:
+        images.writestr("ISIC_broken.jpg", photo_of("broken")[:200])
+    with (tmp_path / "in" / "HAM10000_metadata").open("a", newline="") as file:
+        csv.writer(file).writerow(["HAM_b", "ISIC_broken", "nv", "histo", "50", "male", "back"])
+    monkeypatch.setattr(sys, "argv", arguments(tmp_path))
+
+    assert preprocess.main() == 0
+
+    assert "ISIC_broken.jpg: excluded, it cannot be decoded" in capsys.readouterr().err
+    summary = json.loads((tmp_path / "out" / "summary" / "summary.json").read_text())
+    assert summary["unusable"] == 1
+    assert sum(sum(counts.values()) for counts in summary["counts"].values()) == len(rows)
+
+
 def test_a_damaged_archive_is_the_reason_of_the_failure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -189,7 +217,7 @@ def test_a_damaged_archive_is_the_reason_of_the_failure(
     monkeypatch.setattr(sys, "argv", arguments(tmp_path))
 
     assert preprocess.main() == 1
-    assert "dataverse_files.zip is damaged" in (tmp_path / "message").read_text()
+    assert "dataverse_files.zip is corrupt or not a zip file" in (tmp_path / "message").read_text()
 
 
 def certain(label: str) -> list[float]:
