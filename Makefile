@@ -16,13 +16,14 @@ help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # The development environment is made again when a requirement changes.
-$(VENV)/ready: requirements.lock training/requirements-torch.txt pyproject.toml
+MEMBERS := layers/domain operator training local
+$(VENV)/ready: requirements.lock training/requirements-torch.txt $(MEMBERS:%=%/pyproject.toml)
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Set PYTHON=python3.x") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
 	@echo "Installing packages into $(VENV), once: a minute or two, and the time to download PyTorch"
 	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement requirements.lock
 	@$(BIN)/python -m pip install --quiet --requirement training/requirements-torch.txt
-	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation $(MEMBERS:%=--editable ./%)
 	@touch $@
 
 .PHONY: setup
@@ -31,32 +32,32 @@ setup: $(VENV)/ready ## Install everything into .venv
 # What is set on make's command line is in the environment too, where these commands read it.
 .PHONY: run
 run: $(VENV)/ready ## Deploy, train and classify photos on this computer (DATASET= PHOTOS=; README)
-	@$(BIN)/python -m local run
+	@$(BIN)/python -m scones_local run
 
 .PHONY: up
 up: $(VENV)/ready ## The same without photos, and leave it running (KEEP=1, WATCH=0)
-	@$(BIN)/python -m local up
+	@$(BIN)/python -m scones_local up
 
 .PHONY: watch
 watch: $(VENV)/ready ## Deploy saved changes to the running local cloud
-	@$(BIN)/python -m local watch
+	@$(BIN)/python -m scones_local watch
 
 .PHONY: redeploy
 redeploy: $(VENV)/ready ## Deploy a changed template.yaml to it, without training again
-	@$(BIN)/python -m local redeploy
+	@$(BIN)/python -m scones_local redeploy
 
 .PHONY: logs
 logs: $(VENV)/ready ## Follow all logs of the local cloud
-	@$(BIN)/python -m local logs
+	@$(BIN)/python -m scones_local logs
 
 .PHONY: debug
 debug: $(VENV)/ready ## Let a function wait for a debugger: FUNCTION=serialize (PORT=5678)
 	@test -n "$(FUNCTION)" || { echo "Set FUNCTION to a folder of functions/, such as serialize" >&2; exit 2; }
-	@$(BIN)/python -m local logs --debug $(FUNCTION) $(if $(PORT),--port $(PORT))
+	@$(BIN)/python -m scones_local logs --debug $(FUNCTION) $(if $(PORT),--port $(PORT))
 
 .PHONY: down
 down: $(VENV)/ready ## Stop what `make up` left running, and say what is kept or lost (KEEP=1)
-	@$(BIN)/python -m local down
+	@$(BIN)/python -m scones_local down
 
 # These tests record the requests to IAM in build/iam.
 E2E = rm -rf build/iam && $(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --timeout 600 tests/e2e
@@ -105,7 +106,7 @@ fuzz: $(VENV)/ready ## Read 50,000 mutated photos (FUZZ_INPUTS=); some minutes
 
 .PHONY: benchmark
 benchmark: $(VENV)/ready ## Measure the listing of a dataset of a million photos; some minutes
-	$(BIN)/python -m benchmarks.list_a_million
+	$(BIN)/python -m benchmarks.list_dataset
 
 .PHONY: benchmark-training
 benchmark-training: $(VENV)/ready ## Cross-validate the trainer on DATASET= (OTHERS= IMAGE_SHAPE=); up to an hour
@@ -123,7 +124,7 @@ $(VENV)/pipelines/ready: pipelines/requirements.lock pipelines/pyproject.toml
 	$(PYTHON) -m venv $(VENV)/pipelines
 	@echo "Installing the SageMaker SDK into $(VENV)/pipelines; a minute or two, once"
 	@$(VENV)/pipelines/bin/python -m pip install --quiet --no-deps --require-hashes --requirement pipelines/requirements.lock
-	@$(VENV)/pipelines/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable pipelines
+	@$(VENV)/pipelines/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable ./pipelines
 	@touch $@
 
 .PHONY: pipelines

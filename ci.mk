@@ -12,6 +12,7 @@ SMOKE_ACCURACY ?= 0.8
 lint-code: $(VENV)/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports
 
 .PHONY: types
 types: $(VENV)/ready

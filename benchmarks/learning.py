@@ -21,17 +21,17 @@ import numpy.typing as npt
 import onnxruntime
 import typer
 
-from local.run.folders import read_photos
 from scones.calibration import calibration_error, reliability
 from scones.datasets.hyperparameters import MINI_BATCH_SIZE
 from scones.evaluation import metrics
 from scones.photos import ImageShape, prepare
-from training import calibrate, export, fit, recipe
-from training.dataset import Images, Splits
-from training.familiarity import Familiarity
-from training.hyperparameters import Hyperparameters, parse
-from training.serve import Model
-from training.sources import FeatureSource, Source
+from scones_local.run.photo_folder import read_photos
+from scones_training import calibrate, export, fit, recipe
+from scones_training.dataset import Images, Splits
+from scones_training.familiarity import Familiarity
+from scones_training.hyperparameters import Hyperparameters, parse
+from scones_training.serve import Model
+from scones_training.sources import FeatureSource, Source
 
 AUGMENTATION = "crop"
 FOLDS = 5

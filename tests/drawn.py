@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from local import samples
+from scones_local import samples
 from tests.once import made_once
 
 

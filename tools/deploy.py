@@ -12,8 +12,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from operations.parameters import overrides
-from operations.samconfig import list_environments, read_overrides, read_stack_name
+from scones_operator.aws.samconfig import list_environments, read_overrides, read_stack_name
+from scones_operator.aws.template_parameters import overrides
 from tools.locks import LOCKS, ROOT
 
 REQUIRED = ("ARTIFACTS_BUCKET", "EXECUTION_ROLE", "ROLE_BOUNDARY")

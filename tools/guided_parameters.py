@@ -17,7 +17,7 @@ import tomlkit
 from samcli.cli.types import CfnParameterOverridesType
 from samcli.lib.config.samconfig import SamConfig
 
-from local.run.deploy import default_parameters
+from scones_local.run.deploy import default_parameters
 from tools.locks import ROOT
 
 _PLAIN = re.compile(r"[^\s\"\\]*")

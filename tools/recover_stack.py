@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 from samcli.yamlhelper import yaml_parse
 
-from operations.faults import Fault, Refused, explain
-from operations.parameters import REPOSITORY
-from operations.samconfig import find_environment, read_overrides
-from operations.stack import STACK
+from scones_operator.application import CHECKOUT
+from scones_operator.aws.samconfig import find_environment, read_overrides
+from scones_operator.aws.stack import STACK
+from scones_operator.errors import Fault, Refused, explain
 
 if TYPE_CHECKING:
     import boto3
@@ -71,7 +71,7 @@ class _Names:
 
 def read_template() -> dict[str, Any]:
     """Read template.yaml."""
-    parsed: dict[str, Any] = yaml_parse((REPOSITORY / "template.yaml").read_text("utf-8"))
+    parsed: dict[str, Any] = yaml_parse((CHECKOUT / "template.yaml").read_text("utf-8"))
     return parsed
 
 

@@ -2,7 +2,7 @@
 
 import argparse
 
-from operations.samconfig import list_environments, read_stack_name
+from scones_operator.aws.samconfig import list_environments, read_stack_name
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 
 from scones.settings import SmokeTestSettings
-from scones.smoke import READ_TIMEOUT_SECONDS, Request, smoke_test
+from scones.smoke_test import READ_TIMEOUT_SECONDS, Request, smoke_test
 
 logger = Logger()
 settings = SmokeTestSettings.read(os.environ)
@@ -30,7 +30,7 @@ MOST_MS_PER_PHOTO = 60_000
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Test the endpoint in the event; see `scones.smoke.smoke_test`."""
+    """Test the endpoint in the event; see `scones.smoke_test.smoke_test`."""
     request = Request.model_validate(event)
 
     def has_time() -> bool:

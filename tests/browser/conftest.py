@@ -16,11 +16,11 @@ from moto.moto_api._internal import moto_api_backend
 from playwright.sync_api import Browser, ConsoleMessage, sync_playwright
 from playwright.sync_api import Page as Tab
 
-from console import app
-from console.serving import Page
+from scones_operator.console import app
+from scones_operator.console.server import Page
 from tests.unit.conftest import aws_environment
-from tests.unit.operations.deployed import STACK, Session, answers_here
-from tests.unit.operations.reviewed import Office, reviews_here
+from tests.unit.operator.deployed import STACK, Session, answers_here
+from tests.unit.operator.reviewed import Office, reviews_here
 
 __all__ = ["answers_here", "aws_environment", "reviews_here"]
 

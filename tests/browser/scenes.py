@@ -4,12 +4,12 @@ import random
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 
-from local.samples.bicycles import Bicycle
-from local.samples.motorcycles import Motorcycle
-from local.samples.pictures import take_picture
 from scones.events import PhotoDecided
 from scones.records import Record, Review
-from tests.unit.operations.reviewed import Office
+from scones_local.samples.bicycles import Bicycle
+from scones_local.samples.motorcycles import Motorcycle
+from scones_local.samples.rendering import take_picture
+from tests.unit.operator.reviewed import Office
 from tests.unit.results_table import START, decided, put_record
 
 DESIGNS = {"bicycle": Bicycle, "motorcycle": Motorcycle}

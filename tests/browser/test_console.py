@@ -6,16 +6,16 @@ import pytest
 from playwright.sync_api import APIResponse, Route
 from playwright.sync_api import Page as Tab
 
-from console import app, finishing
-from console.opening import browser_opened
-from operations import review
-from scones.reviews import reviewing
+from scones.reviews import review as reviewing
+from scones_operator.console import app, background
+from scones_operator.console.browser import browser_opened
+from scones_operator.review import queue
 from tests.browser.conftest import PATIENCE_MS, Visit, Visitor, obstacles
 from tests.browser.scenes import classified, minutes_from_start, pass_a_day, photo, wait
-from tests.unit.operations.reviewed import Office, refusal
-from tests.unit.operations.step_functions import PROMOTE, asked
-from tests.unit.photos.samples import HEIC
+from tests.unit.operator.reviewed import Office, refusal
+from tests.unit.operator.step_functions import PROMOTE, asked
 from tests.unit.results_table import ALWAYS_REVIEWED, UNFAMILIAR
+from tests.unit.scones.photos.samples import HEIC
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 HOUR_LONG = 3600.0
@@ -314,7 +314,7 @@ def test_the_second_of_two_words_is_refused_with_the_first(
     anna = visit("anna")
     anna.photo("north gate 1.jpg")
     with office.used_by("ben"):
-        review.label(office, office.stack, record, "motorcycle")  # type: ignore[arg-type]
+        queue.label(office, office.stack, record, "motorcycle")  # type: ignore[arg-type]
     anna.press("1")
     anna.sees("was not saved: .*ben labeled it motorcycle at ")
     anna.photo("north gate 2.jpg")
@@ -365,7 +365,7 @@ def test_what_was_left_is_filed_without_a_reload(
     office: Office, visit: Visit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reviewing, "LEFT_ALONE", timedelta(seconds=-1))
-    monkeypatch.setattr(finishing, "EVERY_SECONDS", 0.1)
+    monkeypatch.setattr(background, "EVERY_SECONDS", 0.1)
     (record,) = wait(office, 1)
     anna = visit("anna")
     anna.photo("north gate 1.jpg")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.browser.conftest import Visit
-from tests.unit.operations.reviewed import Office
+from tests.unit.operator.reviewed import Office
 
 ASK = """async url => {
     const kept = JSON.stringify([{...sessionStorage}, {...localStorage}, document.cookie])

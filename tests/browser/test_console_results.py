@@ -9,8 +9,8 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import PATIENCE_MS, Visit, Visitor, obstacles
 from tests.browser.scenes import classified, minutes_from_start, photo, review_of, wait
-from tests.unit.operations.reviewed import Office, refusal
-from tests.unit.operations.step_functions import PROMOTE, entered
+from tests.unit.operator.reviewed import Office, refusal
+from tests.unit.operator.step_functions import PROMOTE, entered
 from tests.unit.results_table import START, decided, put_record
 
 KOLKATA = {"timezone_id": "Asia/Kolkata", "locale": "en-US"}
@@ -146,7 +146,7 @@ def test_a_range_of_time_and_a_search_that_ends_early(
     anna.tab.get_by_label("Until").blur()
     anna.tab.locator("#latest").get_by_text("3.jpg").wait_for()
     assert shown(anna) == ["3.jpg"]
-    monkeypatch.setattr("operations.results.MAX_SEARCHED", 2)
+    monkeypatch.setattr("scones_operator.photos.results.MAX_SEARCHED", 2)
     anna.tab.get_by_label("Decided in").select_option("168")
     anna.sees(r"Searched back to 20\d\d-.*: earlier results may match")
     assert shown(anna) == ["1.jpg", "3.jpg"]

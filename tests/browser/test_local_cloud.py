@@ -14,7 +14,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from playwright.sync_api import Browser, Page
 
-from local import cloud
+from scones_local.cloud import lifecycle
 from tests.browser.conftest import find_browser
 
 PAGE = b"<!doctype html><title>Evil</title><p>Free scones"
@@ -22,7 +22,7 @@ PAGE = b"<!doctype html><title>Evil</title><p>Free scones"
 CREATE_USER = urlencode({"Action": "CreateUser", "UserName": "evil", "Version": "2010-05-08"})
 
 
-def leaked(running: cloud.Cloud, method: str, host: str = "") -> str:
+def leaked(running: lifecycle.Cloud, method: str, host: str = "") -> str:
     """URL that makes a user as root, where a page can use it without a preflight.
 
     Its signature is right, which a page can't come by: what refuses it is that a page sends it.
@@ -48,8 +48,8 @@ class Evil(BaseHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[cloud.Cloud]:
-    with cloud.start(tmp_path_factory.mktemp("cloud")) as started:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[lifecycle.Cloud]:
+    with lifecycle.start(tmp_path_factory.mktemp("cloud")) as started:
         yield started
 
 
@@ -71,7 +71,7 @@ def page(browser: Browser, elsewhere: str) -> Iterator[Page]:
     context.close()
 
 
-def users(running: cloud.Cloud) -> list[str]:
+def users(running: lifecycle.Cloud) -> list[str]:
     return [user["UserName"] for user in running.session().client("iam").list_users()["Users"]]
 
 
@@ -82,7 +82,7 @@ FETCH = """async ([url, options]) => {
 
 
 @pytest.mark.parametrize("mode", ["cors", "no-cors"])
-def test_fetch_without_a_preflight(page: Page, running: cloud.Cloud, mode: str) -> None:
+def test_fetch_without_a_preflight(page: Page, running: lifecycle.Cloud, mode: str) -> None:
     url = leaked(running, "POST")
     options = {
         "method": "POST",
@@ -97,7 +97,7 @@ def test_fetch_without_a_preflight(page: Page, running: cloud.Cloud, mode: str) 
 
 
 @pytest.mark.parametrize("path", ["/_ministack/reset", "/_ministack/config"])
-def test_the_emulator_s_own_settings(page: Page, running: cloud.Cloud, path: str) -> None:
+def test_the_emulator_s_own_settings(page: Page, running: lifecycle.Cloud, path: str) -> None:
     options = {"method": "POST", "mode": "no-cors", "body": '{"lambda_svc.LAMBDA_EXECUTOR": "x"}'}
 
     with page.expect_response(running.endpoint + path) as answered:
@@ -106,7 +106,7 @@ def test_the_emulator_s_own_settings(page: Page, running: cloud.Cloud, path: str
     assert answered.value.status == 403
 
 
-def test_a_form(page: Page, running: cloud.Cloud) -> None:
+def test_a_form(page: Page, running: lifecycle.Cloud) -> None:
     url = leaked(running, "POST")
     form = f'<form method=post enctype="text/plain" action="{escape(url)}">'
     page.set_content(f"{form}<input name=x value=y><button>Go</button></form>")
@@ -118,7 +118,7 @@ def test_a_form(page: Page, running: cloud.Cloud) -> None:
     assert users(running) == []
 
 
-def test_an_image(page: Page, running: cloud.Cloud) -> None:
+def test_an_image(page: Page, running: lifecycle.Cloud) -> None:
     with page.expect_response(lambda response: running.endpoint in response.url) as answered:
         page.evaluate("url => { new Image().src = url }", leaked(running, "GET"))
 
@@ -126,7 +126,7 @@ def test_an_image(page: Page, running: cloud.Cloud) -> None:
     assert users(running) == []
 
 
-def test_a_web_socket(page: Page, running: cloud.Cloud) -> None:
+def test_a_web_socket(page: Page, running: lifecycle.Cloud) -> None:
     """To the one service that a WebSocket reaches without more, by a name that leads here."""
     port = urlsplit(running.endpoint).port
     opened = page.evaluate(
@@ -141,7 +141,7 @@ def test_a_web_socket(page: Page, running: cloud.Cloud) -> None:
     assert opened is False
 
 
-def test_dns_rebinding(browser: Browser, running: cloud.Cloud) -> None:
+def test_dns_rebinding(browser: Browser, running: lifecycle.Cloud) -> None:
     """A name of the attacker's that leads to this machine: the page has the cloud's own origin."""
     rules = ["--no-sandbox", "--host-resolver-rules=MAP evil.test 127.0.0.1"]
     misled = browser.browser_type.launch(executable_path=find_browser(), args=rules)
@@ -156,7 +156,7 @@ def test_dns_rebinding(browser: Browser, running: cloud.Cloud) -> None:
     assert users(running) == []
 
 
-def test_the_url_that_pages_use_works_elsewhere(running: cloud.Cloud) -> None:
+def test_the_url_that_pages_use_works_elsewhere(running: lifecycle.Cloud) -> None:
     build_opener(ProxyHandler({})).open(leaked(running, "GET")).close()
 
     assert users(running) == ["evil"]

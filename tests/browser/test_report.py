@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from operations.report.page import render
-from operations.report.pictures import Picture, Pictures
+from scones_operator.report.captured_images import Picture, Pictures
+from scones_operator.report.render import render
 from tests.browser.conftest import SCREENSHOTS, obstacles
-from tests.unit.operations.report.examples import DOT, NINE, photo, report
+from tests.unit.operator.report.examples import DOT, NINE, photo, report
 
 HOSTILE = '</script><script>window.stolen = 1</script><img src="//evil.test/x" onerror="stolen=2">'
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from local import samples
+from scones_local import samples
 from tests.docs.conftest import ROOT
 from tests.following import Follower, read_sections
 

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from local import cloud, samples
-from local.run import deploy
-from local.run.application import Settings, install
-from local.run.folders import read_dataset
-from operations.stack import STACK, Stack
+from scones_local import samples
+from scones_local.cloud import lifecycle
+from scones_local.run import deploy
+from scones_local.run.application import Settings, install
+from scones_local.run.photo_folder import read_dataset
+from scones_operator.aws.stack import STACK, Stack
 from tests.drawn import drawn
 from tests.e2e.harness import Application, Inbox
 from tools.prove_iam.deployed import read_policies
@@ -61,7 +62,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def application(
     tmp_path_factory: pytest.TempPathFactory, drawn: samples.Samples
 ) -> Iterator[Application]:
-    with cloud.start(tmp_path_factory.mktemp("cloud")) as running:
+    with lifecycle.start(tmp_path_factory.mktemp("cloud")) as running:
         test = _started[-1][1]
         _started.append((time.time(), INSTALLATION))
         stack, _ = install(
@@ -82,7 +83,7 @@ def production(
     tmp_path_factory: pytest.TempPathFactory, application: Application
 ) -> Iterator[Application]:
     """The same application in another account, on existing resources and without a model."""
-    with cloud.start(tmp_path_factory.mktemp("production"), account="210987654321") as running:
+    with lifecycle.start(tmp_path_factory.mktemp("production"), account="210987654321") as running:
         image = application.stack.training_image.replace(application.cloud.account, running.account)
         parameters = {
             **application.stack.parameters,
@@ -128,7 +129,7 @@ def key_statements() -> list[Any]:
 
 
 @contextmanager
-def recorded_iam(running: cloud.Cloud, name: str) -> Iterator[None]:
+def recorded_iam(running: lifecycle.Cloud, name: str) -> Iterator[None]:
     """Leave what IAM was asked, for `make prove-iam`, which may name a statement to remove."""
     statement = os.environ.get(WITHOUT)
     with removed(running.session(), STACK, statement) if statement else nullcontext():

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from local.cloud import Cloud
-from operations.stack import STACK, Stack
 from scones.events import PhotoDecided
+from scones_local.cloud.lifecycle import Cloud
+from scones_operator.aws.stack import STACK, Stack
 
 PATIENCE_SECONDS = 60
 

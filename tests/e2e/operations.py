@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from operations import promotion, registry, review
-from operations.executions import Outcome, start
-from operations.promotion import Question
-from operations.retraining import follow_retraining, start_retraining
-from operations.threshold import read_threshold, write_threshold
+from scones_operator.aws.executions import Outcome, start
+from scones_operator.models import promotion, registry
+from scones_operator.models.promotion import Question
+from scones_operator.models.retraining import follow_retraining, start_retraining
+from scones_operator.models.threshold import read_threshold, write_threshold
+from scones_operator.review import queue
 from tests.e2e.harness import Application, eventually
 
 
@@ -33,18 +34,18 @@ class Operator:
 
     def label(self, photo: tuple[str, str], name: str | None) -> str:
         """Label a photo, with None as none of the classes, and return its key in the dataset."""
-        record = review.find_waiting(self._reviewer, self._stack, *photo)
+        record = queue.find_waiting(self._reviewer, self._stack, *photo)
         if name is None:
-            said = review.say_not_a_vehicle(self._reviewer, self._stack, record).review
+            said = queue.say_not_a_vehicle(self._reviewer, self._stack, record).review
         else:
-            said = review.label(self._reviewer, self._stack, record, name).review
+            said = queue.label(self._reviewer, self._stack, record, name).review
         assert said is not None
         assert said.dataset_key is not None
         return said.dataset_key
 
     def undo(self, photo: str) -> None:
-        record = review.find_reviewed(self._reviewer, self._stack, photo)
-        review.undo(self._reviewer, self._stack, record)
+        record = queue.find_reviewed(self._reviewer, self._stack, photo)
+        queue.undo(self._reviewer, self._stack, record)
 
     @contextmanager
     def unsure_of_everything(self) -> Iterator[None]:

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from local.cloud import Cloud
-from local.run import deploy
-from operations.retraining import follow_retraining
+from scones_local.cloud.lifecycle import Cloud
+from scones_local.run import deploy
+from scones_operator.models.retraining import follow_retraining
 from tests.e2e.harness import Application
 from tools.deploy import make_commands, make_overrides
 from tools.scan_template import translate
@@ -141,14 +141,16 @@ def test_the_role_deploys_with_sam(application: Application, github: GitHub) -> 
 @pytest.mark.usefixtures("bounded")
 def test_the_role_smoke_tests_within_the_boundary(github: GitHub) -> None:
     words = ("simulate", "--count", "4", "--minimum-accuracy", "0.5", "--patience", "0")
-    summary = json.loads(github.run(sys.executable, "-m", "cli", "--json", *words).stdout)
+    summary = json.loads(
+        github.run(sys.executable, "-m", "scones_operator.cli", "--json", *words).stdout
+    )
     assert (summary["photos"], summary["statuses"].get("failed", 0)) == (4, 0)
 
 
 @pytest.mark.usefixtures("bounded")
 def test_the_role_retrains_within_the_boundary(application: Application, github: GitHub) -> None:
     words = ("--json", "retrain", "--force")
-    started = json.loads(github.run(sys.executable, "-m", "cli", *words).stdout)
+    started = json.loads(github.run(sys.executable, "-m", "scones_operator.cli", *words).stdout)
     outcome = follow_retraining(application.session, started["execution"], lambda _: None)
     assert outcome.outcome in ("registered", "not_good_enough"), outcome
 

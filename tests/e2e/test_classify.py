@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from local.samples import Samples
-from operations.stack import STACK
+from scones_local.samples import Samples
+from scones_operator.aws.stack import STACK
 from tests.e2e.harness import Application, Inbox, eventually
 from tools.prove_iam.deployed import read_policies
 from tools.prove_iam.recording import Recording, requests_of

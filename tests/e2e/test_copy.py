@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from local.cloud import Cloud
-from operations import registry
-from operations.copying import CHECKSUM, SOURCE, Place, copy_version
-from operations.data.amounts import Amount, silence
-from operations.drift import check_drift
-from operations.registry import PENDING
-from operations.stack import STACK
 from scones.runs import Run
+from scones_local.cloud.lifecycle import Cloud
+from scones_operator.aws.stack import STACK
+from scones_operator.item_progress import Amount, silence
+from scones_operator.models import registry
+from scones_operator.models.copy import CHECKSUM, SOURCE, Place, copy_version
+from scones_operator.models.drift import check_drift
+from scones_operator.models.registry import PENDING
 from tests.e2e.harness import Application
 from tests.e2e.operations import Operator
 
@@ -53,7 +53,16 @@ def run_copy(version: int, profiles: dict[str, Cloud], folder: Path) -> Any:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     words = ["--json", "--profile", "production", "copy", str(version)]
     done = subprocess.run(
-        [sys.executable, "-m", "cli", *words, "--from-profile", "staging", "--from-stack", STACK],
+        [
+            sys.executable,
+            "-m",
+            "scones_operator.cli",
+            *words,
+            "--from-profile",
+            "staging",
+            "--from-stack",
+            STACK,
+        ],
         cwd=ROOT,
         env={**environ, "AWS_CONFIG_FILE": str(config), "NO_PROXY": "127.0.0.1"},
         capture_output=True,

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from local import cloud, samples
-from local.run import deploy
-from local.run.application import Settings
-from local.run.folders import read_dataset
-from operations.redriving import redrive, unrecorded_jobs
-from operations.stack import STACK, Stack
+from scones_local import samples
+from scones_local.cloud import lifecycle
+from scones_local.run import deploy
+from scones_local.run.application import Settings
+from scones_local.run.photo_folder import read_dataset
+from scones_operator.aws.stack import STACK, Stack
+from scones_operator.photos.redrive import redrive, unrecorded_jobs
 from tests.e2e.harness import Application, eventually
 from tools import recover_stack
 
@@ -24,20 +25,20 @@ pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[cloud.Cloud]:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[lifecycle.Cloud]:
     """A cloud of its own."""
-    with cloud.start(tmp_path_factory.mktemp("cloud")) as started:
+    with lifecycle.start(tmp_path_factory.mktemp("cloud")) as started:
         yield started
 
 
 @pytest.fixture(scope="module")
-def parameters(running: cloud.Cloud, drawn: samples.Samples) -> dict[str, str]:
+def parameters(running: lifecycle.Cloud, drawn: samples.Samples) -> dict[str, str]:
     dataset = read_dataset(drawn.dataset)
     return Settings("3,32,32").parameters(running, dataset) | deploy.host_parameters()
 
 
 @pytest.fixture(scope="module")
-def deployed(running: cloud.Cloud, parameters: Mapping[str, str]) -> Application:
+def deployed(running: lifecycle.Cloud, parameters: Mapping[str, str]) -> Application:
     """The application without a model."""
     with deploy.alone_in(WORK):
         built = deploy.build(WORK, running.environ(), parameters)
@@ -47,7 +48,7 @@ def deployed(running: cloud.Cloud, parameters: Mapping[str, str]) -> Application
 
 def scones(deployed: Application, *words: str, code: int = 0) -> str:
     """Run the command as an administrator, and return what it prints."""
-    command = [sys.executable, "-m", "cli", *words]
+    command = [sys.executable, "-m", "scones_operator.cli", *words]
     # AWS has `sync-states...`, where a loopback address has nothing to put a prefix before.
     environ = deployed.cloud.environ() | {"AWS_DISABLE_HOST_PREFIX_INJECTION": "true"}
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)

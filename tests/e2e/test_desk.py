@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from console.live import Watch
-from local import samples
 from scones.records import as_record
-from scones.reviews.filing import read_photo
+from scones.reviews.labeled_photos import read_photo
+from scones_local import samples
+from scones_operator.console.updates import Watch
 from tests.e2e.harness import Application, Inbox, eventually
 from tests.e2e.operations import Operator
 
@@ -55,7 +55,7 @@ def scones(application: Application, tmp_path_factory: pytest.TempPathFactory) -
 
     def run(*words: str, code: int | None = 0) -> Said:
         done = subprocess.run(
-            [sys.executable, "-m", "cli", "--json", *words],
+            [sys.executable, "-m", "scones_operator.cli", "--json", *words],
             cwd=folder,
             env=others.get(words[0], application.operator).environ() | without_prefix,
             capture_output=True,

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from operations.doctor.examination import CHECKS, Examination, applies_locally, examine
-from operations.stack import STACK
+from scones_operator.aws.stack import STACK
+from scones_operator.doctor.examination import CHECKS, Examination, applies_locally, examine
 from tests.e2e.harness import Application
 
 pytestmark = pytest.mark.e2e

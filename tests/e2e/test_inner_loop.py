@@ -9,15 +9,16 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from local import cloud, samples
-from local.run import deploy, development, job
-from local.run.application import Settings
-from local.run.debugging import debugging
-from local.run.folders import read_dataset
-from local.run.screen import Screen
-from local.run.watching import Watcher
-from operations.stack import Stack
 from scones import lst
+from scones_local import samples
+from scones_local.cloud import lifecycle
+from scones_local.run import deploy, dev_environment, end_to_end
+from scones_local.run.application import Settings
+from scones_local.run.debugging import debugging
+from scones_local.run.output import Screen
+from scones_local.run.photo_folder import read_dataset
+from scones_local.run.watch import Watcher
+from scones_operator.aws.stack import Stack
 from tests.e2e.harness import Application, eventually
 from tests.e2e.operations import Operator
 from tests.integration.cloud.dap import Debugger
@@ -40,7 +41,7 @@ class Development:
     @property
     def application(self) -> Application:
         if self._found is None:
-            running = cloud.attach(self.work / development.FOLDER)
+            running = lifecycle.attach(self.work / dev_environment.FOLDER)
             self._found = Application(running, Stack.read(running.session()))
         return self._found
 
@@ -76,20 +77,20 @@ def developed(
     for name in SOURCES:
         copy = shutil.copytree if (deploy.ROOT / name).is_dir() else shutil.copy2
         copy(deploy.ROOT / name, sources / name)
-    if (job.WORK / "cache").exists():
-        shutil.copytree(job.WORK / "cache", work / "cache")
+    if (end_to_end.WORK / "cache").exists():
+        shutil.copytree(end_to_end.WORK / "cache", work / "cache")
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(deploy, "ROOT", sources)
         developed = Development(work, sources)
         settings = Settings("3,32,32", threshold=0.6)
-        development.up(read_dataset(drawn.dataset), settings, developed.screen, work, keep=True)
+        dev_environment.up(read_dataset(drawn.dataset), settings, developed.screen, work, keep=True)
         yield developed
-        development.down(developed.screen, work, keep=False)
+        dev_environment.down(developed.screen, work, keep=False)
 
 
 def test_a_saved_change_decides_the_next_photo(developed: Development, bicycle: bytes) -> None:
     application = developed.application
-    path = developed.change("layers/domain/python/scones/labels.py", '"""', '"""Reloaded. ')
+    path = developed.change("layers/domain/python/scones/classes.py", '"""', '"""Reloaded. ')
     function = developed.change("functions/threshold/app.py", "\n\n\n", "\n\nprint('reloaded')\n\n")
     watcher = Watcher(application.cloud, developed.work, developed.screen)
     developed.shown()
@@ -156,9 +157,9 @@ def test_what_a_person_said_is_trained_on_after_down_and_up(
     )
     developed.shown()
 
-    development.down(developed.screen, developed.work)
+    dev_environment.down(developed.screen, developed.work)
     stopped = developed.shown()
-    development.resume(developed.screen, developed.work)
+    dev_environment.resume(developed.screen, developed.work)
     continued = developed.shown()
 
     assert "Stopped. Kept in" in stopped
@@ -196,7 +197,7 @@ def test_a_changed_template_is_live_without_training_again(
     function = developed.change("functions/threshold/app.py", "print('reloaded')\n\n", "\n")
     developed.shown()
 
-    development.redeploy(developed.screen, developed.work)
+    dev_environment.redeploy(developed.screen, developed.work)
 
     shown = developed.shown()
     assert "Deploying template.yaml (sam deploy)" in shown

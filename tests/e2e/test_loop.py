@@ -21,18 +21,18 @@ from botocore.validate import ParamValidator
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from local import samples
-from operations.doctor.examination import applies_locally, examine
-from operations.executions import ExecutionFailed, Outcome
-from operations.redriving import failed_jobs, redrive
-from operations.retraining import start_retraining
-from operations.stack import STACK
-from operations.undelivered import receiving
 from scones import lst
 from scones.datasets.layout import NEGATIVES
-from scones.datasets.sides import digest, is_held_back
+from scones.datasets.splits import digest, is_held_back
 from scones.records import SIMULATED, Skipped, inference_id
-from scones.reviews.filing import copy_stem
+from scones.reviews.labeled_photos import copy_stem
+from scones_local import samples
+from scones_operator.aws.executions import ExecutionFailed, Outcome
+from scones_operator.aws.stack import STACK
+from scones_operator.doctor.examination import applies_locally, examine
+from scones_operator.models.retraining import start_retraining
+from scones_operator.photos.dead_letter_queue import receiving
+from scones_operator.photos.redrive import failed_jobs, redrive
 from tests.e2e.harness import Application, Inbox, eventually
 from tests.e2e.operations import Operator, message_about
 
@@ -355,7 +355,7 @@ def training_process(state: Path) -> int | None:
         except OSError:
             continue
         # Its supervisor has the same words behind its own.
-        if words[1:4] == ["-m", "training", "train"] and str(state) in "".join(words):
+        if words[1:4] == ["-m", "scones_training", "train"] and str(state) in "".join(words):
             return int(path.parent.name)
     return None
 
@@ -692,7 +692,15 @@ def capture_beside_another(application: Application, record: Any) -> None:
 
 def forget(application: Application, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run the command as a person who may do nothing else."""
-    words = [sys.executable, "-m", "cli", "--json", "forget", f"incoming/{NEW}", "--yes"]
+    words = [
+        sys.executable,
+        "-m",
+        "scones_operator.cli",
+        "--json",
+        "forget",
+        f"incoming/{NEW}",
+        "--yes",
+    ]
     environ = application.privacy_officer.environ()
     return subprocess.run(
         words, cwd=folder, env=environ, capture_output=True, text=True, check=True

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from operations.drift import check_drift
-from operations.redriving import queued_jobs, redrive
-from operations.stack import STACK
-from operations.undelivered import receiving
+from scones_operator.aws.stack import STACK
+from scones_operator.models.drift import check_drift
+from scones_operator.photos.dead_letter_queue import receiving
+from scones_operator.photos.redrive import queued_jobs, redrive
 from tests.e2e.harness import Application, eventually
 from tests.e2e.operations import Operator
 from tools.prove_iam.removal import removed

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from operations.faults import Fault
-from operations.function_urls import UrlClient
 from scones.reviews import Label
+from scones_operator.aws.function_urls import UrlClient
+from scones_operator.errors import Fault
 from tests.e2e.harness import Application
 from tests.e2e.operations import Operator
 

@@ -43,7 +43,7 @@ def test_five_classes_of_a_shape_that_is_no_square(tmp_path: Path) -> None:
 
     run = subprocess.run(
         [
-            *(sys.executable, "-m", "local", "run"),
+            *(sys.executable, "-m", "scones_local", "run"),
             *("--dataset", tmp_path / "to learn", "--photos", tmp_path / "to decide"),
             *("--classes", ",".join(CLASSES), "--image-shape", "3,24,16"),
             *("--augmentation", "none", "--threshold", "0.5"),

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from operations.drift import check_drift
-from operations.stack import STACK
+from scones_operator.aws.stack import STACK
+from scones_operator.models.drift import check_drift
 from tests.e2e.harness import Application, Inbox, eventually
 from tests.e2e.operations import Operator
 from tests.unit.results_table import decided, put_record

@@ -2,18 +2,18 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
-from local import cloud
+from scones_local.cloud import lifecycle
 from tests.integration.cloud.tiny_app import TinyApp
 
 
 @pytest.fixture(scope="session")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[cloud.Cloud]:
-    with cloud.start(tmp_path_factory.mktemp("cloud")) as started:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[lifecycle.Cloud]:
+    with lifecycle.start(tmp_path_factory.mktemp("cloud")) as started:
         yield started
 
 
 @pytest.fixture(scope="session")
-def app(running: cloud.Cloud) -> TinyApp:
+def app(running: lifecycle.Cloud) -> TinyApp:
     return TinyApp(running.session(), running.account, running.region)
 
 

@@ -14,18 +14,18 @@ from pathlib import Path
 import pytest
 from samcli.yamlhelper import yaml_parse
 
-from operations.parameters import REPOSITORY
+from scones_operator.application import CHECKOUT
 from tests.following import Block, Follower, changed, read_sections
 from tools.lint_asl import find_faults
 from tools.lint_tasks import find_forbidden, find_uncaught
 
-GUIDES = REPOSITORY / "docs" / "guides"
+GUIDES = CHECKOUT / "docs" / "guides"
 PAGES = sorted(page.stem for page in GUIDES.glob("*.md") if page.stem != "README")
-EXERCISE = read_sections(REPOSITORY / "docs" / "getting-started.md")["Add a function"]
+EXERCISE = read_sections(CHECKOUT / "docs" / "getting-started.md")["Add a function"]
 """The step `Bay`, of which the guide of a step shows what the linter finds."""
 
 pytestmark = pytest.mark.skipif(
-    (REPOSITORY / "project.mk").exists(),
+    (CHECKOUT / "project.mk").exists(),
     reason="the diffs are for the application, not for a project made from it",
 )
 
@@ -43,12 +43,12 @@ def copy(tmp_path: Path) -> Path:
     """A copy of what the state machines, functions, and tests of the guides are made of."""
     folder = tmp_path / "copy"
     listed = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, text=True, check=True
+        ["git", "ls-files", "-z"], cwd=CHECKOUT, capture_output=True, text=True, check=True
     )
     for name in filter(None, listed.stdout.split("\0")):
-        if (REPOSITORY / name).exists():
+        if (CHECKOUT / name).exists():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).symlink_to(REPOSITORY / name)
+            (folder / name).symlink_to(CHECKOUT / name)
     return folder
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from local import cloud
-from local.images.registry import PIPELINES_READY
+from scones_local.cloud import lifecycle
+from scones_local.images.registry import PIPELINES_READY
 
 ROOT = Path(__file__).parents[2]
 RUN_PIPELINE = ROOT / ".venv" / "pipelines" / "bin" / "run-pipeline"
@@ -30,7 +30,7 @@ class Pipelines:
         ARN of the pipelines' role.
     """
 
-    cloud: cloud.Cloud
+    cloud: lifecycle.Cloud
     bucket: str
     role: str
 
@@ -62,14 +62,14 @@ class Pipelines:
         ]
 
 
-def outputs_of(running: cloud.Cloud) -> dict[str, str]:
+def outputs_of(running: lifecycle.Cloud) -> dict[str, str]:
     """Return the outputs of the stack of the roles, by name."""
     client = running.session().client("cloudformation")
     (stack,) = client.describe_stacks(StackName="pipelines")["Stacks"]
     return {item["OutputKey"]: item["OutputValue"] for item in stack["Outputs"]}
 
 
-def deploy_roles(running: cloud.Cloud, bucket: str, **parameters: str) -> str:
+def deploy_roles(running: lifecycle.Cloud, bucket: str, **parameters: str) -> str:
     """Deploy `pipelines/template.yaml`; returns the role's ARN."""
     client = running.session().client("cloudformation")
     given = {"DataBucket": bucket, **parameters}
@@ -97,6 +97,6 @@ def _environment() -> None:
 
 @pytest.fixture(scope="session")
 def pipelines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipelines]:
-    with cloud.start(tmp_path_factory.mktemp("cloud")) as running:
+    with lifecycle.start(tmp_path_factory.mktemp("cloud")) as running:
         running.session().client("s3").create_bucket(Bucket="data-bucket")
         yield Pipelines(running, "data-bucket", deploy_roles(running, "data-bucket"))

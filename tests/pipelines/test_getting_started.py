@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from local import cloud
+from scones_local.cloud import lifecycle
 from tests.following import SETUP, Block, Follower, checkout, environment, read_sections
 from tests.pipelines.conftest import ROOT, outputs_of
 
@@ -15,9 +15,9 @@ PAGE = ROOT / "docs" / "getting-started.md"
 
 
 @pytest.fixture
-def running(tmp_path: Path) -> Iterator[cloud.Cloud]:
+def running(tmp_path: Path) -> Iterator[lifecycle.Cloud]:
     """A local cloud with a small dataset, as `make up` leaves one running."""
-    with cloud.start(tmp_path / "cloud") as started:
+    with lifecycle.start(tmp_path / "cloud") as started:
         s3 = started.session().client("s3")
         s3.create_bucket(Bucket=BUCKET)
         for number in range(40):
@@ -27,7 +27,7 @@ def running(tmp_path: Path) -> Iterator[cloud.Cloud]:
 
 
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="this copy is not a Git checkout")
-def test_the_page_leads_to_a_pipeline_that_runs(tmp_path: Path, running: cloud.Cloud) -> None:
+def test_the_page_leads_to_a_pipeline_that_runs(tmp_path: Path, running: lifecycle.Cloud) -> None:
     folder = tmp_path / "gate-cam"
     for name in ("notes", "home"):
         (tmp_path / name).mkdir()
@@ -43,7 +43,7 @@ def test_the_page_leads_to_a_pipeline_that_runs(tmp_path: Path, running: cloud.C
         follower.follow(block)
 
 
-def write_environment(path: Path, running: cloud.Cloud) -> None:
+def write_environment(path: Path, running: lifecycle.Cloud) -> None:
     """Write what `make up` writes for the tools of AWS."""
     path.parent.mkdir(parents=True)
     lines = (f"export {name}={shlex.quote(value)}" for name, value in running.environ().items())

@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
-from operations.data.ham10000 import LESIONS
+from scones_operator.datasets.ham10000 import LESIONS
 from tests.pipelines.conftest import Pipelines
 
 COLORS = [

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from local import cloud, samples
-from local.run import deploy
-from local.run.application import Settings
-from local.run.datasets import upload_dataset
-from local.run.folders import read_dataset
-from operations.stack import Stack
+from scones_local import samples
+from scones_local.cloud import lifecycle
+from scones_local.run import deploy
+from scones_local.run.application import Settings
+from scones_local.run.datasets import upload_dataset
+from scones_local.run.photo_folder import read_dataset
+from scones_operator.aws.stack import Stack
 from tests.e2e.harness import Application
 from tests.e2e.operations import Operator
 from tests.pipelines.conftest import Pipelines, deploy_roles
@@ -33,7 +34,7 @@ def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Applicatio
         seed=7,
     )
     dataset = read_dataset(drawn.dataset)
-    with cloud.start(tmp_path_factory.mktemp("cloud")) as running:
+    with lifecycle.start(tmp_path_factory.mktemp("cloud")) as running:
         work, environ = Path(".local"), running.environ()
         parameters = deploy.host_parameters() | Settings("3,32,32").parameters(running, dataset)
         with deploy.alone_in(work):

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.operations.test_escaping import ATTACKS, shows
+from tests.unit.operator.test_escaping import ATTACKS, shows
 
 STATES = json.loads(Path("statemachine/classify.asl.json").read_text("utf-8"))["States"]
 EXPRESSION = jsonata.Jsonata(

@@ -12,7 +12,7 @@ from botocore import xform_name
 from botocore.session import get_session
 from samcli.yamlhelper import yaml_parse
 
-from cli.__main__ import app
+from scones_operator.cli.__main__ import app
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "operations.md"

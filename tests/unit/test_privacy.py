@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from samcli.yamlhelper import yaml_parse
 
-from operations.captures.fetching import CAPTURES
-from operations.photos import INCOMING
 from scones.datasets.generate import LAST_TRAINED
 from scones.datasets.layout import DATASET
 from scones.records import SIMULATED
 from scones.runs import LISTS, PICTURES, RETENTION_TAG, RUNS
+from scones_operator.captures.files import CAPTURES
+from scones_operator.photos.uploads import INCOMING
 
 ROOT = Path(__file__).parents[2]
 BUCKETS = {"photos": "PhotosBucket", "data": "DataBucket"}

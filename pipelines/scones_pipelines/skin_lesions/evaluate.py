@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from operations.data.ham10000 import LESIONS
 from scones.decisions import most_likely
-from scones.evaluation.judging import Judgement, judge
 from scones.evaluation.metrics import Answer
+from scones.evaluation.model_metrics import Judgement, judge
 from scones.photos import UnusablePhoto
+from scones_operator.datasets.ham10000 import LESIONS
 
 WANTED_PRECISION = 0.99
 """Precision that the reported threshold reaches, 0 to 1."""
@@ -52,7 +52,7 @@ def load_model(archive: Path, folder: Path) -> Predict:
     if not (folder / "model.onnx").is_file():
         raise EvaluationError(f"{archive.name} has no model.onnx: another trainer made it")
     # Lazy import: ONNX Runtime is in the processing image only.
-    from training.serve import Model  # noqa: PLC0415
+    from scones_training.serve import Model  # noqa: PLC0415
 
     model = Model(folder)
     return lambda photo: model.predict(photo).probabilities
@@ -89,7 +89,7 @@ def report(judgement: Judgement, unusable: int) -> dict[str, Any]:
     Parameters
     ----------
     judgement
-        From `scones.evaluation.judging.judge`.
+        From `scones.evaluation.model_metrics.judge`.
     unusable
         Number of photos without a prediction.
 

@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from operations.data.amounts import Amount
-from operations.data.ham10000 import LESIONS, read_places, stage
-from operations.faults import Refused
 from scones.lst import LstEntry, write
+from scones_operator.datasets.ham10000 import LESIONS, read_places, stage
+from scones_operator.errors import Refused
+from scones_operator.item_progress import Amount
 
 SPLITS = ("train", "validation", "test")
 

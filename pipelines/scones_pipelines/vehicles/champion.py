@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from scones.evaluation.faults import Fault
+from scones.evaluation.transform_failure import Fault
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient

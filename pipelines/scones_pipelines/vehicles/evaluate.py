@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
+from scones.classes import parse_class_names
 from scones.datasets.generate import LAST_TRAINED
 from scones.endpoint import UnusablePrediction
 from scones.evaluation import evaluate, publish
@@ -20,7 +21,6 @@ from scones.evaluation.evaluate import NoPredictions, Request
 from scones.evaluation.plots import draw
 from scones.evaluation.predictions import THREADS
 from scones.evaluation.verdict import Limits
-from scones.labels import parse_class_names
 from scones.runs import Run, RunIncomplete, RunOutdated
 from scones.storage import StorageBusy, StorageRefused, named_faults
 

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
+from scones.classes import classes_hash
 from scones.datasets.errors import DatasetError
 from scones.datasets.generate import generate_lists
 from scones.datasets.manifest import GeneratedLists
-from scones.labels import classes_hash
-from scones.pictures import THREADS, Batch, prepare_pictures
+from scones.prepared_images import THREADS, Batch, prepare_pictures
 from scones.runs import Run
 from scones.settings import GenerateListsSettings
 from scones.storage import StorageBusy, StorageRefused

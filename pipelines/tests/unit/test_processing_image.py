@@ -20,8 +20,8 @@ SCRIPTS = [
 ]
 COPIED = {
     "scones": ROOT / "layers/domain/python",
-    "operations": ROOT,
-    "training": ROOT,
+    "scones_operator": ROOT / "operator",
+    "scones_training": ROOT / "training",
 }
 """Folders that the packages in the image are copied from."""
 

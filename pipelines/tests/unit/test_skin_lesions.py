@@ -17,9 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from operations.data.ham10000 import LESIONS
-from operations.faults import Refused
 from scones.lst import read
+from scones_operator.datasets.ham10000 import LESIONS
+from scones_operator.errors import Refused
 from scones_pipelines.skin_lesions import evaluate, preprocess
 
 Row = tuple[str, str, str]

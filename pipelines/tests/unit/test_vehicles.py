@@ -9,10 +9,10 @@ from unittest import mock
 import pytest
 from botocore.exceptions import ClientError
 
-from scones.datasets.lists import Batch
+from scones.classes import classes_hash
+from scones.datasets.list_files import Batch
 from scones.datasets.manifest import Channel, GeneratedLists
-from scones.evaluation.faults import Fault
-from scones.labels import classes_hash
+from scones.evaluation.transform_failure import Fault
 from scones.runs import Run
 from scones.settings import GenerateListsSettings
 from scones_pipelines.vehicles import champion, evaluate, pipeline, preprocess

@@ -7,8 +7,8 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.validate import ParamValidator
 
-from local.cloud import Cloud
-from local.sagemaker.validation import service_model
+from scones_local.cloud.lifecycle import Cloud
+from scones_local.sagemaker.validation import service_model
 from tests.integration.cloud.test_sagemaker import permissions_to_train, sagemaker_arn, training_job
 from tests.integration.cloud.tiny_app import TinyApp, allow
 

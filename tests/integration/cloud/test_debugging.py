@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from local.cloud import Cloud
-from local.lambda_runtime import DebugRequests
-from local.state import StateFolder
+from scones_local.cloud.lifecycle import Cloud
+from scones_local.cloud.state import StateFolder
+from scones_local.lambda_runtime import DebugRequests
 from tests.integration.cloud.dap import Debugger
 from tests.integration.cloud.tiny_app import Invocation, TinyApp, eventually
 

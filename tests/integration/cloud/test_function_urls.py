@@ -14,7 +14,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
-from local.cloud import Cloud
+from scones_local.cloud.lifecycle import Cloud
 from tests.integration.cloud.tiny_app import TinyApp, allow
 
 ECHO = """

@@ -5,7 +5,7 @@ import os
 import pytest
 from botocore.config import Config
 
-from local.cloud import Cloud
+from scones_local.cloud.lifecycle import Cloud
 from tests.integration.cloud.tiny_app import TinyApp, allow, eventually
 
 RAISES = """

@@ -15,8 +15,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from local.cloud import Cloud
-from local.session import session
+from scones_local.cloud.lifecycle import Cloud
+from scones_local.cloud.session import session
 from tests.integration.cloud.tiny_app import TinyApp, allow
 
 open_url = build_opener(ProxyHandler({})).open

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from local import cloud
-from local.cloud import Cloud, CloudError
-from local.state import StateFolder
+from scones_local.cloud import lifecycle
+from scones_local.cloud.lifecycle import Cloud, CloudError
+from scones_local.cloud.state import StateFolder
 from tests.integration.cloud.tiny_app import TinyApp, allow, eventually
 
 CODE = "import shared\ndef handler(event, context): return shared.WHO\n"
@@ -46,11 +46,11 @@ def fill(app: TinyApp) -> dict[str, Any]:
 
 
 def test_what_is_kept_is_there_again_at_the_same_place(tmp_path: Path) -> None:
-    with cloud.start(tmp_path, lasting=True) as before:
+    with lifecycle.start(tmp_path, lasting=True) as before:
         stored = fill(TinyApp(before.session(), before.account, before.region))
         StateFolder(tmp_path).keep(port_of(before))
 
-    with cloud.start(tmp_path, lasting=True) as running:
+    with lifecycle.start(tmp_path, lasting=True) as running:
         app = TinyApp(running.session(), running.account, running.region)
         s3, key = app.client("s3"), {"Bucket": "photos", "Key": "incoming/a b (1) é.jpg"}
         bodies = [
@@ -76,12 +76,12 @@ def test_what_is_kept_is_there_again_at_the_same_place(tmp_path: Path) -> None:
 
 
 def test_the_port_that_is_needed_is_named_if_another_uses_it(tmp_path: Path) -> None:
-    with cloud.start(tmp_path, lasting=True) as running:
+    with lifecycle.start(tmp_path, lasting=True) as running:
         port = port_of(running)
         StateFolder(tmp_path).keep(port)
 
     with socket.create_server(("127.0.0.1", port)), pytest.raises(CloudError) as refused:
-        cloud.start(tmp_path, lasting=True)
+        lifecycle.start(tmp_path, lasting=True)
 
     said = f"port {port}: Address already in use. What is kept needs this port: stop what uses it"
     assert said in str(refused.value)
@@ -94,22 +94,22 @@ def test_what_can_t_be_read_is_said_and_stays(registry: Path) -> None:
     kept = {path: path.read_bytes() for path in registry.rglob("*.json")}
 
     with pytest.raises(CloudError, match="what is kept of sqs cannot be read"):
-        cloud.start(registry, lasting=True)
+        lifecycle.start(registry, lasting=True)
 
     assert {path: path.read_bytes() for path in registry.rglob("*.json")} == kept
 
 
 def test_what_is_not_kept_is_gone(tmp_path: Path) -> None:
-    with cloud.start(tmp_path, lasting=True) as before:
+    with lifecycle.start(tmp_path, lasting=True) as before:
         fill(TinyApp(before.session(), before.account, before.region))
 
     assert {path.name for path in tmp_path.iterdir()} == {"cloud.lock", "cloud.log"}
-    with cloud.start(tmp_path, lasting=True) as running:
+    with lifecycle.start(tmp_path, lasting=True) as running:
         assert running.session().client("s3").list_buckets()["Buckets"] == []
 
 
 def test_what_is_kept_is_for_its_user_only(tmp_path: Path) -> None:
-    with cloud.start(tmp_path, lasting=True) as running:
+    with lifecycle.start(tmp_path, lasting=True) as running:
         fill(TinyApp(running.session(), running.account, running.region))
         StateFolder(tmp_path).keep(port_of(running))
 
@@ -122,7 +122,7 @@ def test_what_is_kept_is_for_its_user_only(tmp_path: Path) -> None:
 
 def test_what_a_service_can_t_write_is_said(tmp_path: Path) -> None:
     folder = StateFolder(tmp_path)
-    with cloud.start(tmp_path, lasting=True) as running:
+    with lifecycle.start(tmp_path, lasting=True) as running:
         running.session().client("s3").create_bucket(Bucket="photos")
         folder.keep(port_of(running))
         # What the service writes can't replace a folder.
@@ -135,7 +135,7 @@ def test_what_a_service_can_t_write_is_said(tmp_path: Path) -> None:
 @pytest.fixture
 def registry(tmp_path: Path) -> Path:
     """A folder with a kept model package group that has had two versions."""
-    with cloud.start(tmp_path, lasting=True) as running:
+    with lifecycle.start(tmp_path, lasting=True) as running:
         running.session().client("sqs").create_queue(QueueName="undelivered")
         client = running.session().client("sagemaker")
         client.create_model_package_group(ModelPackageGroupName="models")
@@ -149,7 +149,7 @@ def registry(tmp_path: Path) -> Path:
 
 
 def test_versions_of_models_are_kept_and_counted_on(registry: Path) -> None:
-    with cloud.start(registry, lasting=True) as running:
+    with lifecycle.start(registry, lasting=True) as running:
         client = running.session().client("sagemaker")
         listed = client.list_model_packages(ModelPackageGroupName="models")
         new = client.create_model_package(ModelPackageGroupName="models")
@@ -160,7 +160,7 @@ def test_versions_of_models_are_kept_and_counted_on(registry: Path) -> None:
 
 
 def test_a_pipeline_and_what_starts_it_are_kept(tmp_path: Path) -> None:
-    with cloud.start(tmp_path, lasting=True) as running:
+    with lifecycle.start(tmp_path, lasting=True) as running:
         app = TinyApp(running.session(), running.account, running.region)
         step = {"Name": "End", "Type": "Fail", "Arguments": {"ErrorMessage": "no data"}}
         pipeline = app.client("sagemaker").create_pipeline(
@@ -175,7 +175,7 @@ def test_a_pipeline_and_what_starts_it_are_kept(tmp_path: Path) -> None:
         started = app.client("sagemaker").start_pipeline_execution(PipelineName="kept")
         StateFolder(tmp_path).keep(port_of(running))
 
-    with cloud.start(tmp_path, lasting=True) as running:
+    with lifecycle.start(tmp_path, lasting=True) as running:
         app = TinyApp(running.session(), running.account, running.region)
         client = app.client("sagemaker")
         before = client.list_pipeline_executions(PipelineName="kept")["PipelineExecutionSummaries"]

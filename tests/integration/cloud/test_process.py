@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from local import cloud
+from scones_local.cloud import lifecycle
 from tests.integration.cloud.tiny_app import TinyApp, eventually
 
 SLEEPS = """
@@ -30,13 +30,13 @@ def handler(event, context):
 
 
 @pytest.fixture
-def started(tmp_path: Path) -> Iterator[cloud.Cloud]:
-    running = cloud.start(tmp_path / "state")
+def started(tmp_path: Path) -> Iterator[lifecycle.Cloud]:
+    running = lifecycle.start(tmp_path / "state")
     yield running
     running.stop()
 
 
-def busy_processes(running: cloud.Cloud, note: Path) -> list[int]:
+def busy_processes(running: lifecycle.Cloud, note: Path) -> list[int]:
     """Let a function run a child, and give the ids of both."""
     app = TinyApp(running.session(), running.account, running.region)
     function = app.function(SLEEPS, Timeout=600)
@@ -63,7 +63,7 @@ def alive(pids: list[int]) -> list[int]:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_no_process_outlives_the_server(
-    started: cloud.Cloud, tmp_path: Path, number: signal.Signals
+    started: lifecycle.Cloud, tmp_path: Path, number: signal.Signals
 ) -> None:
     pids = busy_processes(started, tmp_path / "note")
     assert alive([*pids, started.pid]) == sorted([*pids, started.pid])
@@ -71,7 +71,7 @@ def test_no_process_outlives_the_server(
     assert eventually(lambda: not alive([*pids, started.pid]))
 
 
-def test_nothing_but_the_log_stays_after_a_stop(started: cloud.Cloud, tmp_path: Path) -> None:
+def test_nothing_but_the_log_stays_after_a_stop(started: lifecycle.Cloud, tmp_path: Path) -> None:
     busy_processes(started, tmp_path / "note")
     started.session().client("s3").create_bucket(Bucket="bucket")
     started.stop()
@@ -79,23 +79,23 @@ def test_nothing_but_the_log_stays_after_a_stop(started: cloud.Cloud, tmp_path: 
     assert left == ["cloud.lock", "cloud.log"]
 
 
-def test_a_start_after_a_kill_works(started: cloud.Cloud) -> None:
+def test_a_start_after_a_kill_works(started: lifecycle.Cloud) -> None:
     os.kill(started.pid, signal.SIGKILL)
     assert eventually(lambda: not alive([started.pid]))
-    with cloud.start(started.state) as again:
+    with lifecycle.start(started.state) as again:
         assert again.session().client("s3").list_buckets()["Buckets"] == []
 
 
-def test_a_second_start_in_the_same_folder_is_refused(started: cloud.Cloud) -> None:
-    with pytest.raises(cloud.CloudError, match="another one is running"):
-        cloud.start(started.state)
+def test_a_second_start_in_the_same_folder_is_refused(started: lifecycle.Cloud) -> None:
+    with pytest.raises(lifecycle.CloudError, match="another one is running"):
+        lifecycle.start(started.state)
     assert started.session().client("sts").get_caller_identity()["Account"] == started.account
 
 
-def test_a_taken_port_is_refused(started: cloud.Cloud, tmp_path: Path) -> None:
+def test_a_taken_port_is_refused(started: lifecycle.Cloud, tmp_path: Path) -> None:
     port = int(started.endpoint.rsplit(":", 1)[-1])
-    with pytest.raises(cloud.CloudError, match=str(port)):
-        cloud.start(tmp_path / "other", port)
+    with pytest.raises(lifecycle.CloudError, match=str(port)):
+        lifecycle.start(tmp_path / "other", port)
 
 
 def test_a_failing_start_tells_the_end_of_the_log(
@@ -105,11 +105,11 @@ def test_a_failing_start_tells_the_end_of_the_log(
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("raise ImportError('a broken installation')")
     monkeypatch.setenv("PYTHONPATH", str(package.parent))
-    with pytest.raises(cloud.CloudError, match="a broken installation"):
-        cloud.start(tmp_path / "state")
+    with pytest.raises(lifecycle.CloudError, match="a broken installation"):
+        lifecycle.start(tmp_path / "state")
 
 
-def test_it_listens_on_loopback_only(started: cloud.Cloud) -> None:
+def test_it_listens_on_loopback_only(started: lifecycle.Cloud) -> None:
     port = int(started.endpoint.rsplit(":", 1)[-1])
     with socket.create_connection(("127.0.0.1", port), timeout=5):
         pass
@@ -124,19 +124,19 @@ def test_it_listens_on_loopback_only(started: cloud.Cloud) -> None:
         socket.create_connection((address, port), timeout=5)
 
 
-def test_it_is_found_by_its_folder(started: cloud.Cloud, tmp_path: Path) -> None:
-    assert cloud.attach(started.state) == started
-    with pytest.raises(cloud.CloudError, match="no local cloud"):
-        cloud.attach(tmp_path)
+def test_it_is_found_by_its_folder(started: lifecycle.Cloud, tmp_path: Path) -> None:
+    assert lifecycle.attach(started.state) == started
+    with pytest.raises(lifecycle.CloudError, match="no local cloud"):
+        lifecycle.attach(tmp_path)
 
 
-def test_only_its_user_reads_the_credentials(started: cloud.Cloud) -> None:
+def test_only_its_user_reads_the_credentials(started: lifecycle.Cloud) -> None:
     for name in ("cloud.json", "cloud.log"):
         assert stat.S_IMODE((started.state / name).stat().st_mode) == 0o600
 
 
 def test_another_program_talks_to_it_by_its_environment(
-    started: cloud.Cloud, monkeypatch: pytest.MonkeyPatch
+    started: lifecycle.Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_PROFILE", "mine")
     monkeypatch.setenv("HTTP_PROXY", "http://192.0.2.1:9")
@@ -152,7 +152,7 @@ def test_another_program_talks_to_it_by_its_environment(
 
 
 def test_a_session_does_not_see_the_users_settings(
-    started: cloud.Cloud, monkeypatch: pytest.MonkeyPatch
+    started: lifecycle.Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_PROFILE", "mine")
     monkeypatch.setenv("HTTP_PROXY", "http://192.0.2.1:9")
@@ -164,8 +164,8 @@ def test_a_session_does_not_see_the_users_settings(
 PARENT = """
 import sys, time
 from pathlib import Path
-from local import cloud
-running = cloud.{start}(Path(sys.argv[1]))
+from scones_local.cloud import lifecycle
+running = lifecycle.{start}(Path(sys.argv[1]))
 print(running.pid, flush=True)
 time.sleep(600)
 """
@@ -206,10 +206,10 @@ def test_one_that_is_launched_stays(tmp_path: Path) -> None:
         process.wait()
     try:
         assert not eventually(lambda: not alive([pid]), 1)
-        running = cloud.attach(tmp_path / "state")
+        running = lifecycle.attach(tmp_path / "state")
         assert running.session().client("s3").list_buckets()["Buckets"] == []
     finally:
-        cloud.attach(tmp_path / "state").stop()
+        lifecycle.attach(tmp_path / "state").stop()
     assert not alive([pid])
 
 
@@ -222,14 +222,14 @@ def test_an_interrupted_start_leaves_no_process(
         spawned.append(process.pid)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cloud, "_await_answer", interrupt)
+    monkeypatch.setattr(lifecycle, "_await_answer", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        cloud.start(tmp_path / "state")
+        lifecycle.start(tmp_path / "state")
     assert len(spawned) == 1
     assert not alive(spawned)
 
 
-def test_a_waiting_execution_does_not_delay_the_stop(started: cloud.Cloud) -> None:
+def test_a_waiting_execution_does_not_delay_the_stop(started: lifecycle.Cloud) -> None:
     app = TinyApp(started.session(), started.account, started.region)
     machine = app.machine({"Wait": {"Type": "Wait", "Seconds": 250, "End": True}})
     asking = threading.Thread(target=lambda: _ignore(lambda: app.run(machine)), daemon=True)
@@ -239,12 +239,12 @@ def test_a_waiting_execution_does_not_delay_the_stop(started: cloud.Cloud) -> No
     assert executions.list_state_machines()["stateMachines"]
     os.kill(started.pid, signal.SIGTERM)
     # It ends by itself, and not because it took too long.
-    assert eventually(lambda: not alive([started.pid]), cloud._STOP_SECONDS)
+    assert eventually(lambda: not alive([started.pid]), lifecycle._STOP_SECONDS)
     assert "forced" not in (started.state / "cloud.log").read_text()
     assert sorted(path.name for path in started.state.iterdir()) == ["cloud.lock", "cloud.log"]
 
 
-def test_what_others_put_into_its_folder_goes_too(started: cloud.Cloud) -> None:
+def test_what_others_put_into_its_folder_goes_too(started: lifecycle.Cloud) -> None:
     (started.state / "environment").touch()
     (started.state / "sam" / "deeper").mkdir(parents=True)
     os.kill(started.pid, signal.SIGKILL)
@@ -255,8 +255,8 @@ def test_what_others_put_into_its_folder_goes_too(started: cloud.Cloud) -> None:
 
 def test_a_folder_with_something_else_in_it_is_refused(tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").touch()
-    with pytest.raises(cloud.CloudError, match="not empty"):
-        cloud.start(tmp_path)
+    with pytest.raises(lifecycle.CloudError, match="not empty"):
+        lifecycle.start(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["photo.jpg"]
 
 

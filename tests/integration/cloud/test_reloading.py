@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from local import cloud
-from local.cloud import Cloud
-from local.lambda_runtime import RUNTIME
-from local.run.reloading import Reloader, ReloadError
-from local.run.screen import Screen
-from local.run.sources import Source, archive, read_sources
-from local.run.watching import Watcher
-from local.state import StateFolder
+from scones_local.cloud import lifecycle
+from scones_local.cloud.lifecycle import Cloud
+from scones_local.cloud.state import StateFolder
+from scones_local.lambda_runtime import RUNTIME
+from scones_local.run.output import Screen
+from scones_local.run.reload import Reloader, ReloadError
+from scones_local.run.sources import Source, archive, read_sources
+from scones_local.run.watch import Watcher
 from tests.integration.cloud.tiny_app import eventually
 
 SOURCES = """
@@ -171,7 +171,7 @@ class Project:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    with cloud.start(tmp_path_factory.mktemp("own cloud")) as running:
+    with lifecycle.start(tmp_path_factory.mktemp("own cloud")) as running:
         yield Project(running, tmp_path_factory.mktemp("project"))
 
 

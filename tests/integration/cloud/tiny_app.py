@@ -11,7 +11,7 @@ from typing import Any
 
 import boto3
 
-from local.lambda_runtime import RUNTIME
+from scones_local.lambda_runtime import RUNTIME
 
 
 def archive(**files: str) -> bytes:

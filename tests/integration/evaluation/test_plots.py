@@ -4,8 +4,8 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from scones.evaluation.judging import Judgement, NotJudged, judge
 from scones.evaluation.metrics import Answer
+from scones.evaluation.model_metrics import Judgement, NotJudged, judge
 from scones.evaluation.plots import WIDTH, draw
 from scones.evaluation.report import Report
 from scones.evaluation.verdict import Limits, Verdict

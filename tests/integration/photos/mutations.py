@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from PIL import Image
 
-from tests.unit.photos.samples import HEIC, quadrants
+from tests.unit.scones.photos.samples import HEIC, quadrants
 
 EXTREMES = (0, 1, 0x7F, 0x80, 0xFF)
 MOST_COPIES = 2000

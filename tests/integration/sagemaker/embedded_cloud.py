@@ -21,8 +21,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from botocore.validate import ParamValidator
 
-from local.sagemaker import EmbeddedSageMaker, Image, Request
-from local.sagemaker.validation import _violations, service_model
+from scones_local.sagemaker import EmbeddedSageMaker, Image, Request
+from scones_local.sagemaker.validation import _violations, service_model
 
 ACCOUNT, REGION, BUCKET = "123456789012", "us-east-1", "data"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/sagemaker"

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.sagemaker import capture
-from local.sagemaker.objects import relative_name
+from scones_local.sagemaker import capture
+from scones_local.sagemaker.objects import relative_name
 from tests.integration.sagemaker.embedded_cloud import BUCKET, Cloud, refusal, until
-from tests.unit.operations.captures.files import REAL
+from tests.unit.operator.captures.files import REAL
 
 
 def capturing(**changes: Any) -> dict[str, Any]:

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.sagemaker.deployment import Step, plan
-from local.sagemaker.protocol import ServiceError
+from scones_local.sagemaker.deployment import Step, plan
+from scones_local.sagemaker.protocol import ServiceError
 
 
 def policy(kind: str, **routing: Any) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from local.sagemaker import deployment, runtime
-from local.sagemaker.fleet import Variant
+from scones_local.sagemaker import deployment, runtime
+from scones_local.sagemaker.fleet import Variant
 from tests.integration.sagemaker.embedded_cloud import (
     ACCOUNT,
     BUCKET,
@@ -512,7 +512,7 @@ def test_no_container_outlives_a_killed_cloud(tmp_path: Path) -> None:
         """
         import sys, time
         from pathlib import Path
-        from local.sagemaker.container import Container
+        from scones_local.sagemaker.container import Container
         root = Path(sys.argv[1])
         (root / "model").mkdir()
         (root / "model" / "name.txt").write_text("one")

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from local.sagemaker.jobs import JobStatus
+from scones_local.sagemaker.jobs import JobStatus
 
 
 class FakeRecord:

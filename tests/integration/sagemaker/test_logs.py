@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from local.sagemaker import logs
-from local.sagemaker.logs import LogStream
-from local.sagemaker.platform import Platform
+from scones_local.sagemaker import logs
+from scones_local.sagemaker.logs import LogStream
+from scones_local.sagemaker.platform import Platform
 from tests.integration.sagemaker.embedded_cloud import until
 
 DOWN = EndpointConnectionError(endpoint_url="http://127.0.0.1")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from local.sagemaker import job_run
+from scones_local.sagemaker import job_run
 from tests.integration.sagemaker.embedded_cloud import (
     ABSENT,
     BUCKET,

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from local.sagemaker import Request, Response
+from scones_local.sagemaker import Request, Response
 from tests.integration.sagemaker.embedded_cloud import Cloud
 
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.sagemaker.protocol import ServiceError
-from local.sagemaker.validation import check
+from scones_local.sagemaker.protocol import ServiceError
+from scones_local.sagemaker.validation import check
 
 MODEL = {"ModelName": "name", "ExecutionRoleArn": "arn:aws:iam::123456789012:role/x"}
 VARIANT = {"VariantName": "A", "ModelName": "m", "InitialInstanceCount": 1}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from local.images.registry import PIPELINES_READY, images
+from scones_local.images.registry import PIPELINES_READY, images
 from tests.integration.sagemaker.embedded_cloud import BUCKET, PYTHON, ROLE, Cloud, refusal, until
 
 XGBOOST = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from local.samples import CLASSES, SamplePhoto, Samples, generate, layouts
-from local.samples.encodings import ENCODINGS
-from local.samples.not_photos import NOT_PHOTOS
 from scones.photos import ImageShape, UnusablePhoto, prepare
+from scones_local.samples import CLASSES, SamplePhoto, Samples, dataset, generate
+from scones_local.samples.encodings import ENCODINGS
+from scones_local.samples.invalid_files import NOT_PHOTOS
 
 SHAPE = ImageShape(height=32, width=32)
 
@@ -141,7 +141,7 @@ def test_the_same_seed_gives_the_same_files_whatever_the_hash_seed(tmp_path: Pat
         tmp_path / "here", per_class=2, validation_per_class=1, negatives=2, photos=8, seed=7
     )
     command = [
-        *(sys.executable, "-m", "local.samples", str(tmp_path / "there")),
+        *(sys.executable, "-m", "scones_local.samples", str(tmp_path / "there")),
         *("--per-class", "2", "--validation-per-class", "1", "--negatives", "2"),
         *("--photos", "8", "--seed", "7"),
     ]
@@ -176,7 +176,7 @@ def test_interrupted_drawing_leaves_nothing_behind(
         assert any(tmp_path.rglob("*.*g"))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(layouts, "_write_photos", interrupt)
+    monkeypatch.setattr(dataset, "_write_photos", interrupt)
     with pytest.raises(KeyboardInterrupt):
         generate(tmp_path / "samples", per_class=1, validation_per_class=1, negatives=2, photos=1)
     monkeypatch.undo()
@@ -195,7 +195,7 @@ def test_a_negative_number_is_refused(count: str, tmp_path: Path) -> None:
 
 
 def test_the_command_names_the_folder_that_is_in_the_way(samples: Samples) -> None:
-    command = [sys.executable, "-m", "local.samples", str(samples.dataset.parent)]
+    command = [sys.executable, "-m", "scones_local.samples", str(samples.dataset.parent)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert result.returncode == 1

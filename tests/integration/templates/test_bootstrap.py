@@ -11,7 +11,7 @@ import pytest
 from ministack.core import iam_evaluator
 from ministack.core.iam_evaluator import EvalContext, evaluate_trust_policy, parse_policy_document
 
-from local.cloud import Cloud
+from scones_local.cloud.lifecycle import Cloud
 from tools.scan_template import translate
 
 ROOT = Path(__file__).parents[3]

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from samcli.yamlhelper import yaml_parse
 
-from operations.copying import CHECKSUM, SOURCE
-from scones.labels import parse_loading_bays
+from scones.classes import parse_loading_bays
 from scones.photos import ImageShape
 from scones.settings import ClassifySettings, SerializeSettings, ThresholdSettings
+from scones_operator.models.copy import CHECKSUM, SOURCE
 from tools.scan_template import translate
 
 ROOT = Path(__file__).parents[3]
@@ -62,7 +62,7 @@ def test_approvers_change_nothing_of_what_a_version_was_registered_with(resource
     (statement,) = (one for _, one in statements(resources) if one["Sid"] == "ApproveVersions")
 
     absent = statement["Condition"]["Null"]
-    # A copy of another account's version has more: operations/copying.py.
+    # A copy of another account's version has more: operator/scones_operator/models/copy.py.
     names = {
         f"sagemaker:CustomerMetadataProperties/{name}" for name in {*registered, SOURCE, CHECKSUM}
     }

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from samcli.yamlhelper import yaml_parse
 
-from scones.measures import NAMESPACE, Event, measures_of
+from scones.event_metrics import NAMESPACE, Event, measures_of
 from scones.settings import CheckDriftSettings
 from tests.unit.results_table import decided
 

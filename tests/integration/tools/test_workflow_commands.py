@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from operations.stack import STACK
+from scones_operator.aws.stack import STACK
 from tests.unit.tools.workflows import Job, read_jobs, words_of
 from tools.release_notes import read_version
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from scones_training import recipe
 from tests.once import made_once
 from tests.unit.training.conftest import one_thread, own_signals, small_job
 from tests.unit.training.jobs import Job, Trained, make_job
-from training import recipe
 
 __all__ = ["one_thread", "own_signals", "small_job"]
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from scones.photos import ImageShape
-from training.residual import ResidualNetwork
+from scones_training.residual import ResidualNetwork
 
 
 class OldClassifier(nn.Module):

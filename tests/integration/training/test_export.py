@@ -13,13 +13,13 @@ import torch
 from torch import nn
 
 from scones.photos import ImageShape
+from scones_training import efficientnet, export, hyperparameters
+from scones_training.augment import mirrors
+from scones_training.classifier import Classifier, Output, last_layers
+from scones_training.errors import BadInput
+from scones_training.hyperparameters import Hyperparameters
+from scones_training.residual import ResidualNetwork
 from tests.unit.training.jobs import SHAPE, Trained
-from training import efficientnet, export, hyperparameters
-from training.augment import mirrors
-from training.classifier import Classifier, Output, last_layers
-from training.errors import BadInput
-from training.hyperparameters import Hyperparameters
-from training.residual import ResidualNetwork
 
 Layers = TypeVar("Layers", bound=nn.Module)
 

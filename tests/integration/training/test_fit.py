@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from scones_training import checkpoint, dataset, fit, hyperparameters, recipe
+from scones_training.classifier import Classifier
+from scones_training.dataset import Images, Splits
+from scones_training.hyperparameters import Hyperparameters
 from tests.unit.training.jobs import Job
-from training import checkpoint, dataset, fit, hyperparameters, recipe
-from training.classifier import Classifier
-from training.dataset import Images, Splits
-from training.hyperparameters import Hyperparameters
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from scones_training import calibrate, fit, hyperparameters, job
+from scones_training.__main__ import main
+from scones_training.errors import BadInput
+from scones_training.paths import Paths
 from tests.unit.training.jobs import Job, Trained
-from training import calibrate, fit, hyperparameters, job
-from training.__main__ import main
-from training.errors import BadInput
-from training.paths import Paths
 
 
 def test_a_job_ends_well_with_a_model(trained: Trained) -> None:
@@ -254,7 +254,14 @@ def test_sigterm_ends_a_job_without_a_failure(small_job: Job) -> None:
     small_job.hyperparameters["epochs"] = "100000"
     small_job.write_hyperparameters()
     small_job.paths.checkpoints.mkdir()
-    command = [sys.executable, "-m", "training", "train", "--root", str(small_job.paths.root)]
+    command = [
+        sys.executable,
+        "-m",
+        "scones_training",
+        "train",
+        "--root",
+        str(small_job.paths.root),
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ) as process:
         assert process.stdout is not None
         # The log is live: the first epoch's line comes while the job runs.

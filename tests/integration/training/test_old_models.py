@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
+from scones_training import export, hyperparameters, serve
 from tests.integration.training.old_models import OldClassifier, write_old_model
 from tests.unit.training.jobs import SHAPE, Job, picture
 from tests.unit.training.small import use_small_network
-from training import export, hyperparameters, serve
 
 
 @pytest.fixture(scope="module", params=["0", "1"])

@@ -12,12 +12,12 @@ import pytest
 import torch
 
 from scones.photos import ImageShape
+from scones_training import dataset, efficientnet, export, fit, hyperparameters, recipe
+from scones_training.classifier import Classifier
+from scones_training.dataset import Images
+from scones_training.familiarity import Familiarity
+from scones_training.hyperparameters import Hyperparameters
 from tests.unit.training.jobs import SHAPE, Job, Trained, other, picture
-from training import dataset, efficientnet, export, fit, hyperparameters, recipe
-from training.classifier import Classifier
-from training.dataset import Images
-from training.familiarity import Familiarity
-from training.hyperparameters import Hyperparameters
 
 
 @pytest.fixture(scope="module")
@@ -212,7 +212,7 @@ def sided_options() -> Hyperparameters:
 
 
 def test_gray_classes_that_are_mirror_images_are_told_apart() -> None:
-    """With the settings of profiles/mammography-views.toml; fewer epochs, of small images."""
+    """With the settings of presets/mammography-views.toml; fewer epochs, of small images."""
     options = sided_options()
     validation = sided(60, 1)
     start = recipe.start(dataset.Splits(sided(120, 0), validation), options)

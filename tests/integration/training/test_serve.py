@@ -16,9 +16,9 @@ import pytest
 import torch
 from PIL import Image
 
+from scones_training import serve
+from scones_training.paths import Paths
 from tests.unit.training.jobs import Trained, picture
-from training import serve
-from training.paths import Paths
 
 
 def png(class_index: int = 0, seed: int = 5) -> bytes:
@@ -324,7 +324,7 @@ def test_no_model_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 def test_the_process_serves_without_pytorch_and_ends_on_sigterm(trained: Trained) -> None:
     program = (
         "import sys; sys.modules['torch'] = None; sys.modules['pydantic'] = None; "
-        "from training.__main__ import main; sys.exit(main(sys.argv[1:]))"
+        "from scones_training.__main__ import main; sys.exit(main(sys.argv[1:]))"
     )
     root = str(trained.job.paths.root)
     command = [sys.executable, "-u", "-c", program, "serve", "--root", root]

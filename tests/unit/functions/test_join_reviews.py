@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from scones.reviews import reviewing
+from scones.reviews import review
 from tests.unit.functions.conftest import Context
-from tests.unit.operations.deployed import STACK, Session
-from tests.unit.operations.reviewed import Office, caller
+from tests.unit.operator.deployed import STACK, Session
+from tests.unit.operator.reviewed import Office, caller
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_a_photo_with_a_review_of_the_same_bytes(
     function: ModuleType, event: Callable[[str], Any], office: Office
 ) -> None:
     first = office.arrive()
-    reviewing.label(office.desk, first, "motorcycle", caller("anna"), "a" * 32)
+    review.label(office.desk, first, "motorcycle", caller("anna"), "a" * 32)
     second = office.arrive(minutes=1)
     given = event("join-reviews")
     assert set(given) == set(second.decided.photo.model_dump())

@@ -130,7 +130,9 @@ def test_a_retried_request_would_count_as_a_slow_answer(load: Load, aws: None) -
     assert function.sagemaker.meta.config.retries["total_max_attempts"] == 1
 
 
-@pytest.mark.parametrize("module", ["scones.evaluation", "scones.smoke", "scones.pictures"])
+@pytest.mark.parametrize(
+    "module", ["scones.evaluation", "scones.smoke_test", "scones.prepared_images"]
+)
 def test_only_the_plots_need_their_layer(module: str) -> None:
     lines = f"import sys, {module}; print([m for m in ('matplotlib', 'numpy') if m in sys.modules])"
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.unit.functions.conftest import Context
-from tests.unit.operations.deployed import STACK, Session
-from tests.unit.operations.reviewed import Office
+from tests.unit.operator.deployed import STACK, Session
+from tests.unit.operator.reviewed import Office
 
 
 class LambdaContext(Context):

@@ -8,7 +8,10 @@ LOADED = "import jsonschema, sys; print('lark' in sys.modules)"
 
 @pytest.mark.parametrize(
     ("before", "loaded"),
-    [("", "True"), ("from local.imports import leave_out_iris; leave_out_iris(); ", "False")],
+    [
+        ("", "True"),
+        ("from scones_local.imports import leave_out_iris; leave_out_iris(); ", "False"),
+    ],
 )
 def test_grammars_of_iris_are_not_built(before: str, loaded: str) -> None:
     run = subprocess.run(

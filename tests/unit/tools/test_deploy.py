@@ -7,7 +7,7 @@ import pytest
 from samcli.lib.config.samconfig import SamConfig
 from samcli.yamlhelper import yaml_parse
 
-from operations.stack import STACK
+from scones_operator.aws.stack import STACK
 from tools import deploy
 from tools.deploy import (
     ROOT,

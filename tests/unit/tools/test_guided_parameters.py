@@ -10,7 +10,7 @@ from samcli.cli.types import CfnParameterOverridesType
 from samcli.commands.deploy.guided_config import GuidedConfig
 from samcli.lib.config.samconfig import SamConfig
 
-from local.run.deploy import default_parameters
+from scones_local.run.deploy import default_parameters
 from tools.guided_parameters import main
 from tools.locks import ROOT
 

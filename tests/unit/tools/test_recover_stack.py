@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, WaiterError
 
-from operations.faults import Fault, Refused
-from operations.parameters import REPOSITORY
+from scones_operator.application import CHECKOUT
+from scones_operator.errors import Fault, Refused
 from tools import recover_stack
 from tools.recover_stack import (
     IDENTIFIERS,
@@ -236,7 +236,7 @@ def test_make_passes_several_resources(tmp_path: Path, resource: str, expected: 
     python.chmod(0o755)
     made = subprocess.run(
         ["make", "--silent", "recover-stack", f"VENV={tmp_path}", f"BIN={tmp_path}"],
-        cwd=REPOSITORY,
+        cwd=CHECKOUT,
         env={**os.environ, "RESOURCE": resource, "STACK": "vans"},
         capture_output=True,
         text=True,

@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image
 
 from scones import lst
-from training import job
-from training.paths import Paths
+from scones_training import job
+from scones_training.paths import Paths
 
 SHAPE = "3,16,24"
 

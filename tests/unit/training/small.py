@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from scones.photos import ImageShape
-from training import efficientnet, hyperparameters, recipe
-from training.dataset import Images, Splits
-from training.hyperparameters import Hyperparameters
+from scones_training import efficientnet, hyperparameters, recipe
+from scones_training.dataset import Images, Splits
+from scones_training.hyperparameters import Hyperparameters
 
 LAYERS = 12
 WIDTH = 6
@@ -47,7 +47,7 @@ class Block(nn.Module):
 
 
 def use_small_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let `training.recipe` start from the small network, of which it trains the last layers."""
+    """Start training from the small network, of which `recipe` trains the last layers."""
     monkeypatch.setattr(recipe, "FEW_PHOTOS", 0)
     monkeypatch.setattr(
         efficientnet, "pretrained", lambda _shape, num_classes: SmallNetwork(num_classes)

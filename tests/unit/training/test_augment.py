@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.augment import augment, erase, mirrors
+from scones_training.augment import augment, erase, mirrors
 
 TYPES = ["none", "crop", "crop_color", "crop_color_transform"]
 

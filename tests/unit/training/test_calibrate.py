@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from scones.decisions import DECIMALS
-from scones.evaluation.judging import judge
 from scones.evaluation.metrics import Answer
-from training import calibrate
+from scones.evaluation.model_metrics import judge
+from scones_training import calibrate
 
 
 @st.composite

@@ -5,9 +5,9 @@ import torch
 from torch import Tensor
 
 from scones.photos import ImageShape
+from scones_training.classifier import Classifier, Network, Output, first_layers, last_layers
+from scones_training.residual import ResidualNetwork
 from tests.unit.training.small import SHAPE, WIDTH, SmallNetwork
-from training.classifier import Classifier, Network, Output, first_layers, last_layers
-from training.residual import ResidualNetwork
 
 SKIPPED = 5
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from scones_training import dataset, hyperparameters
+from scones_training.errors import BadInput
 from tests.unit.training.jobs import Job, other, picture
-from training import dataset, hyperparameters
-from training.errors import BadInput
 
 
 def load(job: Job) -> dataset.Splits:

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from training.device import find_device
-from training.errors import BadInput
+from scones_training.device import find_device
+from scones_training.errors import BadInput
 
 DRIVER = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.163.01  Tue Apr  8 12:41:17 UTC 2025"
 

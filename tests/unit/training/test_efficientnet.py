@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from scones.photos import ImageShape
-from training import efficientnet
-from training.efficientnet import EfficientNetLite0, Resize, scaled_size
+from scones_training import efficientnet
+from scones_training.efficientnet import EfficientNetLite0, Resize, scaled_size
 
 HALVING_BLOCKS = (1, 3, 5, 11)
 """Those with stride 2, in the published table of stages."""

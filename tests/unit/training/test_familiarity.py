@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training import familiarity
-from training.familiarity import (
+from scones_training import familiarity
+from scones_training.familiarity import (
     FILE,
     NEIGHBORS,
     SHRINKAGE,

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from scones_training import checkpoint, fit, recipe
+from scones_training.classifier import Classifier
+from scones_training.dataset import Images, Splits
+from scones_training.hyperparameters import Hyperparameters
+from scones_training.recipe import Start
 from tests.unit.training.small import LAYERS, WIDTH, images, options, splits, use_small_network
-from training import checkpoint, fit, recipe
-from training.classifier import Classifier
-from training.dataset import Images, Splits
-from training.hyperparameters import Hyperparameters
-from training.recipe import Start
 
 FROZEN = LAYERS - recipe.TRAINED_LAYERS
 

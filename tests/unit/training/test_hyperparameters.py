@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from scones.datasets.hyperparameters import complete
 from scones.hyperparameter_names import NAMES
 from scones.photos import ImageShape
-from training.errors import BadInput
-from training.hyperparameters import (
+from scones_training.errors import BadInput
+from scones_training.hyperparameters import (
     INCREMENTAL_RATE,
     LAYERS,
     PRETRAINED_EPOCHS,

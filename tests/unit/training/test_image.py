@@ -59,9 +59,9 @@ def imported(module: Path) -> Iterator[str]:
 
 
 def imports() -> set[str]:
-    """All that training/ and the shared modules import, but for the standard library."""
+    """All that scones_training and the shared modules import, but for the standard library."""
     layer = ROOT / "layers/domain/python"
-    files = [*files_of("training", ROOT)]
+    files = [*files_of("scones_training", ROOT / "training")]
     files += [file for shared in SHARED for file in files_of(shared, layer)]
     names = {name for file in files for name in imported(file)}
     return {name for name in names if name.split(".")[0] not in sys.stdlib_module_names}
@@ -73,7 +73,7 @@ def test_all_that_is_imported_is_in_the_image() -> None:
 
     tops = {name.split(".")[0] for name in imports()}
 
-    assert {"training", "scones", "torch", "PIL"} <= tops
+    assert {"scones_training", "scones", "torch", "PIL"} <= tops
     there = required | set(copies().values())
     assert {name for name in tops if DISTRIBUTIONS.get(name, name) not in there} == set()
 

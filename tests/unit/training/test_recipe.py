@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from scones_training import efficientnet, recipe
+from scones_training.dataset import Images, Splits
+from scones_training.sources import FeatureSource, PixelSource
 from tests.unit.training.small import LAYERS, images, options, splits, use_small_network
-from training import efficientnet, recipe
-from training.dataset import Images, Splits
-from training.sources import FeatureSource, PixelSource
 
 CUDA = torch.device("cuda")
 

@@ -3,8 +3,8 @@ import torch
 from torch import nn
 
 from scones.photos import ImageShape
-from training.hyperparameters import LAYERS
-from training.residual import LARGEST_GRID, ResidualBlock, ResidualNetwork
+from scones_training.hyperparameters import LAYERS
+from scones_training.residual import LARGEST_GRID, ResidualBlock, ResidualNetwork
 
 
 def shape(text: str) -> ImageShape:

@@ -3,10 +3,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from scones_training import sources
+from scones_training.classifier import Classifier, first_layers
+from scones_training.sources import EXTRA_VIEWS, FeatureSource, PixelSource
 from tests.unit.training.small import LAYERS, SmallNetwork, images
-from training import sources
-from training.classifier import Classifier, first_layers
-from training.sources import EXTRA_VIEWS, FeatureSource, PixelSource
 
 TYPES = ["none", "crop", "crop_color", "crop_color_transform"]
 FROZEN = LAYERS - 9

@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 from pydantic import BaseModel, ConfigDict, Field
 
 from scones.callers import Caller
-from scones.hosting import LONGEST_COMMENT
+from scones.endpoint_state import LONGEST_COMMENT
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient

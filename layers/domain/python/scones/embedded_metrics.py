@@ -5,7 +5,7 @@ from datetime import datetime
 
 from aws_lambda_powertools.metrics import EphemeralMetrics
 
-from scones.measures import NAMESPACE, UNITS, Measures, dimension_value
+from scones.event_metrics import NAMESPACE, UNITS, Measures, dimension_value
 
 
 def write(stack: str, measures: Iterable[Measures], at: datetime) -> None:

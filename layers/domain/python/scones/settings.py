@@ -5,9 +5,9 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from scones.classes import parse_class_names, parse_loading_bays
 from scones.datasets.hyperparameters import Algorithm, parse_hyperparameters
 from scones.decisions import parse_thresholds_by_class, unknown_classes
-from scones.labels import parse_class_names, parse_loading_bays
 from scones.photos import ImageShape
 
 ClassNames = Annotated[tuple[str, ...], BeforeValidator(parse_class_names)]

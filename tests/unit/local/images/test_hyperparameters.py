@@ -1,7 +1,7 @@
 import pytest
 
-from local.images.xgboost.errors import UserError
-from local.images.xgboost.hyperparameters import Hyperparameters, read
+from scones_local.images.xgboost.errors import UserError
+from scones_local.images.xgboost.hyperparameters import Hyperparameters, read
 
 
 def test_reads_the_hyperparameters_of_a_job() -> None:

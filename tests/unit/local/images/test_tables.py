@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.images.xgboost.errors import UserError
-from local.images.xgboost.tables import parse, read_channel
+from scones_local.images.xgboost.errors import UserError
+from scones_local.images.xgboost.tables import parse, read_channel
 
 
 def channel(folder: Path, **files: str) -> Path:

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from local.lambda_runtime import LayerMismatchError
-from local.lambda_runtime.packages import link_compiled
+from scones_local.lambda_runtime import LayerMismatchError
+from scones_local.lambda_runtime.packages import link_compiled
 
 PILLOW = metadata.version("pillow")
 

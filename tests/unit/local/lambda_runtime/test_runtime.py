@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from samcli.yamlhelper import yaml_parse
 
-from local.lambda_runtime import RUNTIME, PythonRuntime
+from scones_local.lambda_runtime import RUNTIME, PythonRuntime
 
 
 def archive(files: dict[str, str], mode: int = 0o644) -> bytes:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from local.lambda_runtime import PythonRuntime, packages
+from scones_local.lambda_runtime import PythonRuntime, packages
 from tests.unit.local.lambda_runtime.test_runtime import archive
 
 CODE = """

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from local.ministack import settings
+from scones_local.ministack import settings
 
 _STATE = tempfile.TemporaryDirectory()
 _SETTINGS = settings(Path(_STATE.name), 0, "unused", "unused")

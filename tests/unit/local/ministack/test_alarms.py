@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from local.ministack.alarms import state
+from scones_local.ministack.alarms import state
 
 
 def alarm(**settings: Any) -> dict[str, Any]:

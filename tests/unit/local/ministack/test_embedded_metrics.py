@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from local.ministack.embedded_metrics import Datum, read
+from scones_local.ministack.embedded_metrics import Datum, read
 
 AT = 1_795_000_000_123
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from local.ministack import functions
+from scones_local.ministack import functions
 
 
 class Places:

@@ -2,8 +2,8 @@ from types import ModuleType
 
 import pytest
 
-from local.ministack import patching
-from local.ministack.patching import IncompatibleMiniStackError, check_version, wrap
+from scones_local.ministack import patching
+from scones_local.ministack.patching import IncompatibleMiniStackError, check_version, wrap
 
 
 def test_the_installed_release_is_known() -> None:
@@ -12,7 +12,7 @@ def test_the_installed_release_is_known() -> None:
 
 def test_another_release_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patching, "VERSION", "0.0.1")
-    with pytest.raises(IncompatibleMiniStackError, match=r"written against 0\.0\.1"):
+    with pytest.raises(IncompatibleMiniStackError, match=r"checked against 0\.0\.1"):
         check_version()
 
 

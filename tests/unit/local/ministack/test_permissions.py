@@ -8,7 +8,7 @@ import pytest
 from ministack.core import iam_actions
 from ministack.services import sts
 
-from local.ministack import permissions
+from scones_local.ministack import permissions
 
 
 @pytest.fixture(autouse=True)

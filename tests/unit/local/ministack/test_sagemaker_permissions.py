@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from local.ministack.sagemaker_permissions import needed, needed_to_invoke, needed_to_wait
+from scones_local.ministack.sagemaker_permissions import needed, needed_to_invoke, needed_to_wait
 
 ROLE = "arn:aws:iam::123456789012:role/r"
 PREFIX = "arn:aws:sagemaker:us-east-1:123456789012:"

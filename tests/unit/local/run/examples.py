@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from local.run.photos import Result
 from scones.events import PhotoDecided
+from scones_local.run.classify import Result
 
 
 def event(status: str, label: str | None = None) -> PhotoDecided:

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from local.run.application import Settings, augmentations
-from local.run.folders import Dataset, LabelledPhoto
-from training.errors import BadInput
+from scones_local.run.application import Settings, augmentations
+from scones_local.run.photo_folder import Dataset, LabelledPhoto
+from scones_training.errors import BadInput
 
 
 def dataset(count: int) -> Dataset:

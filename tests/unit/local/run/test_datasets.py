@@ -3,11 +3,11 @@ from typing import Any
 
 import pytest
 
-from local.run.datasets import upload_dataset
-from local.run.folders import Dataset, LabelledPhoto
-from operations.data.amounts import Amount, silence
-from operations.faults import Fault
-from tests.unit.operations.deployed import clients, session
+from scones_local.run.datasets import upload_dataset
+from scones_local.run.photo_folder import Dataset, LabelledPhoto
+from scones_operator.errors import Fault
+from scones_operator.item_progress import Amount, silence
+from tests.unit.operator.deployed import clients, session
 
 __all__ = ["clients", "session"]
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from local.cloud import Cloud
-from local.lambda_runtime import DebugRequests
-from local.run import debugging, deploy
-from local.run.debugging import DebugError
-from local.state import StateFolder
+from scones_local.cloud.lifecycle import Cloud
+from scones_local.cloud.state import StateFolder
+from scones_local.lambda_runtime import DebugRequests
+from scones_local.run import debugging, deploy
+from scones_local.run.debugging import DebugError
 
 
 @pytest.fixture

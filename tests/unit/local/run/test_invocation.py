@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from samcli.yamlhelper import yaml_parse
 
-from local.cloud import Cloud
-from local.run import invocation
-from local.run.invocation import InvocationError, invoke, write_template
+from scones_local.cloud.lifecycle import Cloud
+from scones_local.run import invocation
+from scones_local.run.invocation import InvocationError, invoke, write_template
 
 BUILT = """
 Parameters:

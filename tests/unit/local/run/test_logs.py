@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from local.run import logs
-from local.run.logs import Line
+from scones_local.run import logs
+from scones_local.run.logs import Line
 
 
 class Logs:

@@ -11,17 +11,17 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from local import __main__ as commands
-from local.cloud import Cloud, CloudError
-from local.run import development, job
-from local.run.application import Settings
-from local.run.folders import Dataset, LabelledPhoto
-from local.run.holdings import Holdings
-from local.run.job import Inputs
-from local.state import StateFolder
-from operations import profiles
-from operations.faults import Fault
-from operations.folder_files import FolderError
+from scones_local import __main__ as commands
+from scones_local.cloud.lifecycle import Cloud, CloudError
+from scones_local.cloud.state import StateFolder
+from scones_local.run import dev_environment, end_to_end
+from scones_local.run.application import Settings
+from scones_local.run.end_to_end import Inputs
+from scones_local.run.holdings import Holdings
+from scones_local.run.photo_folder import Dataset, LabelledPhoto
+from scones_operator import presets
+from scones_operator.errors import Fault
+from scones_operator.folder_files import FolderError
 
 ROOT = Path(__file__).parents[4]
 OPTIONS = (
@@ -54,8 +54,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Job:
     for name in OPTIONS:
         monkeypatch.delenv(name, raising=False)
     asked = Job()
-    monkeypatch.setattr(job, "collect_inputs", asked.collect)
-    monkeypatch.setattr(job, "run", asked.run)
+    monkeypatch.setattr(end_to_end, "collect_inputs", asked.collect)
+    monkeypatch.setattr(end_to_end, "run", asked.run)
     return asked
 
 
@@ -106,7 +106,7 @@ def test_thresholds_of_classes(asked: Job) -> None:
 def test_nothing_chosen(asked: Job) -> None:
     call("run", **dict.fromkeys(OPTIONS, ""))
 
-    assert asked.collected[:4] == (None, None, (), job.WORK)
+    assert asked.collected[:4] == (None, None, (), end_to_end.WORK)
     assert asked.settings == Settings()
 
 
@@ -143,7 +143,7 @@ def test_choices_that_are_none(
 def test_a_profile(asked: Job) -> None:
     call("run", PROFILE="mammography-views", DATASET="d")
 
-    views = profiles.read("mammography-views")
+    views = presets.read("mammography-views")
     assert asked.collected[2] == views.class_names
     assert asked.settings == Settings(
         "3,300,150",
@@ -176,7 +176,7 @@ def test_the_source_of_each_setting(asked: Job) -> None:
     assert asked.settings.sources == {}
 
     call("run", PROFILE="mammography-views", DATASET="d", IMAGE_SHAPE="3,64,64")
-    views = dict.fromkeys(profiles.read("mammography-views").hyperparameters, "profile mammo")
+    views = dict.fromkeys(presets.read("mammography-views").hyperparameters, "profile mammo")
     assert {name: source[:13] for name, source in asked.settings.sources.items()} == {
         **views,
         "image_shape": "IMAGE_SHAPE",
@@ -204,7 +204,7 @@ def test_a_profile_that_there_is_not(asked: Job) -> None:
 def test_options_are_checked_before_the_folder_for_work(
     asked: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(development.cloud, "attach", running)
+    monkeypatch.setattr(dev_environment.lifecycle, "attach", running)
 
     result = call("up", "--work", str(tmp_path), PROFILE="vehicle")
 
@@ -212,7 +212,7 @@ def test_options_are_checked_before_the_folder_for_work(
     assert "there is no profile vehicle" in words(result.output)
 
 
-@pytest.mark.parametrize("name", profiles.names())
+@pytest.mark.parametrize("name", presets.names())
 def test_the_trainer_takes_the_profiles(asked: Job, name: str) -> None:
     call("run", PROFILE=name, DATASET="d")
     assert asked.settings is not None
@@ -221,7 +221,7 @@ def test_the_trainer_takes_the_profiles(asked: Job, name: str) -> None:
 
     chosen = asked.settings.hyperparameters(dataset)
 
-    given = profiles.read(name).hyperparameters
+    given = presets.read(name).hyperparameters
     assert {key: chosen[key] for key in given} == dict(given)
 
 
@@ -236,7 +236,7 @@ def running(state: Path) -> Cloud:
 def test_up_where_it_is_up_already(
     asked: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(development.cloud, "attach", running)
+    monkeypatch.setattr(dev_environment.lifecycle, "attach", running)
 
     result = call("up", "--work", str(tmp_path))
 
@@ -259,9 +259,9 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StateFolder:
         if folder.kept_port() is not None:
             folder.mark_saved()
 
-    monkeypatch.setattr(development.cloud, "attach", running)
-    monkeypatch.setattr(development.Stack, "read", lambda _: None)
-    monkeypatch.setattr(development.holdings, "count", lambda *_: HELD)
+    monkeypatch.setattr(dev_environment.lifecycle, "attach", running)
+    monkeypatch.setattr(dev_environment.Stack, "read", lambda _: None)
+    monkeypatch.setattr(dev_environment.holdings, "count", lambda *_: HELD)
     monkeypatch.setattr(Cloud, "stop", stop)
     return folder
 
@@ -284,7 +284,7 @@ def test_down_keeps_what_it_was_started_or_is_told_to_keep(
     assert "1 photo, 2 results, 1 label, 0 models" in said
     assert said.startswith(f"Stopped. {'Kept in' if kept else 'Lost with it'}")
     assert "make up KEEP=1" in said
-    assert development.has_kept(state.path.parent) is kept
+    assert dev_environment.has_kept(state.path.parent) is kept
 
 
 def test_down_says_if_not_all_was_kept(state: StateFolder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -300,7 +300,7 @@ def test_down_where_nothing_answers(state: StateFolder, monkeypatch: pytest.Monk
     def fail(*_: Any) -> Any:
         raise Fault("there is no such stack")
 
-    monkeypatch.setattr(development.Stack, "read", fail)
+    monkeypatch.setattr(dev_environment.Stack, "read", fail)
 
     assert call("down", "--work", str(state.path.parent)).output == ("Stopped. Nothing was kept.\n")
 
@@ -325,8 +325,8 @@ class Started:
 def begun(asked: Job, monkeypatch: pytest.MonkeyPatch) -> Started:
     begun = Started()
     for name in ("up", "resume", "watch"):
-        monkeypatch.setattr(development, name, getattr(begun, name))
-    monkeypatch.setattr(job, "collect_inputs", lambda *_: INPUTS)
+        monkeypatch.setattr(dev_environment, name, getattr(begun, name))
+    monkeypatch.setattr(end_to_end, "collect_inputs", lambda *_: INPUTS)
     return begun
 
 
@@ -414,7 +414,7 @@ def test_faults_of_ours_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any) -> None:
         raise ValueError("a fault")
 
-    monkeypatch.setattr(job, "collect_inputs", fail)
+    monkeypatch.setattr(end_to_end, "collect_inputs", fail)
     monkeypatch.setattr(sys, "argv", ["local", "run"])
 
     with pytest.raises(ValueError, match="a fault"):
@@ -424,7 +424,7 @@ def test_faults_of_ours_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_a_command_writes_is_for_its_user_only(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(commands, "app", lambda: job.write_report(tmp_path / "run", [], {}))
+    monkeypatch.setattr(commands, "app", lambda: end_to_end.write_report(tmp_path / "run", [], {}))
 
     commands.main()
 
@@ -437,8 +437,8 @@ WAITING = """
 import signal, sys, time
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # however these tests were started
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from local import __main__ as commands
-from local.run import development
+from scones_local import __main__ as commands
+from scones_local.run import dev_environment
 
 def wait(*_, **__):
     try:
@@ -447,8 +447,8 @@ def wait(*_, **__):
     finally:
         print("tidied", flush=True)
 
-development.down = wait
-sys.argv = ["local", "down"]
+dev_environment.down = wait
+sys.argv = ["scones_local", "down"]
 commands.main()
 """
 

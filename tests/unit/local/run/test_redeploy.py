@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from local.cloud import Cloud
-from local.run import application, deploy
-from local.state import StateFolder
+from scones_local.cloud.lifecycle import Cloud
+from scones_local.cloud.state import StateFolder
+from scones_local.run import application, deploy
 
 TEMPLATE = """
 Parameters:

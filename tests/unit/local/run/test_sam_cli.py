@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from samcli.lib.package.utils import make_zip_with_lambda_permissions
 
-from local.run import sam_cli
+from scones_local.run import sam_cli
 
 
 def test_what_stays_on_this_machine_is_compressed_quickly(

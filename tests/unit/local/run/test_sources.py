@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from local.run import deploy
-from local.run.sources import archive, read_sources
+from scones_local.run import deploy
+from scones_local.run.sources import archive, read_sources
 
 
 def test_sources_of_the_template() -> None:

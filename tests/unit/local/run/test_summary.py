@@ -2,10 +2,10 @@ from dataclasses import replace
 
 import pytest
 
-from local.run.model import TrainedModel
-from local.run.summary import summarize, unexpected
-from scones.labels import NONE_OF_THE_CLASSES
+from scones.classes import NONE_OF_THE_CLASSES
 from scones.serialize import Reason
+from scones_local.run.summary import summarize, unexpected
+from scones_local.run.train_and_promote import TrainedModel
 from tests.unit.local.run.examples import event, result
 
 REASON = Reason(code="unfamiliar", message="m")

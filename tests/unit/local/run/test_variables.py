@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from local.run.variables import check_variables
+from scones_local.run.variables import check_variables
 
 NAMES = {"DATASET", "PHOTOS", "CLASSES"}
 

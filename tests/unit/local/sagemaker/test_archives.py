@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from backports import tarfile
 
-from local.sagemaker import archives
-from local.sagemaker.archives import ArchiveError, unpack
+from scones_local.sagemaker import archives
+from scones_local.sagemaker.archives import ArchiveError, unpack
 
 
 def member(name: str, kind: bytes = tarfile.REGTYPE, target: str = "") -> tarfile.TarInfo:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from local.images.registry import images
-from local.sagemaker.images import Image, entrypoint, find, script_environment
-from local.sagemaker.protocol import ServiceError
+from scones_local.images.registry import images
+from scones_local.sagemaker.images import Image, entrypoint, find, script_environment
+from scones_local.sagemaker.protocol import ServiceError
 
 PYTHON = Path(sys.executable)
 ABSENT = Path("/absent/python3")

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.sagemaker.listing import between, descending, page, seconds
-from local.sagemaker.protocol import ServiceError
+from scones_local.sagemaker.listing import between, descending, page, seconds
+from scones_local.sagemaker.protocol import ServiceError
 
 
 @given(st.integers(0, 40), st.integers(1, 15))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.sagemaker.opt_ml import relocate, relocate_scripts
+from scones_local.sagemaker.opt_ml import relocate, relocate_scripts
 
 ROOT = Path("/jobs/one")
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageOps
 
-from local.samples.encodings import ENCODINGS
+from scones_local.samples.encodings import ENCODINGS
 
 BY_NAME = {encoding.name: encoding for encoding in ENCODINGS}
 

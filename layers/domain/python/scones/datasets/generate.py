@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from scones.datasets.errors import LastTrainedUnreadable
 from scones.datasets.hyperparameters import complete
 from scones.datasets.layout import NEGATIVES, discover
+from scones.datasets.list_files import cut, write_list, write_manifest_file
 from scones.datasets.listing import Listing, list_photos
-from scones.datasets.lists import cut, write_list, write_manifest_file
 from scones.datasets.manifest import (
     Channel,
     GeneratedLists,
@@ -23,7 +23,7 @@ from scones.datasets.manifest import (
     require_jpeg_or_png,
     require_photos,
 )
-from scones.datasets.sides import SIDES
+from scones.datasets.splits import SIDES
 from scones.runs import RETENTION_TAG, ListFile
 from scones.settings import GenerateListsSettings
 from scones.storage import named_faults

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from scones.classes import NONE_OF_THE_CLASSES
 from scones.datasets.errors import ClassWithoutPhotos, DatasetEmpty, UnknownClass
-from scones.datasets.leaving_out import Reason, why_left_out
-from scones.datasets.sides import SIDES, Side
+from scones.datasets.exclusions import Reason, why_left_out
 from scones.datasets.split_folders import (
     AmbiguousFolders,
     SplitFolders,
@@ -17,7 +17,7 @@ from scones.datasets.split_folders import (
     kind_of,
     require_no_classes_within,
 )
-from scones.labels import NONE_OF_THE_CLASSES
+from scones.datasets.splits import SIDES, Side
 from scones.photos.names import is_hidden
 from scones.storage import pages_of_level
 

@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from scones.datasets.exclusions import Reason, why_left_out
 from scones.datasets.layout import ClassFolder, Layout
-from scones.datasets.leaving_out import Reason, why_left_out
-from scones.datasets.sides import SIDES, Side, digest, is_held_back
+from scones.datasets.splits import SIDES, Side, digest, is_held_back
 from scones.storage import pages
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from scones.datasets.errors import ClassWithoutPhotos, TooFewPhotos, UnsupportedPhotos
+from scones.datasets.exclusions import Reason
 from scones.datasets.layout import DATASET
-from scones.datasets.leaving_out import Reason
+from scones.datasets.list_files import Batch
 from scones.datasets.listing import Listing, Photos
-from scones.datasets.lists import Batch
-from scones.datasets.sides import SIDES, Side
+from scones.datasets.splits import SIDES, Side
 
 NAMED = 5
 """How many photos a refusal names."""
@@ -87,7 +87,7 @@ class GeneratedLists(Manifest):
     last_trained
         Fingerprint of what was trained last, None if there was nothing.
     batches
-        How to cut ``validation.lst`` and ``negatives.lst``, see `scones.datasets.lists.cut`.
+        How to cut ``validation.lst`` and ``negatives.lst``, see `scones.datasets.list_files.cut`.
     """
 
     last_trained: str | None

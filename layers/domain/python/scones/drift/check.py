@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 from scones.decisions import DECIMALS
+from scones.drift.deployed_model import Unknown, find_evaluation, find_hosted
 from scones.drift.distributions import Bins, confidence_bins, familiarity_bins, label_bins
-from scones.drift.production import Unknown, find_evaluation, find_hosted
-from scones.drift.stability import noise, stability_index
-from scones.evaluation.reading import Evaluation
+from scones.drift.psi import noise, stability_index
 from scones.evaluation.report import FILE
+from scones.evaluation.stored_evaluation import Evaluation
 from scones.events import Drift, DriftChecked, PhotoDecided, Share
 from scones.records import Skipped, is_simulated, read_decided
 from scones.runs import Run

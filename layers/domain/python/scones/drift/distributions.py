@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Self
 
 from scones.decisions import DECIMALS
-from scones.evaluation.reading import Evaluation, Judgement
+from scones.evaluation.stored_evaluation import Evaluation, Judgement
 
 MOST_BINS = 10
 """Of confidences: each holds a tenth of the evaluation's photos, as is usual for this index."""

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 from scones.endpoint import UnusablePrediction
-from scones.evaluation.faults import Fault
-from scones.evaluation.judging import Judgement, NotJudged, judge, judge_familiarity
+from scones.evaluation.model_metrics import Judgement, NotJudged, judge, judge_familiarity
 from scones.evaluation.predictions import Answers, read_answers
 from scones.evaluation.report import Report
+from scones.evaluation.transform_failure import Fault
 from scones.evaluation.verdict import Limits, compare
 from scones.runs import (
     PICTURES,

@@ -6,8 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from scones.evaluation.judging import Judgement, NotJudged
 from scones.evaluation.metrics import Point
+from scones.evaluation.model_metrics import Judgement, NotJudged
 from scones.evaluation.report import Report
 
 WIDTH = 1000

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from scones.decisions import DECIMALS
-from scones.evaluation.judging import Judgement, NotJudged
+from scones.evaluation.model_metrics import Judgement, NotJudged
 from scones.evaluation.verdict import Limits, Verdict
 from scones.runs import Run, write_once
 

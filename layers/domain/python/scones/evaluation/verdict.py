@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from scones.decisions import DECIMALS
-from scones.evaluation.judging import Familiarity, Judgement, NotJudged
+from scones.evaluation.model_metrics import Familiarity, Judgement, NotJudged
 
 
 @dataclass(frozen=True)

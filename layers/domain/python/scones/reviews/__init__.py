@@ -13,7 +13,7 @@ from scones.reviews.requests import (
     Undo,
     respond,
 )
-from scones.reviews.reviewing import Desk, nothing_to_undo, refuse, require_class
+from scones.reviews.review import Desk, nothing_to_undo, refuse, require_class
 from scones.reviews.sharing import Joined, join
 from scones.reviews.store import ReviewStore
 

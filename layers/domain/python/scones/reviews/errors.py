@@ -1,8 +1,8 @@
 """What keeps a review from being given or undone; the messages are made from data."""
 
+from scones.errors import Fault, Refused
 from scones.quoting import quote
 from scones.records import Record, Review
-from scones.refusals import Fault, Refused
 
 
 class AlreadyReviewed(Refused):

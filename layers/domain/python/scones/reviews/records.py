@@ -3,6 +3,7 @@
 import json
 from typing import TYPE_CHECKING
 
+from scones.errors import Refused
 from scones.quoting import quote
 from scones.records import (
     FILING_QUEUE,
@@ -18,7 +19,6 @@ from scones.records import (
     read_record,
     review_queue,
 )
-from scones.refusals import Refused
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

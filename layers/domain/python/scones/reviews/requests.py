@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from scones.callers import Caller
+from scones.errors import Refused
 from scones.records import Review, UnreadableRecord
-from scones.refusals import Refused
-from scones.reviews import reviewing
+from scones.reviews import review as reviewing
 from scones.reviews.errors import AlreadyReviewed, NotUndone, Unfinished
-from scones.reviews.reviewing import Desk
+from scones.reviews.review import Desk
 
 ReviewId = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
 
@@ -145,7 +145,7 @@ def respond(desk: Desk, request: Request, caller: Caller, has_time: Callable[[],
     caller
         The verified caller.
     has_time
-        As for `scones.reviews.reviewing.finish`.
+        As for `scones.reviews.review.finish`.
 
     Raises
     ------

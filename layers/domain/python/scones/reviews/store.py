@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
+from scones.errors import Fault
 from scones.events import PhotoReviewed
 from scones.records import Record, Review
-from scones.refusals import Fault
 from scones.reviews.records import ReviewedRecords
 from scones.settings import JoinReviewsSettings
 

@@ -4,8 +4,8 @@ from typing import Any, cast
 import pytest
 from ministack.services import stepfunctions
 
-from local.ministack.stepfunctions import executions, sagemaker_jobs
-from local.sagemaker import EmbeddedSageMaker, Request, Response
+from scones_local.ministack.stepfunctions import executions, sagemaker_jobs
+from scones_local.sagemaker import EmbeddedSageMaker, Request, Response
 
 RESOURCE = "arn:aws:states:::sagemaker:createTrainingJob.sync"
 

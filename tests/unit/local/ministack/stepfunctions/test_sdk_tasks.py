@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from local.ministack.stepfunctions.sdk_tasks import _plain
+from scones_local.ministack.stepfunctions.sdk_tasks import _plain
 
 
 @pytest.mark.parametrize("hours", [-5, 0, 1])

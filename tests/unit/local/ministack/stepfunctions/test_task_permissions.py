@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from ministack.services import stepfunctions
 
-from local.ministack.stepfunctions.task_permissions import needed
+from scones_local.ministack.stepfunctions.task_permissions import needed
 
 OURS = "us-east-1:123456789012"
 

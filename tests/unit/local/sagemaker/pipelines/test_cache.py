@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.sagemaker.pipelines import cache
-from local.sagemaker.pipelines.cache import CachePolicy, duration, key
-from local.sagemaker.pipelines.definition import Step
-from local.sagemaker.pipelines.executions import Execution, Executions, StepRecord
-from local.sagemaker.protocol import ServiceError
+from scones_local.sagemaker.pipelines import cache
+from scones_local.sagemaker.pipelines.cache import CachePolicy, duration, key
+from scones_local.sagemaker.pipelines.definition import Step
+from scones_local.sagemaker.pipelines.executions import Execution, Executions, StepRecord
+from scones_local.sagemaker.protocol import ServiceError
 
 PIPELINE = "arn:pipeline"
 JOB = {

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.sagemaker.pipelines.conditions import check, holds
-from local.sagemaker.pipelines.references import Unresolved
-from local.sagemaker.protocol import ServiceError
+from scones_local.sagemaker.pipelines.conditions import check, holds
+from scones_local.sagemaker.pipelines.references import Unresolved
+from scones_local.sagemaker.protocol import ServiceError
 
 
 class Scope:

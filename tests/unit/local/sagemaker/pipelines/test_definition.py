@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from local.sagemaker.pipelines.definition import Branch, Dependency, parse
-from local.sagemaker.protocol import ServiceError
+from scones_local.sagemaker.pipelines.definition import Branch, Dependency, parse
+from scones_local.sagemaker.protocol import ServiceError
 
 ROLE = "arn:aws:iam::123456789012:role/pipeline"
 

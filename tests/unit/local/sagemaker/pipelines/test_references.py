@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.sagemaker.pipelines.references import (
+from scones_local.sagemaker.pipelines.references import (
     Key,
     Reference,
     Unresolved,
@@ -17,7 +17,7 @@ from local.sagemaker.pipelines.references import (
     parse_get,
     parse_path,
 )
-from local.sagemaker.protocol import ServiceError
+from scones_local.sagemaker.protocol import ServiceError
 
 OUTPUTS = [
     {"OutputName": "train", "S3Output": {"S3Uri": "s3://b/train"}},

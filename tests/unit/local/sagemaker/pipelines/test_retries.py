@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from local.sagemaker.pipelines.retries import (
+from scones_local.sagemaker.pipelines.retries import (
     CAPACITY_ERROR,
     INTERNAL_ERROR,
     SERVICE_FAULT,
@@ -11,7 +11,7 @@ from local.sagemaker.pipelines.retries import (
     RetryPolicy,
     parse,
 )
-from local.sagemaker.protocol import ServiceError
+from scones_local.sagemaker.protocol import ServiceError
 
 
 def test_pauses_grow_until_the_last_attempt() -> None:

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.sagemaker.pipelines.definition import Branch, Dependency, Step
-from local.sagemaker.pipelines.schedule import Schedule
+from scones_local.sagemaker.pipelines.definition import Branch, Dependency, Step
+from scones_local.sagemaker.pipelines.schedule import Schedule
 
 
 def step(name: str, *needs: str | Dependency, branch: Branch | None = None) -> Step:

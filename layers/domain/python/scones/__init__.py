@@ -1,0 +1,1 @@
+"""The domain: photos, decisions, reviews, datasets, evaluation and drift, as AWS runs it."""

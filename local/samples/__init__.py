@@ -1,5 +1,0 @@
-"""Sample photos, drawn: a dataset to train on and photos to upload, so that none is downloaded."""
-
-from local.samples.layouts import CLASSES, SamplePhoto, Samples, generate
-
-__all__ = ["CLASSES", "SamplePhoto", "Samples", "generate"]

@@ -1,0 +1,1 @@
+"""The local cloud's process: start and stop it, and the folder of its state."""

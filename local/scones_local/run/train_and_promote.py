@@ -1,0 +1,150 @@
+"""A model by way of the two machines: retrained, approved, promoted, as an operator would do it."""
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from scones_operator.aws.executions import Outcome
+from scones_operator.aws.stack import Stack
+from scones_operator.models.promotion import (
+    Question,
+    answer,
+    approve,
+    await_promotion,
+    follow_promotion,
+)
+from scones_operator.models.retraining import follow_retraining, start_retraining
+from scones_operator.progress import Epoch
+from scones_operator.progress import Progress as Told
+
+if TYPE_CHECKING:
+    import boto3
+
+OPERATOR = "make run"
+"""Who asks for the retraining, approves the version and answers the promotion's question."""
+
+
+class ModelError(Exception):
+    """No model came to production; the message says why."""
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """What a retraining made.
+
+    Attributes
+    ----------
+    version
+        Its number in the model package group.
+    accuracy
+        Share of the validation photos that it classifies rightly, 0 to 1.
+    seconds
+        How long the training job ran.
+    epoch_accuracies
+        Share of the validation photos that was classified correctly after each epoch, 0 to 1; the
+        model is that after the last one.
+    """
+
+    version: int
+    accuracy: float
+    seconds: float
+    epoch_accuracies: tuple[float, ...] = ()
+
+
+class Progress(Protocol):
+    """Where the steps of a run are shown."""
+
+    def step(self, title: str) -> AbstractContextManager[Callable[[str], None]]:
+        """Show a step while it lasts; what is entered takes lines of detail."""
+        ...
+
+
+def retrain(session: "boto3.Session", stack: Stack, show: Callable[[str], None]) -> TrainedModel:
+    """Retrain on the uploaded dataset, to a registered version.
+
+    Parameters
+    ----------
+    session, stack
+        Where.
+    show
+        Called with a line for each step and each epoch.
+
+    Raises
+    ------
+    ModelError
+        If none is registered, since it is not good enough.
+    scones_operator.errors.Fault
+        If the retraining fails.
+    """
+    accuracies: list[float] = []
+
+    def note(progress: Told) -> None:
+        if isinstance(progress, Epoch):
+            accuracies.append(progress.accuracy)
+        show(str(progress))
+
+    execution = start_retraining(session, stack, OPERATOR)
+    outcome = follow_retraining(session, execution, note, _a_moment)
+    if outcome.outcome != "registered":
+        raise ModelError(f"no model was registered ({outcome.outcome}): {outcome.message}")
+    details = outcome.details
+    return TrainedModel(
+        int(details["version"]),
+        float(details["accuracy"]),
+        _lasted(session, details["run"]),
+        tuple(accuracies),
+    )
+
+
+def promote(
+    session: "boto3.Session", stack: Stack, version: int, show: Callable[[str], None]
+) -> None:
+    """Approve a registered version, and let it into production when it asks.
+
+    Parameters
+    ----------
+    session, stack
+        Where.
+    version
+        Its number.
+    show
+        Called with a line for each step.
+
+    Raises
+    ------
+    ModelError
+        If it does not get to production, such as for a failed smoke test.
+    scones_operator.errors.Fault
+        If the promotion fails.
+    """
+    approval = approve(session, stack, version, OPERATOR)
+    execution = await_promotion(session, stack, approval, _a_moment)
+    asked = follow_promotion(session, execution, _lines(show), pause=_a_moment)
+    if isinstance(asked, Question):
+        answer(session, stack, asked, approved=True)
+        asked = follow_promotion(session, execution, _lines(show), asked.event_id, _a_moment)
+    _require_promoted(asked)
+
+
+def _require_promoted(ended: Question | Outcome) -> None:
+    if isinstance(ended, Question):
+        raise ModelError(f"version {ended.version} asks again")
+    if ended.outcome != "promoted":
+        raise ModelError(f"the model is not in production ({ended.outcome}): {ended.message}")
+
+
+def _lasted(session: "boto3.Session", job: str) -> float:
+    described = session.client("sagemaker").describe_training_job(TrainingJobName=job)
+    lasted = described["TrainingEndTime"] - described["TrainingStartTime"]
+    return float(lasted.total_seconds())
+
+
+def _a_moment() -> None:
+    """Wait between two looks; the local cloud is near."""
+    time.sleep(0.2)
+
+
+def _lines(show: Callable[[str], None]) -> Callable[[Told], None]:
+    return lambda told: show(str(told))

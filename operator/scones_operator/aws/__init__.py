@@ -1,0 +1,1 @@
+"""Sessions, the deployed stack, its state machines and its template, for all other packages."""

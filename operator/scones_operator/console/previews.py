@@ -1,0 +1,71 @@
+"""Photos as any browser shows them, whatever format they came in."""
+
+from collections import OrderedDict
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from scones.photos import UnusablePhoto
+from scones.records import read_record
+from scones.reviews.labeled_photos import is_photo_stored, read_photo
+from scones_operator.aws.stack import Stack
+from scones_operator.errors import Refused
+from scones_operator.escaping import quote
+from scones_operator.photos.decoding import decode_photo
+
+if TYPE_CHECKING:
+    import boto3
+
+KEPT = 24
+"""So many pictures are kept, some 10 MB: those that were looked at last."""
+
+
+class Pictures:
+    """Makes pictures of photos, and keeps the latest.
+
+    Parameters
+    ----------
+    session, stack
+        Where.
+    """
+
+    def __init__(self, session: "boto3.Session", stack: Stack) -> None:
+        self._session = session
+        self._stack = stack
+        self._kept: OrderedDict[tuple[str, str], bytes] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, photo: str, version: str) -> bytes:
+        """Return a photo as JPEG, upright and without metadata.
+
+        Parameters
+        ----------
+        photo, version
+            As the results table's key has them; of what has no record nothing is shown.
+
+        Raises
+        ------
+        Refused
+            If there is no such photo, or it can't be shown.
+        """
+        with self._lock:
+            kept = self._kept.pop((photo, version), None)
+        picture = kept if kept and self._is_stored(photo, version) else self._make(photo, version)
+        with self._lock:
+            self._kept[photo, version] = picture
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+        return picture
+
+    def _is_stored(self, photo: str, version: str) -> bool:
+        return is_photo_stored(self._session.client("s3"), photo, version)
+
+    def _make(self, photo: str, version: str) -> bytes:
+        client = self._session.client("dynamodb")
+        record = read_record(client, self._stack.results_table, photo, version)
+        if record is None:
+            raise Refused(f"there is no record of {quote(photo)}, version {version}")
+        try:
+            data = read_photo(self._session.client("s3"), record)
+            return decode_photo(data).data
+        except UnusablePhoto as error:
+            raise Refused(f"the photo cannot be shown: {error}") from None

@@ -1,0 +1,1 @@
+"""Model versions of a deployed stack: registry, promotion, retraining, threshold and drift."""

@@ -1,0 +1,1 @@
+"""Photos of a deployed stack: uploads, results, history, redrive and simulation."""

@@ -1,0 +1,55 @@
+"""Check a folder of photos before a project is made of it: all problems, not only the first."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from scones.photos import ImageShape, prepare
+from scones_operator.datasets import folder as any_folder
+from scones_operator.datasets.class_folders import Dataset, scan_dataset
+from scones_operator.datasets.few_photos import warn_of_few_photos
+from scones_operator.datasets.unusable_photos import find_unusable
+from scones_operator.folder_files import FolderError, format_unusable
+from scones_operator.item_progress import Tell
+
+
+def check_photos(folder: Path, shape: ImageShape, on_progress: Tell) -> tuple[Dataset, list[str]]:
+    """Read a dataset and find every problem that training would have with it.
+
+    Parameters
+    ----------
+    folder
+        As for `scones_operator.datasets.class_folders.read_dataset`; exists.
+    shape
+        Image shape that the photos must be usable at.
+    on_progress
+        Called after each photo with an `Amount`.
+
+    Returns
+    -------
+    tuple of Dataset and list of str
+        What could be read, and the problems, a sentence each.
+    """
+    dataset, problems = scan_dataset(folder)
+    problems += _damaged(dataset, shape, on_progress)
+    try:
+        any_folder.require_one_class(dataset, on_progress)
+    except FolderError as error:
+        problems += error.problems
+    return dataset, problems
+
+
+def warnings(dataset: Dataset) -> list[str]:
+    """Return warnings about a dataset that is usable but small, or not used whole."""
+    left_out = dataset.photos_left_out
+    found = [f"Left out: {what} ({count:,})." for what, count in left_out.items()]
+    return [*found, *warn_of_few_photos(dataset)]
+
+
+def _damaged(dataset: Dataset, shape: ImageShape, on_progress: Tell) -> Iterator[str]:
+    paths = [photo.path for photo in (*dataset.train, *dataset.validation, *dataset.negatives)]
+    problems = find_unusable(paths, lambda data: prepare(data, shape), on_progress)
+    if problems:
+        are = "1 photo" if len(problems) == 1 else f"{len(problems):,} photos"
+        named = {str(path): problem for path, problem in problems.items()}
+        files = ", ".join(format_unusable(named))
+        yield f"{are} cannot be used: {files}. Remove or replace them"
