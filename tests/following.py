@@ -211,7 +211,8 @@ def environment(home: Path) -> dict[str, str]:
 
 
 SETUP = """\
-export PYTHONPATH="$PWD:$PWD/pipelines:$PWD/layers/domain/python"
+export PYTHONPATH="$PWD:$PWD/pipelines:$PWD/layers/domain/python:$PWD/operator"
+export PYTHONPATH="$PYTHONPATH:$PWD/training:$PWD/local"
 "$PYTHON" tests/following.py "$SOURCE" .
 make setup"""
 """What runs instead of `make setup`: packages are not installed again, and this checkout's code

@@ -20,6 +20,8 @@ from tools.lint_asl import find_faults
 from tools.lint_tasks import find_forbidden, find_uncaught
 
 GUIDES = CHECKOUT / "docs" / "guides"
+ROOTS = (".", "layers/domain/python", "operator", "training", "local")
+"""Folders of the packages."""
 PAGES = sorted(page.stem for page in GUIDES.glob("*.md") if page.stem != "README")
 EXERCISE = read_sections(CHECKOUT / "docs" / "getting-started.md")["Add a function"]
 """The step `Bay`, of which the guide of a step shows what the linter finds."""
@@ -83,7 +85,7 @@ def test_a_guide_fits_the_application(page: str, copy: Path) -> None:
         run = subprocess.run(
             [sys.executable, "-m", "pytest", "--quiet", "-p", "no:cacheprovider", *tests],
             cwd=copy,
-            env={**os.environ, "PYTHONPATH": f"{copy}:{copy}/layers/domain/python"},
+            env={**os.environ, "PYTHONPATH": ":".join(f"{copy}/{root}" for root in ROOTS)},
             capture_output=True,
             text=True,
             check=False,

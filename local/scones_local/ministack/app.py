@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from ministack import app as ministack
 from ministack.core import hypercorn_compat
 
+from ministack import app as ministack
 from scones_local.cloud.state import StateFolder
 from scones_local.lambda_runtime import DebugRequests, PythonRuntime
 from scones_local.ministack import (

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any
 
-from ministack import app
 from ministack.core import iam_evaluator, router, sigv4
 from ministack.services import s3, sts
 
+from ministack import app
 from scones_local.ministack import REGION, function_url_requests
 from scones_local.ministack.patching import wrap
 

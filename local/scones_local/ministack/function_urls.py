@@ -10,11 +10,11 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from ministack import app
 from ministack.core import iam_evaluator
 from ministack.core.responses import json_response
 from ministack.services import lambda_svc
 
+from ministack import app
 from scones_local.ministack.function_url_requests import PATH
 from scones_local.ministack.patching import wrap
 

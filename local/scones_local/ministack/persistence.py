@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ministack import app as ministack
 from ministack.core import persistence
 
+from ministack import app as ministack
 from scones_local.cloud.state import StateFolder
 from scones_local.ministack.patching import wrap
 from scones_local.sagemaker import EmbeddedSageMaker

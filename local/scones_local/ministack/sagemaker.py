@@ -10,10 +10,10 @@ from typing import Any
 from urllib.parse import quote
 
 from botocore.exceptions import ClientError
-from ministack import app
 from ministack.core import responses, router
 from ministack.services import eventbridge
 
+from ministack import app
 from scones_local.ministack import ACCOUNT, REGION, audit, sagemaker_permissions
 from scones_local.ministack.clients import Clients
 from scones_local.ministack.patching import wrap

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 from ministack import app
-
 from scones_local.ministack.patching import wrap
 
 

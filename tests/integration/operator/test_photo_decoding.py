@@ -38,7 +38,7 @@ ATTEMPTS = {
 BY_LIMITS = ("read a file", "write a file", "open a socket", "reuse a closed descriptor")
 DECODER = """
 import ctypes, json, os, resource, socket
-from operations import decoder_process
+from scones_operator.photos import decoder_process
 from scones.photos import EncodedImage
 libc = ctypes.CDLL(None, use_errno=True)
 def ptrace():

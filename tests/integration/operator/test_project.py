@@ -22,6 +22,10 @@ needs_git = pytest.mark.skipif(
 )
 
 
+ROOTS = ("layers/domain/python", "operator", "training", "local")
+"""Folders of the packages."""
+
+
 def run(folder: Path, *command: str, **environment: str) -> Any:
     return subprocess.run(
         command,
@@ -73,8 +77,8 @@ def project(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Path:
 
 def inside(project: Path, *module: str) -> Any:
     """Run a module of Python with the project's own packages."""
-    paths = f"{project}{os.pathsep}{project / 'layers/domain/python'}"
-    return run(project, sys.executable, "-m", *module, PYTHONPATH=paths)
+    roots = [project, *(project / name for name in ROOTS)]
+    return run(project, sys.executable, "-m", *module, PYTHONPATH=os.pathsep.join(map(str, roots)))
 
 
 @needs_git
