@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 
-# Where `scones init` made this project: its photos and its profile, for run and up.
+# Where `scones init` made this project: its photos and its preset, for run and up.
 -include project.mk
 
 .PHONY: help

@@ -74,7 +74,7 @@ deploy: $(VENV)/ready ## Build and deploy to ENVIRONMENT=staging or production (
 
 .PHONY: smoke-test
 smoke-test: $(VENV)/ready ## Classify test photos of the dataset in ENVIRONMENT=staging or production
-	@$(BIN)/scones --stack "$(STACK_OF)" simulate --count $(SMOKE_PHOTOS) --minimum-accuracy $(SMOKE_ACCURACY) --patience 0
+	@$(BIN)/scones --stack "$(STACK_OF)" simulate --count $(SMOKE_PHOTOS) --minimum-accuracy $(SMOKE_ACCURACY) --capture-timeout 0
 
 .PHONY: retrain
 retrain: $(VENV)/ready ## Start a retraining in ENVIRONMENT=staging or production

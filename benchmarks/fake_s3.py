@@ -15,23 +15,23 @@ _XML = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _NAMESPACE = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
 
 
-class MadeUpS3:
+class FakeS3:
     """A bucket with so many photos of each class below ``dataset/``, listed 1,000 a page.
 
     Parameters
     ----------
     class_names
         Names of the folders.
-    pages_each
+    pages_per_class
         How many pages each of them has.
     """
 
-    def __init__(self, class_names: Sequence[str], pages_each: int) -> None:
+    def __init__(self, class_names: Sequence[str], pages_per_class: int) -> None:
         self._class_names = class_names
-        self._pages_each = pages_each
+        self._pages_each = pages_per_class
         self._objects = _page_of_objects()
 
-    def answer_for(self, client: Any) -> None:
+    def handle_requests_of(self, client: Any) -> None:
         """Answer all that a client asks from now on."""
         client.meta.events.register("before-send.s3", self._answer)
 
@@ -41,7 +41,7 @@ class MadeUpS3:
             return _reply(request, self._folders() if "delimiter" in query else self._page(query))
         if request.method == "GET":
             return _reply(request, f"{_XML}<Error><Code>NoSuchKey</Code></Error>".encode(), 404)
-        _swallow(request.body)
+        _discard_body(request.body)
         if request.method == "POST" and "uploads" in query:
             upload = f"{_XML}<InitiateMultipartUploadResult {_NAMESPACE}><UploadId>1</UploadId>"
             return _reply(request, f"{upload}</InitiateMultipartUploadResult>".encode())
@@ -102,7 +102,7 @@ def _query(url: str) -> dict[str, list[str]]:
     return parse_qs(urlsplit(url).query, keep_blank_values=True)
 
 
-def _swallow(body: Any) -> None:
+def _discard_body(body: Any) -> None:
     """Read what is uploaded, as sending it would."""
     while hasattr(body, "read") and body.read(1 << 20):
         pass

@@ -21,15 +21,15 @@ import numpy.typing as npt
 import onnxruntime
 import typer
 
-from scones.calibration import calibration_error, reliability
+from scones.calibration import expected_calibration_error, reliability_bins
 from scones.datasets.hyperparameters import MINI_BATCH_SIZE
 from scones.evaluation import metrics
 from scones.photos import ImageShape, prepare
 from scones_local.run.photo_folder import read_photos
 from scones_training import calibrate, export, fit, recipe
-from scones_training.dataset import Images, Splits
+from scones_training.dataset import ImageSet, Splits
 from scones_training.familiarity import Familiarity
-from scones_training.hyperparameters import Hyperparameters, parse
+from scones_training.hyperparameters import Hyperparameters, parse_hyperparameters
 from scones_training.serve import Model
 from scones_training.sources import FeatureSource, Source
 
@@ -39,7 +39,7 @@ CALIBRATION_PHOTOS = 100
 """Photos that calibrate temperature and familiarity, as the validation photos of a job do."""
 TEST_PHOTOS = 300
 """Most photos to test a training on few photos with."""
-DRAWS = 10
+MAX_DRAWS = 10
 NEGATIVES = 100
 THRESHOLD, LIMIT, PRECISION = 0.93, 0.05, 0.99
 REPETITIONS = 100
@@ -51,36 +51,36 @@ Indices = npt.NDArray[np.int64]
 class Data:
     """Prepared photos, and the classes' names."""
 
-    images: Images
+    images: ImageSet
     class_names: Sequence[str]
     files: Sequence[Path]
 
-    def subset(self, indices: Indices) -> Images:
+    def subset(self, indices: Indices) -> ImageSet:
         """Return some of the images."""
-        return Images(self.images.pixels[indices], self.images.labels[indices])
+        return ImageSet(self.images.pixels[indices], self.images.labels[indices])
 
 
 @dataclass
 class Scores:
     """Predictions of the trainings of one seed for photos that they did not see."""
 
-    predictions: list[metrics.Answer] = field(default_factory=list)
+    predictions: list[metrics.LabeledPrediction] = field(default_factory=list)
     accuracies: list[float] = field(default_factory=list)
     familiarities: list[float] = field(default_factory=list)
 
     def figures(self) -> dict[str, float]:
         """Return the figures; coverage is at the threshold that these predictions suggest."""
         point = metrics.lowest_threshold(metrics.risk_coverage(self.predictions), PRECISION)
-        bins = reliability(answer.graded for answer in self.predictions)
+        bins = reliability_bins(answer.graded for answer in self.predictions)
         return {
             "accuracy": float(np.mean(self.accuracies)),
-            "calibration_error": calibration_error(bins),
+            "calibration_error": expected_calibration_error(bins),
             "coverage_at_99_precision": point.coverage if point else 0.0,
             "below_limit": float(np.mean(np.array(self.familiarities) < LIMIT)),
         }
 
 
-class Bench:
+class Benchmark:
     """Trainings on parts of one dataset; frozen features are computed once.
 
     Parameters
@@ -96,28 +96,30 @@ class Bench:
         self._starts: dict[bool, recipe.Start] = {}
 
     def train(
-        self, train: Indices, held_out: Indices, seed: int, negatives: Images | None = None
-    ) -> tuple[fit.Fitted, Familiarity, float]:
+        self, train: Indices, held_out: Indices, seed: int, negatives: ImageSet | None = None
+    ) -> tuple[fit.FittedModel, Familiarity, float]:
         """Train and calibrate; return the model, its familiarity, and its temperature."""
         options = self._options(len(train))
         start = self._start(options, train, held_out, negatives)
         with contextlib.redirect_stdout(io.StringIO()):
             fitted = fit.fit(start, options, seed=seed)
         labels = self.data.images.labels
-        temperature = calibrate.temperature(
+        temperature = calibrate.fit_temperature(
             fit.head_logits(fitted.classifier, fitted.validation), labels[held_out]
         )
-        familiarity = Familiarity.calibrated(
+        familiarity = Familiarity.calibrate(
             (fitted.train, labels[train]), fitted.negatives, fitted.validation
         )
         return fitted, familiarity, temperature
 
-    def embed(self, fitted: fit.Fitted, images: Images, trained_on: int) -> fit.Embeddings:
+    def embed(self, fitted: fit.FittedModel, images: ImageSet, trained_on: int) -> fit.Embeddings:
         """Return a model's embeddings of any images; it was trained on `trained_on` photos."""
-        start = recipe.start(Splits(images, images), self._options(trained_on))
+        start = recipe.prepare_start(Splits(images, images), self._options(trained_on))
         return fit.embeddings(fitted.classifier, start.frozen, start.train)
 
-    def embed_own(self, fitted: fit.Fitted, indices: Indices, trained_on: int) -> fit.Embeddings:
+    def embed_own(
+        self, fitted: fit.FittedModel, indices: Indices, trained_on: int
+    ) -> fit.Embeddings:
         """Return a model's embeddings of some photos of the dataset, from frozen features.
 
         Parameters
@@ -129,7 +131,7 @@ class Bench:
         trained_on
             Number of photos that it was trained on.
         """
-        start = self._starts[trained_on <= recipe.FEW_PHOTOS]
+        start = self._starts[trained_on <= recipe.MAX_FEW_PHOTOS]
         assert isinstance(start.train, FeatureSource)  # noqa: S101
         return fit.embeddings(fitted.classifier, start.frozen, start.train.subset(indices))
 
@@ -138,14 +140,14 @@ class Bench:
         options = self._options(len(train))
         started = time.perf_counter()
         with contextlib.redirect_stdout(io.StringIO()):
-            start = recipe.start(
+            start = recipe.prepare_start(
                 Splits(self.data.subset(train), self.data.subset(held_out)), options
             )
             fit.fit(start, options)
         return time.perf_counter() - started
 
     def _options(self, photos: int) -> Hyperparameters:
-        return parse(
+        return parse_hyperparameters(
             {
                 "num_classes": str(len(self.data.class_names)),
                 "num_training_samples": str(photos),
@@ -156,17 +158,21 @@ class Bench:
         )
 
     def _start(
-        self, options: Hyperparameters, train: Indices, held_out: Indices, negatives: Images | None
+        self,
+        options: Hyperparameters,
+        train: Indices,
+        held_out: Indices,
+        negatives: ImageSet | None,
     ) -> recipe.Start:
-        few = len(train) <= recipe.FEW_PHOTOS
+        few = len(train) <= recipe.MAX_FEW_PHOTOS
         if few not in self._starts:
             everything = Splits(self.data.images, self.data.subset(np.arange(1)))
-            self._starts[few] = recipe.start(everything, options)
+            self._starts[few] = recipe.prepare_start(everything, options)
         whole = self._starts[few]
         assert isinstance(whole.train, FeatureSource)  # noqa: S101
         others: Source | None = None
         if negatives is not None:
-            others = recipe.start(Splits(negatives, negatives), options).train
+            others = recipe.prepare_start(Splits(negatives, negatives), options).train
         return recipe.Start(
             whole.classifier,
             whole.frozen,
@@ -181,7 +187,7 @@ def splits(data: Data, per_class: int | None, seed: int) -> Iterator[tuple[Indic
     """Yield indices to train on, to calibrate with and to test on.
 
     With all photos these are `FOLDS` folds. With a number of photos per class it is one split, or
-    `DRAWS` splits if only the head is trained: results vary much between draws of few photos.
+    `MAX_DRAWS` splits if only the head is trained: results vary much between draws of few photos.
     """
     generator = np.random.default_rng(seed)
     order = generator.permutation(len(data.images))
@@ -190,8 +196,8 @@ def splits(data: Data, per_class: int | None, seed: int) -> Iterator[tuple[Indic
             rest = np.concatenate([order[at::FOLDS] for at in range(FOLDS) if at != fold])
             yield rest[CALIBRATION_PHOTOS:], rest[:CALIBRATION_PHOTOS], order[fold::FOLDS]
         return
-    few = per_class * len(data.class_names) <= recipe.FEW_PHOTOS
-    for _ in range(DRAWS if few else 1):
+    few = per_class * len(data.class_names) <= recipe.MAX_FEW_PHOTOS
+    for _ in range(MAX_DRAWS if few else 1):
         order = generator.permutation(order)
         labels = data.images.labels[order]
         train = np.concatenate([order[labels == index][:per_class] for index in np.unique(labels)])
@@ -203,7 +209,7 @@ def splits(data: Data, per_class: int | None, seed: int) -> Iterator[tuple[Indic
         )
 
 
-def measure(bench: Bench, per_class: int | None, seeds: int) -> dict[str, object]:
+def measure(bench: Benchmark, per_class: int | None, seeds: int) -> dict[str, object]:
     """Return the mean figures of the seeds, and the accuracy of each."""
     rows = [_measure_seed(bench, per_class, seed).figures() for seed in range(seeds)]
     means: dict[str, object] = {
@@ -212,17 +218,17 @@ def measure(bench: Bench, per_class: int | None, seeds: int) -> dict[str, object
     return means | {"accuracies": [round(row["accuracy"], 4) for row in rows]}
 
 
-def _measure_seed(bench: Bench, per_class: int | None, seed: int) -> Scores:
+def _measure_seed(bench: Benchmark, per_class: int | None, seed: int) -> Scores:
     scores = Scores()
     for train, held_out, test in splits(bench.data, per_class, seed):
         fitted, familiarity, temperature = bench.train(train, held_out, seed)
         embeddings = bench.embed_own(fitted, test, len(train))
         scores.familiarities += familiarity.p_values(embeddings).tolist()
         logits = fit.head_logits(fitted.classifier, embeddings)
-        probabilities = calibrate.probabilities(logits, temperature)
+        probabilities = calibrate.softmax(logits, temperature)
         labels = bench.data.images.labels[test]
         predictions = [
-            metrics.Answer(int(label), int(row.argmax()), round(float(row.max()), 6))
+            metrics.LabeledPrediction(int(label), int(row.argmax()), round(float(row.max()), 6))
             for label, row in zip(labels, probabilities, strict=True)
         ]
         scores.predictions += predictions
@@ -230,7 +236,7 @@ def _measure_seed(bench: Bench, per_class: int | None, seed: int) -> Scores:
     return scores
 
 
-def measure_others(bench: Bench, others: Data, negatives: int, seed: int) -> dict[str, object]:
+def measure_others(bench: Benchmark, others: Data, negatives: int, seed: int) -> dict[str, object]:
     """Return what a model on all photos makes of photos of other things.
 
     The first half of each kind is for choosing, and for negatives; the second half is reported.
@@ -243,7 +249,7 @@ def measure_others(bench: Bench, others: Data, negatives: int, seed: int) -> dic
     chosen = np.random.default_rng(seed).permutation(first)[:negatives]
     classes = len(bench.data.class_names)
     labeled = (
-        Images(others.images.pixels[chosen], np.full(len(chosen), classes, np.int64))
+        ImageSet(others.images.pixels[chosen], np.full(len(chosen), classes, np.int64))
         if negatives
         else None
     )
@@ -252,7 +258,7 @@ def measure_others(bench: Bench, others: Data, negatives: int, seed: int) -> dic
     embeddings = bench.embed(fitted, others.subset(reported), len(train))
     known = familiarity.p_values(bench.embed_own(fitted, test, len(train)))
     values = familiarity.p_values(embeddings)
-    confidences = calibrate.probabilities(
+    confidences = calibrate.softmax(
         fit.head_logits(fitted.classifier, embeddings), temperature
     ).max(axis=1)
     familiar, confident = values >= LIMIT, confidences >= THRESHOLD
@@ -271,15 +277,15 @@ def measure_others(bench: Bench, others: Data, negatives: int, seed: int) -> dic
     }
 
 
-def measure_serving(bench: Bench) -> dict[str, float]:
+def measure_serving(bench: Benchmark) -> dict[str, float]:
     """Return the time of a training, and a model's size and time for a photo on one core."""
     train, held_out, _ = next(splits(bench.data, None, 0))
     seconds = bench.time_training(train, held_out)
     fitted, familiarity, _ = bench.train(train, held_out, 0)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
-        facts = {"image_shape": str(bench.shape)}
-        export.write(path, fitted.classifier, facts, bench.shape)
+        metadata = {"image_shape": str(bench.shape)}
+        export.save_model(path, fitted.classifier, metadata, bench.shape)
         familiarity.save(path)
         with tarfile.open(path / "model.tar.gz", "w:gz") as archive:
             for name in (export.ONNX, export.WEIGHTS, export.FACTS, "familiarity.npz"):
@@ -310,13 +316,13 @@ def measure_serving(bench: Bench) -> dict[str, float]:
     }
 
 
-def read(folder: Path, shape: ImageShape) -> Data:
+def read_dataset(folder: Path, shape: ImageShape) -> Data:
     """Read a folder with one folder per class."""
     names = sorted(path.name for path in folder.iterdir() if path.is_dir())
     files = [photo.path for photo in read_photos(folder, names).photos]
     pixels = np.stack([np.asarray(prepare(path.read_bytes(), shape)) for path in files])
     labels = np.array([names.index(path.parent.name) for path in files], np.int64)
-    return Data(Images(pixels, labels), names, files)
+    return Data(ImageSet(pixels, labels), names, files)
 
 
 def main(
@@ -331,9 +337,9 @@ def main(
 ) -> None:
     """Measure the trainer on a dataset, print each figure, and write all to a JSON file."""
     shape = ImageShape.parse(image_shape)
-    bench = Bench(read(dataset, shape), shape)
+    bench = Benchmark(read_dataset(dataset, shape), shape)
     smallest = int(np.bincount(bench.data.images.labels).min())
-    chosen: list[int | None] = [size for size in map(int, sizes.split(",")) if size < smallest]
+    selected: list[int | None] = [size for size in map(int, sizes.split(",")) if size < smallest]
     results: dict[str, Mapping[str, object]] = {}
 
     def note(name: str, figures: Mapping[str, object]) -> None:
@@ -344,12 +350,12 @@ def main(
 
     note("serving", measure_serving(bench))
     if others is not None:
-        strange = read(others, shape)
+        unexpected = read_dataset(others, shape)
         for seed in range(seeds):
-            note(f"others, seed {seed}", measure_others(bench, strange, 0, seed))
+            note(f"others, seed {seed}", measure_others(bench, unexpected, 0, seed))
             name = f"others, {NEGATIVES} negatives, seed {seed}"
-            note(name, measure_others(bench, strange, NEGATIVES, seed))
-    for size in [*chosen, None]:
+            note(name, measure_others(bench, unexpected, NEGATIVES, seed))
+    for size in [*selected, None]:
         note("all" if size is None else f"{size} per class", measure(bench, size, seeds))
 
 

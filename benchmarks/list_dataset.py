@@ -27,7 +27,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
-from benchmarks.fake_s3 import DATASET, PAGE_SIZE, MadeUpS3
+from benchmarks.fake_s3 import DATASET, PAGE_SIZE, FakeS3
 from scones.datasets.generate import generate_lists
 from scones.settings import GenerateListsSettings
 
@@ -35,12 +35,12 @@ MAX_RATIO = 1.3
 MAX_MEGABYTES = 200
 BUCKET = "data"
 CLASSES = ("van", "bicycle", "scooter", "motorcycle", "cargo bike")
-KEPT_PAGES = 5
+PAGE_COUNT = 5
 """Pages a class that the second comparison holds in memory."""
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurement:
     """What one run took.
 
     Attributes
@@ -91,7 +91,7 @@ def loop_over_pages(client: Any) -> int:
     return seen
 
 
-def client_of(pages_each: int) -> Any:
+def create_client(pages_per_class: int) -> Any:
     """Return an S3 client to which a bucket with so many pages a class is made up."""
     client = boto3.client(
         "s3",
@@ -99,16 +99,16 @@ def client_of(pages_each: int) -> Any:
         aws_access_key_id="none",
         aws_secret_access_key="none",  # noqa: S106
     )
-    MadeUpS3(CLASSES, pages_each).answer_for(client)
+    FakeS3(CLASSES, pages_per_class).handle_requests_of(client)
     return client
 
 
 class ParsedPages:
     """An S3 client whose pages are parsed already: the same few, again and again."""
 
-    def __init__(self, pages_each: int) -> None:
-        self._pages_each = pages_each
-        paginator = client_of(KEPT_PAGES).get_paginator("list_objects_v2")
+    def __init__(self, pages_per_class: int) -> None:
+        self._pages_each = pages_per_class
+        paginator = create_client(PAGE_COUNT).get_paginator("list_objects_v2")
         self._top = list(paginator.paginate(Bucket=BUCKET, Prefix=DATASET, Delimiter="/"))
         self._pages = {
             prefix: list(paginator.paginate(Bucket=BUCKET, Prefix=prefix))
@@ -135,49 +135,49 @@ class ParsedPages:
 
 
 def measure(
-    make_client: Callable[[int], Any], work: Callable[[Any], int], pages_each: int
-) -> Measured:
+    make_client: Callable[[int], Any], work: Callable[[Any], int], pages_per_class: int
+) -> Measurement:
     """Run a piece of work in a new process."""
     # A forked process would begin with this one's memory.
     new = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=new) as pool:
-        return pool.submit(_measure_here, make_client, work, pages_each).result()
+        return pool.submit(_measure_here, make_client, work, pages_per_class).result()
 
 
 def _measure_here(
-    make_client: Callable[[int], Any], work: Callable[[Any], int], pages_each: int
-) -> Measured:
-    client = make_client(pages_each)
-    began, processor_began = time.perf_counter(), time.process_time()
+    make_client: Callable[[int], Any], work: Callable[[Any], int], pages_per_class: int
+) -> Measurement:
+    client = make_client(pages_per_class)
+    started_at, processor_started_at = time.perf_counter(), time.process_time()
     objects = work(client)
-    seconds = time.perf_counter() - began
-    processor_seconds = time.process_time() - processor_began
+    seconds = time.perf_counter() - started_at
+    processor_seconds = time.process_time() - processor_started_at
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB on Linux
-    return Measured(seconds, processor_seconds, peak * unit / 1e6, objects)
+    return Measurement(seconds, processor_seconds, peak * unit / 1e6, objects)
 
 
-def show(name: str, measured: Measured) -> None:
+def print_measurement(name: str, measured: Measurement) -> None:
     """Print one run's figures."""
-    each = measured.seconds / measured.objects * 1e6
+    measurement = measured.seconds / measured.objects * 1e6
     print(
         f"  {name:<15} {measured.objects:>9,} objects {measured.seconds:>7.1f} s "
-        f"{measured.processor_seconds:>7.1f} s of processor {each:>6.1f} us each "
+        f"{measured.processor_seconds:>7.1f} s of processor {measurement:>6.1f} us each "
         f"{measured.megabytes:>5.0f} MB",
         flush=True,
     )
 
 
-def measure_and_show(
-    name: str, make_client: Callable[[int], Any], work: Callable[[Any], int], pages_each: int
-) -> Measured:
+def measure_and_print(
+    name: str, make_client: Callable[[int], Any], work: Callable[[Any], int], pages_per_class: int
+) -> Measurement:
     """Run a piece of work in a new process and print its figures."""
-    measured = measure(make_client, work, pages_each)
-    show(name, measured)
+    measured = measure(make_client, work, pages_per_class)
+    print_measurement(name, measured)
     return measured
 
 
-def problems_of(bare: Sequence[Measured], listed: Measured) -> list[str]:
+def find_problems(bare: Sequence[Measurement], listed: Measurement) -> list[str]:
     """Print the ratios, and say what is wrong with them; nothing if all limits are kept."""
     wall = listed.seconds / min(run.seconds for run in bare)
     processor = listed.processor_seconds / min(run.processor_seconds for run in bare)
@@ -201,18 +201,18 @@ def main() -> int:
     """Measure, print, and return the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--objects", type=int, default=1_000_000, help="default: 1,000,000")
-    pages_each = -(-parser.parse_args().objects // (PAGE_SIZE * len(CLASSES)))
+    pages_per_class = -(-parser.parse_args().objects // (PAGE_SIZE * len(CLASSES)))
 
     print("Pages that are parsed already, to tell what the work on an object costs:")
-    measure_and_show("bare loop", ParsedPages, loop_over_pages, pages_each)
-    measure_and_show("generate_lists", ParsedPages, list_dataset, pages_each)
+    measure_and_print("bare loop", ParsedPages, loop_over_pages, pages_per_class)
+    measure_and_print("generate_lists", ParsedPages, list_dataset, pages_per_class)
 
     print("Pages as S3 sends them:")
-    before = measure_and_show("bare loop", client_of, loop_over_pages, pages_each)
-    listed = measure_and_show("generate_lists", client_of, list_dataset, pages_each)
-    after = measure_and_show("bare loop", client_of, loop_over_pages, pages_each)
+    before = measure_and_print("bare loop", create_client, loop_over_pages, pages_per_class)
+    listed = measure_and_print("generate_lists", create_client, list_dataset, pages_per_class)
+    after = measure_and_print("bare loop", create_client, loop_over_pages, pages_per_class)
 
-    problems = problems_of([before, after], listed)
+    problems = find_problems([before, after], listed)
     print(f"BROKEN: {', '.join(problems)}" if problems else "All limits are kept.")
     return 1 if problems else 0
 

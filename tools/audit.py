@@ -98,8 +98,10 @@ def find_vulnerabilities(pins: Iterable[tuple[str, str]], url: str) -> list[Vuln
         versions[name].append(version)
     found = []
     while versions:  # pip-audit takes one version of a package at a time
-        found += _run_pip_audit({name: left.pop() for name, left in versions.items()}, url)
-        versions = {name: left for name, left in versions.items() if left}
+        found += _run_pip_audit(
+            {name: remaining.pop() for name, remaining in versions.items()}, url
+        )
+        versions = {name: remaining for name, remaining in versions.items() if remaining}
     return found
 
 
@@ -139,7 +141,7 @@ def read_exceptions(file: Path) -> list[AcceptedVulnerability]:
     return [AcceptedVulnerability.model_validate(entry) for entry in entries]
 
 
-def list_problems(
+def find_problems(
     vulnerabilities: Sequence[Vulnerability],
     accepted: Sequence[AcceptedVulnerability],
     today: date,
@@ -183,7 +185,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     today = datetime.now(UTC).date()
-    problems = list_problems(vulnerabilities, read_exceptions(options.exceptions), today)
+    problems = find_problems(vulnerabilities, read_exceptions(options.exceptions), today)
     for problem in problems:
         print(problem, file=sys.stderr)
     print(f"{len(pins)} locked versions checked, {len(problems)} problems")

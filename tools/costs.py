@@ -15,8 +15,8 @@ from samcli.yamlhelper import yaml_parse
 from tools.generated_tables import replace_table
 
 ROOT = Path(__file__).parents[1]
-FIGURES = ROOT / "tools" / "costs.toml"
-PAGE = ROOT / "docs" / "operations.md"
+FIGURES_FILE = ROOT / "tools" / "costs.toml"
+PAGE_FILE = ROOT / "docs" / "operations.md"
 
 LOADS = (1_000, 100_000, 10_000_000)
 """Photos per month, one column each."""
@@ -64,7 +64,9 @@ class Figures:
     alarms: int
 
     @classmethod
-    def read(cls, figures: Path = FIGURES, template: Path = ROOT / "template.yaml") -> "Figures":
+    def read(
+        cls, figures: Path = FIGURES_FILE, template: Path = ROOT / "template.yaml"
+    ) -> "Figures":
         """Read both files."""
         read = tomllib.loads(figures.read_text("utf-8"))
         parsed = yaml_parse(template.read_text("utf-8"))
@@ -133,7 +135,7 @@ def _functions(figures: Figures, photos: int) -> float:
         photo["serialize_seconds"] * memory["SerializeFunction"]
         + photo["classify_seconds"] * memory["ClassifyFunction"]
         + photo["threshold_seconds"] * memory["ThresholdFunction"]
-        + photo["measure_seconds"] * memory["MeasureFunction"] * _events(figures)
+        + photo["measure_seconds"] * memory["EmitMetricsFunction"] * _events(figures)
         + photo["join_seconds"] * memory["JoinReviewsFunction"] * reviews
         + photo["review_seconds"] * memory["ReviewFunction"] * reviews
     )
@@ -256,7 +258,7 @@ def _lines(figures: Figures) -> Iterator[str]:
     yield "| instances of the production endpoint | " + " | ".join(counts) + " |"
 
 
-def write(page: Path = PAGE) -> None:
+def write(page: Path = PAGE_FILE) -> None:
     """Replace the table in a page.
 
     Parameters

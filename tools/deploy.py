@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from scones_operator.aws.samconfig import list_environments, read_overrides, read_stack_name
-from scones_operator.aws.template_parameters import overrides
+from scones_operator.aws.template_parameters import parameter_overrides
 from tools.locks import LOCKS, ROOT
 
 REQUIRED = ("ARTIFACTS_BUCKET", "EXECUTION_ROLE", "ROLE_BOUNDARY")
@@ -81,7 +81,7 @@ def make_commands(
     """
     sam = str(Path(sys.executable).with_name("sam"))
     config = ["--config-file", str(ROOT / "samconfig.toml"), "--config-env", environment]
-    chosen = overrides(parameters)
+    chosen = parameter_overrides(parameters)
     stack = read_stack_name(environment)
     bootstrap = [
         *("--s3-bucket", variables["ARTIFACTS_BUCKET"], "--s3-prefix", stack),

@@ -52,7 +52,7 @@ def move_parameters(text: str, environment: str, defaults: Mapping[str, str]) ->
         if name in before or value != defaults.get(name)
     }
     overrides = tomlkit.array()
-    overrides.extend(_written(*item) for item in {**before, **moved}.items())
+    overrides.extend(_format_override(*item) for item in {**before, **moved}.items())
     section[_KEY] = overrides.multiline(multiline=True)
     return tomlkit.dumps(document)
 
@@ -63,15 +63,19 @@ def _read(overrides: Any) -> dict[str, str]:
     return parameters
 
 
-def _written(name: str, value: str) -> str:
+def _format_override(name: str, value: str) -> str:
     return f"{name}={value}" if value and _PLAIN.fullmatch(value) else f"{name}={json.dumps(value)}"
 
 
 def main(arguments: Sequence[str] | None = None, folder: Path = ROOT) -> int:
     """Rewrite samconfig.toml in a folder, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tools.guided_parameters", description=__doc__)
-    environments = [str(one) for one in SamConfig(folder).get_stage_configuration_names()]
-    parser.add_argument("environment", choices=[one for one in environments if one != "version"])
+    environments = [
+        str(parameter) for parameter in SamConfig(folder).get_stage_configuration_names()
+    ]
+    parser.add_argument(
+        "environment", choices=[parameter for parameter in environments if parameter != "version"]
+    )
     environment = parser.parse_args(arguments).environment
     path = folder / "samconfig.toml"
     before = path.read_text(encoding="utf-8")

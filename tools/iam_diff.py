@@ -34,7 +34,7 @@ class RevisionError(Exception):
     """A git revision does not exist; the message is git's."""
 
 
-class Place(NamedTuple):
+class StatementLocation(NamedTuple):
     """Location of a statement or an attached policy.
 
     Attributes
@@ -63,15 +63,15 @@ class Changes(NamedTuple):
         Old and new statement of each place where both have one and these differ.
     """
 
-    added: Mapping[Place, Any]
-    removed: Mapping[Place, Any]
-    changed: Mapping[Place, tuple[Any, Any]]
+    added: Mapping[StatementLocation, Any]
+    removed: Mapping[StatementLocation, Any]
+    changed: Mapping[StatementLocation, tuple[Any, Any]]
 
     def __bool__(self) -> bool:
         return bool(self.added or self.removed or self.changed)
 
 
-def list_grants(resources: Mapping[str, Any]) -> dict[Place, Any]:
+def list_grants(resources: Mapping[str, Any]) -> dict[StatementLocation, Any]:
     """Return all statements of the policies of a template, and what is attached to its roles.
 
     Parameters
@@ -100,9 +100,13 @@ def render(changes: Changes) -> str:
     """Return changes as a Markdown list."""
     if not changes:
         return "No changes.\n"
-    lines = [f"- added {_name(place)}: {_describe(one)}" for place, one in changes.added.items()]
+    lines = [
+        f"- added {_name(place)}: {_describe(location)}"
+        for place, location in changes.added.items()
+    ]
     lines += [
-        f"- removed {_name(place)}: {_describe(one)}" for place, one in changes.removed.items()
+        f"- removed {_name(place)}: {_describe(location)}"
+        for place, location in changes.removed.items()
     ]
     lines += [
         f"- changed {_name(place)}: {_describe_change(old, new)}"
@@ -127,44 +131,46 @@ def render_since(revision: str) -> str:
     return "\n".join(parts)
 
 
-def _grants(resources: Mapping[str, Any]) -> Iterator[tuple[Place, Any]]:
+def _grants(resources: Mapping[str, Any]) -> Iterator[tuple[StatementLocation, Any]]:
     for holder, resource in sorted(resources.items()):
         properties = resource.get("Properties", {})
         if resource["Type"] == "AWS::Lambda::Permission":
-            yield Place(holder, "permission", "of a function"), properties
+            yield StatementLocation(holder, "permission", "of a function"), properties
         for name, kind in _DOCUMENTS.get(resource["Type"], {}).items():
             yield from _statements(holder, kind, properties[name])
         if resource["Type"] == "AWS::IAM::Role":
-            yield from _of_role(holder, properties)
+            yield from _role_grants(holder, properties)
 
 
-def _of_role(holder: str, properties: Mapping[str, Any]) -> Iterator[tuple[Place, Any]]:
-    for condition, policy in _chosen(properties.get("Policies", [])):
+def _role_grants(
+    holder: str, properties: Mapping[str, Any]
+) -> Iterator[tuple[StatementLocation, Any]]:
+    for condition, policy in _resolve_conditions(properties.get("Policies", [])):
         name = f"{policy['PolicyName']}{condition}"
         yield from _statements(holder, name, policy["PolicyDocument"])
-    for condition, arn in _chosen(properties.get("ManagedPolicyArns", [])):
-        yield Place(holder, "attached policy", f"{_text(arn)}{condition}"), {}
+    for condition, arn in _resolve_conditions(properties.get("ManagedPolicyArns", [])):
+        yield StatementLocation(holder, "attached policy", f"{_text(arn)}{condition}"), {}
     if boundary := properties.get("PermissionsBoundary"):
-        yield Place(holder, "boundary", _text(boundary)), {}
+        yield StatementLocation(holder, "boundary", _text(boundary)), {}
 
 
-def _statements(holder: str, policy: str, document: Any) -> Iterator[tuple[Place, Any]]:
-    for number, item in enumerate(_listed(document["Statement"]), 1):
-        for condition, statement in _chosen([item]):
+def _statements(holder: str, policy: str, document: Any) -> Iterator[tuple[StatementLocation, Any]]:
+    for number, item in enumerate(_as_list(document["Statement"]), 1):
+        for condition, statement in _resolve_conditions([item]):
             label = statement.get("Sid", f"statement {number}")
-            yield Place(holder, policy, f"{label}{condition}"), statement
+            yield StatementLocation(holder, policy, f"{label}{condition}"), statement
 
 
-def _chosen(items: Iterable[Any]) -> Iterator[tuple[str, Any]]:
+def _resolve_conditions(items: Iterable[Any]) -> Iterator[tuple[str, Any]]:
     """Yield items, and those that ``Fn::If`` chooses from, with the condition in brackets."""
     for item in items:
         if not isinstance(item, dict) or "Fn::If" not in item:
             yield "", item
             continue
-        condition, chosen, otherwise = item["Fn::If"]
-        for when, one in (("if", chosen), ("unless", otherwise)):
-            if one != {"Ref": "AWS::NoValue"}:
-                yield f" ({when} {condition})", one
+        condition, selected, otherwise = item["Fn::If"]
+        for when, item_selected in (("if", selected), ("unless", otherwise)):
+            if item_selected != {"Ref": "AWS::NoValue"}:
+                yield f" ({when} {condition})", item_selected
 
 
 def _describe(statement: Mapping[str, Any]) -> str:
@@ -177,9 +183,9 @@ def _describe(statement: Mapping[str, Any]) -> str:
         if name not in ("Sid", "Effect", "Action", "Resource")
     }
     parts = [f"{statement['Effect']} " if "Effect" in statement else ""]
-    parts.append(_codes(_listed(statement.get("Action", []))))
+    parts.append(_codes(_as_list(statement.get("Action", []))))
     if "Resource" in statement:
-        parts.append(f" on {_codes(map(shorten, _listed(statement['Resource'])))}")
+        parts.append(f" on {_codes(map(shorten, _as_list(statement['Resource'])))}")
     if rest:
         parts.append(f", {_codes([rest])}")
     return "".join(parts)
@@ -190,35 +196,35 @@ def _describe_change(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     parts = []
     for name in sorted({*old, *new}):
         before, after = _texts(name, old), _texts(name, new)
-        gone = [one for one in before if one not in after]
-        come = [one for one in after if one not in before]
-        if gone or come:
+        removed = [one for one in before if one not in after]
+        added = [one for one in after if one not in before]
+        if removed or added:
             parts.append(
                 f"{name}"
-                + (f" without {_codes(gone)}" if gone else "")
-                + (f" with {_codes(come)}" if come else "")
+                + (f" without {_codes(removed)}" if removed else "")
+                + (f" with {_codes(added)}" if added else "")
             )
     return "; ".join(parts) or "order"
 
 
 def _texts(name: str, statement: Mapping[str, Any]) -> list[str]:
-    values = _listed(statement[name]) if name in statement else []
+    values = _as_list(statement[name]) if name in statement else []
     return [_text(value) for value in values]
 
 
-def _name(place: Place) -> str:
-    return f"`{_plain(place.holder)}` {_plain(place.policy)}, `{_plain(place.label)}`"
+def _name(place: StatementLocation) -> str:
+    return f"`{_escape(place.holder)}` {_escape(place.policy)}, `{_escape(place.label)}`"
 
 
 def _codes(values: Any) -> str:
-    return ", ".join(f"`{_plain(_text(value))}`" for value in values)
+    return ", ".join(f"`{_escape(_text(value))}`" for value in values)
 
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
 
 
-def _plain(text: str) -> str:
+def _escape(text: str) -> str:
     """Return a text that stays inside a code span of Markdown."""
     return " ".join(text.replace("`", "'").split())
 
@@ -242,7 +248,7 @@ def _git(*arguments: str) -> str:
     return done.stdout
 
 
-def _listed(value: Any) -> list[Any]:
+def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 

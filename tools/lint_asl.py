@@ -22,12 +22,12 @@ from tools.lint_tasks import find_forbidden, find_uncaught
 REGION = "us-east-1"
 _EXPRESSION = re.compile(r"^\{%(.*)%\}$", re.DOTALL)
 _VARIABLE = re.compile(r"\$([A-Za-z_]\w*)")
-_BOUND = re.compile(r"\$([A-Za-z_]\w*)\s*:=")
+_BOUND_VARIABLE = re.compile(r"\$([A-Za-z_]\w*)\s*:=")
 _PARAMETERS = re.compile(r"function\(([^)]*)\)")
 # https://docs.aws.amazon.com/step-functions/latest/dg/transforming-data.html: Step Functions adds
 # these to JSONata's functions, and takes $eval away.
-_ADDED = {"states", "partition", "range", "hash", "random", "uuid", "parse"}
-_KNOWN = (set(Jsonata.static_frame.bindings) | _ADDED) - {"eval"}
+_STEP_FUNCTIONS_BUILTINS = {"states", "partition", "range", "hash", "random", "uuid", "parse"}
+_BUILTINS = (set(Jsonata.static_frame.bindings) | _STEP_FUNCTIONS_BUILTINS) - {"eval"}
 _TIMEOUTS = {"TimeoutSeconds", "HeartbeatSeconds"}
 _PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 
@@ -83,7 +83,7 @@ def lint_definition(text: str, substitutions: set[str], kind: str) -> list[str]:
         return [f"not JSON: {error}"]
     unused = sorted(substitutions - set(_PLACEHOLDER.findall(text)))
     return [
-        *find_faults(text, substitutions),
+        *find_errors(text, substitutions),
         *(f"substitution {name} is not used" for name in unused),
         *_lint_with_cfn_lint(definition, substitutions, kind),
     ]
@@ -97,7 +97,7 @@ def _lint_tasks(text: str, properties: dict[str, Any]) -> list[str]:
     return [*find_uncaught(definition), *find_forbidden(definition, properties)]
 
 
-def find_faults(text: str, substitutions: Set[str]) -> list[str]:
+def find_errors(text: str, substitutions: Set[str]) -> list[str]:
     """Find what keeps a definition from running, in milliseconds.
 
     Parameters
@@ -119,15 +119,15 @@ def find_faults(text: str, substitutions: Set[str]) -> list[str]:
         return [f"not JSON: {error}"]
     if not isinstance(definition, dict):
         return ["not a JSON object"]
-    left = sorted(set(_PLACEHOLDER.findall(text)) - substitutions)
+    unresolved = sorted(set(_PLACEHOLDER.findall(text)) - substitutions)
     return [
-        *(f"${{{name}}} is not substituted" for name in left),
+        *(f"${{{name}}} is not substituted" for name in unresolved),
         *_lint_transitions(definition, "$"),
         *_lint_expressions(definition),
     ]
 
 
-def _lint_transitions(machine: dict[str, Any], where: str) -> Iterator[str]:
+def _lint_transitions(machine: dict[str, Any], path: str) -> Iterator[str]:
     """Walk from the first state, and compare where that leads with the states there are."""
     states = machine.get("States", {})
     reached: set[str] = set()
@@ -137,12 +137,12 @@ def _lint_transitions(machine: dict[str, Any], where: str) -> Iterator[str]:
         if name not in reached and name in states:
             ahead += _next_states(states[name])
         reached.add(name)
-    yield from (f"{where}: there is no state {name!r} to go to" for name in reached - states.keys())
-    yield from (f"{where}: state {name!r} is never reached" for name in states.keys() - reached)
+    yield from (f"{path}: there is no state {name!r} to go to" for name in reached - states.keys())
+    yield from (f"{path}: state {name!r} is never reached" for name in states.keys() - reached)
     for name, state in states.items():
         inner = [*state.get("Branches", []), state.get("ItemProcessor", {})]
         for index, sub_machine in enumerate(inner):
-            yield from _lint_transitions(sub_machine, f"{where}.{name}[{index}]")
+            yield from _lint_transitions(sub_machine, f"{path}.{name}[{index}]")
 
 
 def _next_states(state: dict[str, Any]) -> list[str]:
@@ -152,50 +152,50 @@ def _next_states(state: dict[str, Any]) -> list[str]:
 
 def _lint_expressions(definition: Any) -> list[str]:
     findings: list[str] = []
-    assigned = _assigned(definition)
-    for where, value in _strings(definition, "$"):
+    assigned = _assigned_variables(definition)
+    for path, value in _strings(definition, "$"):
         found = _EXPRESSION.match(value)
         if found:
-            findings += _lint_expression(found[1], where, assigned)
+            findings += _lint_expression(found[1], path, assigned)
         elif "{%" in value or "%}" in value:
-            findings.append(f"{where}: an expression must be the whole string: {value}")
+            findings.append(f"{path}: an expression must be the whole string: {value}")
     return findings
 
 
-def _lint_expression(text: str, where: str, assigned: set[str]) -> list[str]:
+def _lint_expression(text: str, path: str, assigned: set[str]) -> list[str]:
     try:
         # A placeholder stands for text in a string, or for an expression.
         Jsonata(_PLACEHOLDER.sub("null", text))
     except Exception as error:  # the parser raises many kinds
-        return [f"{where}: not JSONata: {error}"]
+        return [f"{path}: not JSONata: {error}"]
     parameters = {name for group in _PARAMETERS.findall(text) for name in _VARIABLE.findall(group)}
-    known = _KNOWN | assigned | parameters | set(_BOUND.findall(text))
+    known = _BUILTINS | assigned | parameters | set(_BOUND_VARIABLE.findall(text))
     return [
-        f"{where}: ${name} is assigned nowhere"
+        f"{path}: ${name} is assigned nowhere"
         for name in sorted(set(_VARIABLE.findall(text)) - known)
     ]
 
 
-def _assigned(value: Any) -> set[str]:
+def _assigned_variables(value: Any) -> set[str]:
     """Return the names of all variables that are assigned anywhere in a definition."""
     if isinstance(value, list):
-        return set().union(*map(_assigned, value))
+        return set().union(*map(_assigned_variables, value))
     if not isinstance(value, dict):
         return set()
-    own = set(value["Assign"]) if isinstance(value.get("Assign"), dict) else set()
-    return own.union(*map(_assigned, value.values()))
+    names = set(value["Assign"]) if isinstance(value.get("Assign"), dict) else set()
+    return names.union(*map(_assigned_variables, value.values()))
 
 
-def _strings(value: Any, where: str) -> Iterator[tuple[str, str]]:
+def _strings(value: Any, path: str) -> Iterator[tuple[str, str]]:
     """Yield every string in a JSON value with its place."""
     if isinstance(value, str):
-        yield where, value
+        yield path, value
     elif isinstance(value, dict):
         for key, inner in value.items():
-            yield from _strings(inner, f"{where}.{key}")
+            yield from _strings(inner, f"{path}.{key}")
     elif isinstance(value, list):
         for index, inner in enumerate(value):
-            yield from _strings(inner, f"{where}[{index}]")
+            yield from _strings(inner, f"{path}[{index}]")
 
 
 def _lint_with_cfn_lint(definition: Any, substitutions: set[str], kind: str) -> list[str]:

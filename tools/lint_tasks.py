@@ -38,7 +38,7 @@ def find_uncaught(machine: Mapping[str, Any], caught: bool = False) -> Iterator[
                 f"state {name!r} has no Catch for States.ALL: an error in it would end the "
                 "execution without an outcome"
             )
-        for inner in _inner(state):
+        for inner in _inner_machines(state):
             yield from find_uncaught(inner, caught or own)
 
 
@@ -75,7 +75,7 @@ def find_forbidden(definition: Mapping[str, Any], properties: Mapping[str, Any])
                 yield f"state {name!r} calls {function}, which no statement of the role allows"
 
 
-def _inner(state: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _inner_machines(state: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [*state.get("Branches", []), state.get("ItemProcessor", {})]
 
 
@@ -83,7 +83,7 @@ def _tasks(machine: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]
     for name, state in machine.get("States", {}).items():
         if state["Type"] == "Task":
             yield name, state
-        for inner in _inner(state):
+        for inner in _inner_machines(state):
             yield from _tasks(inner)
 
 
@@ -97,11 +97,11 @@ def _action(service: str, operation: str, arguments: Any) -> str:
 
 
 def _grants(statement: Mapping[str, Any], action: str) -> bool:
-    return any(fnmatchcase(action, pattern) for pattern in _list(statement["Action"]))
+    return any(fnmatchcase(action, pattern) for pattern in _as_list(statement["Action"]))
 
 
 def _resources(statement: Mapping[str, Any]) -> set[str]:
-    return {name for resource in _list(statement["Resource"]) if (name := _logical_id(resource))}
+    return {name for resource in _as_list(statement["Resource"]) if (name := _logical_id(resource))}
 
 
 def _function(state: Mapping[str, Any], properties: Mapping[str, Any]) -> str | None:
@@ -119,5 +119,5 @@ def _logical_id(value: Any) -> str | None:
     return reference[0] if isinstance(reference, list) else reference
 
 
-def _list(value: Any) -> list[Any]:
+def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]

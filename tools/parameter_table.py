@@ -57,7 +57,7 @@ def _section(group: Mapping[str, Any], parameters: Mapping[str, Any]) -> Iterato
             allowed_values(rules),
             rules["Description"].rstrip("."),
         ]
-        yield f"| {' | '.join(_escaped(cell) for cell in cells)} |"
+        yield f"| {' | '.join(_escape_cell(cell) for cell in cells)} |"
 
 
 def allowed_values(rules: Mapping[str, Any]) -> str:
@@ -80,7 +80,7 @@ def allowed_values(rules: Mapping[str, Any]) -> str:
     return f"{kind} from {low} to {high}" if high is not None else f"{kind}, at least {low}"
 
 
-def _escaped(text: str) -> str:
+def _escape_cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 

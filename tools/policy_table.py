@@ -28,8 +28,8 @@ def render(resources: Mapping[str, Any]) -> str:
     """
     lines = ["| role or policy | statement | actions | resources |", "|---|---|---|---|"]
     for name, statement in _statements(resources):
-        actions = ", ".join(_listed(statement["Action"]))
-        targets = ", ".join(f"`{shorten(one)}`" for one in _listed(statement["Resource"]))
+        actions = ", ".join(_as_list(statement["Action"]))
+        targets = ", ".join(f"`{shorten(target)}`" for target in _as_list(statement["Resource"]))
         if statement.get("Condition"):
             targets += " ¹"
         lines.append(f"| {name} | {statement.get('Sid', '')} | {actions} | {targets} |")
@@ -81,7 +81,7 @@ def shorten(resource: Any) -> str:
             return str(resource)
 
 
-def _listed(value: Any) -> list[Any]:
+def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 

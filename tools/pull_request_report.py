@@ -17,7 +17,7 @@ from tools.scan_template import ROOT
 
 SUMMARY = ROOT / "build" / "run" / "summary.json"
 OUTPUT = ROOT / "build" / "pull-request.md"
-LONGEST = 60_000
+MAX_REPORT_LENGTH = 60_000
 """Maximum number of characters; GitHub rejects comments of more than 65,536."""
 
 
@@ -71,9 +71,9 @@ def make_report(summary: Path, base: str) -> str:
 
 def _shorten(report: str) -> str:
     """Return a report without the lines that are too many for a comment."""
-    if len(report) <= LONGEST:
+    if len(report) <= MAX_REPORT_LENGTH:
         return report
-    kept = report[:LONGEST].rpartition("\n")[0]
+    kept = report[:MAX_REPORT_LENGTH].rpartition("\n")[0]
     return f"{kept}\n\nThis is too long for a comment: `make iam-diff` prints all changes.\n"
 
 

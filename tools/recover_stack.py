@@ -17,8 +17,8 @@ from samcli.yamlhelper import yaml_parse
 
 from scones_operator.application import CHECKOUT
 from scones_operator.aws.samconfig import find_environment, read_overrides
-from scones_operator.aws.stack import STACK
-from scones_operator.errors import Fault, Refused, explain
+from scones_operator.aws.stack import DEFAULT_STACK_NAME
+from scones_operator.errors import OperationError, PreconditionError, format_aws_error
 
 if TYPE_CHECKING:
     import boto3
@@ -30,7 +30,7 @@ IDENTIFIERS = {
 }
 """Primary identifier of each type, from CloudFormation's resource schemas."""
 
-_LEFT_BY_ATTEMPTS = frozenset(
+_FAILED_IMPORT_STATUSES = frozenset(
     {
         *("REVIEW_IN_PROGRESS", "CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED"),
         *("IMPORT_ROLLBACK_COMPLETE", "IMPORT_ROLLBACK_FAILED"),
@@ -43,7 +43,7 @@ CHANGE_SET = "recover"
 
 
 @dataclass(frozen=True)
-class Kept:
+class RetainedResource:
     """A resource that exists outside any stack.
 
     Attributes
@@ -75,7 +75,7 @@ def read_template() -> dict[str, Any]:
     return parsed
 
 
-def kept_resources(template: Mapping[str, Any]) -> dict[str, str]:
+def retained_resources(template: Mapping[str, Any]) -> dict[str, str]:
     """Return the resources that CloudFormation keeps when it deletes the stack: type by name."""
     return {
         name: resource["Type"]
@@ -98,17 +98,19 @@ def reduce_template(template: Mapping[str, Any], names: Sequence[str]) -> dict[s
     # A condition of an imported resource is true; without it, no parameter is needed for it.
     # Retain: with RetainExceptOnCreate, an import that is rolled back might delete what it imports.
     resources = {
-        name: {key: value for key, value in one.items() if key != "Condition"}
+        name: {key: value for key, value in resource.items() if key != "Condition"}
         | {"DeletionPolicy": "Retain"}
-        for name, one in resources.items()
+        for name, resource in resources.items()
     }
     conditions = {
         name: template["Conditions"][name]
-        for name in _mentioned(resources)
+        for name in _referenced_names(resources)
         if name in template["Conditions"]
     }
-    used = set(_mentioned([resources, conditions]))
-    parameters = {name: one for name, one in template["Parameters"].items() if name in used}
+    used = set(_referenced_names([resources, conditions]))
+    parameters = {
+        name: resource for name, resource in template["Parameters"].items() if name in used
+    }
     return {
         "AWSTemplateFormatVersion": template["AWSTemplateFormatVersion"],
         "Description": "What a deleted stack of this application has kept",
@@ -118,25 +120,28 @@ def reduce_template(template: Mapping[str, Any], names: Sequence[str]) -> dict[s
     }
 
 
-def _mentioned(value: Any) -> Iterator[str]:
+def _referenced_names(value: Any) -> Iterator[str]:
     """Yield the names in all `Ref`, `Fn::If` and `${…}` of a part of a template."""
     match value:
         case {"Ref": str(name)}:
             yield name
         case {"Fn::If": [str(condition), *branches]}:
             yield condition
-            yield from _mentioned(branches)
+            yield from _referenced_names(branches)
         case {"Fn::Sub": str(text)}:
             yield from (part.partition("}")[0] for part in text.split("${")[1:])
         case dict():
-            yield from (name for one in value.values() for name in _mentioned(one))
+            yield from (name for resource in value.values() for name in _referenced_names(resource))
         case list():
-            yield from (name for one in value for name in _mentioned(one))
+            yield from (name for resource in value for name in _referenced_names(resource))
 
 
-def find_kept(
-    session: "boto3.Session", stack: str, parameters: Mapping[str, str], given: Mapping[str, str]
-) -> list[Kept]:
+def find_retained(
+    session: "boto3.Session",
+    stack: str,
+    parameters: Mapping[str, str],
+    physical_ids: Mapping[str, str],
+) -> list[RetainedResource]:
     """Find the resources that a deleted stack has kept.
 
     Parameters
@@ -147,35 +152,41 @@ def find_kept(
         Name of the deleted stack.
     parameters
         The parameters that differ from the template's defaults.
-    given
+    physical_ids
         Names of buckets and tables by logical ID, if they cannot be found by the stack's name;
         empty for a resource that no longer exists.
 
     Raises
     ------
-    Refused
+    PreconditionError
         If a resource is not found, or more than one may be it.
     """
-    template, found = read_template(), []
+    template, retained = read_template(), []
     default = str(template["Parameters"]["EndpointName"]["Default"])
     names = _Names(stack, parameters.get("EndpointName", default))
-    for logical, kind in kept_resources(template).items():
+    for logical, kind in retained_resources(template).items():
         if logical == "DataBucket" and parameters.get("ExistingDataBucket"):
             continue
-        named = [given[logical]] if logical in given else _search(session, names, logical, kind)
+        named = (
+            [physical_ids[logical]]
+            if logical in physical_ids
+            else _search(session, names, logical, kind)
+        )
         if len(named) != 1:
-            raise Refused(_not_one(logical, named))
+            raise PreconditionError(_ambiguity_error(logical, named))
         if named[0]:
-            found.append(Kept(logical, kind, named[0]))
-    if not found:
-        raise Refused("nothing to import: create the stack with `sam deploy`")
-    return found
+            retained.append(RetainedResource(logical, kind, named[0]))
+    if not retained:
+        raise PreconditionError("nothing to import: create the stack with `sam deploy`")
+    return retained
 
 
-def _not_one(logical: str, named: Sequence[str]) -> str:
-    what = f"more than one may be {logical}: {', '.join(named)}" if named else f"no {logical} found"
+def _ambiguity_error(logical: str, named: Sequence[str]) -> str:
+    title = (
+        f"more than one may be {logical}: {', '.join(named)}" if named else f"no {logical} found"
+    )
     return (
-        f"{what}. Give its name: `make recover-stack RESOURCE={logical}=NAME`; or "
+        f"{title}. Give its name: `make recover-stack RESOURCE={logical}=NAME`; or "
         f"RESOURCE={logical}= if it no longer exists and the deployment is to create a new one. "
         "Separate several by spaces, in quotation marks"
     )
@@ -186,10 +197,10 @@ def _search(session: "boto3.Session", names: "_Names", logical: str, kind: str) 
     match kind:
         case "AWS::S3::Bucket":
             listed = session.client("s3").list_buckets()["Buckets"]
-            found = [one["Name"] for one in listed]
+            found = [resource["Name"] for resource in listed]
         case "AWS::DynamoDB::Table":
             pages = session.client("dynamodb").get_paginator("list_tables").paginate()
-            found = [one for page in pages for one in page["TableNames"]]
+            found = [resource for page in pages for resource in page["TableNames"]]
         case _:
             return _find_group(session.client("sagemaker"), names.endpoint)
     # S3's names are in lower case. The end is random, without hyphens.
@@ -208,27 +219,30 @@ def _find_group(client: Any, name: str) -> list[str]:
 
 
 def import_resources(
-    session: "boto3.Session", stack: str, kept: Sequence[Kept], parameters: Mapping[str, str]
+    session: "boto3.Session",
+    stack: str,
+    retained: Sequence[RetainedResource],
+    parameters: Mapping[str, str],
 ) -> None:
     """Create a stack by importing existing resources, and wait until it is complete.
 
     Parameters
     ----------
     session, stack, parameters
-        As for `find_kept`.
-    kept
+        As for `find_retained`.
+    retained
         The resources.
 
     Raises
     ------
-    Refused
+    PreconditionError
         If there is a stack of that name.
-    Fault
+    OperationError
         If CloudFormation rejects the import; the message has its reason.
     """
     client = session.client("cloudformation")
     _require_no_stack(client, stack)
-    template = reduce_template(read_template(), [one.logical for one in kept])
+    template = reduce_template(read_template(), [resource.logical for resource in retained])
     client.create_change_set(
         StackName=stack,
         ChangeSetName=CHANGE_SET,
@@ -241,11 +255,11 @@ def import_resources(
         ],
         ResourcesToImport=[
             {
-                "ResourceType": one.kind,
-                "LogicalResourceId": one.logical,
-                "ResourceIdentifier": {IDENTIFIERS[one.kind]: one.physical},
+                "ResourceType": resource.kind,
+                "LogicalResourceId": resource.logical,
+                "ResourceIdentifier": {IDENTIFIERS[resource.kind]: resource.physical},
             }
-            for one in kept
+            for resource in retained
         ],
     )
     _wait(client, "change_set_create_complete", StackName=stack, ChangeSetName=CHANGE_SET)
@@ -261,13 +275,15 @@ def _require_no_stack(client: Any, stack: str) -> None:
             return
         raise
     status = found["StackStatus"]
-    if status in _LEFT_BY_ATTEMPTS:
-        raise Refused(f"an earlier attempt left the stack {stack} ({status}). {_delete(stack)}")
+    if status in _FAILED_IMPORT_STATUSES:
+        raise PreconditionError(
+            f"an earlier attempt left the stack {stack} ({status}). {_delete(stack)}"
+        )
     if status.startswith("DELETE_"):
-        raise Refused(
+        raise PreconditionError(
             f"the stack {stack} is not deleted ({status}): recover it after its deletion has ended"
         )
-    raise Refused(f"the stack {stack} exists ({status}): deploy to it with `sam deploy`")
+    raise PreconditionError(f"the stack {stack} exists ({status}): deploy to it with `sam deploy`")
 
 
 def _delete(stack: str) -> str:
@@ -282,11 +298,11 @@ def _wait(client: Any, waiter: str, **named: str) -> None:
         client.get_waiter(waiter).wait(**named, WaiterConfig={"Delay": 2, "MaxAttempts": 300})
     except WaiterError as error:
         if "Max attempts exceeded" in str(error):
-            raise Fault(
+            raise OperationError(
                 f"CloudFormation has not finished the import within 10 minutes. It continues: "
                 f"`aws cloudformation describe-stacks --stack-name {named['StackName']}`"
             ) from error
-        raise Fault(
+        raise OperationError(
             f"CloudFormation does not import the resources: {_reason(error)}. A stack without them "
             f"is left. {_delete(named['StackName'])}"
         ) from error
@@ -294,15 +310,15 @@ def _wait(client: Any, waiter: str, **named: str) -> None:
 
 def _reason(error: WaiterError) -> str:
     """Return CloudFormation's reason: a change set has it, or the stack."""
-    answer: Mapping[str, Any] = error.last_response
-    stack: Mapping[str, Any] = next(iter(answer.get("Stacks", [])), {})
-    return answer.get("StatusReason") or stack.get("StackStatusReason") or str(error)
+    response: Mapping[str, Any] = error.last_response
+    stack: Mapping[str, Any] = next(iter(response.get("Stacks", [])), {})
+    return response.get("StatusReason") or stack.get("StackStatusReason") or str(error)
 
 
-def _resource(text: str) -> tuple[str, str]:
+def _parse_resource(text: str) -> tuple[str, str]:
     logical, equals, physical = text.partition("=")
-    if not equals or logical not in kept_resources(read_template()):
-        known = ", ".join(kept_resources(read_template()))
+    if not equals or logical not in retained_resources(read_template()):
+        known = ", ".join(retained_resources(read_template()))
         raise argparse.ArgumentTypeError(f"{text!r} is not LOGICAL_ID=NAME with one of {known}")
     return logical, physical
 
@@ -310,10 +326,10 @@ def _resource(text: str) -> tuple[str, str]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Import what is left of a stack, print what comes next, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tools.recover_stack", description=__doc__)
-    parser.add_argument("--stack", default=STACK, help="name of the deleted stack")
+    parser.add_argument("--stack", default=DEFAULT_STACK_NAME, help="name of the deleted stack")
     parser.add_argument(
         "--resource",
-        type=_resource,
+        type=_parse_resource,
         action="append",
         default=[],
         metavar="LOGICAL_ID=NAME",
@@ -322,27 +338,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     try:
         _recover(chosen.stack, dict(chosen.resource))
-    except (Refused, Fault) as error:
+    except (PreconditionError, OperationError) as error:
         return _fail(str(error))
     except ClientError as error:
-        return _fail(explain(error))
+        return _fail(format_aws_error(error))
     except BotoCoreError as error:
         return _fail(f"{error}. Check your AWS configuration, such as AWS_PROFILE and AWS_REGION")
     print(f"The stack {chosen.stack} has these resources again. Next: sam build && sam deploy")
     return 0
 
 
-def _recover(stack: str, given: Mapping[str, str]) -> None:
+def _recover(stack: str, physical_ids: Mapping[str, str]) -> None:
     # Lazy import: it slows down --help.
     import boto3  # noqa: PLC0415
 
     environment = find_environment(stack)
     parameters = read_overrides(environment) if environment else {}
     session = boto3.Session()
-    kept = find_kept(session, stack, parameters, given)
-    for one in kept:
-        print(f"{one.logical:<15} {one.physical}")
-    import_resources(session, stack, kept, parameters)
+    retained = find_retained(session, stack, parameters, physical_ids)
+    for resource in retained:
+        print(f"{resource.logical:<15} {resource.physical}")
+    import_resources(session, stack, retained, parameters)
 
 
 def _fail(message: str) -> int:

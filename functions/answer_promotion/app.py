@@ -9,7 +9,7 @@ from botocore.config import Config
 from pydantic import ValidationError
 
 from scones.approvals import Decision, respond
-from scones.callers import body_of, caller_of, invalid
+from scones.callers import caller_from_event, invalid_request_response, request_body
 
 logger = Logger()
 # Within the function's timeout, repeated requests included.
@@ -22,14 +22,14 @@ stepfunctions = boto3.client(
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer a promotion's approval request; see `scones.approvals.respond`."""
-    caller = caller_of(event)
+    caller = caller_from_event(event)
     try:
-        decision = Decision.model_validate_json(body_of(event))
+        decision = Decision.model_validate_json(request_body(event))
     except ValidationError as error:
-        return invalid(error)
+        return invalid_request_response(error)
     # First, so that the log has the caller also if the rest fails.
-    shown = decision.model_dump(exclude={"token"})
-    logger.info("request", extra={"decision": shown, "caller": caller.arn})
-    answer = respond(stepfunctions, decision, caller)
-    logger.info(answer.kind)
-    return answer.model_dump(mode="json")
+    loggable = decision.model_dump(exclude={"token"})
+    logger.info("request", extra={"decision": loggable, "caller": caller.arn})
+    response = respond(stepfunctions, decision, caller)
+    logger.info(response.kind)
+    return response.model_dump(mode="json")

@@ -25,7 +25,7 @@ events = boto3.client("events")
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Check, tell the bus, and answer what it was told; see `scones.drift.check_drift`."""
     request = Request.model_validate(event)
-    checked = check_drift(clients, settings, request, datetime.now(UTC))
-    publish(events, settings.event_bus, checked)
-    logger.info(checked.outcome, extra={"drift": checked.model_dump(mode="json")})
-    return checked.model_dump(mode="json")
+    result = check_drift(clients, settings, request, datetime.now(UTC))
+    publish(events, settings.event_bus, result)
+    logger.info(result.outcome, extra={"drift": result.model_dump(mode="json")})
+    return result.model_dump(mode="json")

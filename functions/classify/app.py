@@ -9,7 +9,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 
 from scones.endpoint import predict
-from scones.serialize import IdentifiedPicture
+from scones.serialize import IdentifiedImage
 from scones.settings import ClassifySettings
 
 logger = Logger()
@@ -25,14 +25,14 @@ sagemaker = boto3.client(
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Classify the picture in the event; see `scones.endpoint.predict`."""
-    picture = IdentifiedPicture.model_validate(event)
+    image = IdentifiedImage.model_validate(event)
     prediction = predict(
         sagemaker,
         settings.endpoint_name,
-        picture.decoded(),
-        picture.content_type,
+        image.decoded(),
+        image.content_type,
         len(settings.class_names),
-        picture.inference_id,
+        image.inference_id,
     )
     logger.info("classified", extra={"prediction": prediction.model_dump()})
     return prediction.model_dump(mode="json")

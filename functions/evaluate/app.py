@@ -10,7 +10,7 @@ from botocore.config import Config
 
 from scones.evaluation import evaluate, publish
 from scones.evaluation.evaluate import Request
-from scones.evaluation.plots import draw
+from scones.evaluation.plots import plot_all
 from scones.evaluation.predictions import THREADS
 from scones.evaluation.verdict import Limits
 from scones.settings import EvaluateSettings
@@ -31,6 +31,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Evaluate the run in the event; see `scones.evaluation.evaluate`."""
     request = Request.model_validate(event)
     report = evaluate(s3, settings.data_bucket, request, settings.class_names, limits)
-    answer = publish(s3, settings.data_bucket, report, draw(report))
-    logger.info(report.verdict.verdict, extra={"evaluation": answer})
-    return answer
+    summary = publish(s3, settings.data_bucket, report, plot_all(report))
+    logger.info(report.verdict.verdict, extra={"evaluation": summary})
+    return summary

@@ -24,7 +24,7 @@ sagemaker = boto3.client(
     ),
 )
 
-MOST_MS_PER_PHOTO = 60_000
+MAX_MS_PER_PHOTO = 60_000
 """Time, in milliseconds, that a photo may take with the timeouts above."""
 
 
@@ -34,7 +34,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     request = Request.model_validate(event)
 
     def has_time() -> bool:
-        return context.get_remaining_time_in_millis() > MOST_MS_PER_PHOTO
+        return context.get_remaining_time_in_millis() > MAX_MS_PER_PHOTO
 
     result = smoke_test(s3, sagemaker, request, settings, has_time=has_time)
     logger.info("passed" if result.passed else "failed", extra={"smoke_test": result.model_dump()})

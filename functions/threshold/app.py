@@ -8,7 +8,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.parameters import SSMProvider
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from scones.decisions import decide, parse_familiarity_limit, parse_threshold
+from scones.decisions import apply_threshold, parse_familiarity_limit, parse_threshold
 from scones.settings import ThresholdSettings
 
 MAX_AGE_SECONDS = 60
@@ -35,7 +35,7 @@ parameters = LimitsProvider()
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Decide on the prediction in the event; see `scones.decisions.decide`."""
+    """Decide on the prediction in the event; see `scones.decisions.apply_threshold`."""
     threshold = parse_threshold(_read(settings.threshold_parameter) or settings.threshold)
     # Executions that started before familiarity was introduced send none.
     familiarity, limit = event.get("familiarity"), None
@@ -43,7 +43,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         limit = parse_familiarity_limit(
             _read(settings.familiarity_limit_parameter) or settings.familiarity_limit
         )
-    decision = decide(
+    decision = apply_threshold(
         event["probabilities"],
         settings.class_names,
         settings.loading_bays,

@@ -28,22 +28,30 @@ from scones_local.run import debugging, dev_environment, end_to_end
 from scones_local.run.application import Settings, augmentations
 from scones_local.run.deploy import DeployError
 from scones_local.run.invocation import InvocationError
-from scones_local.run.output import Screen
+from scones_local.run.output import Output
 from scones_local.run.reload import ReloadError
 from scones_local.run.train_and_promote import ModelError
 from scones_local.run.variables import check_variables
 from scones_local.samples.dataset import CLASSES
 from scones_operator import presets
 from scones_operator.aws import template_parameters
-from scones_operator.errors import Fault, Refused
+from scones_operator.errors import OperationError, PreconditionError
 from scones_operator.escaping import escape_lines
-from scones_operator.folder_files import FolderError
-from scones_operator.presets import Profile
-from scones_training.errors import BadInput
+from scones_operator.folder_files import FolderLayoutError
+from scones_operator.presets import Preset
+from scones_training.errors import InputError
 
-OWN_ERRORS = (
-    *(CloudError, DeployError, FolderError, ModelError, Fault, Refused, BadInput),
-    *(InvocationError, StateError, end_to_end.JobError, debugging.DebugError, ReloadError),
+USER_ERRORS = (
+    *(
+        CloudError,
+        DeployError,
+        FolderLayoutError,
+        ModelError,
+        OperationError,
+        PreconditionError,
+        InputError,
+    ),
+    *(InvocationError, StateError, end_to_end.RunError, debugging.DebugError, ReloadError),
 )
 """What the user, or the application, got wrong; the messages are for the user."""
 
@@ -59,7 +67,7 @@ WorkOption = Annotated[Path, typer.Option(help="Folder for state and build outpu
 
 
 @dataclass(frozen=True)
-class Choices:
+class RunOptions:
     """The options of `run` and `up`: what to train, and where."""
 
     dataset: Annotated[
@@ -69,12 +77,12 @@ class Choices:
             help="Photos: one folder per class, or train/ and validation/ with these.",
         ),
     ] = None
-    profile: Annotated[
+    preset: Annotated[
         str,
         typer.Option(
-            envvar="PROFILE",
-            help="Profile, or file of one, with the defaults of the options below; "
-            "`scones profiles` lists them.",
+            envvar=["PRESET", "PROFILE"],
+            help="Preset, or file of one, with the defaults of the options below; "
+            "`scones presets` lists them.",
         ),
     ] = ""
     classes: Annotated[
@@ -113,42 +121,42 @@ class Choices:
             f"{Settings.minimum_accuracy} by default.",
         ),
     ] = ""
-    work: WorkOption = end_to_end.WORK
+    work: WorkOption = end_to_end.WORK_FOLDER
 
     def settings(self) -> Settings:
         """Return what to train, checked before anything is started."""
-        settings = _from_profile(self._profile) if self._profile else Settings()
-        chosen: dict[str, Any] = {"threshold": _share(self.threshold, "THRESHOLD")}
+        settings = _from_preset(self._preset) if self._preset else Settings()
+        chosen: dict[str, Any] = {"threshold": _parse_share(self.threshold, "THRESHOLD")}
         chosen["sources"] = self._sources()
         if self.image_shape:
-            chosen["image_shape"] = _image_shape(self.image_shape)
+            chosen["image_shape"] = _parse_image_shape(self.image_shape)
         if self.augmentation:
-            chosen["augmentation"] = _augmentation(self.augmentation)
+            chosen["augmentation"] = _parse_augmentation(self.augmentation)
         if self.threshold_by_class:
-            chosen["threshold_by_class"] = _threshold_by_class(self.threshold_by_class)
+            chosen["threshold_by_class"] = _parse_threshold_by_class(self.threshold_by_class)
         if self.minimum_accuracy:
-            chosen["minimum_accuracy"] = _share(self.minimum_accuracy, "MINIMUM_ACCURACY")
+            chosen["minimum_accuracy"] = _parse_share(self.minimum_accuracy, "MINIMUM_ACCURACY")
         return replace(settings, **chosen)
 
     def class_names(self) -> tuple[str, ...]:
         """Return the class names, none where the folders' names are to be taken."""
-        if self.classes or not self._profile:
-            return _class_names(self.classes) if self.classes else ()
-        names = self._profile.class_names
+        if self.classes or not self._preset:
+            return _parse_class_names(self.classes) if self.classes else ()
+        names = self._preset.class_names
         if self.dataset is None and set(names) != set(CLASSES):
             raise typer.BadParameter(
-                f"there are drawn samples of {' and '.join(CLASSES)} only: with this profile, give "
+                f"there are drawn samples of {' and '.join(CLASSES)} only: with this preset, give "
                 f"a DATASET that has {', '.join(names)}",
-                param_hint="PROFILE",
+                param_hint="PRESET",
             )
         return names
 
     def _sources(self) -> dict[str, str]:
         """Return what set each value that is not a default, for `Settings.sources`."""
         sources: dict[str, str] = {}
-        if self._profile:
-            names = ("image_shape", "minimum_accuracy", *self._profile.hyperparameters)
-            sources = dict.fromkeys(names, f"profile {self._profile.name}")
+        if self._preset:
+            names = ("image_shape", "minimum_accuracy", *self._preset.hyperparameters)
+            sources = dict.fromkeys(names, f"preset {self._preset.name}")
         variables = {
             "image_shape": self.image_shape and "IMAGE_SHAPE",
             "augmentation_type": self.augmentation and "AUGMENTATION",
@@ -157,37 +165,38 @@ class Choices:
         return sources | {name: variable for name, variable in variables.items() if variable}
 
     @cached_property
-    def _profile(self) -> Profile | None:
+    def _preset(self) -> Preset | None:
         try:
-            return presets.read(self.profile) if self.profile else None
-        except Refused as error:
-            raise typer.BadParameter(str(error), param_hint="PROFILE") from None
+            return presets.load_preset(self.preset) if self.preset else None
+        except PreconditionError as error:
+            raise typer.BadParameter(str(error), param_hint="PRESET") from None
 
 
-def _from_profile(profile: Profile) -> Settings:
-    others = dict(profile.hyperparameters)
+def _from_preset(preset: Preset) -> Settings:
+    others = dict(preset.hyperparameters)
     return Settings(
-        profile.image_shape,
+        preset.image_shape,
         others.pop("augmentation_type", "none"),
-        minimum_accuracy=profile.minimum_accuracy,
+        minimum_accuracy=preset.minimum_accuracy,
         others=others,
-        loading_bays=profile.parameters()["LoadingBays"],
+        loading_bays=preset.parameters()["LoadingBays"],
     )
 
 
-def _image_shape(text: str) -> str:
+def _parse_image_shape(text: str) -> str:
     try:
         shape = str(ImageShape.parse(text))
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="IMAGE_SHAPE") from None
-    if not template_parameters.allows("ImageShape", shape):
+    if not template_parameters.is_allowed("ImageShape", shape):
         raise typer.BadParameter(
-            f"{shape} is not {template_parameters.rule('ImageShape')}", param_hint="IMAGE_SHAPE"
+            f"{shape} is not {template_parameters.constraint('ImageShape')}",
+            param_hint="IMAGE_SHAPE",
         )
     return shape
 
 
-def _augmentation(text: str) -> str:
+def _parse_augmentation(text: str) -> str:
     if text not in augmentations():
         raise typer.BadParameter(
             f"{text!r} is not one of {', '.join(augmentations())}", param_hint="AUGMENTATION"
@@ -195,14 +204,14 @@ def _augmentation(text: str) -> str:
     return text
 
 
-def _threshold_by_class(text: str) -> str:
+def _parse_threshold_by_class(text: str) -> str:
     try:
         parse_thresholds_by_class(text)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="THRESHOLD_BY_CLASS") from None
-    if not template_parameters.allows("ThresholdByClass", text):
+    if not template_parameters.is_allowed("ThresholdByClass", text):
         raise typer.BadParameter(
-            f"{text!r} is not {template_parameters.rule('ThresholdByClass')}",
+            f"{text!r} is not {template_parameters.constraint('ThresholdByClass')}",
             param_hint="THRESHOLD_BY_CLASS",
         )
     return text
@@ -215,7 +224,7 @@ def _require_classes(settings: Settings, class_names: Sequence[str]) -> None:
         raise typer.BadParameter(unknown, param_hint="THRESHOLD_BY_CLASS")
 
 
-def _share(text: str, option: str) -> float:
+def _parse_share(text: str, option: str) -> float:
     try:
         return parse_threshold(text)
     except InvalidThreshold:
@@ -224,62 +233,65 @@ def _share(text: str, option: str) -> float:
         ) from None
 
 
-def _class_names(text: str) -> tuple[str, ...]:
+def _parse_class_names(text: str) -> tuple[str, ...]:
     try:
         names = parse_class_names(text)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="CLASSES") from None
-    if not template_parameters.allows("ClassNames", ",".join(names)):
+    if not template_parameters.is_allowed("ClassNames", ",".join(names)):
         raise typer.BadParameter(
-            f"{text!r} is not {template_parameters.rule('ClassNames')}", param_hint="CLASSES"
+            f"{text!r} is not {template_parameters.constraint('ClassNames')}", param_hint="CLASSES"
         )
     return names
 
 
-def _choosing(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options that `Choices` names, besides its own."""
-    chosen = inspect.signature(Choices).parameters
-    own = inspect.signature(command).parameters.values()
+def _with_run_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that `RunOptions` names, besides its own."""
+    run_options = inspect.signature(RunOptions).parameters
+    own_options = inspect.signature(command).parameters.values()
 
     @functools.wraps(command)
-    def choose(**given: Any) -> None:
-        if complaint := check_variables(os.environ.get("MAKEFLAGS", ""), variables):
-            raise typer.BadParameter(complaint)
-        command(Choices(**{name: given.pop(name) for name in chosen}), **given)
+    def call(**arguments: Any) -> None:
+        if error := check_variables(os.environ.get("MAKEFLAGS", ""), variables):
+            raise typer.BadParameter(error)
+        command(RunOptions(**{name: arguments.pop(name) for name in run_options}), **arguments)
 
-    options = [*chosen.values(), *(one for one in own if one.name != "choices")]
-    variables = {name for option in options for name in _variables_of(option)}
-    choose.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
-    return choose
+    options = [
+        *run_options.values(),
+        *(parameter for parameter in own_options if parameter.name != "options"),
+    ]
+    variables = {name for option in options for name in _option_variables(option)}
+    call.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
+    return call
 
 
-def _variables_of(option: inspect.Parameter) -> list[str]:
+def _option_variables(option: inspect.Parameter) -> list[str]:
     """Return the environment variables that an option is read from."""
-    given = (getattr(one, "envvar", None) for one in get_args(option.annotation)[1:])
-    return [name for name in given if isinstance(name, str)]
+    variables = (getattr(metadata, "envvar", None) for metadata in get_args(option.annotation)[1:])
+    return [name for name in variables if isinstance(name, str)]
 
 
 @app.command()
-@_choosing
+@_with_run_options
 def run(
-    choices: Choices,
+    options: RunOptions,
     photos: Annotated[
         Path | None, typer.Option(envvar="PHOTOS", help="Test photos, or one folder per class.")
     ] = None,
-    report: Annotated[Path, typer.Option(help="Folder for the report.")] = end_to_end.REPORT,
+    report: Annotated[Path, typer.Option(help="Folder for the report.")] = end_to_end.REPORT_FOLDER,
 ) -> None:
     """Deploy, train and classify photos in the local cloud."""
-    screen = Screen(Console())
-    settings, class_names = choices.settings(), choices.class_names()
-    inputs = end_to_end.collect_inputs(choices.dataset, photos, class_names, choices.work, screen)
+    output = Output(Console())
+    settings, class_names = options.settings(), options.class_names()
+    inputs = end_to_end.collect_inputs(options.dataset, photos, class_names, options.work, output)
     _require_classes(settings, inputs.dataset.class_names)
-    raise typer.Exit(end_to_end.run(inputs, settings, screen, choices.work, report))
+    raise typer.Exit(end_to_end.run(inputs, settings, output, options.work, report))
 
 
 @app.command()
-@_choosing
+@_with_run_options
 def up(
-    choices: Choices,
+    options: RunOptions,
     keep: Annotated[
         bool | None,
         typer.Option(
@@ -299,27 +311,27 @@ def up(
     ] = None,
 ) -> None:
     """Deploy and train in a local cloud that keeps running."""
-    screen = Screen(Console())
-    settings, class_names = choices.settings(), choices.class_names()
-    dev_environment.require_stopped(choices.work)
+    output = Output(Console())
+    settings, class_names = options.settings(), options.class_names()
+    dev_environment.require_stopped(options.work)
     if keep is None:
-        dev_environment.refuse_to_lose(choices.work)
-    if keep and dev_environment.has_kept(choices.work):
-        if choices != Choices(work=choices.work):
-            screen.say("The kept model and settings stay: options for training have no effect.")
-        dev_environment.resume(screen, choices.work)
+        dev_environment.require_nothing_kept(options.work)
+    if keep and dev_environment.has_kept_data(options.work):
+        if options != RunOptions(work=options.work):
+            output.say("The kept model and settings stay: options for training have no effect.")
+        dev_environment.resume(output, options.work)
     else:
-        inputs = end_to_end.collect_inputs(choices.dataset, None, class_names, choices.work, screen)
+        inputs = end_to_end.collect_inputs(options.dataset, None, class_names, options.work, output)
         _require_classes(settings, inputs.dataset.class_names)
-        dev_environment.up(inputs.dataset, settings, screen, choices.work, keep=bool(keep))
+        dev_environment.up(inputs.dataset, settings, output, options.work, keep=bool(keep))
     if sys.stdout.isatty() if watch is None else watch:
-        dev_environment.watch(screen, choices.work)
+        dev_environment.watch(output, options.work)
 
 
 @app.command()
-def watch(work: WorkOption = end_to_end.WORK) -> None:
+def watch(work: WorkOption = end_to_end.WORK_FOLDER) -> None:
     """Deploy saved changes to the running local cloud, until Ctrl-C."""
-    dev_environment.watch(Screen(Console()), work)
+    dev_environment.watch(Output(Console()), work)
 
 
 @app.command()
@@ -333,17 +345,17 @@ def logs(
     ] = "",
     port: Annotated[
         int, typer.Option(min=1024, max=65535, help="Port on 127.0.0.1 for the debugger.")
-    ] = debugging.PORT,
-    work: WorkOption = end_to_end.WORK,
+    ] = debugging.DEFAULT_PORT,
+    work: WorkOption = end_to_end.WORK_FOLDER,
 ) -> None:
     """Follow all logs of the running local cloud, until Ctrl-C."""
     dev_environment.follow_logs(Console(), work, debug, port)
 
 
 @app.command()
-def redeploy(work: WorkOption = end_to_end.WORK) -> None:
+def redeploy(work: WorkOption = end_to_end.WORK_FOLDER) -> None:
     """Deploy the changed template to the running local cloud; keeps all data."""
-    dev_environment.redeploy(Screen(Console()), work)
+    dev_environment.redeploy(Output(Console()), work)
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
@@ -353,7 +365,7 @@ def invoke(
     options: Annotated[
         list[str] | None, typer.Argument(help="More options of `sam local invoke`.")
     ] = None,
-    work: WorkOption = end_to_end.WORK,
+    work: WorkOption = end_to_end.WORK_FOLDER,
 ) -> None:
     """Run a function of what `up` left running with `sam local invoke`, in Docker on Linux."""
     raise typer.Exit(dev_environment.invoke(work, function, event, options or ()))
@@ -370,10 +382,10 @@ def down(
             "was started).",
         ),
     ] = None,
-    work: WorkOption = end_to_end.WORK,
+    work: WorkOption = end_to_end.WORK_FOLDER,
 ) -> None:
     """Stop what `up` left running, and say what is kept or lost."""
-    dev_environment.down(Screen(Console()), work, keep=keep)
+    dev_environment.down(Output(Console()), work, keep=keep)
 
 
 def main() -> None:
@@ -385,7 +397,7 @@ def main() -> None:
     os.umask(0o077)
     try:
         app()
-    except OWN_ERRORS as error:
+    except USER_ERRORS as error:
         sys.exit(f"error: {escape_lines(str(error))}")
 
 

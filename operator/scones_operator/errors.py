@@ -7,9 +7,16 @@ from contextlib import contextmanager
 from botocore import exceptions
 from botocore.exceptions import BotoCoreError, ClientError
 
-from scones.errors import Fault, Refused
+from scones.errors import OperationError, PreconditionError
 
-__all__ = ["Fault", "Refused", "explain", "is_locked_out", "missing_permission", "storage_faults"]
+__all__ = [
+    "OperationError",
+    "PreconditionError",
+    "format_aws_error",
+    "is_credentials_error",
+    "missing_permission",
+    "storage_errors",
+]
 
 
 _NO_CREDENTIALS = (
@@ -71,7 +78,7 @@ _THROTTLED = {
 }
 
 
-def explain(error: BotoCoreError | ClientError) -> str:
+def format_aws_error(error: BotoCoreError | ClientError) -> str:
     """Say in a line what AWS, or the way to it, refused, and what to do.
 
     Parameters
@@ -92,12 +99,12 @@ def explain(error: BotoCoreError | ClientError) -> str:
 
 
 @contextmanager
-def storage_faults() -> Iterator[None]:
-    """Make a `Fault` of what S3 refuses, or can't do now, to the domain's functions.
+def storage_errors() -> Iterator[None]:
+    """Make a `OperationError` of what S3 refuses, or can't do now, to the domain's functions.
 
     Raises
     ------
-    Fault
+    OperationError
         Where they raise `scones.storage.StorageBusy` or `StorageRefused`.
     """
     # It brings boto3, which takes longer than showing a command's help.
@@ -106,10 +113,10 @@ def storage_faults() -> Iterator[None]:
     try:
         yield
     except (StorageBusy, StorageRefused) as error:
-        raise Fault(str(error)) from error
+        raise OperationError(str(error)) from error
 
 
-def is_locked_out(error: BotoCoreError | ClientError) -> bool:
+def is_credentials_error(error: BotoCoreError | ClientError) -> bool:
     """Tell whether it is the credentials that are missing or not taken any more."""
     if isinstance(error, ClientError):
         return _code(error) in _BAD_CREDENTIALS

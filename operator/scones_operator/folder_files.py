@@ -5,16 +5,16 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
 
-from scones_operator.errors import Refused
+from scones_operator.errors import PreconditionError
 
-SHOWN = 3
+MAX_SHOWN = 3
 """How many of many names a message has."""
 
 MAX_NAMED = 10
 """Maximum number of unusable photos that a command names."""
 
 
-class FolderError(Refused):
+class FolderLayoutError(PreconditionError):
     """A folder is not laid out as it must be; the message says how it should.
 
     Parameters
@@ -53,9 +53,9 @@ def list_files(folder: Path, root: Path) -> list[Path]:
     shown = [path for path in links if not is_hidden(path.relative_to(root).as_posix())]
     require_inside(shown, root)
     if broken := [path for path in shown if path.is_symlink() and not path.exists()]:
-        raise FolderError(
-            f"{root} has broken links: {some(map(str, broken))}. Remove them, or restore their "
-            "targets"
+        raise FolderLayoutError(
+            f"{root} has broken links: {abbreviate(map(str, broken))}. Remove them, or restore "
+            "their targets"
         )
     return [path for path in paths if path.is_file()]
 
@@ -72,9 +72,9 @@ def require_inside(paths: Iterable[Path], root: Path) -> None:
     allowed = Path(os.path.realpath(root))
     outside = [path for path in paths if not Path(os.path.realpath(path)).is_relative_to(allowed)]
     if outside:
-        raise FolderError(
-            f"{root} has links to files or folders outside it: {some(map(str, outside))}. Copy "
-            "the files into the folder instead, or remove the links"
+        raise FolderLayoutError(
+            f"{root} has links to files or folders outside it: {abbreviate(map(str, outside))}. "
+            "Copy the files into the folder instead, or remove the links"
         )
 
 
@@ -88,17 +88,17 @@ def require_photos(paths: Iterable[Path]) -> None:
     """
     others = [path for path in paths if not _begins_as_photo(path)]
     if others:
-        raise FolderError(
-            f"not photos by their content: {some(map(str, others))}. Remove these files or move "
-            "them out of the folder; photos are JPEG, PNG, WebP, GIF, BMP, TIFF or HEIC"
+        raise FolderLayoutError(
+            f"not photos by their content: {abbreviate(map(str, others))}. Remove these files or "
+            "move them out of the folder; photos are JPEG, PNG, WebP, GIF, BMP, TIFF or HEIC"
         )
 
 
-def some(names: Iterable[str]) -> str:
+def abbreviate(names: Iterable[str]) -> str:
     """Name a few of many, such as ``a, b, c and 4 more``."""
     every = list(names)
-    more = f" and {len(every) - SHOWN:,} more" if len(every) > SHOWN else ""
-    return ", ".join(every[:SHOWN]) + more
+    more = f" and {len(every) - MAX_SHOWN:,} more" if len(every) > MAX_SHOWN else ""
+    return ", ".join(every[:MAX_SHOWN]) + more
 
 
 def format_unusable(unusable: Mapping[str, str], limit: int = MAX_NAMED) -> list[str]:
@@ -122,10 +122,10 @@ def format_unusable(unusable: Mapping[str, str], limit: int = MAX_NAMED) -> list
 
 
 def _begins_as_photo(path: Path) -> bool:
-    from scones.photos.formats import BEGINNING, UnusablePhoto, format_of  # noqa: PLC0415
+    from scones.photos.formats import SIGNATURE_BYTES, UnusablePhoto, format_of  # noqa: PLC0415
 
     with path.open("rb") as file:
-        beginning = file.read(BEGINNING)
+        beginning = file.read(SIGNATURE_BYTES)
     try:
         format_of(beginning)
     except UnusablePhoto:

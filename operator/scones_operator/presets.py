@@ -1,4 +1,4 @@
-"""Profiles: what is classified, and how it is trained, for one kind of photos."""
+"""Presets: what is classified, and how it is trained, for one kind of photos."""
 
 import difflib
 import re
@@ -23,23 +23,23 @@ from scones.datasets.hyperparameters import parse_hyperparameters
 from scones.hyperparameter_names import NAMES, describe_unknown
 from scones_operator.application import find_application_file
 from scones_operator.aws import template_parameters
-from scones_operator.errors import Refused
+from scones_operator.errors import PreconditionError
 
 FOLDER = find_application_file("presets")
 SUFFIX = ".toml"
 
 
-def _plain(value: object) -> object:
+def _to_hyperparameter(value: object) -> object:
     """Write a hyperparameter as the algorithm is given it: all values are strings."""
     if isinstance(value, list):
         return ",".join(map(str, value))
     return str(value) if isinstance(value, int | float) else value
 
 
-Hyperparameter = Annotated[str, BeforeValidator(_plain)]
+Hyperparameter = Annotated[str, BeforeValidator(_to_hyperparameter)]
 
 
-class Profile(BaseModel):
+class Preset(BaseModel):
     """A kind of photos.
 
     Attributes
@@ -93,16 +93,16 @@ class Profile(BaseModel):
     @field_validator("hyperparameters")
     @classmethod
     def _known(cls, values: Mapping[str, str]) -> Mapping[str, str]:
-        parse_hyperparameters(_pairs(values))
+        parse_hyperparameters(_format_pairs(values))
         if unknown := values.keys() - NAMES:
             raise ValueError(describe_unknown(unknown))
-        _require_allowed("Hyperparameters", _pairs(values))
+        _require_allowed("Hyperparameters", _format_pairs(values))
         return values
 
     @model_validator(mode="after")
     def _bays_of_classes(self) -> Self:
         self._require_classes("loading_bays", self.loading_bays)
-        _require_allowed("LoadingBays", _pairs(self.loading_bays))
+        _require_allowed("LoadingBays", _format_pairs(self.loading_bays))
         return self
 
     @model_validator(mode="after")
@@ -126,27 +126,29 @@ class Profile(BaseModel):
     def _require_classes(self, key: str, labels: Mapping[str, object]) -> None:
         for label in labels:
             if label not in self.class_names:
-                raise ValueError(f"{key} names {label}, which is no class{_near(label, self)}")
+                raise ValueError(
+                    f"{key} names {label}, which is no class{_suggestion(label, self)}"
+                )
 
     def parameters(self) -> dict[str, str]:
         """Return the template's parameters."""
         return {
             "ClassNames": ",".join(self.class_names),
-            "LoadingBays": _pairs(self.loading_bays),
+            "LoadingBays": _format_pairs(self.loading_bays),
             "ImageShape": self.image_shape,
-            "Hyperparameters": _pairs(self.hyperparameters),
+            "Hyperparameters": _format_pairs(self.hyperparameters),
             # Without an exponent, as the template's numbers are written.
             "MinimumAccuracy": f"{self.minimum_accuracy:f}".rstrip("0").rstrip("."),
         }
 
 
-def names() -> list[str]:
-    """Return the names of the profiles that come with the application, sorted."""
+def list_presets() -> list[str]:
+    """Return the names of the presets that come with the application, sorted."""
     return sorted(path.stem for path in FOLDER.glob(f"*{SUFFIX}"))
 
 
-def read(name: str) -> Profile:
-    """Read a profile.
+def load_preset(name: str) -> Preset:
+    """Read a preset.
 
     Parameters
     ----------
@@ -156,7 +158,7 @@ def read(name: str) -> Profile:
 
     Raises
     ------
-    Refused
+    PreconditionError
         If there is none, or it is not what it should be; names all that is wrong with it.
     """
     own = name.endswith(SUFFIX) or "/" in name
@@ -164,45 +166,45 @@ def read(name: str) -> Profile:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        raise Refused(_missing(name)) from None
+        raise PreconditionError(_missing(name)) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise Refused(f"{path} is not valid TOML: {error}") from None
+        raise PreconditionError(f"{path} is not valid TOML: {error}") from None
     try:
-        return Profile.model_validate({**values, "name": path.stem})
+        return Preset.model_validate({**values, "name": path.stem})
     except ValidationError as error:
         problems = "; ".join(map(describe_problem, error.errors()))
-        raise Refused(f"the profile {path} cannot be used: {problems}") from None
+        raise PreconditionError(f"the preset {path} cannot be used: {problems}") from None
 
 
 def _missing(name: str) -> str:
-    near = difflib.get_close_matches(name, names(), n=1)
+    near = difflib.get_close_matches(name, list_presets(), n=1)
     advice = f" (did you mean {near[0]}?)" if near else ""
     return (
-        f"there is no profile {name}{advice}: there are {', '.join(names())}, or give the path of "
-        f"a file of your own, which ends with {SUFFIX}"
+        f"there is no preset {name}{advice}: there are {', '.join(list_presets())}, or give the "
+        f"path of a file of your own, which ends with {SUFFIX}"
     )
 
 
-def _near(label: str, profile: Profile) -> str:
-    near = difflib.get_close_matches(label, profile.class_names, n=1, cutoff=0.7)
+def _suggestion(label: str, preset: Preset) -> str:
+    near = difflib.get_close_matches(label, preset.class_names, n=1, cutoff=0.7)
     return f": did you mean {near[0]}?" if near else ""
 
 
 def _require_allowed(parameter: str, value: str) -> None:
     # SAM CLI can't pass a backslash on.
-    if not template_parameters.allows(parameter, value) or "\\" in value:
-        raise ValueError(f"{value!r} is not {template_parameters.rule(parameter)}")
+    if not template_parameters.is_allowed(parameter, value) or "\\" in value:
+        raise ValueError(f"{value!r} is not {template_parameters.constraint(parameter)}")
 
 
-def _pairs(values: Mapping[str, str]) -> str:
+def _format_pairs(values: Mapping[str, str]) -> str:
     return ",".join(f"{name}={value}" for name, value in values.items())
 
 
 def describe_problem(problem: ErrorDetails) -> str:
-    """Return one of pydantic's errors of a profile as a sentence."""
+    """Return one of pydantic's errors of a preset as a sentence."""
     where = ".".join(map(str, problem["loc"]))
     if problem["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(where, Profile.model_fields, n=1)
+        near = difflib.get_close_matches(where, Preset.model_fields, n=1)
         return f"there is no key {where}" + (f" (did you mean {near[0]}?)" if near else "")
     if problem["type"] == "missing":
         return f"{where} is missing"

@@ -44,7 +44,7 @@ def prepare_offline_environment(region: str) -> None:
     os.environ.update(AWS_ACCESS_KEY_ID="offline", AWS_SECRET_ACCESS_KEY="offline")  # noqa: S106
 
 
-def account_of(role: str) -> str:
+def role_account(role: str) -> str:
     """Return the account ID in the ARN of a role.
 
     Parameters

@@ -117,7 +117,7 @@ class UploadedObject(NamedTuple):
     uri: Any
 
 
-def own_image(repository: str, role: str, region: str, tag: str = "1") -> str:
+def project_image_uri(repository: str, role: str, region: str, tag: str = "1") -> str:
     """Return the URI of one of the project's container images in the role's account.
 
     Parameters
@@ -158,7 +158,7 @@ def uploaded_object(name: str, bucket: str, key: str) -> UploadedObject:
     return UploadedObject(parameters, Join(on="/", values=["s3:/", *parameters]))
 
 
-def input_from(name: str, uri: Any, folder: str | None = None) -> Any:
+def processing_input(name: str, uri: Any, folder: str | None = None) -> Any:
     """Return an input of a processing job.
 
     Parameters
@@ -179,7 +179,7 @@ def input_from(name: str, uri: Any, folder: str | None = None) -> Any:
     return ProcessingInput(input_name=name, s3_input=source)
 
 
-def output_to(name: str, uri: Any) -> Any:
+def processing_output(name: str, uri: Any) -> Any:
     """Return an output of a processing job: the folder ``/opt/ml/processing/output/NAME``."""
     target = ProcessingS3Output(
         s3_uri=uri, local_path=f"{PROCESSING}/output/{name}", s3_upload_mode="EndOfJob"
@@ -248,7 +248,7 @@ def processing_step(  # noqa: PLR0913
     script
         Python script.
     inputs, outputs
-        From `input_from` and `output_to`.
+        From `processing_input` and `processing_output`.
     arguments
         Further options of the script: values by name without dashes.
     environment
@@ -298,7 +298,7 @@ def processing_step(  # noqa: PLR0913
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class PipelineContext:
     """What all steps of a pipeline have in common.
 
     Attributes
@@ -342,7 +342,7 @@ class Surroundings:
         """
         return ModelBuilder(
             image_uri=image,
-            s3_model_data_url=artifacts_of(train),
+            s3_model_data_url=model_artifacts_uri(train),
             role_arn=self.role,
             sagemaker_session=self.session,
             # The default adds variables that make the container look for a script.
@@ -351,7 +351,7 @@ class Surroundings:
             **options,
         )
 
-    def pipeline_of(self, parameters: Sequence[Any], steps: Sequence[Any]) -> Pipeline:
+    def create_pipeline(self, parameters: Sequence[Any], steps: Sequence[Any]) -> Pipeline:
         """Return the pipeline with parameters and steps."""
         return Pipeline(
             name=self.pipeline,
@@ -362,7 +362,7 @@ class Surroundings:
         )
 
 
-def artifacts_of(train: Any) -> Any:
+def model_artifacts_uri(train: Any) -> Any:
     """Return the S3 URI of the model of a training step, as a property."""
     return train.properties.ModelArtifacts.S3ModelArtifacts
 
@@ -381,7 +381,7 @@ def approval_parameter(*others: str) -> Any:
     )
 
 
-def value_of(step: Any, file: PropertyFile, path: str) -> Any:
+def property_file_value(step: Any, file: PropertyFile, path: str) -> Any:
     """Return the value at a path in a property file of a step."""
     return JsonGet(step_name=step.name, property_file=file, json_path=path)
 

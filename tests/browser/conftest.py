@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, ConsoleMessage, sync_playwright
 from playwright.sync_api import Page as Tab
 
 from scones_operator.console import app
-from scones_operator.console.server import Page
+from scones_operator.console.server import ConsoleServer
 from tests.unit.conftest import aws_environment
 from tests.unit.operator.deployed import STACK, Session, answers_here
 from tests.unit.operator.reviewed import Office, reviews_here
@@ -57,44 +57,44 @@ def clients() -> Iterator[dict[str, Any]]:
 @pytest.fixture
 def office(clients: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Office:
     moto_api_backend.reset()
-    monkeypatch.setattr(app, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(app, "POLL_SECONDS", 0.1)
     session = Session(clients)
     session.client("sagemaker").create_model_package_group(ModelPackageGroupName="scones")
     parameters = {**STACK.parameters, "ValidationShare": "0.1"}
     return Office(session, replace(STACK, parameters=parameters))
 
 
-class Visitor:
+class BrowserUser:
     """A tab of a browser, of somebody who reviews."""
 
     def __init__(self, tab: Tab, url: str) -> None:
         self.tab = tab
-        self.complaints: list[str] = []
+        self.errors: list[str] = []
         tab.set_default_timeout(PATIENCE_MS)
         tab.on("console", self._hear)
-        tab.on("pageerror", lambda error: self.complaints.append(str(error)))
+        tab.on("pageerror", lambda error: self.errors.append(str(error)))
         tab.goto(url)
 
     def _hear(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
-            self.complaints.append(message.text)
+            self.errors.append(message.text)
 
     def press(self, *keys: str) -> None:
         for key in keys:
             self.tab.keyboard.press(key)
 
-    def sees(self, text: str) -> None:
+    def expect_text(self, text: str) -> None:
         """Wait until a text is to be seen; patterns are Python's."""
         self.tab.get_by_text(re.compile(text)).filter(visible=True).first.wait_for()
 
-    def photo(self, name: str) -> None:
+    def expect_photo(self, name: str) -> None:
         """Wait until the photo of that name is under review, and shown."""
         self.tab.locator("#review-name", has_text=name).wait_for()
         self.tab.locator(f"#review-photo[alt$='{name}']").wait_for(state="visible")
 
-    def said(self, text: str) -> None:
+    def expect_last_review(self, text: str) -> None:
         """Wait until that is kept as what was said last."""
-        self.tab.locator("#last-said", has_text=text).wait_for()
+        self.tab.locator("#last-review", has_text=text).wait_for()
 
     def keep(self, name: str) -> None:
         """Keep a screenshot, for people."""
@@ -102,7 +102,7 @@ class Visitor:
         self.tab.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
 
     @property
-    def sideways(self) -> int:
+    def horizontal_overflow(self) -> int:
         """By how many pixels the page can be scrolled sideways."""
         width = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         return int(self.tab.evaluate(width))
@@ -121,21 +121,21 @@ def obstacles(tab: Tab) -> list[str]:
     ]
 
 
-Visit = Callable[..., Visitor]
+Visit = Callable[..., BrowserUser]
 
 
 @pytest.fixture
 def visit(office: Office, browser: Browser) -> Iterator[Visit]:
     """Open the page, as somebody, in a browser of their own."""
-    visitors: list[Visitor] = []
+    visitors: list[BrowserUser] = []
     stops: list[Callable[[], None]] = []
 
-    def open_page(user: str = "anna", **context: Any) -> Visitor:
+    def open_page(user: str = "anna", **context: Any) -> BrowserUser:
         serving = _serve(office, user)
         url = serving.__enter__()
         stops.append(lambda: serving.__exit__(None, None, None))
         context = {"viewport": {"width": 1200, "height": 800}, **context}
-        visitors.append(Visitor(browser.new_context(**context).new_page(), url))
+        visitors.append(BrowserUser(browser.new_context(**context).new_page(), url))
         return visitors[-1]
 
     yield open_page
@@ -143,12 +143,12 @@ def visit(office: Office, browser: Browser) -> Iterator[Visit]:
         visitor.tab.context.close()
     for stop in stops:
         stop()
-    assert [text for visitor in visitors for text in visitor.complaints] == []
+    assert [text for visitor in visitors for text in visitor.errors] == []
 
 
 @contextmanager
 def _serve(office: Office, user: str) -> Iterator[str]:
-    page = Page(lambda: office.of(user), office.stack, user, 0)  # type: ignore[arg-type,return-value]
+    page = ConsoleServer(lambda: office.of(user), office.stack, user, 0)  # type: ignore[arg-type,return-value]
     opened = Event()
     thread = Thread(target=page.serve, args=[opened.set])
     thread.start()

@@ -8,7 +8,7 @@ from scones.events import PhotoDecided
 from scones.records import Record, Review
 from scones_local.samples.bicycles import Bicycle
 from scones_local.samples.motorcycles import Motorcycle
-from scones_local.samples.rendering import take_picture
+from scones_local.samples.rendering import render_photo
 from tests.unit.operator.reviewed import Office
 from tests.unit.results_table import START, decided, put_record
 
@@ -19,7 +19,7 @@ def photo(name: str, seed: int, size: tuple[int, int] = (640, 480)) -> bytes:
     """Draw a photo of a class, as JPEG."""
     rng = random.Random(seed)
     file = BytesIO()
-    take_picture(rng, DESIGNS[name].design(rng), size).save(file, "JPEG", quality=85)
+    render_photo(rng, DESIGNS[name].design(rng), size).save(file, "JPEG", quality=85)
     return file.getvalue()
 
 

@@ -47,7 +47,7 @@ def test_a_server_at_another_port_gets_nothing_that_lets_in(
 ) -> None:
     office.arrive("north gate 1.jpg")
     anna = visit("anna")
-    anna.photo("north gate 1.jpg")
+    anna.expect_photo("north gate 1.jpg")
     console = anna.tab.url
     token = anna.tab.evaluate("sessionStorage.getItem('scones-token')")
     other, heard = eavesdropper
@@ -67,7 +67,7 @@ def test_a_server_at_another_port_gets_nothing_that_lets_in(
 
 def test_a_tab_without_the_link_is_told_to_open_it(visit: Visit) -> None:
     anna = visit("anna")
-    anna.sees("No photos to review")
+    anna.expect_text("No photos to review")
 
     tab = anna.tab.context.new_page()
     tab.goto(anna.tab.url)
@@ -78,11 +78,11 @@ def test_a_tab_without_the_link_is_told_to_open_it(visit: Visit) -> None:
 def test_the_page_can_be_loaded_again(office: Office, visit: Visit) -> None:
     office.arrive("north gate 1.jpg")
     anna = visit("anna")
-    anna.photo("north gate 1.jpg")
+    anna.expect_photo("north gate 1.jpg")
 
     anna.tab.reload()
 
-    anna.photo("north gate 1.jpg")
+    anna.expect_photo("north gate 1.jpg")
 
 
 def test_a_page_of_an_earlier_start_says_so_and_takes_the_new_link(
@@ -90,23 +90,23 @@ def test_a_page_of_an_earlier_start_says_so_and_takes_the_new_link(
 ) -> None:
     office.arrive("north gate 1.jpg")
     anna = visit("anna")
-    anna.photo("north gate 1.jpg")
+    anna.expect_photo("north gate 1.jpg")
     link = anna.tab.evaluate("`#token=${sessionStorage.getItem('scones-token')}`")
     refusal = "This link has expired"
-    anna.tab.route("**/api/news", lambda route: route.fulfill(status=403, body=refusal))
+    anna.tab.route("**/api/updates", lambda route: route.fulfill(status=403, body=refusal))
     anna.tab.reload()
-    anna.sees(refusal)
-    anna.tab.unroute("**/api/news")
+    anna.expect_text(refusal)
+    anna.tab.unroute("**/api/updates")
 
     anna.tab.goto(anna.tab.url + link)
 
     anna.tab.locator(".notice").wait_for(state="detached")
-    anna.photo("north gate 1.jpg")
+    anna.expect_photo("north gate 1.jpg")
     assert "token" not in anna.tab.url
-    anna.complaints.clear()  # the browser's own, of what failed
+    anna.errors.clear()  # the browser's own, of what failed
 
 
 def test_a_name_turns_no_text_on_the_page(office: Office, visit: Visit) -> None:
     office.arrive("gate\u202egpj.exe\n\u200b.jpg")
     anna = visit("anna")
-    anna.sees(r"gate\\u202egpj\.exe\\x0a\\u200b\.jpg")
+    anna.expect_text(r"gate\\u202egpj\.exe\\x0a\\u200b\.jpg")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import PATIENCE_MS, Visit, Visitor, obstacles
+from tests.browser.conftest import PATIENCE_MS, BrowserUser, Visit, obstacles
 from tests.browser.scenes import classified, minutes_from_start, photo, review_of, wait
 from tests.unit.operator.reviewed import Office, refusal
 from tests.unit.operator.step_functions import PROMOTE, entered
@@ -17,7 +17,7 @@ KOLKATA = {"timezone_id": "Asia/Kolkata", "locale": "en-US"}
 """Zone without whole hours, and a locale with a 12-hour clock."""
 
 
-def tiles(visitor: Visitor) -> dict[str, str]:
+def tiles(visitor: BrowserUser) -> dict[str, str]:
     """Return the tiles by their names."""
     lists = visitor.tab.locator("#statuses .tile").all()
     return {
@@ -26,21 +26,21 @@ def tiles(visitor: Visitor) -> dict[str, str]:
     }
 
 
-def see_results(visitor: Visitor, rows: int) -> None:
+def see_results(visitor: BrowserUser, rows: int) -> None:
     """Open the results, and wait for that many rows."""
     visitor.tab.get_by_role("link", name="Results").click()
     has_rows(visitor, rows)
 
 
-def has_rows(visitor: Visitor, count: int) -> None:
+def has_rows(visitor: BrowserUser, count: int) -> None:
     expect(visitor.tab.locator("#latest tbody tr")).to_have_count(count, timeout=PATIENCE_MS)
 
 
-def has_address(visitor: Visitor, address: str) -> None:
+def has_address(visitor: BrowserUser, address: str) -> None:
     expect(visitor.tab).to_have_url(re.compile(re.escape(address) + "$"), timeout=PATIENCE_MS)
 
 
-def shown(visitor: Visitor) -> list[str]:
+def shown(visitor: BrowserUser) -> list[str]:
     return visitor.tab.locator("#latest tbody button").all_inner_texts()
 
 
@@ -59,7 +59,7 @@ def fill_a_day(office: Office) -> None:
 def test_tiles_agree_with_the_queue_and_with_the_table(office: Office, visit: Visit) -> None:
     fill_a_day(office)
     anna = visit("anna")
-    anna.photo("north gate 0.jpg")
+    anna.expect_photo("north gate 0.jpg")
     assert anna.tab.locator("#review-name").inner_text() == "east/north gate 0.jpg"
     see_results(anna, 7)
     assert tiles(anna) == {
@@ -70,9 +70,9 @@ def test_tiles_agree_with_the_queue_and_with_the_table(office: Office, visit: Vi
         "rejected": "1 14.3 % of 7",
         "failed": "1 14.3 % of 7",
     }
-    assert anna.tab.locator("#waiting-count").inner_text() == "3"
+    assert anna.tab.locator("#pending-count").inner_text() == "3"
     anna.tab.get_by_label("Decided in").select_option("168")
-    anna.sees("37.5 % of 8")
+    anna.expect_text("37.5 % of 8")
     assert tiles(anna)["waiting for review"] == "3 37.5 % of 8"
     classes = anna.tab.locator("#by-class tbody tr").all_inner_texts()
     assert classes == ["bicycle\t1\t3\t0", "motorcycle\t0\t0\t1"]
@@ -92,7 +92,7 @@ def test_one_clock_in_the_zone_of_the_viewer(office: Office, visit: Visit) -> No
     anna.tab.locator("#chart .points path").first.wait_for(state="attached")
     assert anna.tab.evaluate("document.getElementById('chart').data[0].x[0]") == time
     anna.tab.get_by_role("button", name="a.jpg").click()
-    assert f"{time}, in 1.00 s" in anna.tab.locator("#photo-facts").inner_text()
+    assert f"{time}, in 1.00 s" in anna.tab.locator("#photo-details").inner_text()
 
 
 def test_filters_choose_results_and_are_kept_in_the_address(office: Office, visit: Visit) -> None:
@@ -110,7 +110,7 @@ def test_filters_choose_results_and_are_kept_in_the_address(office: Office, visi
     assert shown(anna) == ["south/gate.jpg"]
     assert "motorcycle (ben; predicted bicycle)" in anna.tab.locator("#latest tbody").inner_text()
     anna.tab.get_by_label("Class", exact=True).select_option("bicycle")
-    anna.sees("No results match the filters")
+    anna.expect_text("No results match the filters")
     anna.tab.get_by_label("Status").select_option("")
     anna.tab.get_by_label("Name").fill("NORTH")
     has_address(anna, "#results?label=bicycle&name=NORTH")
@@ -119,7 +119,7 @@ def test_filters_choose_results_and_are_kept_in_the_address(office: Office, visi
     has_address(anna, "#results?hours=168&label=bicycle&name=NORTH")
     classified(office, "just now south.jpg")
     classified(office, "just now north.jpg")
-    anna.sees("just now north.jpg")
+    anna.expect_text("just now north.jpg")
     anna.tab.reload()
     has_rows(anna, 4)
     assert shown(anna)[0] == "just now north.jpg"
@@ -148,7 +148,7 @@ def test_a_range_of_time_and_a_search_that_ends_early(
     assert shown(anna) == ["3.jpg"]
     monkeypatch.setattr("scones_operator.photos.results.MAX_SEARCHED", 2)
     anna.tab.get_by_label("Decided in").select_option("168")
-    anna.sees(r"Searched back to 20\d\d-.*: earlier results may match")
+    anna.expect_text(r"Searched back to 20\d\d-.*: earlier results may match")
     assert shown(anna) == ["1.jpg", "3.jpg"]
 
 
@@ -185,27 +185,27 @@ def test_the_version_that_decided_is_shown_where_it_is_known(
     )
     anna = visit("anna")
     see_results(anna, 6)
-    anna.sees("Model version 2 in production since")
+    anna.expect_text("Model version 2 in production since")
     dash = "\N{EN DASH}"
     cells = anna.tab.locator("#latest td[data-column='model']").all_inner_texts()
     assert cells == [dash, "2", dash, dash, "1", dash]
     anna.tab.get_by_role("button", name="60.jpg").click()
     assert anna.tab.locator("#photo-title").inner_text() == "gate/60.jpg"
-    facts = " ".join(anna.tab.locator("#photo-facts").inner_text().split())
+    facts = " ".join(anna.tab.locator("#photo-details").inner_text().split())
     assert "model version 1 " in facts
     anna.press("Escape")
     anna.tab.get_by_role("button", name="35.jpg").click()
-    facts = " ".join(anna.tab.locator("#photo-facts").inner_text().split())
+    facts = " ".join(anna.tab.locator("#photo-details").inner_text().split())
     assert "model version unknown" in facts
     anna.press("Escape")
     anna.tab.get_by_role("button", name="damaged.jpg").click()
-    anna.sees("is gone: this version of it was deleted")
+    anna.expect_text("is gone: this version of it was deleted")
     # Which axe leaves open in a dialog: the soft color has too little contrast here.
     color = "(selector) => getComputedStyle(document.querySelector(selector)).color"
     assert anna.tab.evaluate(color, "#photo-text") == anna.tab.evaluate(color, "body")
     assert obstacles(anna.tab) == []
-    assert "status of 409" in " ".join(anna.complaints)
-    anna.complaints.clear()
+    assert "status of 409" in " ".join(anna.errors)
+    anna.errors.clear()
 
 
 def test_who_may_not_read_models_sees_results_all_the_same(office: Office, visit: Visit) -> None:
@@ -216,6 +216,6 @@ def test_who_may_not_read_models_sees_results_all_the_same(office: Office, visit
     classified(office, "a.jpg", ago=3)
     anna = visit("anna")
     see_results(anna, 1)
-    anna.sees("Model versions are not shown: ")
-    assert "status of 502" in " ".join(anna.complaints)
-    anna.complaints.clear()
+    anna.expect_text("Model versions are not shown: ")
+    assert "status of 502" in " ".join(anna.errors)
+    anna.errors.clear()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from scones_operator.report.captured_images import Picture, Pictures
+from scones_operator.report.captured_images import CapturedImage, CapturedImages
 from scones_operator.report.render import render
 from tests.browser.conftest import SCREENSHOTS, obstacles
 from tests.unit.operator.report.examples import DOT, NINE, photo, report
@@ -17,8 +17,11 @@ HOSTILE = '</script><script>window.stolen = 1</script><img src="//evil.test/x" o
 
 PHOTOS = [
     *(photo("bicycle", 0.97 - (n % 7) / 60, minutes=n, truth="bicycle") for n in range(20)),
-    *(photo("motorcycle", 0.99 - (n % 5) / 20, minutes=n, said="motorcycle") for n in range(9)),
-    photo("motorcycle", 0.7, minutes=30, said="bicycle", truth="bicycle"),
+    *(
+        photo("motorcycle", 0.99 - (n % 5) / 20, minutes=n, expect_last_review="motorcycle")
+        for n in range(9)
+    ),
+    photo("motorcycle", 0.7, minutes=30, expect_last_review="bicycle", truth="bicycle"),
     photo("bicycle", 0.6, minutes=30, key="simulated/20261120-9f/0007.png"),
     photo(None, minutes=31, key="incoming/" + "long name " * 20 + ".png"),
     photo(
@@ -61,14 +64,14 @@ class Reader:
 
     def __init__(self, tab: Page) -> None:
         self.tab = tab
-        self.complaints: list[str] = []
+        self.errors: list[str] = []
         self.asked: list[str] = []
-        tab.on("console", lambda message: self.complaints.append(message.text))
-        tab.on("pageerror", lambda error: self.complaints.append(str(error)))
+        tab.on("console", lambda message: self.errors.append(message.text))
+        tab.on("pageerror", lambda error: self.errors.append(str(error)))
         tab.on("request", lambda request: self.asked.append(request.url))
 
     @property
-    def sideways(self) -> int:
+    def horizontal_overflow(self) -> int:
         """By how many pixels the page can be scrolled sideways."""
         root = "document.documentElement"
         return int(self.tab.evaluate(f"{root}.scrollWidth - {root}.clientWidth"))
@@ -117,7 +120,7 @@ def test_charts_are_drawn_in_the_colours_of_the_page(
     assert reader.colour("body", "backgroundColor") == paper
     assert reader.colour(".plot .xtick text", "fill") == ink
     assert reader.colour(".plot .scatterlayer .js-line", "stroke") == ink
-    assert reader.complaints == []
+    assert reader.errors == []
     assert [url.partition(":")[0] for url in reader.asked if not url.startswith("data:")] == [
         "file"
     ]
@@ -128,7 +131,7 @@ def test_charts_are_drawn_in_the_colours_of_the_page(
 def test_a_phone(read: Callable[..., Reader]) -> None:
     photos = [photo(f"class number {n}", 0.9, minutes=n, truth="bicycle") for n in range(12)]
     reader = read(render(report(*PHOTOS, *photos), UTC), viewport={"width": 390, "height": 844})
-    assert reader.sideways == 0
+    assert reader.horizontal_overflow == 0
     for plot in reader.tab.locator(".plot .main-svg").all():
         box = plot.bounding_box()
         assert box is not None
@@ -188,7 +191,14 @@ def test_paper(read: Callable[..., Reader]) -> None:
 @pytest.mark.parametrize("count", [3, 300])
 def test_names_of_strangers_do_nothing(read: Callable[..., Reader], count: int) -> None:
     photos = [
-        photo(HOSTILE, 0.9 + n % 9 / 100, minutes=n, key=HOSTILE, said=HOSTILE, truth=HOSTILE)
+        photo(
+            HOSTILE,
+            0.9 + n % 9 / 100,
+            minutes=n,
+            key=HOSTILE,
+            expect_last_review=HOSTILE,
+            truth=HOSTILE,
+        )
         for n in range(count)
     ]
     page = report(
@@ -196,7 +206,7 @@ def test_names_of_strangers_do_nothing(read: Callable[..., Reader], count: int) 
         photo(None, key=HOSTILE, reason=HOSTILE, message=HOSTILE),
         class_names=(HOSTILE, "bicycle"),
         endpoint=HOSTILE,
-        pictures=Pictures((Picture(DOT, HOSTILE, 0.5, NINE),), 1),
+        pictures=CapturedImages((CapturedImage(DOT, HOSTILE, 0.5, NINE),), 1),
     )
     reader = read(render(page, UTC))
     # What is hovered over is written by Plotly, from the same names.
@@ -206,7 +216,7 @@ def test_names_of_strangers_do_nothing(read: Callable[..., Reader], count: int) 
     assert reader.tab.evaluate("window.stolen") is None
     assert not [url for url in reader.asked if "evil" in url]
     assert reader.tab.locator(".plot img, .plot a, .plot script").count() == 0
-    assert reader.complaints == []
+    assert reader.errors == []
 
 
 def test_scripts_of_strangers_would_not_run(read: Callable[..., Reader]) -> None:
@@ -215,10 +225,10 @@ def test_scripts_of_strangers_would_not_run(read: Callable[..., Reader]) -> None
     reader = read(text)
     assert reader.tab.locator(".plot .main-svg").count() > 0
     assert reader.tab.evaluate("window.stolen") is None
-    assert any("Content Security Policy" in text for text in reader.complaints)
+    assert any("Content Security Policy" in text for text in reader.errors)
 
 
 def test_a_report_of_nothing(read: Callable[..., Reader]) -> None:
-    reader = read(render(report(pictures=Pictures(), production=None, version=None), UTC))
+    reader = read(render(report(pictures=CapturedImages(), production=None, version=None), UTC))
     assert reader.tab.get_by_text("There are no results in this time range").is_visible()
-    assert reader.complaints == []
+    assert reader.errors == []

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.drawn import drawn
-from tests.following import SETUP, Block, Follower, checkout, environment
+from tests.doc_pages import SETUP, Block, Follower, checkout, environment
+from tests.sample_photos import drawn
 
 __all__ = ["drawn"]
 

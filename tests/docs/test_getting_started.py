@@ -3,8 +3,8 @@
 import pytest
 
 from scones_local import samples
+from tests.doc_pages import Follower, read_sections
 from tests.docs.conftest import ROOT
-from tests.following import Follower, read_sections
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 

@@ -14,15 +14,15 @@ import pytest
 from scones_local import samples
 from scones_local.cloud import lifecycle
 from scones_local.run import deploy
-from scones_local.run.application import Settings, install
+from scones_local.run.application import Settings, deploy_and_train
 from scones_local.run.photo_folder import read_dataset
-from scones_operator.aws.stack import STACK, Stack
-from tests.drawn import drawn
+from scones_operator.aws.stack import DEFAULT_STACK_NAME, Stack
 from tests.e2e.harness import Application, Inbox
+from tests.sample_photos import drawn
 from tools.prove_iam.deployed import read_policies
-from tools.prove_iam.real import INTO, WITHOUT
-from tools.prove_iam.recording import FOLDER, INSTALLATION, Recording, requests_of
-from tools.prove_iam.removal import removed
+from tools.prove_iam.deployment_test import RECORDING_VARIABLE, REMOVED_STATEMENT_VARIABLE
+from tools.prove_iam.recording import FOLDER, INSTALLATION_TEST, Recording, parse_audit_trail
+from tools.prove_iam.removal import statement_removed
 
 __all__ = ["drawn"]
 
@@ -37,7 +37,7 @@ def pytest_runtest_logstart(nodeid: str) -> None:
     _started.append((time.time(), nodeid))
 
 
-class Quiet:
+class SilentOutput:
     """Shows no progress."""
 
     def step(self, title: str) -> Any:
@@ -64,14 +64,14 @@ def application(
 ) -> Iterator[Application]:
     with lifecycle.start(tmp_path_factory.mktemp("cloud")) as running:
         test = _started[-1][1]
-        _started.append((time.time(), INSTALLATION))
-        stack, _ = install(
+        _started.append((time.time(), INSTALLATION_TEST))
+        stack, _ = deploy_and_train(
             running,
             WORK,
             read_dataset(drawn.dataset),
             # So few photos that only the head is trained; tests/integration trains more layers.
             Settings("3,32,32", threshold=0.6, loading_bays="bicycle=A,motorcycle=B"),
-            Quiet(),
+            SilentOutput(),
         )
         _started.append((time.time(), test))
         with recorded_iam(running, "application"):
@@ -90,7 +90,7 @@ def production(
             "TrainingImage": image,
             **existing_resources(running.session()),
         }
-        with deploy.alone_in(WORK):
+        with deploy.lock_folder(WORK):
             deploy.deploy(deploy.built_template(WORK), running.environ(), parameters)
         with recorded_iam(running, "production"):
             yield Application(running, Stack.read(running.session()))
@@ -131,13 +131,17 @@ def key_statements() -> list[Any]:
 @contextmanager
 def recorded_iam(running: lifecycle.Cloud, name: str) -> Iterator[None]:
     """Leave what IAM was asked, for `make prove-iam`, which may name a statement to remove."""
-    statement = os.environ.get(WITHOUT)
-    with removed(running.session(), STACK, statement) if statement else nullcontext():
+    statement = os.environ.get(REMOVED_STATEMENT_VARIABLE)
+    with (
+        statement_removed(running.session(), DEFAULT_STACK_NAME, statement)
+        if statement
+        else nullcontext()
+    ):
         yield
-        policies = read_policies(running.session(), STACK)
-        recording = Recording(policies, requests_of(running.audit(), _started))
+        policies = read_policies(running.session(), DEFAULT_STACK_NAME)
+        recording = Recording(policies, parse_audit_trail(running.audit(), _started))
         worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
-        recording.save(Path(os.environ.get(INTO, FOLDER)) / f"{worker}-{name}.json")
+        recording.save(Path(os.environ.get(RECORDING_VARIABLE, FOLDER)) / f"{worker}-{name}.json")
 
 
 @pytest.fixture(scope="session")

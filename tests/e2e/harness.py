@@ -9,9 +9,9 @@ from typing import Any
 
 from scones.events import PhotoDecided
 from scones_local.cloud.lifecycle import Cloud
-from scones_operator.aws.stack import STACK, Stack
+from scones_operator.aws.stack import DEFAULT_STACK_NAME, Stack
 
-PATIENCE_SECONDS = 60
+TIMEOUT_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class Application:
 
     def resource(self, logical_id: str) -> str:
         answer = self.client("cloudformation").describe_stack_resource(
-            StackName=STACK, LogicalResourceId=logical_id
+            StackName=DEFAULT_STACK_NAME, LogicalResourceId=logical_id
         )
         return answer["StackResourceDetail"]["PhysicalResourceId"]
 
@@ -122,7 +122,7 @@ class Application:
         )
 
 
-def eventually(look: Callable[[], Any], patience: float = PATIENCE_SECONDS) -> Any:
+def eventually(look: Callable[[], Any], patience: float = TIMEOUT_SECONDS) -> Any:
     """Look again until there is something to see."""
     until = time.monotonic() + patience
     while time.monotonic() < until:

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from scones_operator.aws.executions import Outcome, start
+from scones_operator.aws.executions import ExecutionOutcome, start_execution
 from scones_operator.models import promotion, registry
-from scones_operator.models.promotion import Question
+from scones_operator.models.promotion import ApprovalRequest
 from scones_operator.models.retraining import follow_retraining, start_retraining
 from scones_operator.models.threshold import read_threshold, write_threshold
 from scones_operator.review import queue
@@ -25,18 +25,18 @@ class Operator:
         self._reviewer = application.reviewer.session()
         self._approver = application.approver.session()
 
-    def retrain(self, *, force: bool = False) -> Outcome:
+    def retrain(self, *, force: bool = False) -> ExecutionOutcome:
         execution = start_retraining(self._session, self._stack, "tests", force=force)
         return self.follow_retraining(execution)
 
-    def follow_retraining(self, execution: str) -> Outcome:
-        return follow_retraining(self._session, execution, lambda _: None, a_moment)
+    def follow_retraining(self, execution: str) -> ExecutionOutcome:
+        return follow_retraining(self._session, execution, lambda _: None, sleep_briefly)
 
     def label(self, photo: tuple[str, str], name: str | None) -> str:
         """Label a photo, with None as none of the classes, and return its key in the dataset."""
-        record = queue.find_waiting(self._reviewer, self._stack, *photo)
+        record = queue.get_pending(self._reviewer, self._stack, *photo)
         if name is None:
-            said = queue.say_not_a_vehicle(self._reviewer, self._stack, record).review
+            said = queue.label_as_none(self._reviewer, self._stack, record).review
         else:
             said = queue.label(self._reviewer, self._stack, record, name).review
         assert said is not None
@@ -44,7 +44,7 @@ class Operator:
         return said.dataset_key
 
     def undo(self, photo: str) -> None:
-        record = queue.find_reviewed(self._reviewer, self._stack, photo)
+        record = queue.get_reviewed(self._reviewer, self._stack, photo)
         queue.undo(self._reviewer, self._stack, record)
 
     @contextmanager
@@ -67,67 +67,71 @@ class Operator:
         assert outcome.outcome == "registered", outcome.message
         return int(outcome.details["version"])
 
-    def approve(self, version: int) -> Question | Outcome:
+    def approve(self, version: int) -> ApprovalRequest | ExecutionOutcome:
         """Approve a version; gives the promotion's question, or how it ended without one."""
-        approval = promotion.approve(self._approver, self._stack, version, "tests")
-        execution = promotion.await_promotion(self._approver, self._stack, approval, a_moment)
+        approval = promotion.approve_version(self._approver, self._stack, version, "tests")
+        execution = promotion.wait_for_promotion(
+            self._approver, self._stack, approval, sleep_briefly
+        )
         return self.follow(execution)
 
     def reject(self, version: int) -> str:
         """Reject a version; gives its ARN."""
-        return registry.reject(self._approver, self._stack, version, "").arn
+        return registry.reject_version(self._approver, self._stack, version, "").arn
 
-    def ask(self, version: int) -> Question:
+    def ask(self, version: int) -> ApprovalRequest:
         asked = self.approve(version)
-        assert isinstance(asked, Question), asked
+        assert isinstance(asked, ApprovalRequest), asked
         return asked
 
-    def answer(self, asked: Question, *, approved: bool, comment: str = "") -> None:
-        promotion.answer(self._approver, self._stack, asked, approved=approved, comment=comment)
-
-    def end_of(self, asked: Question) -> Outcome:
-        """How a promotion ends after its question was answered."""
-        ended = self.follow(asked.execution, asked.event_id)
-        assert isinstance(ended, Outcome)
-        return ended
-
-    def follow(self, execution: str, after: int = 0) -> Question | Outcome:
-        return promotion.follow_promotion(
-            self._approver, execution, lambda _: None, after, a_moment
+    def answer(self, asked: ApprovalRequest, *, approved: bool, comment: str = "") -> None:
+        promotion.send_approval(
+            self._approver, self._stack, asked, approved=approved, comment=comment
         )
 
-    def promote(self, version: int) -> Outcome:
+    def end_of(self, asked: ApprovalRequest) -> ExecutionOutcome:
+        """How a promotion ends after its question was answered."""
+        ended = self.follow(asked.execution, asked.event_id)
+        assert isinstance(ended, ExecutionOutcome)
+        return ended
+
+    def follow(self, execution: str, after: int = 0) -> ApprovalRequest | ExecutionOutcome:
+        return promotion.follow_promotion(
+            self._approver, execution, lambda _: None, after, sleep_briefly
+        )
+
+    def promote(self, version: int) -> ExecutionOutcome:
         asked = self.ask(version)
         self.answer(asked, approved=True)
         return self.end_of(asked)
 
-    def roll_back(self, version: int) -> Outcome:
+    def roll_back(self, version: int) -> ExecutionOutcome:
         ended = self.follow(promotion.start_rollback(self._approver, self._stack, version, "tests"))
-        assert isinstance(ended, Outcome)
+        assert isinstance(ended, ExecutionOutcome)
         return ended
 
-    def host(self, artifacts: str) -> Outcome:
+    def host(self, artifacts: str) -> ExecutionOutcome:
         ended = self.follow(
             promotion.start_hosting(self._approver, self._stack, artifacts, "tests")
         )
-        assert isinstance(ended, Outcome)
+        assert isinstance(ended, ExecutionOutcome)
         return ended
 
-    def start_promotion(self, request: dict[str, Any]) -> Outcome:
+    def start_promotion(self, request: dict[str, Any]) -> ExecutionOutcome:
         """Start the machine itself with any input, to its end."""
-        execution = start(self._approver, self._stack.promote_machine, request)
+        execution = start_execution(self._approver, self._stack.promote_state_machine, request)
         ended = self.follow(execution)
-        assert isinstance(ended, Outcome)
+        assert isinstance(ended, ExecutionOutcome)
         return ended
 
     def versions(self) -> list[int]:
-        return [version.number for version in registry.versions(self._session, self._stack)]
+        return [version.number for version in registry.list_versions(self._session, self._stack)]
 
-    def version(self, number: int) -> registry.Version:
-        return registry.find_version(self._session, self._stack, number)
+    def version(self, number: int) -> registry.ModelVersion:
+        return registry.get_version(self._session, self._stack, number)
 
     def version_in_production(self) -> int | None:
-        found = registry.find_production(self._session, self._stack)
+        found = registry.get_production_model(self._session, self._stack)
         if not found or not found.model_package_arn:
             return None
         return int(found.model_package_arn.rpartition("/")[2])
@@ -182,7 +186,7 @@ class Operator:
             client.update_state_machine(stateMachineArn=machine, definition=text)
 
 
-def a_moment() -> None:
+def sleep_briefly() -> None:
     time.sleep(0.2)
 
 

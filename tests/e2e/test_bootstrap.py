@@ -130,7 +130,7 @@ def test_the_role_deploys_with_sam(application: Application, github: GitHub) -> 
     work = Path(".local")
     options = ["--template-file", str(deploy.built_template(work)), "--stack-name", "scones"]
 
-    with deploy.alone_in(work):
+    with deploy.lock_folder(work):
         github.run(*command[:at], *options, *command[at:])
 
     (stack,) = application.client("cloudformation").describe_stacks(StackName="scones")["Stacks"]
@@ -140,7 +140,7 @@ def test_the_role_deploys_with_sam(application: Application, github: GitHub) -> 
 
 @pytest.mark.usefixtures("bounded")
 def test_the_role_smoke_tests_within_the_boundary(github: GitHub) -> None:
-    words = ("simulate", "--count", "4", "--minimum-accuracy", "0.5", "--patience", "0")
+    words = ("simulate", "--count", "4", "--minimum-accuracy", "0.5", "--capture-timeout", "0")
     summary = json.loads(
         github.run(sys.executable, "-m", "scones_operator.cli", "--json", *words).stdout
     )

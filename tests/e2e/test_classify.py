@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from scones_local.samples import Samples
-from scones_operator.aws.stack import STACK
+from scones_operator.aws.stack import DEFAULT_STACK_NAME
 from tests.e2e.harness import Application, Inbox, eventually
 from tools.prove_iam.deployed import read_policies
-from tools.prove_iam.recording import Recording, requests_of
-from tools.prove_iam.removal import removed
+from tools.prove_iam.recording import Recording, parse_audit_trail
+from tools.prove_iam.removal import statement_removed
 from tools.prove_iam.replay import replay
 
 pytestmark = pytest.mark.e2e
@@ -243,12 +243,12 @@ def test_missing_endpoint_fails_the_photo_which_can_be_sent_again(
 def test_removed_permission_fails_the_photo(
     application: Application, bicycle: bytes, role: str, statement: str, says: str
 ) -> None:
-    with removed(application.session, STACK, f"{role}/{statement}"):
+    with statement_removed(application.session, DEFAULT_STACK_NAME, f"{role}/{statement}"):
         seen = len(application.cloud.audit())
         application.restart("ThresholdFunction")
         decided = application.decided(application.upload(f"without {statement}.png", bicycle))
-        asked = requests_of(application.cloud.audit()[seen:], [(0, "")])
-        recording = Recording(read_policies(application.session, STACK), asked)
+        asked = parse_audit_trail(application.cloud.audit()[seen:], [(0, "")])
+        recording = Recording(read_policies(application.session, DEFAULT_STACK_NAME), asked)
 
     assert decided.status == "failed"
     assert decided.reason is not None
@@ -261,7 +261,9 @@ def test_removed_permission_fails_the_photo(
 def test_machine_that_may_not_record_leaves_the_event_to_be_sent_again(
     application: Application, bicycle: bytes
 ) -> None:
-    with removed(application.session, STACK, "ClassifyStateMachineRole/RecordDecisions"):
+    with statement_removed(
+        application.session, DEFAULT_STACK_NAME, "ClassifyStateMachineRole/RecordDecisions"
+    ):
         photo = application.upload("unrecorded.png", bicycle)
         (event,) = eventually(lambda: undelivered(application) or None)
 

@@ -13,12 +13,12 @@ import pytest
 
 from scones.runs import Run
 from scones_local.cloud.lifecycle import Cloud
-from scones_operator.aws.stack import STACK
-from scones_operator.item_progress import Amount, silence
+from scones_operator.aws.stack import DEFAULT_STACK_NAME
 from scones_operator.models import registry
-from scones_operator.models.copy import CHECKSUM, SOURCE, Place, copy_version
+from scones_operator.models.copy import CHECKSUM, SOURCE, StackLocation, copy_version
 from scones_operator.models.drift import check_drift
 from scones_operator.models.registry import PENDING
+from scones_operator.progress import ItemProgress, ignore_progress
 from tests.e2e.harness import Application
 from tests.e2e.operations import Operator
 
@@ -61,7 +61,7 @@ def run_copy(version: int, profiles: dict[str, Cloud], folder: Path) -> Any:
             "--from-profile",
             "staging",
             "--from-stack",
-            STACK,
+            DEFAULT_STACK_NAME,
         ],
         cwd=ROOT,
         env={**environ, "AWS_CONFIG_FILE": str(config), "NO_PROXY": "127.0.0.1"},
@@ -77,7 +77,7 @@ class Interrupted(Exception):
     """The connection ends in the middle of a copy."""
 
 
-def interrupt(amount: Amount) -> None:
+def interrupt(amount: ItemProgress) -> None:
     # Evaluation, lists, and some of the pictures are copied by then.
     if amount.done == 12:
         raise Interrupted
@@ -90,14 +90,14 @@ def test_a_copy_is_promoted_in_the_other_account(
     copier: Cloud,
     tmp_path: Path,
 ) -> None:
-    source = registry.find_version(application.session, application.stack, 1)
+    source = registry.get_version(application.session, application.stack, 1)
     places = [
-        Place(reader.session(), application.stack),
-        Place(copier.session(), production.stack),
+        StackLocation(reader.session(), application.stack),
+        StackLocation(copier.session(), production.stack),
     ]
     with pytest.raises(Interrupted):
         copy_version(*places, 1, interrupt)
-    assert registry.versions(production.session, production.stack) == []
+    assert registry.list_versions(production.session, production.stack) == []
 
     # The command continues, and registers one version however often it is run.
     answer = run_copy(1, {"staging": reader, "production": copier}, tmp_path)
@@ -105,7 +105,7 @@ def test_a_copy_is_promoted_in_the_other_account(
 
     assert (answer["new"], answer["version"], answer["status"]) == (True, 1, PENDING)
     assert (again["new"], again["arn"]) == (False, answer["arn"])
-    (copied,) = registry.versions(production.session, production.stack)
+    (copied,) = registry.list_versions(production.session, production.stack)
     assert copied.arn.split(":")[4] == production.cloud.account != application.cloud.account
     assert copied.metadata[SOURCE] == source.arn
     assert copied.metadata["accuracy"] == source.metadata["accuracy"]
@@ -188,6 +188,6 @@ def test_a_version_of_other_classes_is_not_copied(
 ) -> None:
     parameters = {**production.stack.parameters, "ClassNames": "motorcycle,bicycle"}
     stack = replace(production.stack, parameters=parameters)
-    source = Place(reader.session(), application.stack)
-    with pytest.raises(registry.Refused, match="other classes"):
-        copy_version(source, Place(copier.session(), stack), 1, silence)
+    source = StackLocation(reader.session(), application.stack)
+    with pytest.raises(registry.PreconditionError, match="other classes"):
+        copy_version(source, StackLocation(copier.session(), stack), 1, ignore_progress)

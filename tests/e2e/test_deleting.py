@@ -14,8 +14,8 @@ from scones_local.cloud import lifecycle
 from scones_local.run import deploy
 from scones_local.run.application import Settings
 from scones_local.run.photo_folder import read_dataset
-from scones_operator.aws.stack import STACK, Stack
-from scones_operator.photos.redrive import redrive, unrecorded_jobs
+from scones_operator.aws.stack import DEFAULT_STACK_NAME, Stack
+from scones_operator.photos.redrive import redrive, unrecorded_photo_items
 from tests.e2e.harness import Application, eventually
 from tools import recover_stack
 
@@ -40,7 +40,7 @@ def parameters(running: lifecycle.Cloud, drawn: samples.Samples) -> dict[str, st
 @pytest.fixture(scope="module")
 def deployed(running: lifecycle.Cloud, parameters: Mapping[str, str]) -> Application:
     """The application without a model."""
-    with deploy.alone_in(WORK):
+    with deploy.lock_folder(WORK):
         built = deploy.build(WORK, running.environ(), parameters)
         deploy.deploy(built, running.environ(), parameters)
     return Application(running, Stack.read(running.session()))
@@ -85,7 +85,7 @@ def test_a_deleted_table_is_restored_under_its_name(deployed: Application, bicyc
 def waiting(deployed: Application) -> int:
     """Number of messages in the dead-letter queue of uploads."""
     found = deployed.client("sqs").get_queue_attributes(
-        QueueUrl=deployed.stack.undelivered_events,
+        QueueUrl=deployed.stack.dead_letter_queue,
         AttributeNames=["ApproximateNumberOfMessages"],
     )
     return int(found["Attributes"]["ApproximateNumberOfMessages"])
@@ -102,8 +102,10 @@ def test_a_deleted_stack_is_recovered_with_its_data(
     event = deployed.decided(photo)
     kept = {deployed.resource(name) for name in ("PhotosBucket", "DataBucket", "ResultsTable")}
     client = session.client("cloudformation")
-    client.delete_stack(StackName=STACK)
-    client.get_waiter("stack_delete_complete").wait(StackName=STACK, WaiterConfig={"Delay": 1})
+    client.delete_stack(StackName=DEFAULT_STACK_NAME)
+    client.get_waiter("stack_delete_complete").wait(
+        StackName=DEFAULT_STACK_NAME, WaiterConfig={"Delay": 1}
+    )
     late = session.client("s3").put_object(
         Bucket=stack.photos_bucket, Key="incoming/gate/late.png", Body=bicycle
     )
@@ -112,15 +114,15 @@ def test_a_deleted_stack_is_recovered_with_its_data(
         monkeypatch.setenv(name, value)
     assert recover_stack.main([]) == 0
     assert recover_stack.main([]) == 1  # there is a stack again
-    with deploy.alone_in(WORK):
+    with deploy.lock_folder(WORK):
         deploy.deploy(deploy.built_template(WORK), deployed.cloud.environ(), parameters)
 
     again = Application(deployed.cloud, Stack.read(session))
     assert kept == {again.resource(name) for name in ("PhotosBucket", "DataBucket", "ResultsTable")}
     assert again.decided(photo) == event
     in_an_hour = datetime.now(UTC) + timedelta(hours=1)
-    found = unrecorded_jobs(session, again.stack, in_an_hour - timedelta(days=1), in_an_hour)
-    assert [one.end for one in redrive(session, again.stack, list(found), lambda _: None)] == [
+    found = unrecorded_photo_items(session, again.stack, in_an_hour - timedelta(days=1), in_an_hour)
+    assert [one.status for one in redrive(session, again.stack, list(found), lambda _: None)] == [
         "failed"
     ]
     uri = f"s3://{stack.photos_bucket}/incoming/gate/late.png"
@@ -146,7 +148,7 @@ def test_nothing_of_a_stack_is_left(deployed: Application, bicycle: bytes) -> No
     scones(deployed, "delete", "--yes")
 
     names = [bucket["Name"] for bucket in session.client("s3").list_buckets()["Buckets"]]
-    assert [name for name in names if name.startswith(f"{STACK}-")] == []
+    assert [name for name in names if name.startswith(f"{DEFAULT_STACK_NAME}-")] == []
     assert session.client("dynamodb").list_tables()["TableNames"] == []
     assert session.client("ssm").describe_parameters()["Parameters"] == []
     assert session.client("iam").list_policies(Scope="Local")["Policies"] == []
@@ -154,4 +156,4 @@ def test_nothing_of_a_stack_is_left(deployed: Application, bicycle: bytes) -> No
     groups = session.client("sagemaker").list_model_package_groups()
     assert groups["ModelPackageGroupSummaryList"] == []
     stacks = session.client("cloudformation").list_stacks(StackStatusFilter=["CREATE_COMPLETE"])
-    assert STACK not in [stack["StackName"] for stack in stacks["StackSummaries"]]
+    assert DEFAULT_STACK_NAME not in [stack["StackName"] for stack in stacks["StackSummaries"]]

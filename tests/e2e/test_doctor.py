@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from scones_operator.aws.stack import STACK
+from scones_operator.aws.stack import DEFAULT_STACK_NAME
 from scones_operator.doctor.examination import CHECKS, Examination, applies_locally, examine
 from tests.e2e.harness import Application
 
@@ -14,14 +14,14 @@ pytestmark = pytest.mark.e2e
 
 
 def look(application: Application) -> Examination:
-    return examine(application.doctor.session(), STACK, applies_locally)
+    return examine(application.doctor.session(), DEFAULT_STACK_NAME, applies_locally)
 
 
 def unwell(application: Application) -> dict[str, str]:
     """What is found by the checks that something must be done for, or that could not be read."""
     found = look(application).findings
     return {
-        name: finding.found
+        name: finding.message
         for name, finding in found.items()
         if finding.status in ("problem", "unknown")
     }
@@ -34,12 +34,14 @@ def test_a_running_stack_is_well(application: Application) -> None:
     # Other tests of the same application have let alarms fire.
     assert unwell(application).keys() <= {"alarms"}
     elsewhere = {check.name for check in CHECKS if not check.on_local_cloud}
-    assert {name for name, finding in found.items() if "local cloud" in finding.found} == elsewhere
-    assert found["credentials"].found == "doctor, account 123456789012, us-east-1"
-    assert found["stack"].found == "scones is CREATE_COMPLETE"
-    assert found["endpoint"].found == "scones is InService"
-    assert found["threshold"].found == "0.6, as Threshold"
-    assert found["rules"].found == "5 are enabled"
+    assert {
+        name for name, finding in found.items() if "local cloud" in finding.message
+    } == elsewhere
+    assert found["credentials"].message == "doctor, account 123456789012, us-east-1"
+    assert found["stack"].message == "scones is CREATE_COMPLETE"
+    assert found["endpoint"].message == "scones is InService"
+    assert found["threshold"].message == "0.6, as Threshold"
+    assert found["rules"].message == "5 are enabled"
 
 
 def test_a_name_that_is_not_deployed(application: Application) -> None:
@@ -47,15 +49,15 @@ def test_a_name_that_is_not_deployed(application: Application) -> None:
 
     found = examine(session, "elsewhere", applies_locally).findings
 
-    assert found["stack"].found.startswith("elsewhere is not deployed: checked with the defaults")
+    assert found["stack"].message.startswith("elsewhere is not deployed: checked with the defaults")
     # The group and the endpoint are those of the stack that is deployed.
     assert found["model group"].status == found["endpoint"].status == "problem"
     assert found["event bus"].status == found["threshold"].status == "ok"
-    assert found["alarms"].found == "after the deployment"
+    assert found["alarms"].message == "after the deployment"
 
 
 def test_a_message_in_a_dead_letter_queue(application: Application) -> None:
-    sqs, queue = application.client("sqs"), application.stack.undelivered_events
+    sqs, queue = application.client("sqs"), application.stack.dead_letter_queue
     sqs.send_message(QueueUrl=queue, MessageBody="{}")
     try:
         assert "1 message waits" in unwell(application)["undelivered"]
@@ -65,10 +67,10 @@ def test_a_message_in_a_dead_letter_queue(application: Application) -> None:
 
 def test_a_rule_that_is_disabled(application: Application) -> None:
     events = application.client("events")
-    for logical in ("ExecutionsCutOff", "MeasureFunctionPublished"):
+    for logical in ("ExecutionsCutOff", "EmitMetricsFunctionPublished"):
         bus, _, rule = application.resource(logical).rpartition("|")
         name = {"Name": rule, "EventBusName": bus or "default"}
-        if logical == "MeasureFunctionPublished":
+        if logical == "EmitMetricsFunctionPublished":
             name["EventBusName"] = application.stack.event_bus
         events.disable_rule(**name)
         try:
@@ -112,9 +114,9 @@ def test_a_missing_permission_is_named_and_the_other_checks_go_on(
 ) -> None:
     session = application.as_user("doctor-reviewer", "ReviewerPolicy").session()
 
-    found = examine(session, STACK, applies_locally).findings
+    found = examine(session, DEFAULT_STACK_NAME, applies_locally).findings
 
-    assert found["alarms"].found == "not permitted: cloudformation:ListStackResources"
+    assert found["alarms"].message == "not permitted: cloudformation:ListStackResources"
     assert found["alarms"].advice.startswith("get the permission cloudformation:ListStack")
-    assert found["undelivered"].found == "not permitted: sqs:GetQueueAttributes"
+    assert found["undelivered"].message == "not permitted: sqs:GetQueueAttributes"
     assert found["review"].status == "ok"

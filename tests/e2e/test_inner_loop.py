@@ -15,7 +15,7 @@ from scones_local.cloud import lifecycle
 from scones_local.run import deploy, dev_environment, end_to_end
 from scones_local.run.application import Settings
 from scones_local.run.debugging import debugging
-from scones_local.run.output import Screen
+from scones_local.run.output import Output
 from scones_local.run.photo_folder import read_dataset
 from scones_local.run.watch import Watcher
 from scones_operator.aws.stack import Stack
@@ -35,7 +35,7 @@ class Development:
         self.work = work
         self.sources = sources
         self._file = io.StringIO()
-        self.screen = Screen(Console(file=self._file, width=300))
+        self.screen = Output(Console(file=self._file, width=300))
         self._found: Application | None = None
 
     @property
@@ -77,8 +77,8 @@ def developed(
     for name in SOURCES:
         copy = shutil.copytree if (deploy.ROOT / name).is_dir() else shutil.copy2
         copy(deploy.ROOT / name, sources / name)
-    if (end_to_end.WORK / "cache").exists():
-        shutil.copytree(end_to_end.WORK / "cache", work / "cache")
+    if (end_to_end.WORK_FOLDER / "cache").exists():
+        shutil.copytree(end_to_end.WORK_FOLDER / "cache", work / "cache")
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(deploy, "ROOT", sources)
         developed = Development(work, sources)
@@ -95,7 +95,7 @@ def test_a_saved_change_decides_the_next_photo(developed: Development, bicycle: 
     watcher = Watcher(application.cloud, developed.work, developed.screen)
     developed.shown()
 
-    watcher.take({path, function})
+    watcher.apply_changes({path, function})
 
     shown = developed.shown()
     assert "✓ Reloaded domain" in shown

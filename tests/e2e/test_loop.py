@@ -23,16 +23,16 @@ from PIL.PngImagePlugin import PngInfo
 
 from scones import lst
 from scones.datasets.layout import NEGATIVES
-from scones.datasets.splits import digest, is_held_back
-from scones.records import SIMULATED, Skipped, inference_id
+from scones.datasets.splits import digest, is_validation
+from scones.records import SIMULATED_PREFIX, Skipped, inference_id
 from scones.reviews.labeled_photos import copy_stem
 from scones_local import samples
-from scones_operator.aws.executions import ExecutionFailed, Outcome
-from scones_operator.aws.stack import STACK
+from scones_operator.aws.executions import ExecutionFailedError, ExecutionOutcome
+from scones_operator.aws.stack import DEFAULT_STACK_NAME
 from scones_operator.doctor.examination import applies_locally, examine
 from scones_operator.models.retraining import start_retraining
-from scones_operator.photos.dead_letter_queue import receiving
-from scones_operator.photos.redrive import failed_jobs, redrive
+from scones_operator.photos.dead_letter_queue import receive_messages
+from scones_operator.photos.redrive import failed_photo_items, redrive
 from tests.e2e.harness import Application, Inbox, eventually
 from tests.e2e.operations import Operator, message_about
 
@@ -93,7 +93,7 @@ def held_back(photo: Path, share: float) -> bytes:
         with Image.open(photo) as image:
             image.convert("RGB").save(file, "PNG", pnginfo=info)
         content_id = hashlib.md5(file.getvalue(), usedforsecurity=False).hexdigest()
-        if is_held_back(digest(content_id), share):
+        if is_validation(digest(content_id), share):
             return file.getvalue()
     raise AssertionError("none of 1,000 variants is held back")
 
@@ -112,7 +112,7 @@ def negatives(operator: Operator, application: Application, drawn: samples.Sampl
     for shade in range(256):
         body = plain(shade)
         content_id = hashlib.md5(body, usedforsecurity=False).hexdigest()
-        by_side[is_held_back(digest(content_id), share)] = body
+        by_side[is_validation(digest(content_id), share)] = body
     for name, held_back in {"to train on": False, "held back": True}.items():
         keys.append(f"{NEGATIVES}{name}.png")
         application.client("s3").put_object(
@@ -154,7 +154,7 @@ def scheduled(application: Application, expression: str) -> Iterator[None]:
 
 def started_by(application: Application, who: str) -> str | None:
     client = application.client("stepfunctions")
-    listed = client.list_executions(stateMachineArn=application.stack.retrain_machine)
+    listed = client.list_executions(stateMachineArn=application.stack.retrain_state_machine)
     for item in listed["executions"]:
         described = client.describe_execution(executionArn=item["executionArn"])
         if json.loads(described["input"]).get("requested_by") == who:
@@ -219,7 +219,7 @@ def test_version_tells_where_it_comes_from(
 
     assert read("lists/manifest.json")["fingerprint"] == version.metadata["fingerprint"]
     evaluation = read("evaluation/evaluation.json")
-    assert evaluation["candidate"]["accuracy"] == version.figure("accuracy")
+    assert evaluation["candidate"]["accuracy"] == version.metric("accuracy")
     assert evaluation["champion"]["photos"] == evaluation["candidate"]["photos"]
     job = application.client("sagemaker").describe_training_job(
         TrainingJobName=version.metadata["training_job"]
@@ -333,13 +333,13 @@ def test_a_killed_training_process_fails_the_run(
     before = operator.configuration()
 
     with (
-        operator.with_definition(application.stack.retrain_machine, *TRAINED_ON),
+        operator.with_definition(application.stack.retrain_state_machine, *TRAINED_ON),
         operator.configured("GenerateListsFunction", HYPERPARAMETERS=SLOW),
     ):
         execution = start_retraining(application.session, application.stack, "tests", force=True)
         trainer = eventually(lambda: training_process(application.cloud.state))
         os.kill(trainer, signal.SIGKILL)
-        with pytest.raises(ExecutionFailed, match="exit code: 137"):
+        with pytest.raises(ExecutionFailedError, match="exit code: 137"):
             operator.follow_retraining(execution)
 
     assert operator.configuration() == before
@@ -399,7 +399,7 @@ def test_a_question_that_nobody_answers_leaves_production_as_it_is(
     application: Application, operator: Operator, third: int, told: Inbox
 ) -> None:
     before = operator.configuration()
-    machine = application.stack.promote_machine
+    machine = application.stack.promote_state_machine
 
     with operator.with_definition(machine, "$number('72') * 3600", "2"):
         asked = operator.ask(third)
@@ -421,8 +421,8 @@ def test_only_one_promotion_is_under_way(
 
     assert twin.outcome == "ignored"
     assert (other.outcome, other.details["kind"]) == ("busy", "rollback")
-    checked = examine(application.doctor.session(), STACK, applies_locally)
-    waits = checked.findings["promotion"].found
+    checked = examine(application.doctor.session(), DEFAULT_STACK_NAME, applies_locally)
+    waits = checked.findings["promotion"].message
     assert waits.startswith(f"version {third} has waited for approval for ")
     operator.answer(asked, approved=False)
     assert operator.end_of(asked).outcome == "rejected"
@@ -446,7 +446,7 @@ def test_a_request_that_is_not_understood_changes_nothing(
     before, bucket = operator.configuration(), application.stack.data_bucket
     request_ = {name: value.format(bucket=bucket) for name, value in request_.items()}
 
-    with pytest.raises(ExecutionFailed, match="UnknownRequest: the input must be"):
+    with pytest.raises(ExecutionFailedError, match="UnknownRequest: the input must be"):
         operator.start_promotion(request_)
 
     assert operator.configuration() == before
@@ -457,7 +457,7 @@ def test_a_version_of_other_classes_is_refused(
     application: Application, operator: Operator, told: Inbox
 ) -> None:
     before = operator.configuration()
-    machine = application.stack.promote_machine
+    machine = application.stack.promote_state_machine
 
     with operator.with_definition(machine, "bicycle,motorcycle", "motorcycle,bicycle"):
         outcome = operator.start_promotion({"rollback_to": operator.version(1).arn})
@@ -535,13 +535,17 @@ def test_a_deleted_endpoint_comes_back_with_a_rollback(
     assert (outcome.outcome, operator.version_in_production()) == ("promoted", version)
 
     session, stack = application.operator.session(), application.stack
-    became = redrive(session, stack, list(failed_jobs(session, stack, Skipped())), lambda _: None)
-    assert [one.end for one in became if "without endpoint.png" in one.job.what] == ["classified"]
+    became = redrive(
+        session, stack, list(failed_photo_items(session, stack, Skipped())), lambda _: None
+    )
+    assert [one.status for one in became if "without endpoint.png" in one.item.what] == [
+        "classified"
+    ]
     assert application.decided(photo, status="classified").label == "bicycle"
 
 
 @pytest.fixture(scope="class")
-def saved(application: Application, operator: Operator, second: int) -> Iterator[Outcome]:
+def saved(application: Application, operator: Operator, second: int) -> Iterator[ExecutionOutcome]:
     """A model of no version in production, as it was saved in S3."""
     artifacts = operator.version(second).metadata["artifacts"]
     bucket = application.stack.data_bucket
@@ -556,7 +560,7 @@ def saved(application: Application, operator: Operator, second: int) -> Iterator
 @pytest.mark.usefixtures("saved")
 class TestWithASavedModelInProduction:
     def test_it_is_hosted(
-        self, application: Application, operator: Operator, saved: Outcome, bicycle: bytes
+        self, application: Application, operator: Operator, saved: ExecutionOutcome, bicycle: bytes
     ) -> None:
         assert saved.outcome == "promoted"
         assert operator.version_in_production() is None
@@ -587,9 +591,9 @@ class TestWithASavedModelInProduction:
         bad = f"{QUICK},learning_rate=99"
 
         with (
-            operator.with_definition(application.stack.retrain_machine, *TRAINED_ON),
+            operator.with_definition(application.stack.retrain_state_machine, *TRAINED_ON),
             operator.configured("GenerateListsFunction", HYPERPARAMETERS=bad),
-            pytest.raises(ExecutionFailed, match="learning_rate"),
+            pytest.raises(ExecutionFailedError, match="learning_rate"),
         ):
             operator.retrain(force=True)
 
@@ -605,7 +609,7 @@ def test_a_model_in_production_that_was_rejected_is_not_compared_with(
     version = operator.version(operator.register())
     back = operator.approve(second)
 
-    assert isinstance(back, Outcome)
+    assert isinstance(back, ExecutionOutcome)
     assert back.outcome == "already_in_production"
     run, bucket = version.metadata["run"], application.stack.data_bucket
     body = application.client("s3").get_object(
@@ -635,7 +639,7 @@ def test_a_photo_is_forgotten_wherever_it_was(
     told = [*(name.encode() for name in names), original]
     send_copies(application, record)
     waiting = {"detail": {"photo": {"bucket": stack.photos_bucket, "key": f"incoming/{NEW}"}}}
-    for queue in (stack.undelivered_events, stack.missed_measurements):
+    for queue in (stack.dead_letter_queue, stack.missed_metrics_queue):
         application.client("sqs").send_message(QueueUrl=queue, MessageBody=json.dumps(waiting))
     before = everything(application)
     assert [name for name in told if not names_any([name], before)] == []
@@ -663,7 +667,7 @@ def send_copies(application: Application, record: Any) -> None:
     key = json.loads(record["review"]["S"])["dataset_key"]
     folder, _, name = key.rpartition("/")
     copied = s3.get_object(Bucket=data, Key=key)["Body"].read()
-    simulated = f"{SIMULATED}forget/00001.png"
+    simulated = f"{SIMULATED_PREFIX}forget/00001.png"
     s3.put_object(Bucket=application.stack.photos_bucket, Key=simulated, Body=copied)
     old = f"{folder}/{name[: name.rindex('-')]}-0123456789ab.png"
     named = {"photo": quote(record["photo"]["S"], safe=":/ ")}
@@ -724,8 +728,8 @@ def everything(application: Application) -> dict[str, bytes]:
     items = application.client("dynamodb").scan(TableName=stack.results_table)["Items"]
     for item in items:
         found[f"{item['photo']['S']} {item['version']['S']}"] = json.dumps(item).encode()
-    for queue in (stack.undelivered_events, stack.missed_measurements):
-        with receiving(application.session, queue) as messages:
+    for queue in (stack.dead_letter_queue, stack.missed_metrics_queue):
+        with receive_messages(application.session, queue) as messages:
             for message in messages:
                 found[f"{queue}?{message.id}"] = message.body.encode()
     return found

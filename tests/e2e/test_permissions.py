@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from scones_operator.aws.stack import STACK
+from scones_operator.aws.stack import DEFAULT_STACK_NAME
 from scones_operator.models.drift import check_drift
-from scones_operator.photos.dead_letter_queue import receiving
-from scones_operator.photos.redrive import queued_jobs, redrive
+from scones_operator.photos.dead_letter_queue import receive_messages
+from scones_operator.photos.redrive import queue_items, redrive
 from tests.e2e.harness import Application, eventually
 from tests.e2e.operations import Operator
-from tools.prove_iam.removal import removed
+from tools.prove_iam.removal import statement_removed
 
 pytestmark = pytest.mark.e2e
 
@@ -64,7 +64,7 @@ def test_photos_deleted_since_they_were_listed_are_counted(application: Applicat
     }
 
     answer = application.client("lambda").invoke(
-        FunctionName=application.resource("PreparePicturesFunction"), Payload=json.dumps(batch)
+        FunctionName=application.resource("PrepareImagesFunction"), Payload=json.dumps(batch)
     )
 
     prepared = json.loads(answer["Payload"].read())
@@ -94,7 +94,7 @@ FUNCTIONS = (
     "Classify",
     "Threshold",
     "GenerateLists",
-    "PreparePictures",
+    "PrepareImages",
     "Evaluate",
     "SmokeTest",
     "Measure",
@@ -141,10 +141,10 @@ def logged(application: Application, group: str, since: int) -> list[Any]:
 def test_events_that_functions_fail_on_are_kept(application: Application) -> None:
     operator, client = Operator(application), application.client("lambda")
     with (
-        operator.configured("MeasureFunction", STACK_NAME=""),
+        operator.configured("EmitMetricsFunction", STACK_NAME=""),
         operator.configured("CheckDriftFunction", DRIFT_DAYS=""),
     ):
-        for name in ("MeasureFunction", "CheckDriftFunction"):
+        for name in ("EmitMetricsFunction", "CheckDriftFunction"):
             client.invoke(
                 FunctionName=application.resource(name),
                 InvocationType="Event",
@@ -155,7 +155,7 @@ def test_events_that_functions_fail_on_are_kept(application: Application) -> Non
             kept += map(json.loads, taken(application, "MissedMeasurements"))
 
     lost = sorted(one["requestPayload"]["lost"] for one in kept)
-    assert lost == ["CheckDriftFunction", "MeasureFunction"]
+    assert lost == ["CheckDriftFunction", "EmitMetricsFunction"]
 
 
 def taken(application: Application, queue: str) -> list[str]:
@@ -178,7 +178,7 @@ def test_what_a_schedule_may_not_start_is_kept(application: Application) -> None
             "RetrainStateMachineScheduleRole/RetrainStateMachineScheduleStartExecutionPolicy#1",
             "CheckDriftFunctionScheduleRole/CheckDriftFunctionScheduleLambdaPolicy#1",
         ):
-            removals.enter_context(removed(application.session, STACK, name))
+            removals.enter_context(statement_removed(application.session, DEFAULT_STACK_NAME, name))
         for name in ("RetrainStateMachineSchedule", "CheckDriftFunctionSchedule"):
             removals.enter_context(due(application, application.resource(name)))
 
@@ -209,12 +209,12 @@ def test_an_operator_redrives_an_undelivered_event(
     photo = application.upload("undelivered.png", bicycle)
     application.decided(photo)
     application.client("sqs").send_message(
-        QueueUrl=application.stack.undelivered_events,
+        QueueUrl=application.stack.dead_letter_queue,
         MessageBody=uploaded(application, "incoming/undelivered.png", photo[1]),
     )
     session, stack = application.operator.session(), application.stack
 
-    with receiving(session, stack.undelivered_events) as messages:
-        (became,) = redrive(session, stack, queued_jobs(messages, stack), lambda _: None)
+    with receive_messages(session, stack.dead_letter_queue) as messages:
+        (became,) = redrive(session, stack, queue_items(messages, stack), lambda _: None)
 
     assert became.done, became.message

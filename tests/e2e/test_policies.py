@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from scones.reviews import Label
 from scones_operator.aws.function_urls import UrlClient
-from scones_operator.errors import Fault
+from scones_operator.errors import OperationError
 from tests.e2e.harness import Application
 from tests.e2e.operations import Operator
 
@@ -107,7 +107,7 @@ def forbidden(application: Application) -> dict[str, list[Call]]:
     photos, data = stack.photos_bucket, stack.data_bucket
     model = put(data, "models/model.tar.gz")
     validation = put(data, "dataset/validation/bicycle/1.png")
-    promote = start(stack.promote_machine, {"artifacts": f"s3://{data}/models/model.tar.gz"})
+    promote = start(stack.promote_state_machine, {"artifacts": f"s3://{data}/models/model.tar.gz"})
     approve = update(application, ModelApprovalStatus="Approved")
     anybody: list[Call] = [
         model,
@@ -145,7 +145,7 @@ def forbidden(application: Application) -> dict[str, list[Call]]:
         ("s3", "list_objects_v2", {"Bucket": data, "Prefix": "dataset/"}),
         ("s3", "get_object", {"Bucket": data, "Key": "dataset/train/bicycle/1.png"}),
         ("s3", "get_object", {"Bucket": photos, "Key": "incoming/1.png"}),
-        start(stack.retrain_machine, {}),
+        start(stack.retrain_state_machine, {}),
     ]
     return {
         "UploaderPolicy": [
@@ -163,7 +163,7 @@ def forbidden(application: Application) -> dict[str, list[Call]]:
             remove(data, "dataset/bicycle/reviewed/1.png"),
             put(photos, "incoming/x.png"),
             put(photos, "simulated/x.png"),
-            start(stack.retrain_machine, {}),
+            start(stack.retrain_state_machine, {}),
         ],
         "OperatorPolicy": [*anybody, *deciding],
         "DoctorPolicy": [
@@ -172,16 +172,16 @@ def forbidden(application: Application) -> dict[str, list[Call]]:
             validation,
             put(photos, "incoming/x.png"),
             ("s3", "get_object", {"Bucket": photos, "Key": "incoming/1.png"}),
-            ("sqs", "receive_message", {"QueueUrl": stack.undelivered_events}),
+            ("sqs", "receive_message", {"QueueUrl": stack.dead_letter_queue}),
             ("ssm", "put_parameter", {"Name": stack.threshold_parameter, "Value": "0"}),
-            start(stack.retrain_machine, {}),
+            start(stack.retrain_state_machine, {}),
         ],
         "ApproverPolicy": [
             *anybody,
             answer(),
             validation,
             put(photos, "incoming/x.png"),
-            start(stack.retrain_machine, {}),
+            start(stack.retrain_state_machine, {}),
         ],
         "ModelReaderPolicy": [*anybody, *deciding, *others],
         "ModelCopierPolicy": [*anybody, *deciding, *others],
@@ -194,7 +194,7 @@ def forbidden(application: Application) -> dict[str, list[Call]]:
             remove(data, "dataset/validation/bicycle/1.png"),
             remove(data, "retraining/scones-1/model/model.tar.gz"),
             remove(data, "retraining/scones-1/evaluation/evaluation.json"),
-            start(stack.retrain_machine, {}),
+            start(stack.retrain_state_machine, {}),
         ],
     }
 
@@ -217,7 +217,7 @@ def test_a_reviewer_can_not_review_in_somebody_else_s_name(
     request = Label(photo=photo, version=version, review="0" * 32, label="bicycle").model_dump()
     anna = {"authorizer": {"iam": {"userArn": "arn:aws:iam::123456789012:user/anna"}}}
     for made_up in ({"by": "anna"}, {"requestContext": anna}):
-        with pytest.raises(Fault, match=r"failed \(400\)"):
+        with pytest.raises(OperationError, match=r"failed \(400\)"):
             url.call({**request, **made_up})
 
     answer = url.call(request)
@@ -232,7 +232,7 @@ def test_an_approver_can_not_answer_in_somebody_else_s_name(application: Applica
     url = UrlClient(session, application.stack.answer_url, "scones promote")
     decision = {"token": "x" * 32, "approved": True}
 
-    with pytest.raises(Fault, match=r"failed \(400\)"):
+    with pytest.raises(OperationError, match=r"failed \(400\)"):
         url.call({**decision, "by": "anna"})
     # Nothing waits with that token.
     assert url.call(decision) == {"kind": "not_waiting"}

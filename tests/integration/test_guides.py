@@ -15,8 +15,8 @@ import pytest
 from samcli.yamlhelper import yaml_parse
 
 from scones_operator.application import CHECKOUT
-from tests.following import Block, Follower, changed, read_sections
-from tools.lint_asl import find_faults
+from tests.doc_pages import Block, Follower, apply_diff, read_sections
+from tools.lint_asl import find_errors
 from tools.lint_tasks import find_forbidden, find_uncaught
 
 GUIDES = CHECKOUT / "docs" / "guides"
@@ -63,7 +63,7 @@ def follow(made: list[Block], folder: Path) -> list[str]:
             # Never through the link.
             text = path.read_text("utf-8")
             path.unlink()
-            path.write_text(changed(text, block.text), "utf-8")
+            path.write_text(apply_diff(text, block.text), "utf-8")
         else:
             follower.follow(block)
     paths = {str(block.path) for block in made if block.kind == "python"}
@@ -152,7 +152,7 @@ def findings(folder: Path) -> list[str]:
     machine = resources["ClassifyStateMachine"]["Properties"]
     text = (folder / machine["DefinitionUri"]).read_text("utf-8")
     return [
-        *find_faults(text, machine["DefinitionSubstitutions"].keys()),
+        *find_errors(text, machine["DefinitionSubstitutions"].keys()),
         *find_uncaught(json.loads(text)),
         *find_forbidden(json.loads(text), machine),
     ]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from scones_local.cloud import lifecycle
-from scones_local.images.registry import PIPELINES_READY
+from scones_local.images.registry import PIPELINES_READY_FILE
 
 ROOT = Path(__file__).parents[2]
 RUN_PIPELINE = ROOT / ".venv" / "pipelines" / "bin" / "run-pipeline"
@@ -91,7 +91,7 @@ def deploy_roles(running: lifecycle.Cloud, bucket: str, **parameters: str) -> st
 
 @pytest.fixture(scope="session", autouse=True)
 def _environment() -> None:
-    if not PIPELINES_READY.exists():
+    if not PIPELINES_READY_FILE.exists():
         pytest.skip("the SageMaker SDK is not installed: run `make pipelines`")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from scones_local.cloud import lifecycle
-from tests.following import SETUP, Block, Follower, checkout, environment, read_sections
+from tests.doc_pages import SETUP, Block, Follower, checkout, environment, read_sections
 from tests.pipelines.conftest import ROOT, outputs_of
 
 BUCKET = "gate-cam-data"

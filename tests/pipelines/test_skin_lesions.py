@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
-from scones_operator.datasets.ham10000 import LESIONS
+from scones_operator.datasets.ham10000 import CLASSES
 from tests.pipelines.conftest import Pipelines
 
 COLORS = [
@@ -53,7 +53,7 @@ def make_archive(folder: Path, lesions_per_class: int = 20) -> Path:
         rows.writerow(["lesion_id", "image_id", "dx", "dx_type", "age", "sex", "localization"])
         for part, path in enumerate(parts):
             with zipfile.ZipFile(path, "w") as images:
-                for index, label in enumerate(LESIONS):
+                for index, label in enumerate(CLASSES):
                     for lesion in range(lesions_per_class):
                         image_id = f"ISIC_{index:02}{lesion:03}{part}"
                         images.writestr(f"{image_id}.jpg", draw(index, generator))
@@ -114,7 +114,7 @@ def _check_splits(pipelines: Pipelines, artifacts: str) -> None:
     assert not lesions["train"] & lesions["validation"]
     assert not lesions["train"] & lesions["test"]
     assert not lesions["validation"] & lesions["test"]
-    assert sum(map(len, lesions.values())) == 20 * len(LESIONS)
+    assert sum(map(len, lesions.values())) == 20 * len(CLASSES)
 
 
 def _check_weighted_loss(archive: bytes) -> None:
@@ -122,7 +122,7 @@ def _check_weighted_loss(archive: bytes) -> None:
         file: Any = tar.extractfile("model.json")
         facts = json.load(file)
     assert facts["hyperparameters"]["use_weighted_loss"] == "1"
-    assert facts["num_classes"] == len(LESIONS)
+    assert facts["num_classes"] == len(CLASSES)
 
 
 def _check_other_branch(pipelines: Pipelines) -> None:

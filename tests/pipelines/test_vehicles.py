@@ -37,7 +37,7 @@ def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Applicatio
     with lifecycle.start(tmp_path_factory.mktemp("cloud")) as running:
         work, environ = Path(".local"), running.environ()
         parameters = deploy.host_parameters() | Settings("3,32,32").parameters(running, dataset)
-        with deploy.alone_in(work):
+        with deploy.lock_folder(work):
             deploy.deploy(deploy.build(work, environ, parameters), environ, parameters)
         stack = Stack.read(running.session())
         upload_dataset(running.session(), stack.data_bucket, dataset, lambda *_: None)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.following import Block, Follower, PageError, changed, read_sections, require_output
+from tests.doc_pages import Block, Follower, PageError, apply_diff, read_sections, require_output
 
 PAGE = """# Page
 
@@ -89,6 +89,6 @@ def test_output_is_compared_in_its_order() -> None:
 
 
 def test_each_hunk_changes_one_place() -> None:
-    assert changed("a\nb\nc\nd\n", " a\n-b\n+x\n@@\n c\n+y\n") == "a\nx\nc\ny\nd\n"
+    assert apply_diff("a\nb\nc\nd\n", " a\n-b\n+x\n@@\n c\n+y\n") == "a\nx\nc\ny\nd\n"
     with pytest.raises(PageError, match="2 places"):
-        changed("a\nb\na\n", " a\n+x\n")
+        apply_diff("a\nb\na\n", " a\n+x\n")

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from samcli.yamlhelper import yaml_parse
 
-from scones.datasets.generate import LAST_TRAINED
+from scones.datasets.generate import LAST_TRAINED_KEY
 from scones.datasets.layout import DATASET
-from scones.records import SIMULATED
-from scones.runs import LISTS, PICTURES, RETENTION_TAG, RUNS
-from scones_operator.captures.files import CAPTURES
-from scones_operator.photos.uploads import INCOMING
+from scones.records import SIMULATED_PREFIX
+from scones.runs import IMAGES_PREFIX, LISTS_PREFIX, RETENTION_TAG, RUNS_PREFIX
+from scones_operator.captures.files import CAPTURE_PREFIX
+from scones_operator.photos.uploads import INCOMING_PREFIX
 
 ROOT = Path(__file__).parents[2]
 BUCKETS = {"photos": "PhotosBucket", "data": "DataBucket"}
@@ -96,13 +96,15 @@ def test_records_are_kept_as_long_as_stated() -> None:
 def tags(place: str) -> list[dict[str, str]]:
     """Beside these files there are the run's model and evaluation, which stay."""
     key, _, value = RETENTION_TAG.partition("=")
-    return [{"Key": key, "Value": value}] if place.startswith(RUNS) else []
+    return [{"Key": key, "Value": value}] if place.startswith(RUNS_PREFIX) else []
 
 
 def test_places_that_the_code_writes_are_stated() -> None:
-    known = {INCOMING, SIMULATED, DATASET, CAPTURES, LAST_TRAINED}
+    known = {INCOMING_PREFIX, SIMULATED_PREFIX, DATASET, CAPTURE_PREFIX, LAST_TRAINED_KEY}
 
-    assert known | {f"{RUNS}*/{LISTS}", f"{RUNS}*/{PICTURES}"} <= set(places())
+    assert known | {f"{RUNS_PREFIX}*/{LISTS_PREFIX}", f"{RUNS_PREFIX}*/{IMAGES_PREFIX}"} <= set(
+        places()
+    )
 
 
 def test_places_that_anybody_may_write_are_stated() -> None:

@@ -70,14 +70,14 @@ def read_policies(session: Any, stack: str) -> list[Policy]:
         for resource in page["StackResourceSummaries"]:
             logical, physical = resource["LogicalResourceId"], resource["PhysicalResourceId"]
             if resource["ResourceType"] == "AWS::IAM::Role":
-                policies += _of_role(iam, logical, physical)
+                policies += _role_policies(iam, logical, physical)
             if resource["ResourceType"] == "AWS::IAM::ManagedPolicy":
                 document = _document(iam, physical)
                 policies.append(Policy(logical, physical, document, _holders(iam, physical)))
     return policies
 
 
-def _of_role(iam: Any, logical_id: str, role: str) -> Iterator[Policy]:
+def _role_policies(iam: Any, logical_id: str, role: str) -> Iterator[Policy]:
     principals = (f"role/{role}",)
     for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
         document = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from tools.prove_iam.replay import Part
+from tools.prove_iam.replay import StatementPart
 
 FILE = Path(__file__).with_name("not_provable.toml")
 
@@ -30,7 +30,7 @@ class NotProvable:
     reason: str
     source: str
 
-    def covers(self, part: Part) -> bool:
+    def covers(self, part: StatementPart) -> bool:
         """Return True if the entry is about a part."""
         if not fnmatchcase(part.name, self.statement):
             return False
@@ -62,7 +62,7 @@ class Exceptions:
     proven_elsewhere: list[ProvenElsewhere] = field(default_factory=list)
 
 
-def load(file: Path = FILE) -> Exceptions:
+def load_exceptions(file: Path = FILE) -> Exceptions:
     """Read the exceptions of a file."""
     read = tomllib.loads(file.read_text("utf-8"))
     return Exceptions(
@@ -74,13 +74,15 @@ def load(file: Path = FILE) -> Exceptions:
     )
 
 
-def outdated(entries: Iterable[NotProvable], needed: set[Part], idle: set[Part]) -> list[str]:
+def find_outdated(
+    entries: Iterable[NotProvable], needed: set[StatementPart], idle: set[StatementPart]
+) -> list[str]:
     """Return a complaint for each entry that covers nothing, or something that was proven."""
-    found = []
+    problems = []
     for entry in entries:
         proven = sorted(part.name for part in needed if entry.covers(part))
         if proven:
-            found.append(f"{entry.statement} is not_provable, and {proven[0]} was proven")
+            problems.append(f"{entry.statement} is not_provable, and {proven[0]} was proven")
         elif not any(map(entry.covers, idle)):
-            found.append(f"{entry.statement} is not_provable, and no such statement exists")
-    return found
+            problems.append(f"{entry.statement} is not_provable, and no such statement exists")
+    return problems

@@ -7,8 +7,8 @@ from typing import Any
 
 from tools.prove_iam import exceptions
 from tools.prove_iam.exceptions import Exceptions, NotProvable, ProvenElsewhere
-from tools.prove_iam.recording import INSTALLATION, Recording, Request
-from tools.prove_iam.replay import Part, replay
+from tools.prove_iam.recording import INSTALLATION_TEST, Recording, Request
+from tools.prove_iam.replay import StatementPart, replay
 
 
 @dataclass
@@ -25,24 +25,24 @@ class Proof:
         Of the idle parts those that are not provable.
     ignored
         Number of requests that were decided by other policies than the recorded ones.
-    complaints
+    problems
         What is wrong; the statements are proven if there are none.
     failing
         For statements that were really removed the test that failed, or None.
     """
 
-    needed: dict[Part, list[Request]]
-    idle: list[Part]
-    excused: dict[Part, NotProvable]
+    needed: dict[StatementPart, list[Request]]
+    idle: list[StatementPart]
+    excused: dict[StatementPart, NotProvable]
     ignored: int
-    complaints: list[str]
+    problems: list[str]
     failing: dict[str, str | None] = field(default_factory=dict)
 
-    def tests(self, part: Part) -> list[str]:
+    def tests(self, part: StatementPart) -> list[str]:
         """Return the tests that made a request that needs a part, in the order they ran."""
         tests = dict.fromkeys(request.test for request in self.needed[part])
         # What the installation needs, all tests need.
-        return sorted(tests, key=lambda test: test == INSTALLATION)
+        return sorted(tests, key=lambda test: test == INSTALLATION_TEST)
 
     def table(self) -> Iterator[str]:
         """Yield a line for each statement, and for each value that is excused."""
@@ -61,7 +61,9 @@ class Proof:
                     "value": part.value or None,
                     "needed": part in self.needed,
                     "requests": len(self.needed.get(part, ())),
-                    "example": _described(self.needed[part]) if part in self.needed else None,
+                    "example": _describe_requests(self.needed[part])
+                    if part in self.needed
+                    else None,
                     "tests": self.tests(part) if part in self.needed else [],
                     "not_provable": self.excused[part].reason if part in self.excused else None,
                     "failing_test": self.failing.get(part.name),
@@ -69,19 +71,19 @@ class Proof:
                 for part in (*self.needed, *self.idle)
             ],
             "ignored_requests": self.ignored,
-            "complaints": self.complaints,
+            "complaints": self.problems,
         }
 
-    def _parts(self) -> list[Part]:
+    def _parts(self) -> list[StatementPart]:
         whole = [part for part in (*self.needed, *self.idle) if part.place is None]
         return sorted(whole, key=lambda part: (part.holder, part.statement))
 
-    def _outcome(self, part: Part) -> str:
+    def _outcome(self, part: StatementPart) -> str:
         if part.name in self.failing:
             return f"{self.failing[part.name] or 'NO TEST'} fails"
         if part in self.needed:
             test = self.tests(part)[0].rpartition("/")[2]
-            return f"{test}: {_described(self.needed[part])} is denied"
+            return f"{test}: {_describe_requests(self.needed[part])} is denied"
         if part in self.excused:
             return f"not provable here: {self.excused[part].reason}"
         return "IDLE"
@@ -103,8 +105,8 @@ def prove(
     excepted
         Parts that may be idle, and statements that may be missing.
     """
-    needed: dict[Part, list[Request]] = {}
-    parts: dict[Part, None] = {}
+    needed: dict[StatementPart, list[Request]] = {}
+    parts: dict[StatementPart, None] = {}
     ignored = 0
     for recording in recordings:
         evidence = replay(recording)
@@ -118,32 +120,32 @@ def prove(
         part: entry for part in idle for entry in excepted.not_provable if entry.covers(part)
     }
     whole = {part.name for part in idle if part.place is None}
-    complaints = [
+    problems = [
         # The values of an idle statement go with it.
         *(
-            _complaint(part)
+            _format_idle(part)
             for part in idle
             if part not in excused and (part.place is None or part.name not in whole)
         ),
-        *exceptions.outdated(excepted.not_provable, set(needed), set(idle)),
+        *exceptions.find_outdated(excepted.not_provable, set(needed), set(idle)),
         *_missing(resources, parts, excepted.proven_elsewhere),
     ]
-    return Proof(needed, idle, excused, ignored, complaints)
+    return Proof(needed, idle, excused, ignored, problems)
 
 
-def _complaint(part: Part) -> str:
-    what = f"{part.value} of {part.name}" if part.value else part.name
-    return f"{what} is idle: nothing fails without it. Remove it, or test what needs it"
+def _format_idle(part: StatementPart) -> str:
+    title = f"{part.value} of {part.name}" if part.value else part.name
+    return f"{title} is idle: nothing fails without it. Remove it, or test what needs it"
 
 
 def _missing(
     resources: Mapping[str, Any],
-    parts: Mapping[Part, None],
+    parts: Mapping[StatementPart, None],
     elsewhere: Sequence[ProvenElsewhere],
 ) -> Iterator[str]:
     """Complain of statements with a Sid that the template has and the deployed stack has not."""
     recorded = {part.name for part in parts}
-    missing = [name for name in _names(resources) if name not in recorded]
+    missing = [name for name in _statement_ids(resources) if name not in recorded]
     for name in missing:
         if not any(fnmatchcase(name, entry.statement) for entry in elsewhere):
             yield f"{name} is in the template and not in the recording"
@@ -152,7 +154,7 @@ def _missing(
             yield f"{entry.statement} is proven_elsewhere, and no such statement is missing"
 
 
-def _names(resources: Mapping[str, Any]) -> Iterator[str]:
+def _statement_ids(resources: Mapping[str, Any]) -> Iterator[str]:
     for name, resource in resources.items():
         properties = resource.get("Properties", {})
         match resource["Type"]:
@@ -168,7 +170,7 @@ def _names(resources: Mapping[str, Any]) -> Iterator[str]:
                     yield f"{name}/{statement['Sid']}"
 
 
-def _described(requests: Sequence[Request]) -> str:
-    asked = requests[0].asked
+def _describe_requests(requests: Sequence[Request]) -> str:
+    requests_text = requests[0].asked
     # Without partition, service, region and account.
-    return f"{asked['action']} on {asked['resource_arn'].split(':', 5)[-1]}"
+    return f"{requests_text['action']} on {requests_text['resource_arn'].split(':', 5)[-1]}"

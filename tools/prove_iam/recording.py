@@ -12,7 +12,7 @@ from tools.prove_iam.deployed import Policy
 FOLDER = Path("build/iam")
 """Where the end-to-end tests leave their recordings."""
 
-INSTALLATION = "installation"
+INSTALLATION_TEST = "installation"
 """Stands for a test while the application is deployed and gets its first model."""
 
 
@@ -64,7 +64,7 @@ class Recording:
         return cls(policies, [Request(**request) for request in read["requests"]])
 
 
-def requests_of(
+def parse_audit_trail(
     trail: Iterable[Mapping[str, Any]], started: Sequence[tuple[float, str]]
 ) -> list[Request]:
     """Return the requests of a local cloud's audit trail, each with the test that ran then.

@@ -8,11 +8,11 @@ from typing import Any
 from tools.prove_iam.deployed import Policy, read_policies
 
 # IAM takes no policy without a statement.
-_NOTHING = {"Sid": "Nothing", "Effect": "Deny", "Action": "s3:DeleteBucket", "Resource": "*"}
+_DENY_NOTHING = {"Sid": "Nothing", "Effect": "Deny", "Action": "s3:DeleteBucket", "Resource": "*"}
 
 
 @contextmanager
-def removed(session: Any, stack: str, name: str) -> Iterator[None]:
+def statement_removed(session: Any, stack: str, name: str) -> Iterator[None]:
     """Remove a statement for a while.
 
     Parameters
@@ -35,9 +35,9 @@ def removed(session: Any, stack: str, name: str) -> Iterator[None]:
     if policy.aws_owned:
         iam.detach_role_policy(RoleName=_role(policy), PolicyArn=policy.name)
     else:
-        kept = policy.statements
-        del kept[position]
-        _put(iam, policy, {**policy.document, "Statement": kept or [_NOTHING]})
+        original = policy.statements
+        del original[position]
+        _put(iam, policy, {**policy.document, "Statement": original or [_DENY_NOTHING]})
     try:
         yield
     finally:

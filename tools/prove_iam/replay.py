@@ -16,7 +16,7 @@ _Statements = list[Any]
 
 
 @dataclass(frozen=True)
-class Part:
+class StatementPart:
     """Something that a policy could do without.
 
     Attributes
@@ -57,7 +57,7 @@ class Evidence:
         changed them for a while.
     """
 
-    requests: dict[Part, list[Request]] = field(default_factory=dict)
+    requests: dict[StatementPart, list[Request]] = field(default_factory=dict)
     ignored: int = 0
 
 
@@ -65,9 +65,9 @@ class Evidence:
 class _Removable:
     """Statements that are removed together, and what is left without one of their values."""
 
-    part: Part
+    part: StatementPart
     statements: _Statements
-    without_value: list[tuple[Part, _Statements]]
+    without_value: list[tuple[StatementPart, _Statements]]
 
 
 def replay(recording: Recording) -> Evidence:
@@ -88,7 +88,7 @@ def replay(recording: Recording) -> Evidence:
         # What the policy of the resource allows needs no other.
         if not of_principal or request.allowed_by_resource:
             continue
-        if is_allowed(request, _all(of_principal)) != request.allowed:
+        if is_allowed(request, _all_statements(of_principal)) != request.allowed:
             evidence.ignored += 1
             continue
         for part in _needed(request, of_principal):
@@ -101,12 +101,12 @@ def is_allowed(request: Request, statements: _Statements) -> bool:
     return bool(_decision(request, statements) == "Allow")
 
 
-def _needed(request: Request, of_principal: list[_Removable]) -> Iterator[Part]:
+def _needed(request: Request, of_principal: list[_Removable]) -> Iterator[StatementPart]:
     for one in of_principal:
         if _decision(request, one.statements) == "ImplicitDeny":
             # They say nothing about this request.
             continue
-        others = _all([other for other in of_principal if other is not one])
+        others = _all_statements([other for other in of_principal if other is not one])
         if is_allowed(request, others) != request.allowed:
             yield one.part
         for part, left in one.without_value:
@@ -119,7 +119,7 @@ def _decision(request: Request, statements: _Statements) -> Any:
     return iam_evaluator.evaluate(context, [statements]).decision
 
 
-def _all(removable: list[_Removable]) -> _Statements:
+def _all_statements(removable: list[_Removable]) -> _Statements:
     return [statement for one in removable for statement in one.statements]
 
 
@@ -128,21 +128,21 @@ def _removable(policy: Policy) -> Iterator[_Removable]:
     if policy.aws_owned:
         # Only its attachment is ours.
         (label,) = policy.labels
-        yield _Removable(Part(policy.holder, label), parse(policy.document), [])
+        yield _Removable(StatementPart(policy.holder, label), parse(policy.document), [])
         return
     for label, statement in zip(policy.labels, policy.statements, strict=True):
         without_value = [
             (
-                Part(policy.holder, label, place, as_list(statement[place[0]])[place[1]]),
-                parse({"Statement": [without(statement, place)]}),
+                StatementPart(policy.holder, label, place, as_list(statement[place[0]])[place[1]]),
+                parse({"Statement": [remove_value(statement, place)]}),
             )
-            for place in places(statement)
+            for place in value_places(statement)
         ]
         parsed = parse({"Statement": [statement]})
-        yield _Removable(Part(policy.holder, label), parsed, without_value)
+        yield _Removable(StatementPart(policy.holder, label), parsed, without_value)
 
 
-def places(statement: dict[str, Any]) -> list[tuple[str, int]]:
+def value_places(statement: dict[str, Any]) -> list[tuple[str, int]]:
     """Return the places of the actions and resources that a statement has several of."""
     lists = {member: as_list(statement.get(member, [])) for member in ("Action", "Resource")}
     return [
@@ -153,7 +153,7 @@ def places(statement: dict[str, Any]) -> list[tuple[str, int]]:
     ]
 
 
-def without(statement: dict[str, Any], place: tuple[str, int]) -> dict[str, Any]:
+def remove_value(statement: dict[str, Any], place: tuple[str, int]) -> dict[str, Any]:
     """Return a statement without one of its actions or resources."""
     member, position = place
     values = as_list(statement[member])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from scones_training.paths import Paths
 
-WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "10000"}
+REQUEST_QUEUE_SIZE = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "10000"}
 """How idle OpenMP threads wait: spinning as long as is the default makes training three times
 slower beside other busy processes, and GNU's, not spinning at all, by a third on a free machine."""
 
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     paths = Paths(options.root)
     if options.command == "train":
-        os.environ |= WAITING | os.environ  # read once, when PyTorch is loaded
+        os.environ |= REQUEST_QUEUE_SIZE | os.environ  # read once, when PyTorch is loaded
         from scones_training import job  # noqa: PLC0415  serving must not need what training imports
 
         return job.run(paths)

@@ -17,27 +17,27 @@ from torch.nn import functional
 Change = Callable[[Tensor], Tensor]
 """A change of uint8 images (n, height, width, 3)."""
 
-SHIFT = 1 / 8
-HUE = math.radians(36)
+MAX_SHIFT = 1 / 8
+MAX_HUE_DEGREES = math.radians(36)
 SATURATION = LIGHTNESS = 50 / 255
 ROTATION = math.radians(10)
 SHEAR = 0.1
 ASPECT = 0.25
-ERASED = 1 / 2
+CUTOUT_SIZE = 1 / 2
 """Side of the square erased from each picture, relative to the picture's sides."""
 
 
-def mirrors(augmentation_type: str) -> bool:
+def uses_flips(augmentation_type: str) -> bool:
     """Say whether pictures are mirrored, so that left and right must mean the same."""
     return augmentation_type != "none"
 
 
-def augment(pictures: Tensor, augmentation_type: str, generator: torch.Generator) -> Tensor:
+def augment(images: Tensor, augmentation_type: str, generator: torch.Generator) -> Tensor:
     """Change a batch of pictures at random.
 
     Parameters
     ----------
-    pictures
+    images
         uint8, (n, height, width, 3).
     augmentation_type
         ``none``, ``crop``, ``crop_color`` or ``crop_color_transform``.
@@ -50,59 +50,61 @@ def augment(pictures: Tensor, augmentation_type: str, generator: torch.Generator
         uint8, (n, height, width, 3).
     """
     if augmentation_type == "none":
-        return pictures
-    pictures = _moved_and_mirrored(pictures, generator)
+        return images
+    images = _shift_and_flip(images, generator)
     if augmentation_type == "crop":
-        return pictures
-    changed = _recoloured(pictures.float() / 255, generator)
+        return images
+    changed = _color_jitter(images.float() / 255, generator)
     if augmentation_type == "crop_color_transform":
-        changed = _transformed(changed, generator)
+        changed = _random_affine(changed, generator)
     return (changed * 255).round().clamp(0, 255).to(torch.uint8)
 
 
-def erase(pictures: Tensor, generator: torch.Generator) -> Tensor:
+def cutout(images: Tensor, generator: torch.Generator) -> Tensor:
     """Set a square in each normalized picture to 0, their mean (DeVries and Taylor 2017).
 
     A regularization as dropout is, https://arxiv.org/abs/1708.04552, so it does not depend on
-    the augmentation. The square's centre is anywhere, so part of it may lie outside.
+    the augmentation. The square's center is anywhere, so part of it may lie outside.
 
     Parameters
     ----------
-    pictures
+    images
         float, (n, 3, height, width).
     generator
         Where the randomness comes from; on the pictures' device.
     """
-    count, _, height, width = pictures.shape
-    rows = _erased(count, height, generator)[:, None, :, None]
-    columns = _erased(count, width, generator)[:, None, None, :]
-    return pictures.masked_fill(rows & columns, 0.0)
+    count, _, height, width = images.shape
+    rows = _cutout_mask(count, height, generator)[:, None, :, None]
+    columns = _cutout_mask(count, width, generator)[:, None, None, :]
+    return images.masked_fill(rows & columns, 0.0)
 
 
-def _erased(count: int, side: int, generator: torch.Generator) -> Tensor:
+def _cutout_mask(count: int, size: int, generator: torch.Generator) -> Tensor:
     device = generator.device
-    centre = torch.randint(side, (count, 1), generator=generator, device=device)
-    distance = (torch.arange(side, device=device) - centre).abs()
-    return distance * 2 <= side * ERASED
+    center = torch.randint(size, (count, 1), generator=generator, device=device)
+    distance = (torch.arange(size, device=device) - center).abs()
+    return distance * 2 <= size * CUTOUT_SIZE
 
 
-def _moved_and_mirrored(pictures: Tensor, generator: torch.Generator) -> Tensor:
-    count, height, width, _ = pictures.shape
-    rows = _moved(count, height, generator)
-    columns = _moved(count, width, generator)
-    mirrored = _uniform(count, 0, 1, generator) < 0.5
-    columns = torch.where(mirrored[:, None], columns.flip(1), columns)
-    which = torch.arange(count, device=generator.device)
-    return pictures[which[:, None, None], rows[:, :, None], columns[:, None, :]]
+def _shift_and_flip(images: Tensor, generator: torch.Generator) -> Tensor:
+    count, height, width, _ = images.shape
+    rows = _shifted_indices(count, height, generator)
+    columns = _shifted_indices(count, width, generator)
+    flipped = _uniform(count, 0, 1, generator) < 0.5
+    columns = torch.where(flipped[:, None], columns.flip(1), columns)
+    is_selected = torch.arange(count, device=generator.device)
+    return images[is_selected[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 
-def _moved(count: int, side: int, generator: torch.Generator) -> Tensor:
+def _shifted_indices(count: int, size: int, generator: torch.Generator) -> Tensor:
     """Return indices (count, side) along a side, moved; the outside is reflected back."""
-    most = int(side * SHIFT)
+    max_shift = int(size * MAX_SHIFT)
     device = generator.device
-    moves = torch.randint(-most, most + 1, (count, 1), generator=generator, device=device)
-    indices = (torch.arange(side, device=device) + moves).abs()
-    return (side - 1) - ((side - 1) - indices).abs()
+    shifts = torch.randint(
+        -max_shift, max_shift + 1, (count, 1), generator=generator, device=device
+    )
+    indices = (torch.arange(size, device=device) + shifts).abs()
+    return (size - 1) - ((size - 1) - indices).abs()
 
 
 def _uniform(count: int, low: float, high: float, generator: torch.Generator) -> Tensor:
@@ -110,22 +112,22 @@ def _uniform(count: int, low: float, high: float, generator: torch.Generator) ->
     return low + (high - low) * values
 
 
-def _recoloured(pictures: Tensor, generator: torch.Generator) -> Tensor:
-    """Turn the hue about the grey axis, then scale the colourfulness and add lightness.
+def _color_jitter(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Turn the hue about the gray axis, then scale the colorfulness and add lightness.
 
-    The published changes are of HSL values; turning about the grey axis is the same idea
+    The published changes are of HSL values; turning about the gray axis is the same idea
     without the jumps of that space.
     """
-    count = len(pictures)
-    turned = pictures @ _hue_turns(_uniform(count, -HUE, HUE, generator))
-    grey = turned.mean(3, keepdim=True)
-    colourfulness = 1 + _uniform(count, -SATURATION, SATURATION, generator)[:, None, None, None]
+    count = len(images)
+    rotated = images @ _hue_rotations(_uniform(count, -MAX_HUE_DEGREES, MAX_HUE_DEGREES, generator))
+    gray = rotated.mean(3, keepdim=True)
+    saturation = 1 + _uniform(count, -SATURATION, SATURATION, generator)[:, None, None, None]
     lightness = _uniform(count, -LIGHTNESS, LIGHTNESS, generator)[:, None, None, None]
-    return (grey + (turned - grey) * colourfulness + lightness).clamp(0, 1)
+    return (gray + (rotated - gray) * saturation + lightness).clamp(0, 1)
 
 
-def _hue_turns(angles: Tensor) -> Tensor:
-    """Matrices (n, 1, 3, 3) that turn RGB rows about the grey axis (Rodrigues' formula)."""
+def _hue_rotations(angles: Tensor) -> Tensor:
+    """Matrices (n, 1, 3, 3) that turn RGB rows about the gray axis (Rodrigues' formula)."""
     cross = torch.tensor(
         [[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]], device=angles.device
     ) / math.sqrt(3)
@@ -135,8 +137,8 @@ def _hue_turns(angles: Tensor) -> Tensor:
     return turns[:, None]
 
 
-def _transformed(pictures: Tensor, generator: torch.Generator) -> Tensor:
-    count, height, width, _ = pictures.shape
+def _random_affine(images: Tensor, generator: torch.Generator) -> Tensor:
+    count, height, width, _ = images.shape
     angle = _uniform(count, -ROTATION, ROTATION, generator)
     shear = _uniform(count, -SHEAR, SHEAR, generator)
     aspect = torch.exp(_uniform(count, -1, 1, generator) * math.log1p(ASPECT) / 2)
@@ -145,7 +147,7 @@ def _transformed(pictures: Tensor, generator: torch.Generator) -> Tensor:
     ratio = height / width
     across = torch.stack([cosine * aspect, (shear - sine) * ratio, zero], 1)
     down = torch.stack([sine / ratio, cosine / aspect, zero], 1)
-    channels_first = pictures.permute(0, 3, 1, 2)
+    channels_first = images.permute(0, 3, 1, 2)
     grid = functional.affine_grid(
         torch.stack([across, down], 1), list(channels_first.shape), align_corners=False
     )

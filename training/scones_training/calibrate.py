@@ -6,7 +6,7 @@ Temperature scaling after Guo et al. 2017 (https://arxiv.org/abs/1706.04599).
 import numpy as np
 import numpy.typing as npt
 
-from scones.calibration import calibration_error, reliability
+from scones import calibration
 
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
@@ -14,12 +14,12 @@ Labels = npt.NDArray[np.int64]
 SHARPEST, FLATTEST = 0.05, 20.0
 """Bounds of the temperature."""
 
-PULL_TO_ONE = 1.0
+REGULARIZATION = 1.0
 """Weight of ``(1 / temperature - 1) ** 2`` against the summed log loss of the photos: with few
 photos the temperature stays near 1, and a set without a mistake does not make it 0."""
 
 
-def probabilities(logits: Floats, temperature: float) -> Floats:
+def softmax(logits: Floats, temperature: float) -> Floats:
     """Map logits (n, classes) to probabilities (n, classes) at a temperature above 0."""
     scaled = logits / temperature
     powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
@@ -44,10 +44,11 @@ def expected_calibration_error(probabilities: Floats, labels: Labels) -> float:
     """
     confidences = probabilities.max(axis=1).tolist()
     correct = (probabilities.argmax(axis=1) == labels).tolist()
-    return calibration_error(reliability(zip(confidences, correct, strict=True)))
+    bins = calibration.reliability_bins(zip(confidences, correct, strict=True))
+    return calibration.expected_calibration_error(bins)
 
 
-def temperature(logits: Floats, labels: Labels) -> float:
+def fit_temperature(logits: Floats, labels: Labels) -> float:
     """Find the temperature that suits the labels.
 
     The summed log loss is convex in ``1 / temperature``, and so is the pull to 1, so the one
@@ -77,6 +78,6 @@ def temperature(logits: Floats, labels: Labels) -> float:
 
 
 def _slope(logits: Floats, labels: Labels, inverse: float) -> float:
-    expected = (probabilities(logits, 1 / inverse) * logits).sum(axis=1)
+    expected = (softmax(logits, 1 / inverse) * logits).sum(axis=1)
     actual = logits[np.arange(len(labels)), labels]
-    return float((expected - actual).sum() + 2 * PULL_TO_ONE * (inverse - 1))
+    return float((expected - actual).sum() + 2 * REGULARIZATION * (inverse - 1))

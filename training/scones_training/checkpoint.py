@@ -48,13 +48,13 @@ def save(folder: Path, state: State) -> None:
 
     It is written beside the folder, as SageMaker copies whatever it finds inside.
     """
-    with tempfile.TemporaryDirectory(prefix="checkpoint-", dir=folder.parent) as beside:
-        written = Path(beside) / NAME
+    with tempfile.TemporaryDirectory(prefix="checkpoint-", dir=folder.parent) as temporary:
+        written = Path(temporary) / NAME
         torch.save(state, written)
-        _move(written, folder / NAME)
+        _move_into_place(written, folder / NAME)
 
 
-def _move(written: Path, target: Path) -> None:
+def _move_into_place(written: Path, target: Path) -> None:
     try:
         written.replace(target)
     except OSError as error:

@@ -45,7 +45,7 @@ class Classifier(nn.Module):
         Computes the logits.
     mean, std
         float, (3,): normalization of the channels, on the scale from 0 to 1.
-    mirrored
+    average_flips
         Whether to average each image's embedding and that of its mirror image: only if
         training mirrors too, so that left and right mean the same.
     reference
@@ -63,14 +63,14 @@ class Classifier(nn.Module):
         mean: Tensor,
         std: Tensor,
         *,
-        mirrored: bool,
+        average_flips: bool,
         reference: nn.Sequential | None = None,
     ) -> None:
         super().__init__()
         self.features = network.features
         self.head = network.head
         self.reference = reference
-        self.mirrored = mirrored
+        self.average_flips = average_flips
         self.register_buffer("mean", mean)
         self.register_buffer("std", std)
         self.register_buffer("temperature", torch.ones(()))
@@ -84,7 +84,7 @@ class Classifier(nn.Module):
         """Map uint8 (n, height, width, 3) to the output."""
         x = self.normalized(images)
         maps, reference = self._maps(x)
-        if self.mirrored:
+        if self.average_flips:
             other_maps, other_reference = self._maps(x.flip(3))
             maps = (maps + other_maps.flip(3)) / 2
             reference = (reference + other_reference) / 2

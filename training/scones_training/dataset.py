@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from scones import lst, photos
 from scones.photos.names import has_photo_suffix
-from scones_training.errors import BadInput
+from scones_training.errors import InputError
 from scones_training.hyperparameters import Hyperparameters
 
 Number = TypeVar("Number", bound=np.generic)
@@ -32,12 +32,12 @@ MAX_UNUSABLE_SHARE = 0.5
 """Share of a class's photos that may be unusable, 0 to 1. With more the class is not what its list
 says, and a model of the rest would be a surprise."""
 
-MAX_NAMED_IN_FAILURE = 3
+MAX_SHOWN_IN_FAILURE = 3
 """Maximum number of photos that a failure names: SageMaker keeps 1,024 characters of it."""
 
 
 @dataclass(frozen=True)
-class Images:
+class ImageSet:
     """Prepared photos of one split.
 
     Parameters
@@ -75,16 +75,16 @@ class Splits:
         the order of the list.
     """
 
-    train: Images
-    validation: Images
-    negatives: Images | None = None
+    train: ImageSet
+    validation: ImageSet
+    negatives: ImageSet | None = None
     skipped_negatives: int = 0
     too_few_negatives: int = 0
     unusable_train: Mapping[str, str] = field(default_factory=dict)
     unusable_validation: Mapping[str, str] = field(default_factory=dict)
 
 
-def load(data: Path, hyperparameters: Hyperparameters) -> Splits:
+def load_dataset(data: Path, hyperparameters: Hyperparameters) -> Splits:
     """Read and prepare what a job trains on.
 
     The lists are checked whole before the first photo is opened. Photos that cannot be decoded are
@@ -101,58 +101,60 @@ def load(data: Path, hyperparameters: Hyperparameters) -> Splits:
 
     Raises
     ------
-    BadInput
+    InputError
         If a channel, a list or a photo is missing, a list is broken, a number disagrees, or too
         many photos cannot be decoded: more than `MAX_UNUSABLE_SHARE` of a class.
     """
-    train = _listed(data, "train")
-    validation = _listed(data, "validation")
+    train = _read_list_file(data, "train")
+    validation = _read_list_file(data, "validation")
     _check_classes("train", train, hyperparameters.num_classes)
     _check_classes("validation", validation, hyperparameters.num_classes)
     _check_counts(train, hyperparameters)
     shape = hyperparameters.image_shape
-    train_images, unusable_train = _prepared(data / "train", train, shape)
-    validation_images, unusable_validation = _prepared(data / "validation", validation, shape)
+    train_images, unusable_train = _prepare_images(data / "train", train, shape)
+    validation_images, unusable_validation = _prepare_images(data / "validation", validation, shape)
     _check_usable("train", train, unusable_train)
     _check_usable("validation", validation, unusable_validation)
     return Splits(
         train_images,
         validation_images,
-        *_negatives(data / NEGATIVES, hyperparameters, len(train_images)),
+        *_load_negatives(data / NEGATIVES, hyperparameters, len(train_images)),
         unusable_train,
         unusable_validation,
     )
 
 
-def _listed(data: Path, part: str) -> list[lst.LstEntry]:
+def _read_list_file(data: Path, part: str) -> list[lst.LstEntry]:
     channel = data / f"{part}_lst"
-    for needed in (data / part, channel):
-        if not needed.is_dir():
-            raise BadInput(f"The job has no channel {needed.name}: add it to its InputDataConfig.")
+    for required in (data / part, channel):
+        if not required.is_dir():
+            raise InputError(
+                f"The job has no channel {required.name}: add it to its InputDataConfig."
+            )
     lists = sorted(path for path in channel.glob("*.lst") if not path.name.startswith("."))
     if len(lists) != 1:
-        found = ", ".join(path.name for path in lists) or "none"
-        raise BadInput(f"The channel {part}_lst must have one *.lst file; it has {found}.")
-    return _read(lists[0], f"{part}_lst/{lists[0].name}")
+        paths = ", ".join(path.name for path in lists) or "none"
+        raise InputError(f"The channel {part}_lst must have one *.lst file; it has {paths}.")
+    return _parse_list_file(lists[0], f"{part}_lst/{lists[0].name}")
 
 
-def _read(path: Path, name: str) -> list[lst.LstEntry]:
+def _parse_list_file(path: Path, name: str) -> list[lst.LstEntry]:
     try:
         with path.open(encoding="utf-8", newline="\n") as lines:
             entries = list(lst.read(lines))
     except lst.LstError as error:
-        raise BadInput(f"{name}, {error}.") from None
+        raise InputError(f"{name}, {error}.") from None
     except UnicodeDecodeError as error:
-        raise BadInput(f"{name} is not UTF-8 text: {error}.") from None
+        raise InputError(f"{name} is not UTF-8 text: {error}.") from None
     if not entries:
-        raise BadInput(f"{name} lists no photo.")
+        raise InputError(f"{name} lists no photo.")
     return entries
 
 
 def _check_classes(part: str, entries: list[lst.LstEntry], num_classes: int) -> None:
     for entry in entries:
         if entry.class_index >= num_classes:
-            raise BadInput(
+            raise InputError(
                 f"The photo {entry.path!r} of {part}_lst has the class index "
                 f"{entry.class_index}, but num_classes is {num_classes}, so the highest is "
                 f"{num_classes - 1}: correct the list or raise num_classes."
@@ -161,18 +163,18 @@ def _check_classes(part: str, entries: list[lst.LstEntry], num_classes: int) -> 
 
 def _check_counts(train: list[lst.LstEntry], hyperparameters: Hyperparameters) -> None:
     if len(train) != hyperparameters.num_training_samples:
-        raise BadInput(
+        raise InputError(
             f"num_training_samples is {hyperparameters.num_training_samples}, but train_lst "
             f"lists {len(train)} photos: set it to {len(train)}."
         )
     if len(train) < hyperparameters.mini_batch_size:
-        raise BadInput(
+        raise InputError(
             f"train_lst lists {len(train)} photos, fewer than mini_batch_size "
             f"{hyperparameters.mini_batch_size}: add photos or lower mini_batch_size."
         )
     absent = set(range(hyperparameters.num_classes)) - {entry.class_index for entry in train}
     if absent:
-        raise BadInput(
+        raise InputError(
             f"num_classes is {hyperparameters.num_classes}, but train_lst has no photo of class "
             f"{', '.join(map(str, sorted(absent)))}: add photos or lower num_classes."
         )
@@ -184,45 +186,45 @@ def _check_usable(part: str, entries: list[lst.LstEntry], unusable: Mapping[str,
     for entry in entries:
         if entry.path in unusable:
             reasons.setdefault(entry.class_index, {})[entry.path] = unusable[entry.path]
-    broken = {
-        class_index: found
-        for class_index, found in sorted(reasons.items())
-        if len(found) > MAX_UNUSABLE_SHARE * listed[class_index]
+    is_unusable = {
+        class_index: paths
+        for class_index, paths in sorted(reasons.items())
+        if len(paths) > MAX_UNUSABLE_SHARE * listed[class_index]
     }
-    if broken:
+    if is_unusable:
         classes = ", ".join(
-            f"{len(found)} of {listed[class_index]} photos of class {class_index}"
-            for class_index, found in broken.items()
+            f"{len(paths)} of {listed[class_index]} photos of class {class_index}"
+            for class_index, paths in is_unusable.items()
         )
-        examples = _name_some(
-            {path: why for found in broken.values() for path, why in found.items()}
+        examples = _format_reasons(
+            {path: reason for paths in is_unusable.values() for path, reason in paths.items()}
         )
-        raise BadInput(
+        raise InputError(
             f"Too many photos of {part}_lst cannot be decoded: {classes}, such as {examples}. "
             f"At most {MAX_UNUSABLE_SHARE:.0%} of a class is left out: replace these photos."
         )
 
 
-def _name_some(reasons: Mapping[str, str]) -> str:
-    named = list(islice(reasons.items(), MAX_NAMED_IN_FAILURE))
-    more = len(reasons) - len(named)
-    text = ", ".join(f"{path!r} ({reason})" for path, reason in named)
-    return f"{text} and {more} more" if more else text
+def _format_reasons(reasons: Mapping[str, str]) -> str:
+    shown = list(islice(reasons.items(), MAX_SHOWN_IN_FAILURE))
+    remaining = len(reasons) - len(shown)
+    text = ", ".join(f"{path!r} ({reason})" for path, reason in shown)
+    return f"{text} and {remaining} more" if remaining else text
 
 
-def _negatives(
-    channel: Path, hyperparameters: Hyperparameters, most: int
-) -> tuple[Images | None, int, int]:
-    """Read what is usable below a channel: at most `most` photos, drawn evenly from all.
+def _load_negatives(
+    channel: Path, hyperparameters: Hyperparameters, maximum: int
+) -> tuple[ImageSet | None, int, int]:
+    """Read what is usable below a channel: at most `maximum` photos, drawn evenly from all.
 
     Returns
     -------
     tuple[Images or None, int, int]
         The images, and the last two attributes of `Splits`.
     """
-    found = sorted(path for path in channel.rglob("*") if has_photo_suffix(path.name))
-    files = [path for path in found if path.is_file()]
-    drawn = np.linspace(0, len(files) - 1, min(len(files), most)).round().astype(int)
+    paths = sorted(path for path in channel.rglob("*") if has_photo_suffix(path.name))
+    files = [path for path in paths if path.is_file()]
+    drawn = np.linspace(0, len(files) - 1, min(len(files), maximum)).round().astype(int)
     usable, skipped = [], 0
     for path in (files[index] for index in drawn):
         try:
@@ -234,12 +236,12 @@ def _negatives(
     if len(usable) < MIN_NEGATIVES:
         return None, skipped, len(usable)
     labels = np.full(len(usable), hyperparameters.num_classes, np.int64)
-    return Images(np.stack(usable), labels), skipped, 0
+    return ImageSet(np.stack(usable), labels), skipped, 0
 
 
-def _prepared(
+def _prepare_images(
     channel: Path, entries: list[lst.LstEntry], shape: photos.ImageShape
-) -> tuple[Images, dict[str, str]]:
+) -> tuple[ImageSet, dict[str, str]]:
     """Return the usable photos, and the reason by path of the others."""
     size = (len(entries), shape.height, shape.width, 3)
     pixels = temporary_array(size, np.uint8, "prepared photos")
@@ -247,14 +249,14 @@ def _prepared(
     reasons: dict[str, str] = {}
     workers = os.cpu_count() or 1
     with ThreadPoolExecutor(workers) as pool:
-        images = pool.map(lambda entry: _image(channel, entry.path, shape), entries)
+        images = pool.map(lambda entry: _prepare_image(channel, entry.path, shape), entries)
         for entry, image in zip(entries, images, strict=True):
             if isinstance(image, photos.UnusablePhoto):
                 reasons[entry.path] = image.problem
             else:
                 pixels[len(labels)] = image
                 labels.append(entry.class_index)
-    return Images(pixels[: len(labels)], np.array(labels, np.int64)), reasons
+    return ImageSet(pixels[: len(labels)], np.array(labels, np.int64)), reasons
 
 
 def temporary_array(
@@ -271,15 +273,15 @@ def temporary_array(
 
     Raises
     ------
-    BadInput
+    InputError
         If the disk has no room for it.
     """
     with tempfile.TemporaryFile() as file:
-        _reserve(file, math.prod(shape) * np.dtype(dtype).itemsize, content)
+        _allocate(file, math.prod(shape) * np.dtype(dtype).itemsize, content)
         return np.memmap(file, dtype, "w+", shape=shape)
 
 
-def _reserve(file: IO[bytes], size: int, content: str) -> None:
+def _allocate(file: IO[bytes], size: int, content: str) -> None:
     """Take the file's room now: when a disk fills up under mapped memory, SIGBUS kills."""
     try:
         if hasattr(os, "posix_fallocate"):  # macOS has none
@@ -289,7 +291,7 @@ def _reserve(file: IO[bytes], size: int, content: str) -> None:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
-        raise BadInput(
+        raise InputError(
             f"The {content} need {size / 1e9:.3g} GB in {tempfile.gettempdir()}, which has "
             f"no room for them ({error.strerror}): raise VolumeSizeInGB or lower image_shape."
         ) from None
@@ -297,19 +299,19 @@ def _reserve(file: IO[bytes], size: int, content: str) -> None:
 
 def _write_zeros(file: IO[bytes], size: int) -> None:
     block = bytes(1 << 20)
-    for at in range(0, size, len(block)):
-        file.write(block[: size - at])
+    for offset in range(0, size, len(block)):
+        file.write(block[: size - offset])
     file.flush()
 
 
-def _image(
+def _prepare_image(
     channel: Path, path: str, shape: photos.ImageShape
 ) -> npt.NDArray[np.uint8] | photos.UnusablePhoto:
     """Prepare one photo; return the error if it cannot be decoded."""
     try:
         data = (channel / path).read_bytes()
     except OSError as error:
-        raise BadInput(
+        raise InputError(
             f"The photo {path!r} is in {channel.name}_lst but can't be read from the channel "
             f"{channel.name}: {error.strerror}."
         ) from None

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import torch
 
-from scones_training.errors import BadInput
+from scones_training.errors import InputError
 
-DRIVER = Path("/proc/driver/nvidia/version")
+DRIVER_FILE = Path("/proc/driver/nvidia/version")
 """File with the version of the NVIDIA driver; exists only if one is loaded."""
 
 
-def find_device(driver: Path = DRIVER, *, in_container: bool = False) -> torch.device:
+def find_device(driver: Path = DRIVER_FILE, *, in_container: bool = False) -> torch.device:
     """Return the device to train on and print it.
 
     Parameters
@@ -24,7 +24,7 @@ def find_device(driver: Path = DRIVER, *, in_container: bool = False) -> torch.d
 
     Raises
     ------
-    BadInput
+    InputError
         If the machine has a GPU that PyTorch cannot use: training on the CPU of a GPU instance
         would cost many times as much. ``CUDA_VISIBLE_DEVICES`` empty or -1 asks for the CPU.
     """
@@ -35,7 +35,7 @@ def find_device(driver: Path = DRIVER, *, in_container: bool = False) -> torch.d
     expected = in_container or torch.version.cuda is not None
     if driver.exists() and expected and not hidden:
         built_for = f"for CUDA {torch.version.cuda}" if torch.version.cuda else "without CUDA"
-        raise BadInput(
+        raise InputError(
             f"This machine has an NVIDIA GPU that PyTorch cannot use. PyTorch {torch.__version__} "
             f"was built {built_for}; the driver is: {_first_line(driver)}. Build "
             "the training image on a base whose CUDA version the driver supports (see "

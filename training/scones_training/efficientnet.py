@@ -131,17 +131,19 @@ class InvertedResidual(nn.Module):
     Sandler et al. 2018, https://arxiv.org/abs/1801.04381.
     """
 
-    def __init__(self, before: int, width: int, kernel: int, stride: int, expansion: int) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel: int, stride: int, expansion: int
+    ) -> None:
         super().__init__()
-        expanded = before * expansion
-        expand = [*_convolution(before, expanded, 1), nn.ReLU6()] if expansion > 1 else []
+        expanded = in_channels * expansion
+        expand = [*_convolution(in_channels, expanded, 1), nn.ReLU6()] if expansion > 1 else []
         self.layers = nn.Sequential(
             *expand,
             *_convolution(expanded, expanded, kernel, stride, groups=expanded),
             nn.ReLU6(),
-            *_convolution(expanded, width, 1),
+            *_convolution(expanded, out_channels, 1),
         )
-        self.has_skip = stride == 1 and before == width
+        self.has_skip = stride == 1 and in_channels == out_channels
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (n, before, h, w) to (n, width, ceil(h / stride), ceil(w / stride))."""
@@ -152,24 +154,26 @@ class InvertedResidual(nn.Module):
 def _layers() -> Iterator[nn.Module]:
     """Yield the stem, the blocks and the last convolution."""
     yield nn.Sequential(*_convolution(3, STEM_WIDTH, 3, 2), nn.ReLU6())
-    before = STEM_WIDTH
-    for blocks, kernel, stride, expansion, width in STAGES:
+    in_channels = STEM_WIDTH
+    for blocks, kernel, stride, expansion, out_channels in STAGES:
         for block in range(blocks):
             first = block == 0
-            yield InvertedResidual(before, width, kernel, stride if first else 1, expansion)
-            before = width
-    yield nn.Sequential(*_convolution(before, EMBEDDING_WIDTH, 1), nn.ReLU6())
+            yield InvertedResidual(
+                in_channels, out_channels, kernel, stride if first else 1, expansion
+            )
+            in_channels = out_channels
+    yield nn.Sequential(*_convolution(in_channels, EMBEDDING_WIDTH, 1), nn.ReLU6())
 
 
 def _convolution(
-    before: int, width: int, kernel: int, stride: int = 1, groups: int = 1
+    in_channels: int, out_channels: int, kernel: int, stride: int = 1, groups: int = 1
 ) -> list[nn.Module]:
     """Pad as TensorFlow's "same" does for even sides: with stride 2 less at the left and top."""
     total = kernel - stride
     padding = [total // 2, total - total // 2] * 2
     pad = [] if stride == 1 else [nn.ZeroPad2d((padding[0], padding[1], padding[2], padding[3]))]
     inside = total // 2 if stride == 1 else 0
-    return [*pad, nn.Conv2d(before, width, kernel, stride, inside, groups=groups)]
+    return [*pad, nn.Conv2d(in_channels, out_channels, kernel, stride, inside, groups=groups)]
 
 
 @torch.no_grad()
@@ -177,7 +181,7 @@ def _load_imagenet_weights(features: nn.Sequential) -> None:
     source = iter(_imagenet_weights())
     for layer in features.modules():
         if isinstance(layer, nn.Conv2d):
-            _fold(layer, next(source))
+            _fold_normalization(layer, next(source))
 
 
 def _imagenet_weights() -> list[tuple[Tensor, ...]]:
@@ -186,13 +190,13 @@ def _imagenet_weights() -> list[tuple[Tensor, ...]]:
     stored = torch.load(path, map_location="cpu", weights_only=True)
     tensors = [
         value
-        for name, value in sorted(stored.items(), key=_position)
+        for name, value in sorted(stored.items(), key=_layer_position)
         if not name.startswith("_fc.") and not name.endswith("num_batches_tracked")
     ]
-    return [tuple(tensors[at : at + 5]) for at in range(0, len(tensors), 5)]
+    return [tuple(tensors[offset : offset + 5]) for offset in range(0, len(tensors), 5)]
 
 
-def _position(item: tuple[str, Tensor]) -> int:
+def _layer_position(item: tuple[str, Tensor]) -> int:
     """Return a stored tensor's place: the file has the last convolution before the blocks."""
     part = item[0].split(".")
     if part[0] == "_blocks":
@@ -200,7 +204,7 @@ def _position(item: tuple[str, Tensor]) -> int:
     return 0 if part[0] in ("_conv_stem", "_bn0") else 100
 
 
-def _fold(layer: nn.Conv2d, stored: tuple[Tensor, ...]) -> None:
+def _fold_normalization(layer: nn.Conv2d, stored: tuple[Tensor, ...]) -> None:
     weight, scale, shift, mean, variance = stored
     factor = scale / (variance + _EPSILON).sqrt()
     assert layer.bias is not None  # noqa: S101

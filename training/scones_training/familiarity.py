@@ -19,7 +19,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
 
-FILE = "familiarity.npz"
+FILE_NAME = "familiarity.npz"
 
 NEIGHBORS = 3
 """Number of the nearest photo to use, or the last one if there are fewer."""
@@ -62,7 +62,7 @@ class Metric:
     gains: Floats
 
     @classmethod
-    def fitted(cls, features: Floats) -> Self:
+    def fit(cls, features: Floats) -> Self:
         """Fit the metric to the features (n, width) of training photos."""
         mean = features.mean(axis=0)
         centered = features - mean
@@ -103,9 +103,7 @@ class Familiarity:
     calibration: Floats
 
     @classmethod
-    def calibrated(
-        cls, train: tuple[Floats, Integers], negatives: Floats, held_out: Floats
-    ) -> Self:
+    def calibrate(cls, train: tuple[Floats, Integers], negatives: Floats, held_out: Floats) -> Self:
         """Keep training photos, and measure the distances of held-out ones.
 
         Parameters
@@ -118,11 +116,11 @@ class Familiarity:
         held_out
             Embeddings of photos of the classes that were not trained on.
         """
-        kept = _features(train[0][_thinned(train[1], MAX_PHOTOS)])
-        metric = Metric.fitted(kept)
+        kept_indices = _features(train[0][_sample_evenly(train[1], MAX_PHOTOS)])
+        metric = Metric.fit(kept_indices)
         same = np.zeros(len(negatives), np.int64)
-        others = _features(negatives[_thinned(same, MAX_NEGATIVES)])
-        points = _rounded(metric(kept)), _rounded(metric(others))
+        others = _features(negatives[_sample_evenly(same, MAX_NEGATIVES)])
+        points = _round_to_half(metric(kept_indices)), _round_to_half(metric(others))
         distances = cls(metric, *points, np.empty(0, np.float32)).distances(held_out)
         return cls(metric, *points, np.sort(distances))
 
@@ -154,9 +152,9 @@ class Familiarity:
         return np.asarray((at_least + 1) / (count + 1), np.float32)
 
     def save(self, folder: Path) -> None:
-        """Write the file `FILE`."""
+        """Write the file `FILE_NAME`."""
         np.savez(
-            folder / FILE,
+            folder / FILE_NAME,
             photos=self.photos.astype(np.float16),
             negatives=self.negatives.astype(np.float16),
             calibration=self.calibration,
@@ -165,8 +163,8 @@ class Familiarity:
 
     @classmethod
     def load(cls, folder: Path) -> Self | None:
-        """Read the file `FILE`, or return None if the model has none."""
-        path = folder / FILE
+        """Read the file `FILE_NAME`, or return None if the model has none."""
+        path = folder / FILE_NAME
         if not path.exists():
             return None
         with np.load(path) as stored:
@@ -181,15 +179,17 @@ def _features(embeddings: Floats) -> Floats:
     The square root before keeps single large values from deciding.
     """
     trained, reference = np.split(np.sqrt(np.maximum(embeddings, 0)), 2, axis=1)
-    return np.hstack([_unit(reference), TRAINED_WEIGHT * _unit(trained)]).astype(np.float32)
+    return np.hstack([_normalize(reference), TRAINED_WEIGHT * _normalize(trained)]).astype(
+        np.float32
+    )
 
 
-def _unit(vectors: Floats) -> Floats:
+def _normalize(vectors: Floats) -> Floats:
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.asarray(vectors / np.maximum(lengths, 1e-12), np.float32)
 
 
-def _rounded(points: Floats) -> Floats:
+def _round_to_half(points: Floats) -> Floats:
     """Round to half precision, in which points are saved."""
     return points.astype(np.float16).astype(np.float32)
 
@@ -210,9 +210,9 @@ def _kth_distances(points: Floats, others: Floats, others_squares: Floats) -> Fl
     return np.asarray(np.sqrt(np.maximum(nearest, 0)), np.float32)
 
 
-def _thinned(labels: Integers, most: int) -> Integers:
-    """Return ascending indices of at most `most` photos, evenly from the classes."""
-    if len(labels) <= most:
+def _sample_evenly(labels: Integers, maximum: int) -> Integers:
+    """Return ascending indices of at most `maximum` photos, evenly from the classes."""
+    if len(labels) <= maximum:
         return np.arange(len(labels))
     generator = np.random.default_rng(SEED)
     order = generator.permutation(len(labels))
@@ -221,4 +221,4 @@ def _thinned(labels: Integers, most: int) -> Integers:
     for index in np.unique(labels):
         members = order[labels[order] == index]
         rank[members] = np.arange(len(members))
-    return np.sort(order[np.argsort(rank[order], kind="stable")][:most])
+    return np.sort(order[np.argsort(rank[order], kind="stable")][:maximum])

@@ -23,19 +23,19 @@ from scones_training import checkpoint
 from scones_training.classifier import Classifier, last_layers
 from scones_training.dataset import Splits
 from scones_training.hyperparameters import Hyperparameters
-from scones_training.recipe import Start, photo_weights, recipe
+from scones_training.recipe import Start, choose_recipe, photo_weights
 from scones_training.sources import Source
 
 Embeddings = npt.NDArray[np.float32]
 
-AVERAGING = 0.99
+EMA_DECAY = 0.99
 """Share of the average that stays at a step; less in the first steps."""
-WARM_UP = 0.2
+WARMUP_SHARE = 0.2
 """Share of the steps in which a one-cycle schedule raises the learning rate."""
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FittedModel:
     """A trained classifier, and its embeddings of the images that it was trained with.
 
     Attributes
@@ -63,7 +63,7 @@ def fit(
     *,
     checkpoints: Path | None = None,
     seed: int = 0,
-) -> Fitted:
+) -> FittedModel:
     """Train a classifier, with a line for each metric of each epoch on standard output.
 
     Negatives are trained on as equally likely to be of each class (outlier exposure, Hendrycks
@@ -80,7 +80,7 @@ def fit(
     seed
         Fixes every random choice.
     """
-    training = _Training(start, hyperparameters, seed)
+    training = _Trainer(start, hyperparameters, seed)
     first = 0
     key = ""
     if checkpoints is not None:
@@ -88,7 +88,7 @@ def fit(
         first = training.resume(checkpoint.load(checkpoints, key))
     for epoch in range(first, hyperparameters.epochs):
         # Before the epoch: a resumed training may have stopped early before it was interrupted.
-        if hyperparameters.early_stopping and training.stalled(epoch - 1):
+        if hyperparameters.early_stopping and training.should_stop(epoch - 1):
             last = epoch - 1
             print(f"Stopped early after epoch {last}: no better validation accuracy.", flush=True)
             break
@@ -120,13 +120,13 @@ class TrainedLayers(nn.Module):
         return logits
 
 
-class _Training:
+class _Trainer:
     """Weights, their average and the optimizer's state between two epochs."""
 
     def __init__(self, start: Start, hyperparameters: Hyperparameters, seed: int) -> None:
         self.start, self.seed = start, seed
         self.hyperparameters = hyperparameters
-        self.recipe = recipe(hyperparameters)
+        self.recipe = choose_recipe(hyperparameters)
         self.classifier = copy.deepcopy(start.classifier)
         self.device = self.classifier.mean.device
         torch.manual_seed(seed)
@@ -175,7 +175,7 @@ class _Training:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.schedule.step()
-        self._update_average()
+        self._update_ema()
         # A negative has no class to be right about.
         known = (indices < len(self.start.train)).to(self.device)
         correct: Tensor = ((logits.argmax(1) == targets.argmax(1)) & known).sum()
@@ -194,9 +194,9 @@ class _Training:
         return torch.cat(parts)[torch.argsort(order).to(self.device)]
 
     @torch.no_grad()
-    def _update_average(self) -> None:
+    def _update_ema(self) -> None:
         self.steps += 1
-        share = 1 - min(AVERAGING, self.steps / (9 + self.steps))
+        share = 1 - min(EMA_DECAY, self.steps / (9 + self.steps))
         average = self.average.state_dict()
         for name, value in self.layers.state_dict().items():
             if value.dtype.is_floating_point:
@@ -212,10 +212,10 @@ class _Training:
             self.average.head.to(self.device)
         return float((chosen == self.start.splits.validation.labels).mean())
 
-    def finish(self) -> Fitted:
+    def finish(self) -> FittedModel:
         """Return the classifier with the averaged weights, and its embeddings."""
         self.layers.load_state_dict(self.average.state_dict())
-        _round(self.classifier)
+        _round_weights(self.classifier)
         self.classifier.eval()
         start = self.start
         train, validation = (
@@ -226,9 +226,9 @@ class _Training:
         if start.negatives:
             negatives = embeddings(self.classifier, start.frozen, start.negatives)
         accuracies = tuple(self.accuracies)
-        return Fitted(self.classifier.cpu(), train, validation, negatives, accuracies)
+        return FittedModel(self.classifier.cpu(), train, validation, negatives, accuracies)
 
-    def stalled(self, epoch: int) -> bool:
+    def should_stop(self, epoch: int) -> bool:
         """Return True if the validation accuracy has stopped rising.
 
         Parameters
@@ -287,7 +287,7 @@ def _targets(splits: Splits, classes: int) -> Tensor:
 
 
 def head_logits(classifier: Classifier, embeddings: Embeddings) -> npt.NDArray[np.float64]:
-    """Return the head's logits (n, classes) for rows of `Fitted`."""
+    """Return the head's logits (n, classes) for rows of `FittedModel`."""
     weight = classifier.head.weight.detach().numpy().astype(np.float64)
     bias = classifier.head.bias.detach().numpy().astype(np.float64)
     return np.asarray(embeddings[:, : weight.shape[1]] @ weight.T + bias)
@@ -324,7 +324,7 @@ def _embeddings(layers: nn.Sequential, source: Source) -> Embeddings:
 
 
 @torch.no_grad()
-def _round(classifier: Classifier) -> None:
+def _round_weights(classifier: Classifier) -> None:
     """Round the weights to half precision, so that the compressed model is half the size."""
     for parameter in classifier.parameters():
         parameter.copy_(parameter.half())
@@ -369,6 +369,6 @@ def _schedule(
         optimizer,
         rates,
         total_steps=options.epochs * batches,
-        pct_start=WARM_UP,
+        pct_start=WARMUP_SHARE,
         cycle_momentum=False,
     )

@@ -29,7 +29,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from scones.hyperparameter_names import describe_unknown
 from scones.photos import ImageShape
-from scones_training.errors import BadInput
+from scones_training.errors import InputError
 
 PUBLISHED_LAYERS = (18, 20, 32, 34, 44, 50, 56, 101, 110, 152, 200)
 """``num_layers`` of the built-in algorithm; ours takes them, and 8 and 14 below them."""
@@ -40,7 +40,7 @@ STAGE_WIDTHS = (64, 128, 256)
 """Channels of the residual network's stages. They are here, because reading hyperparameters must
 not import PyTorch, which takes seconds."""
 
-PATCH = 2 ** len(STAGE_WIDTHS)
+TOTAL_STRIDE = 2 ** len(STAGE_WIDTHS)
 """Side, in cells, of the squares of the network's first grid that end as one cell of the last."""
 
 PRETRAINED_EPOCHS = 4
@@ -49,9 +49,9 @@ PRETRAINED_EPOCHS = 4
 PRETRAINED_STEPS = 45
 """Batches that a pretrained network is trained for at least, by default."""
 
-_TUNING = "tuning_objective_metric"
+_TUNING_KEYS = "tuning_objective_metric"
 
-INCREMENTAL_RATE = 0.03
+INCREMENTAL_LEARNING_RATE = 0.03
 """Default ``learning_rate`` of an incremental training of the residual network. After 15 epochs on
 500 photos of two vehicles, 6 more on 500 others, made darker, reached 0.95 and 0.93 (two seeds),
 and from 0.1 only 0.92 and 0.88: that rate first undoes what was learned."""
@@ -91,7 +91,7 @@ def _default_optimizer(valid: dict[str, Any]) -> str:
     return "adam" if _is_pretrained(valid) else "sgd"
 
 
-def _default_rate(valid: dict[str, Any]) -> float:
+def _default_learning_rate(valid: dict[str, Any]) -> float:
     if not _is_pretrained(valid):
         return 0.1
     return 0.0003 if valid.get("optimizer") in ("adam", "rmsprop") else 0.01
@@ -155,7 +155,7 @@ class Hyperparameters(BaseModel):
             gt=0,
             le=1,
             description="a number above 0, and 1 at most",
-            default_factory=_default_rate,
+            default_factory=_default_learning_rate,
         ),
     ]
     use_weighted_loss: _Flag = "0"
@@ -202,13 +202,13 @@ class Hyperparameters(BaseModel):
     @model_validator(mode="after")
     def _more_than_one_value_to_normalize(self) -> Self:
         longest = max(self.image_shape.height, self.image_shape.width)
-        if not self.pretrained and self.mini_batch_size == 1 and longest <= PATCH:
+        if not self.pretrained and self.mini_batch_size == 1 and longest <= TOTAL_STRIDE:
             raise PydanticCustomError(
                 "relation",
                 "Hyperparameter mini_batch_size is 1, which works for images longer than {patch} "
                 "pixels, but image_shape is {shape}: batch normalization needs more than one "
                 "value, so raise one of the two.",
-                {"patch": PATCH, "shape": str(self.image_shape)},
+                {"patch": TOTAL_STRIDE, "shape": str(self.image_shape)},
             )
         return self
 
@@ -226,9 +226,9 @@ class Hyperparameters(BaseModel):
         """Return these for a training that starts from an earlier model."""
         if self.pretrained or "learning_rate" in self.model_fields_set:
             return self
-        return self.model_copy(update={"learning_rate": INCREMENTAL_RATE})
+        return self.model_copy(update={"learning_rate": INCREMENTAL_LEARNING_RATE})
 
-    def for_photos(self, count: int) -> Self:
+    def with_batch_for(self, count: int) -> Self:
         """Return these with at most one batch of all photos, which may be fewer than were listed.
 
         Parameters
@@ -238,12 +238,12 @@ class Hyperparameters(BaseModel):
         """
         return self.model_copy(update={"mini_batch_size": min(self.mini_batch_size, count)})
 
-    def without_effect(self) -> list[str]:
+    def ignored(self) -> list[str]:
         """Return the names that were given and make no difference to this job, sorted.
 
         What SageMaker itself adds to the jobs of a tuning job is not among them.
         """
-        return sorted(self.model_fields_set & self._idle())
+        return sorted(self.model_fields_set & self._ignored_names())
 
     def given(self) -> dict[str, Any]:
         """Return the values that the job was given, by name."""
@@ -251,30 +251,34 @@ class Hyperparameters(BaseModel):
 
     def defaults(self) -> dict[str, Any]:
         """Return the values that the job was not given and that make a difference to it."""
-        return self._values(type(self).model_fields.keys() - self.model_fields_set - self._idle())
+        return self._values(
+            type(self).model_fields.keys() - self.model_fields_set - self._ignored_names()
+        )
 
     def _values(self, names: Set[str]) -> dict[str, Any]:
-        shown = self.model_dump(mode="json", include=set(names) - {_TUNING})
-        return dict(sorted(shown.items()))
+        texts = self.model_dump(mode="json", include=set(names) - {_TUNING_KEYS})
+        return dict(sorted(texts.items()))
 
-    def _idle(self) -> set[str]:
-        idle = {"resize", "top_k"} | ({"num_layers"} if self.pretrained else set())
-        idle |= {"precision_dtype", "kv_store", "multi_label"}
+    def _ignored_names(self) -> set[str]:
+        ignored_names = {"resize", "top_k"} | ({"num_layers"} if self.pretrained else set())
+        ignored_names |= {"precision_dtype", "kv_store", "multi_label"}
         by_optimizer = {
             "sgd": {"momentum", "weight_decay"},
             "nag": {"momentum", "weight_decay"},
             "adam": {"beta_1", "beta_2", "eps"},
             "rmsprop": {"gamma", "eps"},
         }
-        idle |= set().union(*by_optimizer.values()) - by_optimizer[self.optimizer]
+        ignored_names |= set().union(*by_optimizer.values()) - by_optimizer[self.optimizer]
         if not self.lr_scheduler_step:
-            idle |= {"lr_scheduler_factor", "lr_scheduler_step"}
+            ignored_names |= {"lr_scheduler_factor", "lr_scheduler_step"}
         if not self.early_stopping:
-            idle |= {name for name in type(self).model_fields if name.startswith("early_stopping_")}
-        return idle
+            ignored_names |= {
+                name for name in type(self).model_fields if name.startswith("early_stopping_")
+            }
+        return ignored_names
 
 
-def parse(values: Mapping[str, str]) -> Hyperparameters:
+def parse_hyperparameters(values: Mapping[str, str]) -> Hyperparameters:
     """Check a job's hyperparameters.
 
     Parameters
@@ -289,7 +293,7 @@ def parse(values: Mapping[str, str]) -> Hyperparameters:
 
     Raises
     ------
-    BadInput
+    InputError
         If a name is unknown or missing or a value is outside its range; names every such
         hyperparameter and what it takes.
     """
@@ -298,22 +302,22 @@ def parse(values: Mapping[str, str]) -> Hyperparameters:
     except ValidationError as error:
         # A default that hangs on a wrong value is no second problem.
         problems = [d for d in error.errors() if d["type"] != "default_factory_not_called"]
-        raise BadInput(" ".join(_sentences(problems))) from None
+        raise InputError(" ".join(_format_problems(problems))) from None
 
 
-def _sentences(problems: Sequence[ErrorDetails]) -> Iterator[str]:
+def _format_problems(problems: Sequence[ErrorDetails]) -> Iterator[str]:
     unknown = [str(d["loc"][0]) for d in problems if d["type"] == "extra_forbidden"]
-    yield from (_sentence(d) for d in problems if d["type"] != "extra_forbidden")
+    yield from (_format_problem(d) for d in problems if d["type"] != "extra_forbidden")
     if unknown:
         message = describe_unknown(unknown)
         yield f"{message[0].upper()}{message[1:]}."
 
 
-def _sentence(detail: ErrorDetails) -> str:
+def _format_problem(detail: ErrorDetails) -> str:
     if detail["type"] == "relation":
         return detail["msg"]
     name = str(detail["loc"][0])
-    takes = Hyperparameters.model_fields[name].description
+    accepted = Hyperparameters.model_fields[name].description
     if detail["type"] == "missing":
-        return f"Hyperparameter {name} is missing: give {takes}."
-    return f"Hyperparameter {name} must be {takes}, not {detail['input']!r}."
+        return f"Hyperparameter {name} is missing: give {accepted}."
+    return f"Hyperparameter {name} must be {accepted}, not {detail['input']!r}."

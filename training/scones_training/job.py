@@ -14,15 +14,15 @@ from scones_training import calibrate, dataset, export, fit, hyperparameters, re
 from scones_training.calibrate import Floats, Labels
 from scones_training.classifier import Classifier
 from scones_training.device import find_device
-from scones_training.errors import BadInput, OtherNetworkError
+from scones_training.errors import InputError, OtherNetworkError
 from scones_training.familiarity import Familiarity
 from scones_training.paths import CONTAINER_ROOT, Paths
 
 TERMINATED = 128 + signal.SIGTERM
-LONGEST_REASON = 1024
+MAX_REASON_LENGTH = 1024
 """Characters of a ``FailureReason`` that SageMaker keeps."""
 
-MAX_NAMED = 10
+MAX_SHOWN = 10
 """Maximum number of unusable photos of a list that the log names."""
 
 
@@ -49,11 +49,11 @@ def run(paths: Paths) -> int:
         # Not in the handler, which may have interrupted another print.
         print("Terminated.", flush=True)
         raise
-    except BadInput as error:
-        return _failed(paths, str(error)[:LONGEST_REASON])
+    except InputError as error:
+        return _write_failure(paths, str(error)[:MAX_REASON_LENGTH])
     except Exception:
         traceback.print_exc()
-        return _failed(paths, traceback.format_exc()[-LONGEST_REASON:])
+        return _write_failure(paths, traceback.format_exc()[-MAX_REASON_LENGTH:])
     return 0
 
 
@@ -61,7 +61,7 @@ def _terminate(number: int, frame: FrameType | None) -> NoReturn:
     sys.exit(TERMINATED)
 
 
-def _failed(paths: Paths, reason: str) -> int:
+def _write_failure(paths: Paths, reason: str) -> int:
     print(reason, file=sys.stderr, flush=True)
     paths.failure.parent.mkdir(parents=True, exist_ok=True)
     paths.failure.write_text(reason, encoding="utf-8")
@@ -71,30 +71,32 @@ def _failed(paths: Paths, reason: str) -> int:
 def _train(paths: Paths) -> None:
     started = time.monotonic()
     device = find_device(in_container=paths.root == CONTAINER_ROOT)
-    options = hyperparameters.parse(_given(paths))
+    options = hyperparameters.parse_hyperparameters(_read_hyperparameters(paths))
     print(_describe_hyperparameters(options), flush=True)
     model = _earlier_model(paths, options)
     if model is not None:
         options = options.incremental()
-    splits = dataset.load(paths.data, options)
-    print(_describe(splits, options), flush=True)
-    for line in _unusable_photos(splits):
+    splits = dataset.load_dataset(paths.data, options)
+    print(_format_dataset(splits, options), flush=True)
+    for line in _format_unusable(splits):
         print(line, flush=True)
     if len(splits.train) < options.mini_batch_size:
         print(f"mini_batch_size is lowered to {len(splits.train)}, the photos left.", flush=True)
-        options = options.for_photos(len(splits.train))
+        options = options.with_batch_for(len(splits.train))
     checkpoints = paths.checkpoints if paths.checkpoints.is_dir() else None
-    start = recipe.start(splits, options, model=model, device=device)
+    start = recipe.prepare_start(splits, options, model=model, device=device)
     fitted = fit.fit(start, options, checkpoints=checkpoints)
     paths.model.mkdir(parents=True, exist_ok=True)
     classifier = fitted.classifier
     logits = fit.head_logits(classifier, fitted.validation)
-    calibration = _calibrate(classifier, logits, splits.validation.labels)
-    print(describe_kept(fitted.accuracies, calibration["validation_accuracy"]), flush=True)
-    familiarity = Familiarity.calibrated(
+    calibration_metrics = _calibrate(classifier, logits, splits.validation.labels)
+    print(
+        format_kept_epoch(fitted.accuracies, calibration_metrics["validation_accuracy"]), flush=True
+    )
+    familiarity = Familiarity.calibrate(
         (fitted.train, splits.train.labels), fitted.negatives, fitted.validation
     )
-    facts = {
+    metadata = {
         "image_shape": str(options.image_shape),
         "num_classes": options.num_classes,
         "reference_layers": len(classifier.reference) if classifier.reference else 0,
@@ -105,12 +107,12 @@ def _train(paths: Paths) -> None:
         "negatives": len(splits.negatives) if splits.negatives else 0,
         "mean": classifier.mean.tolist(),
         "std": classifier.std.tolist(),
-        **calibration,
+        **calibration_metrics,
         "validation_accuracies": fitted.accuracies,
         "seconds": round(time.monotonic() - started, 1),
         "hyperparameters": options.model_dump(mode="json"),
     }
-    export.write(paths.model, classifier, facts, options.image_shape)
+    export.save_model(paths.model, classifier, metadata, options.image_shape)
     familiarity.save(paths.model)
     print(f"Model written after {time.monotonic() - started:.1f} s.", flush=True)
 
@@ -125,13 +127,13 @@ def _earlier_model(paths: Paths, options: hyperparameters.Hyperparameters) -> Cl
     if not channel.is_dir():
         return None
     try:
-        return export.read(channel, options)
+        return export.load_model(channel, options)
     except OtherNetworkError as error:
         print(f"Not trained on from the earlier model. {error}", flush=True)
         return None
 
 
-def _describe(splits: dataset.Splits, options: hyperparameters.Hyperparameters) -> str:
+def _format_dataset(splits: dataset.Splits, options: hyperparameters.Hyperparameters) -> str:
     text = (
         f"Prepared {len(splits.train)} training and {len(splits.validation)} validation photos "
         f"as {options.image_shape}"
@@ -147,49 +149,49 @@ def _describe(splits: dataset.Splits, options: hyperparameters.Hyperparameters) 
 
 def _describe_hyperparameters(options: hyperparameters.Hyperparameters) -> str:
     """Return what the job was given, what it takes by default, and what has no effect."""
-    given, defaults = _pairs(options.given()), _pairs(options.defaults())
+    given, defaults = _format_pairs(options.given()), _format_pairs(options.defaults())
     text = f"Hyperparameters given to this job: {given}. Defaults: {defaults}."
-    if idle := options.without_effect():
+    if idle := options.ignored():
         text += f" Given, but without effect in this job: {', '.join(idle)}."
     return text
 
 
-def _pairs(values: Mapping[str, Any]) -> str:
+def _format_pairs(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={value}" for name, value in values.items())
 
 
-def _unusable_photos(splits: dataset.Splits) -> Iterator[str]:
+def _format_unusable(splits: dataset.Splits) -> Iterator[str]:
     """Yield how many photos were left out, and name the first ones with the reason."""
     for part, reasons, used in (
         ("training", splits.unusable_train, splits.train),
         ("validation", splits.unusable_validation, splits.validation),
     ):
         if reasons:
-            listed = len(used) + len(reasons)
-            yield f"Left out {len(reasons)} of {listed} {part} photos that cannot be decoded:"
-            for path, reason in islice(reasons.items(), MAX_NAMED):
+            total = len(used) + len(reasons)
+            yield f"Left out {len(reasons)} of {total} {part} photos that cannot be decoded:"
+            for path, reason in islice(reasons.items(), MAX_SHOWN):
                 yield f"  {path}: {reason}"
-            if len(reasons) > MAX_NAMED:
-                yield f"  and {len(reasons) - MAX_NAMED} more"
+            if len(reasons) > MAX_SHOWN:
+                yield f"  and {len(reasons) - MAX_SHOWN} more"
 
 
-def describe_kept(accuracies: Sequence[float], kept: float) -> str:
+def format_kept_epoch(accuracies: Sequence[float], kept_epoch: float) -> str:
     """Return which epoch's weights are kept, and why if another had a higher accuracy.
 
     Parameters
     ----------
     accuracies
         Validation accuracy of the averaged weights after each epoch, 0 to 1.
-    kept
+    kept_epoch
         Validation accuracy of the model that is written, 0 to 1.
     """
     count = len(accuracies)
     text = (
         f"Kept: the average of the weights after the last of {count} epochs, validation accuracy "
-        f"{kept:.3f}."
+        f"{kept_epoch:.3f}."
     )
-    best = max(accuracies, default=kept)
-    if best <= kept:
+    best = max(accuracies, default=kept_epoch)
+    if best <= kept_epoch:
         return text
     epochs = accuracies.index(best) + 1
     after = "1 epoch" if epochs == 1 else f"{epochs} epochs"
@@ -199,34 +201,34 @@ def describe_kept(accuracies: Sequence[float], kept: float) -> str:
     )
 
 
-def _given(paths: Paths) -> dict[str, str]:
+def _read_hyperparameters(paths: Paths) -> dict[str, str]:
     try:
-        given = json.loads(paths.hyperparameters.read_text(encoding="utf-8"))
+        values = json.loads(paths.hyperparameters.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise BadInput(
+        raise InputError(
             f"There is no {paths.hyperparameters}: start a job with hyperparameters."
         ) from None
     except ValueError as error:
-        raise BadInput(f"{paths.hyperparameters.name} is not JSON: {error}.") from None
-    if not isinstance(given, dict):
-        raise BadInput(f"{paths.hyperparameters.name} must be one JSON object.")
-    return given
+        raise InputError(f"{paths.hyperparameters.name} is not JSON: {error}.") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{paths.hyperparameters.name} must be one JSON object.")
+    return values
 
 
 def _calibrate(classifier: Classifier, logits: Floats, labels: Labels) -> dict[str, Any]:
     """Set the classifier's temperature, and measure before and after."""
-    temperature = calibrate.temperature(logits, labels)
+    temperature = calibrate.fit_temperature(logits, labels)
     classifier.temperature.fill_(temperature)
     predicted = logits.argmax(axis=1)
     return {
         "temperature": temperature,
         "validation_accuracy": float((predicted == labels).mean()),
-        "before_calibration": _measures(calibrate.probabilities(logits, 1.0), labels),
-        "after_calibration": _measures(calibrate.probabilities(logits, temperature), labels),
+        "before_calibration": _calibration_metrics(calibrate.softmax(logits, 1.0), labels),
+        "after_calibration": _calibration_metrics(calibrate.softmax(logits, temperature), labels),
     }
 
 
-def _measures(probabilities: Floats, labels: Labels) -> dict[str, float]:
+def _calibration_metrics(probabilities: Floats, labels: Labels) -> dict[str, float]:
     return {
         "log_loss": calibrate.log_loss(probabilities, labels),
         "expected_calibration_error": calibrate.expected_calibration_error(probabilities, labels),

@@ -8,20 +8,20 @@ import torch
 from torch import Tensor, nn
 
 from scones_training import efficientnet
-from scones_training.augment import mirrors
+from scones_training.augment import uses_flips
 from scones_training.classifier import Classifier, first_layers, last_layers
-from scones_training.dataset import Images, Splits
+from scones_training.dataset import ImageSet, Splits
 from scones_training.hyperparameters import Hyperparameters
 from scones_training.residual import ResidualNetwork
 from scones_training.sources import FeatureSource, PixelSource, Source
 
-CPU = torch.device("cpu")
+CPU_EPOCHS = torch.device("cpu")
 
 TRAINED_LAYERS = 9
 """Layers of the pretrained network that a CPU trains: the last 8 of 16 blocks, and the last
 convolution. What is before them is three quarters of the work for an image."""
 
-FEW_PHOTOS = 150
+MAX_FEW_PHOTOS = 150
 """Training photos up to which only the head of the pretrained network is trained."""
 
 
@@ -48,7 +48,7 @@ FROM_RANDOM = Recipe(label_smoothing=0.1, erases=True, head_rate=1.0)
 FROM_PRETRAINED = Recipe(label_smoothing=0.0, erases=False, head_rate=10.0)
 
 
-def recipe(hyperparameters: Hyperparameters) -> Recipe:
+def choose_recipe(hyperparameters: Hyperparameters) -> Recipe:
     """Return the recipe for a job."""
     return FROM_PRETRAINED if hyperparameters.pretrained else FROM_RANDOM
 
@@ -77,12 +77,12 @@ class Start:
     splits: Splits
 
 
-def start(
+def prepare_start(
     splits: Splits,
     hyperparameters: Hyperparameters,
     *,
     model: Classifier | None = None,
-    device: torch.device = CPU,
+    device: torch.device = CPU_EPOCHS,
     seed: int = 0,
 ) -> Start:
     """Prepare a training: its classifier, and the inputs of the layers that are trained.
@@ -107,7 +107,7 @@ def start(
     """
     torch.manual_seed(seed)
     classifier = copy.deepcopy(model) if model else _initial(splits.train, hyperparameters)
-    classifier.mirrored = mirrors(hyperparameters.augmentation_type)
+    classifier.average_flips = uses_flips(hyperparameters.augmentation_type)
     classifier.temperature.fill_(1.0)
     classifier.to(device).eval()
     # The layout in which convolutions are fastest.
@@ -116,12 +116,12 @@ def start(
     if hyperparameters.pretrained:
         classifier.reference = _reference(classifier, frozen)
 
-    def source(images: Images, seed: int | None) -> Source:
+    def source(images: ImageSet, seed: int | None) -> Source:
         kind = hyperparameters.augmentation_type
         if frozen:
             layers = first_layers(classifier.features, frozen)
             return FeatureSource.compute(images, classifier, layers, kind, seed)
-        return PixelSource(images, classifier, kind, erases=recipe(hyperparameters).erases)
+        return PixelSource(images, classifier, kind, erases=choose_recipe(hyperparameters).erases)
 
     return Start(
         classifier,
@@ -133,15 +133,15 @@ def start(
     )
 
 
-def _initial(train: Images, hyperparameters: Hyperparameters) -> Classifier:
+def _initial(train: ImageSet, hyperparameters: Hyperparameters) -> Classifier:
     shape, classes = hyperparameters.image_shape, hyperparameters.num_classes
-    mirrored = mirrors(hyperparameters.augmentation_type)
+    average_flips = uses_flips(hyperparameters.augmentation_type)
     if not hyperparameters.pretrained:
         network = ResidualNetwork(shape, classes, hyperparameters.num_layers)
-        return Classifier(network, *_channel_statistics(train), mirrored=mirrored)
+        return Classifier(network, *_channel_statistics(train), average_flips=average_flips)
     pretrained = efficientnet.pretrained(shape, classes)
     mean, std = torch.full((3,), efficientnet.MEAN), torch.full((3,), efficientnet.STD)
-    return Classifier(pretrained, mean, std, mirrored=mirrored)
+    return Classifier(pretrained, mean, std, average_flips=average_flips)
 
 
 def _frozen_layers(
@@ -150,7 +150,7 @@ def _frozen_layers(
     if not hyperparameters.pretrained or device.type != "cpu":
         return 0
     layers = len(classifier.features)
-    few = hyperparameters.num_training_samples <= FEW_PHOTOS
+    few = hyperparameters.num_training_samples <= MAX_FEW_PHOTOS
     # The reference embedding needs the output of layers that no training has changed.
     return min(layers if few else layers - TRAINED_LAYERS, _unchanged_layers(classifier))
 
@@ -182,7 +182,7 @@ def photo_weights(splits: Splits, hyperparameters: Hyperparameters) -> Tensor:
     return torch.tensor(weights, dtype=torch.float32)
 
 
-def _channel_statistics(train: Images) -> tuple[Tensor, Tensor]:
+def _channel_statistics(train: ImageSet) -> tuple[Tensor, Tensor]:
     sums = np.zeros((2, 3))
     for image in train.pixels:
         scaled = image.reshape(-1, 3) / 255

@@ -15,14 +15,14 @@ from scones.photos import ImageShape
 from scones_training.hyperparameters import STAGE_WIDTHS
 
 STEM_WIDTH = 32
-LARGEST_GRID = 48
+MAX_GRID = 48
 """Mean side, in cells, of the largest grid that reaches the first stage."""
 
 
 class ResidualNetwork(nn.Module):
     """Logits of normalized pictures.
 
-    The first convolutions halve large pictures until at most `LARGEST_GRID` squared cells are
+    The first convolutions halve large pictures until at most `MAX_GRID` squared cells are
     left, so that the work for a picture hardly depends on its size.
 
     Parameters
@@ -40,29 +40,31 @@ class ResidualNetwork(nn.Module):
         super().__init__()
         stem = _stem(shape)
         blocks: list[nn.Module] = []
-        before = STEM_WIDTH
+        in_channels = STEM_WIDTH
         for width, depth in zip(STAGE_WIDTHS, _depths(num_layers), strict=True):
-            blocks.append(ResidualBlock(before, width, stride=2))
+            blocks.append(ResidualBlock(in_channels, width, stride=2))
             blocks += [ResidualBlock(width, width, stride=1) for _ in range(depth - 1)]
-            before = width
+            in_channels = width
         self.features = nn.Sequential(*stem, *blocks)
-        self.head = nn.Linear(before, num_classes)
+        self.head = nn.Linear(in_channels, num_classes)
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """Map float pictures (n, 3, height, width) to logits (n, classes)."""
-        logits: Tensor = self.head(self.features(pictures).mean((2, 3)))
+        logits: Tensor = self.head(self.features(images).mean((2, 3)))
         return logits
 
 
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions, added to their input."""
 
-    def __init__(self, before: int, width: int, stride: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
         self.residual = nn.Sequential(
-            *_convolution(before, width, stride), nn.ReLU(), *_convolution(width, width, 1)
+            *_convolution(in_channels, out_channels, stride),
+            nn.ReLU(),
+            *_convolution(out_channels, out_channels, 1),
         )
-        self.shortcut = _shortcut(before, width, stride)
+        self.shortcut = _shortcut(in_channels, out_channels, stride)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (n, before, h, w) to (n, width, ceil(h / stride), ceil(w / stride))."""
@@ -77,29 +79,29 @@ def _depths(num_layers: int) -> tuple[int, ...]:
 
 def _stem(shape: ImageShape) -> list[nn.Module]:
     side = math.sqrt(shape.height * shape.width)
-    halvings = max(0, math.ceil(math.log2(side / LARGEST_GRID)))
+    halvings = max(0, math.ceil(math.log2(side / MAX_GRID)))
     if halvings == 0:
         return [*_convolution(3, STEM_WIDTH, 1), nn.ReLU()]
     widths = [3, *[STEM_WIDTH // 2] * (halvings - 1), STEM_WIDTH]
     return [
         layer
-        for before, width in itertools.pairwise(widths)
-        for layer in (*_convolution(before, width, 2), nn.ReLU())
+        for in_channels, width in itertools.pairwise(widths)
+        for layer in (*_convolution(in_channels, width, 2), nn.ReLU())
     ]
 
 
-def _convolution(before: int, width: int, stride: int) -> list[nn.Module]:
+def _convolution(in_channels: int, out_channels: int, stride: int) -> list[nn.Module]:
     return [
-        nn.Conv2d(before, width, 3, stride, padding=1, bias=False),
-        nn.BatchNorm2d(width),
+        nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False),
+        nn.BatchNorm2d(out_channels),
     ]
 
 
-def _shortcut(before: int, width: int, stride: int) -> nn.Module:
-    if before == width and stride == 1:
+def _shortcut(in_channels: int, out_channels: int, stride: int) -> nn.Module:
+    if in_channels == out_channels and stride == 1:
         return nn.Identity()
     return nn.Sequential(
         nn.AvgPool2d(stride, ceil_mode=True),
-        nn.Conv2d(before, width, 1, bias=False),
-        nn.BatchNorm2d(width),
+        nn.Conv2d(in_channels, out_channels, 1, bias=False),
+        nn.BatchNorm2d(out_channels),
     )

@@ -28,17 +28,17 @@ from scones_training.familiarity import Familiarity
 from scones_training.paths import Paths
 
 CONTENT_TYPES = ("image/png", "image/jpeg", "application/x-image")
-INCLUDABLE = ("class_map", "embedding")
+EXTRA_KEYS = ("class_map", "embedding")
 """What a request may ask for in its header: ``Accept: application/json; include=class_map``."""
 
-LARGEST_BODY = 6_291_456
+MAX_BODY_BYTES = 6_291_456
 """Bytes; SageMaker's own limit for an invocation."""
 
-IDLE_SECONDS = 65
+IDLE_TIMEOUT_SECONDS = 65
 """How long a connection may be silent: longer than SageMaker's 60 s for an answer."""
 
 
-FINISH_SECONDS = 20
+DRAIN_SECONDS = 20
 """How long requests in work may take when the server is told to stop; SageMaker kills after 30."""
 
 
@@ -61,7 +61,7 @@ class Prediction:
     extras: dict[str, npt.NDArray[np.float32]]
 
     def document(self, include: Sequence[str] = ()) -> dict[str, Any]:
-        """Return the JSON object of a reply, with those of `INCLUDABLE` that are asked for.
+        """Return the JSON object of a reply, with those of `EXTRA_KEYS` that are asked for.
 
         Parameters
         ----------
@@ -97,8 +97,8 @@ class Model:
     """
 
     def __init__(self, folder: Path) -> None:
-        facts = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-        self.shape = ImageShape.parse(facts["image_shape"])
+        metadata = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        self.shape = ImageShape.parse(metadata["image_shape"])
         options = onnxruntime.SessionOptions()
         # A request keeps one core busy, and as many run at once as there are cores.
         options.intra_op_num_threads = 1
@@ -136,7 +136,7 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Reply:
+class Response:
     """What is answered to a request."""
 
     status: HTTPStatus
@@ -144,12 +144,12 @@ class Reply:
     content_type: str = "application/json"
 
     @classmethod
-    def error(cls, status: HTTPStatus, message: str) -> "Reply":
+    def error(cls, status: HTTPStatus, message: str) -> "Response":
         """Tell what is wrong with a request, as a JSON object with a ``message``."""
         return cls(status, json.dumps({"message": message}).encode())
 
 
-def answer(model: Model, photo: bytes, content_type: str, accept: str) -> Reply:
+def invoke(model: Model, photo: bytes, content_type: str, accept: str) -> Response:
     """Answer one invocation.
 
     Parameters
@@ -169,30 +169,32 @@ def answer(model: Model, photo: bytes, content_type: str, accept: str) -> Reply:
         more is asked, replies as the built-in algorithm: a bare list, but in a batch transform.
     """
     if content_type.split(";", maxsplit=1)[0].strip().lower() not in CONTENT_TYPES:
-        return Reply.error(
+        return Response.error(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             f"The content type is {content_type!r}: send one of {', '.join(CONTENT_TYPES)}.",
         )
-    include = _included(accept)
-    if unknown := [name for name in include if name not in INCLUDABLE]:
-        return Reply.error(
+    include = _requested_fields(accept)
+    if unknown := [name for name in include if name not in EXTRA_KEYS]:
+        return Response.error(
             HTTPStatus.NOT_ACCEPTABLE,
-            f"The Accept header asks to include {unknown[0]!r}: there are {', '.join(INCLUDABLE)}.",
+            f"The Accept header asks to include {unknown[0]!r}: there are {', '.join(EXTRA_KEYS)}.",
         )
     try:
         prediction = model.predict(photo)
     except UnusablePhoto as error:
-        return Reply.error(HTTPStatus.BAD_REQUEST, str(error))
+        return Response.error(HTTPStatus.BAD_REQUEST, str(error))
     document = prediction.document(include)
     if "application/jsonlines" in accept.lower():
         line = json.dumps(document) + "\n"
-        return Reply(HTTPStatus.OK, line.encode(), "application/jsonlines")
+        return Response(HTTPStatus.OK, line.encode(), "application/jsonlines")
     is_batch = os.environ.get("SAGEMAKER_BATCH", "").lower() == "true"
     bare = document.keys() == {"prediction"} and not is_batch
-    return Reply(HTTPStatus.OK, json.dumps(document["prediction"] if bare else document).encode())
+    return Response(
+        HTTPStatus.OK, json.dumps(document["prediction"] if bare else document).encode()
+    )
 
 
-def _included(accept: str) -> list[str]:
+def _requested_fields(accept: str) -> list[str]:
     """Return the names in the ``include`` parameters of an Accept header, ``+`` between them."""
     message = Message()
     names: list[str] = []
@@ -224,12 +226,12 @@ class Server(ThreadingHTTPServer):
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
 
-    def began(self) -> None:
+    def request_started(self) -> None:
         """Note that a request is being answered."""
         with self._idle:
             self._busy += 1
 
-    def ended(self) -> None:
+    def request_ended(self) -> None:
         """Note that a request was answered."""
         with self._idle:
             self._busy -= 1
@@ -244,66 +246,66 @@ class Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: Server
     protocol_version = "HTTP/1.1"
-    timeout = IDLE_SECONDS
+    timeout = IDLE_TIMEOUT_SECONDS
     wbufsize = -1  # headers and body in one packet
     disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
         known = self.path == "/ping"
-        self._send(Reply(HTTPStatus.OK) if known else self._not_found())
+        self._send(Response(HTTPStatus.OK) if known else self._not_found())
 
     def do_POST(self) -> None:
-        self.server.began()
+        self.server.request_started()
         try:
             self._send(self._invoked() if self.path == "/invocations" else self._not_found())
         finally:
-            self.server.ended()
+            self.server.request_ended()
 
     def handle_expect_100(self) -> bool:
         super().handle_expect_100()
         self.wfile.flush()  # the client waits for it before it sends the body
         return True
 
-    def _invoked(self) -> Reply:
+    def _invoked(self) -> Response:
         length = self.headers.get("Content-Length", "")
         if not (length.isascii() and length.isdigit()):
             self.close_connection = True
-            return Reply.error(HTTPStatus.LENGTH_REQUIRED, "Send a Content-Length header.")
-        if int(length) > LARGEST_BODY:
+            return Response.error(HTTPStatus.LENGTH_REQUIRED, "Send a Content-Length header.")
+        if int(length) > MAX_BODY_BYTES:
             self._skip(int(length))
-            return Reply.error(
+            return Response.error(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                f"The body has {length} bytes: {LARGEST_BODY} are the most.",
+                f"The body has {length} bytes: {MAX_BODY_BYTES} are the most.",
             )
         photo = self.rfile.read(int(length))
         content_type = self.headers.get("Content-Type", "")
         accept = self.headers.get("Accept", "")
         try:
-            return answer(self.server.model, photo, content_type, accept)
+            return invoke(self.server.model, photo, content_type, accept)
         except Exception:
             traceback.print_exc()
             message = "The server failed: its log says why."
-            return Reply.error(HTTPStatus.INTERNAL_SERVER_ERROR, message)
+            return Response.error(HTTPStatus.INTERNAL_SERVER_ERROR, message)
 
     def _skip(self, length: int) -> None:
         """Read a body that is too large, so that its sender hears the answer, but not for ever."""
         self.close_connection = True
-        left = min(length, 8 * LARGEST_BODY)
-        while left > 0 and (part := self.rfile.read(min(left, 65_536))):
-            left -= len(part)
+        remaining = min(length, 8 * MAX_BODY_BYTES)
+        while remaining > 0 and (part := self.rfile.read(min(remaining, 65_536))):
+            remaining -= len(part)
 
-    def _not_found(self) -> Reply:
+    def _not_found(self) -> Response:
         self.close_connection = True  # a body may follow that nobody reads
-        return Reply.error(HTTPStatus.NOT_FOUND, "There are GET /ping and POST /invocations.")
+        return Response.error(HTTPStatus.NOT_FOUND, "There are GET /ping and POST /invocations.")
 
-    def _send(self, reply: Reply) -> None:
-        self.send_response(reply.status)
-        self.send_header("Content-Type", reply.content_type)
-        self.send_header("Content-Length", str(len(reply.body)))
+    def _send(self, response: Response) -> None:
+        self.send_response(response.status)
+        self.send_header("Content-Type", response.content_type)
+        self.send_header("Content-Length", str(len(response.body)))
         if self.close_connection:
             self.send_header("Connection", "close")
         self.end_headers()
-        self.wfile.write(reply.body)
+        self.wfile.write(response.body)
         self.wfile.flush()
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
@@ -341,6 +343,6 @@ def run(paths: Paths, host: str, port: int) -> int:
     signal.signal(signal.SIGINT, stop)
     print(f"Serving {model.shape} on {host}:{server.server_port}", flush=True)
     server.serve_forever(poll_interval=0.1)
-    server.drain(FINISH_SECONDS)
+    server.drain(DRAIN_SECONDS)
     server.server_close()
     return 0

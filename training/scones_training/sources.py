@@ -17,15 +17,15 @@ from torch import Tensor, nn
 
 from scones_training import augment
 from scones_training.classifier import Classifier
-from scones_training.dataset import Images, temporary_array
+from scones_training.dataset import ImageSet, temporary_array
 
-BATCH = 128
+BATCH_SIZE = 128
 """Images per batch where nothing is trained."""
 
 EXTRA_VIEWS = 2
 """Views of each image with changed colors or shape, if the augmentation has them."""
 
-LARGEST_SHARE = 0.5
+MAX_MEMORY_SHARE = 0.5
 """Share of the free GPU memory that images may take; else each batch is copied there."""
 
 
@@ -69,7 +69,7 @@ class PixelSource:
     """
 
     def __init__(
-        self, images: Images, classifier: Classifier, augmentation_type: str, *, erases: bool
+        self, images: ImageSet, classifier: Classifier, augmentation_type: str, *, erases: bool
     ) -> None:
         self._classifier = classifier
         self._augmentation_type = augmentation_type
@@ -79,7 +79,7 @@ class PixelSource:
         self._pixels: Tensor | npt.NDArray[np.uint8] = images.pixels
         if self._device.type == "cuda":
             free, _ = torch.cuda.mem_get_info(self._device)
-            if images.pixels.nbytes <= free * LARGEST_SHARE:
+            if images.pixels.nbytes <= free * MAX_MEMORY_SHARE:
                 self._pixels = torch.from_numpy(np.asarray(images.pixels)).to(self._device)
 
     def __len__(self) -> int:
@@ -90,15 +90,15 @@ class PixelSource:
         images = augment.augment(self._read(indices), self._augmentation_type, generator)
         x = self._classifier.normalized(images)
         if self._erases:
-            x = augment.erase(x, generator)
+            x = augment.cutout(x, generator)
         return x.contiguous(memory_format=torch.channels_last)
 
     def views(self) -> Iterator[list[Tensor]]:
         """Yield the images and, if training mirrors, their mirror images."""
-        for start in range(0, len(self), BATCH):
-            indices = torch.arange(start, min(start + BATCH, len(self)))
+        for start in range(0, len(self), BATCH_SIZE):
+            indices = torch.arange(start, min(start + BATCH_SIZE, len(self)))
             x = self._classifier.normalized(self._read(indices))
-            views = [x, x.flip(3)] if augment.mirrors(self._augmentation_type) else [x]
+            views = [x, x.flip(3)] if augment.uses_flips(self._augmentation_type) else [x]
             yield [view.contiguous(memory_format=torch.channels_last) for view in views]
 
     def _read(self, indices: Tensor) -> Tensor:
@@ -117,17 +117,17 @@ class FeatureSource:
         training mirrors, its mirror image.
     plain
         Number of these first views.
-    moves
+    shifts
         Whether training moves the maps.
     """
 
-    def __init__(self, maps: npt.NDArray[np.float16], plain: int, *, moves: bool) -> None:
-        self._maps, self._plain, self._moves = maps, plain, moves
+    def __init__(self, maps: npt.NDArray[np.float16], plain: int, *, shifts: bool) -> None:
+        self._maps, self._plain, self._moves = maps, plain, shifts
 
     @classmethod
     def compute(
         cls,
-        images: Images,
+        images: ImageSet,
         classifier: Classifier,
         layers: nn.Sequential,
         augmentation_type: str,
@@ -149,8 +149,8 @@ class FeatureSource:
             Fixes the extra views; None for images that are only evaluated, which need none.
         """
         changes: list[augment.Change] = [_unchanged]
-        if augment.mirrors(augmentation_type):
-            changes.append(_mirrored)
+        if augment.uses_flips(augmentation_type):
+            changes.append(_flip)
         plain = len(changes)
         if seed is not None and augmentation_type not in ("none", "crop"):
             generator = torch.Generator().manual_seed(seed)
@@ -158,12 +158,12 @@ class FeatureSource:
                 augment.augment, augmentation_type=augmentation_type, generator=generator
             )
             changes += [change] * EXTRA_VIEWS
-        maps = _computed(images, classifier, layers, changes)
-        return cls(maps, plain, moves=augmentation_type != "none")
+        maps = _compute_maps(images, classifier, layers, changes)
+        return cls(maps, plain, shifts=augmentation_type != "none")
 
     def subset(self, indices: npt.NDArray[np.int64]) -> Self:
         """Return a source of some of the images."""
-        return type(self)(self._maps[indices], self._plain, moves=self._moves)
+        return type(self)(self._maps[indices], self._plain, shifts=self._moves)
 
     def __len__(self) -> int:
         return len(self._maps)
@@ -172,22 +172,22 @@ class FeatureSource:
         """Return the maps of one view of each image, moved by up to a cell."""
         view = torch.randint(self._maps.shape[1], (len(indices),), generator=generator)
         maps = _tensor(self._maps[indices.numpy(), view.numpy()])
-        return _moved(maps, generator) if self._moves else maps
+        return _shift(maps, generator) if self._moves else maps
 
     def views(self) -> Iterator[list[Tensor]]:
         """Yield the maps of the images and, if training mirrors, of their mirror images."""
-        for start in range(0, len(self), BATCH):
-            part = self._maps[start : start + BATCH]
+        for start in range(0, len(self), BATCH_SIZE):
+            part = self._maps[start : start + BATCH_SIZE]
             yield [_tensor(part[:, view]) for view in range(self._plain)]
 
 
 @torch.inference_mode()
-def _computed(
-    images: Images, classifier: Classifier, layers: nn.Sequential, changes: list[augment.Change]
+def _compute_maps(
+    images: ImageSet, classifier: Classifier, layers: nn.Sequential, changes: list[augment.Change]
 ) -> npt.NDArray[np.float16]:
     maps: npt.NDArray[np.float16] | None = None
-    for start in range(0, len(images), BATCH):
-        part = torch.from_numpy(images.pixels[start : start + BATCH])
+    for start in range(0, len(images), BATCH_SIZE):
+        part = torch.from_numpy(images.pixels[start : start + BATCH_SIZE])
         for view, change in enumerate(changes):
             x = classifier.normalized(change(part))
             result = layers(x.contiguous(memory_format=torch.channels_last)).half().numpy()
@@ -203,7 +203,7 @@ def _unchanged(images: Tensor) -> Tensor:
     return images
 
 
-def _mirrored(images: Tensor) -> Tensor:
+def _flip(images: Tensor) -> Tensor:
     return images.flip(2)
 
 
@@ -211,17 +211,19 @@ def _tensor(maps: npt.NDArray[np.float16]) -> Tensor:
     return torch.from_numpy(maps).float().contiguous(memory_format=torch.channels_last)
 
 
-def _moved(maps: Tensor, generator: torch.Generator) -> Tensor:
+def _shift(maps: Tensor, generator: torch.Generator) -> Tensor:
     """Move each map by up to a cell in both directions; the edge is repeated."""
     count, _, height, width = maps.shape
-    rows = _moved_indices(count, height, generator)
-    columns = _moved_indices(count, width, generator)
-    which = torch.arange(count)
-    moved = maps.permute(0, 2, 3, 1)[which[:, None, None], rows[:, :, None], columns[:, None, :]]
-    return moved.permute(0, 3, 1, 2)
+    rows = _shifted_indices(count, height, generator)
+    columns = _shifted_indices(count, width, generator)
+    is_flipped = torch.arange(count)
+    shifted = maps.permute(0, 2, 3, 1)[
+        is_flipped[:, None, None], rows[:, :, None], columns[:, None, :]
+    ]
+    return shifted.permute(0, 3, 1, 2)
 
 
-def _moved_indices(count: int, side: int, generator: torch.Generator) -> Tensor:
-    most = int(side * augment.SHIFT >= 1)
-    moves = torch.randint(-most, most + 1, (count, 1), generator=generator)
-    return (torch.arange(side) + moves).clamp(0, side - 1)
+def _shifted_indices(count: int, size: int, generator: torch.Generator) -> Tensor:
+    max_shift = int(size * augment.MAX_SHIFT >= 1)
+    shifts = torch.randint(-max_shift, max_shift + 1, (count, 1), generator=generator)
+    return (torch.arange(size) + shifts).clamp(0, size - 1)

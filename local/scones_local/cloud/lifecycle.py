@@ -27,7 +27,7 @@ from scones_local.ministack import DEFAULT_ACCOUNT
 _START_SECONDS = 60.0
 _STOP_SECONDS = 15.0
 _SAVE_SECONDS = 75.0
-_LOG_TAIL = 30
+_LOG_TAIL_LINES = 30
 
 # Written into a server's lifeline: it shall not end when the pipe does.
 _LET_GO = b"."
@@ -79,8 +79,8 @@ class Cloud:
             name: value for name, value in os.environ.items() if not name.startswith("AWS_")
         }
         # Programs read either spelling, some the one, some the other first.
-        given = (os.environ.get(name) for name in ("no_proxy", "NO_PROXY"))
-        unproxied = ",".join([*filter(None, given), "127.0.0.1"])
+        variables_given = (os.environ.get(name) for name in ("no_proxy", "NO_PROXY"))
+        unproxied = ",".join([*filter(None, variables_given), "127.0.0.1"])
         ours = variables(self.endpoint, self.region, self.access_key, self.secret_key)
         return {
             **inherited,
@@ -119,10 +119,10 @@ class Cloud:
         """
         folder = StateFolder(self.state)
         for number in (signal.SIGTERM, signal.SIGKILL):
-            if folder.is_held():
+            if folder.is_locked():
                 os.kill(self.pid, number)
                 _wait_until_free(folder)
-        if folder.is_held():
+        if folder.is_locked():
             raise CloudError(f"process {self.pid} does not end; kill it, then start again")
         folder.clear_if_free()
         _reap(self.pid)
@@ -166,11 +166,11 @@ def start(
     process = None
     try:
         process = _spawn(folder, port, end, account, lasting=lasting)
-        started = _await_answer(folder, process)
+        started = _wait_until_ready(folder, process)
     except BaseException:
         os.close(lifeline)
         if process is not None:
-            _end(process, folder)
+            _terminate(process, folder)
         raise
     finally:
         os.close(end)
@@ -178,7 +178,7 @@ def start(
     return started
 
 
-def launch(state: Path, port: int = 0) -> Cloud:
+def start_detached(state: Path, port: int = 0) -> Cloud:
     """Start a local cloud that goes on running after this process, as `start` does else.
 
     What it stores can be kept.
@@ -199,10 +199,10 @@ def attach(state: Path) -> Cloud:
         If none does.
     """
     folder = StateFolder(state.resolve())
-    found = _read(folder)
-    if found is None or not folder.is_held():
+    cloud = _read_description(folder)
+    if cloud is None or not folder.is_locked():
         raise CloudError(f"no local cloud is running in {folder.path}")
-    return found
+    return cloud
 
 
 def _spawn(
@@ -225,31 +225,31 @@ def _spawn(
 
 def _server_environment(state: Path) -> dict[str, str]:
     """Only what a Python process needs: no setting of the user reaches the cloud."""
-    kept = ("PATH", "LANG", "LC_ALL", "VIRTUAL_ENV", "PYTHONPATH", "SSL_CERT_FILE")
-    found = {name: os.environ[name] for name in kept if name in os.environ}
-    return found | {"HOME": str(state), "PYTHONUNBUFFERED": "1"}
+    names = ("PATH", "LANG", "LC_ALL", "VIRTUAL_ENV", "PYTHONPATH", "SSL_CERT_FILE")
+    existing = {name: os.environ[name] for name in names if name in os.environ}
+    return existing | {"HOME": str(state), "PYTHONUNBUFFERED": "1"}
 
 
-def _await_answer(folder: StateFolder, process: "subprocess.Popen[str]") -> Cloud:
+def _wait_until_ready(folder: StateFolder, process: "subprocess.Popen[str]") -> Cloud:
     assert process.stderr is not None  # noqa: S101
     with process.stderr as stderr:
         # It ends when the server turns to its log, or fails before it has one.
-        complaint = stderr.read().strip()
+        error = stderr.read().strip()
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
-        found = _read(folder)
-        if found is not None and found.pid == process.pid:
-            return found
+        cloud = _read_description(folder)
+        if cloud is not None and cloud.pid == process.pid:
+            return cloud
         if process.poll() is not None:
-            ended = f"the local cloud ended with status {process.returncode}.\n{_tail(folder)}"
-            raise CloudError(complaint or ended)
+            ended = f"the local cloud ended with status {process.returncode}.\n{_log_tail(folder)}"
+            raise CloudError(error or ended)
         time.sleep(0.05)
     raise CloudError(
-        f"the local cloud does not respond after {_START_SECONDS:.0f} s.\n{_tail(folder)}"
+        f"the local cloud does not respond after {_START_SECONDS:.0f} s.\n{_log_tail(folder)}"
     )
 
 
-def _end(process: "subprocess.Popen[str]", folder: StateFolder) -> None:
+def _terminate(process: "subprocess.Popen[str]", folder: StateFolder) -> None:
     """End a server that is of no use, whatever it is doing."""
     process.terminate()
     try:
@@ -260,13 +260,13 @@ def _end(process: "subprocess.Popen[str]", folder: StateFolder) -> None:
     folder.clear_if_free()
 
 
-def _tail(folder: StateFolder) -> str:
+def _log_tail(folder: StateFolder) -> str:
     log = folder.log
     lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-    return "\n".join([f"The end of {log}:", *lines[-_LOG_TAIL:]])
+    return "\n".join([f"The end of {log}:", *lines[-_LOG_TAIL_LINES:]])
 
 
-def _read(folder: StateFolder) -> Cloud | None:
+def _read_description(folder: StateFolder) -> Cloud | None:
     try:
         described: Mapping[str, Any] = json.loads(folder.description.read_text())
     except FileNotFoundError:
@@ -277,7 +277,7 @@ def _read(folder: StateFolder) -> Cloud | None:
 def _wait_until_free(folder: StateFolder) -> None:
     seconds = _STOP_SECONDS if folder.kept_port() is None else _SAVE_SECONDS
     deadline = time.monotonic() + seconds
-    while folder.is_held() and time.monotonic() < deadline:
+    while folder.is_locked() and time.monotonic() < deadline:
         time.sleep(0.05)
 
 

@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from scones_local.cloud.state import StateError, StateFolder
-from scones_local.imports import leave_out_iris
+from scones_local.imports import skip_iri_formats
 from scones_local.ministack import ACCOUNT, HEALTH_PATH, REGION, settings
-from scones_local.sagemaker import Image
+from scones_local.sagemaker import ContainerImage
 
 HOST = "127.0.0.1"
 
@@ -43,11 +43,11 @@ def main(arguments: list[str] | None = None) -> None:
     os.umask(0o077)
     # Until there is a way to end in order, with what is in `finally` below.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    _follow(options.lifeline)
+    _watch_parent(options.lifeline)
     folder = StateFolder(options.state.resolve())
     try:
-        _lock = folder.hold()
-        listener = _listen(options.port) if options.port else _listen_as(folder)
+        _lock = folder.lock()
+        listener = _listen(options.port) if options.port else _listen_for(folder)
         folder.clear()
     except (StateError, OSError) as error:
         sys.exit(f"The local cloud cannot start: {error}")
@@ -58,10 +58,10 @@ def main(arguments: list[str] | None = None) -> None:
     except Exception:
         _log.exception("The local cloud failed")
     finally:
-        _leave(folder, status)
+        _exit(folder, status)
 
 
-def _leave(folder: StateFolder, status: int) -> None:
+def _exit(folder: StateFolder, status: int) -> None:
     """End now: threads of executions that still run would keep the interpreter alive."""
     try:
         folder.clear()
@@ -82,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _follow(lifeline: int | None) -> None:
+def _watch_parent(lifeline: int | None) -> None:
     """End as if told to when the pipe of whoever started this ends without a word."""
     if lifeline is None:
         return
@@ -95,7 +95,7 @@ def _follow(lifeline: int | None) -> None:
     threading.Thread(target=wait, name="lifeline", daemon=True).start()
 
 
-def _listen_as(folder: StateFolder) -> socket.socket:
+def _listen_for(folder: StateFolder) -> socket.socket:
     """Listen at the port that what is kept was made with, or at a free one if nothing is."""
     port = folder.kept_port()
     if port is None:
@@ -133,7 +133,7 @@ def _serve(listener: socket.socket, folder: StateFolder, *, lasting: bool) -> No
     tempfile.tempdir = None
     _log_to(folder.log)
     # Not asyncio.run: it would wait for the threads of executions that still run.
-    asyncio.new_event_loop().run_until_complete(_answer(listener, folder, description))
+    asyncio.new_event_loop().run_until_complete(_run_server(listener, folder, description))
 
 
 def _log_to(path: Path) -> None:
@@ -144,10 +144,10 @@ def _log_to(path: Path) -> None:
     os.close(log)
 
 
-async def _answer(
+async def _run_server(
     listener: socket.socket, folder: StateFolder, description: dict[str, Any]
 ) -> None:
-    leave_out_iris()
+    skip_iri_formats()
     # MiniStack reads its settings when imported.
     from hypercorn.asyncio import serve  # noqa: PLC0415
     from hypercorn.config import Config  # noqa: PLC0415
@@ -158,8 +158,8 @@ async def _answer(
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     keys = (description["access_key"], description["secret_key"])
-    embedded = app.embed(folder.path, description["endpoint"], *keys, registered_images())
-    embedded.restore()
+    ministack = app.create_app(folder.path, description["endpoint"], *keys, load_container_images())
+    ministack.restore()
     config = Config()
     config.bind = [f"fd://{listener.fileno()}"]
     # A connection that is closed for being idle breaks the request that is on its way meanwhile.
@@ -167,53 +167,53 @@ async def _answer(
     config.graceful_timeout = 1
     config.accesslog = None
     finished = asyncio.Event()
-    serving = asyncio.create_task(serve(embedded.app, config, shutdown_trigger=finished.wait))
-    announcing = asyncio.create_task(asyncio.to_thread(_announce, folder, description))
+    serving = asyncio.create_task(serve(ministack.app, config, shutdown_trigger=finished.wait))
+    announcing = asyncio.create_task(asyncio.to_thread(_write_description, folder, description))
     try:
-        told = asyncio.create_task(stopping.wait())
-        await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
-        threading.Thread(target=_leave_late, args=[folder], daemon=True).start()
+        stop_requested = asyncio.create_task(stopping.wait())
+        await asyncio.wait({serving, stop_requested}, return_when=asyncio.FIRST_COMPLETED)
+        threading.Thread(target=_exit_after_timeout, args=[folder], daemon=True).start()
         # Still answering: SageMaker uploads what it captured.
-        await asyncio.to_thread(embedded.finish)
+        await asyncio.to_thread(ministack.finish)
         finished.set()
         # A request may wait for an execution, and with it the server for ever.
         await asyncio.wait({serving}, timeout=_DRAIN_SECONDS)
         if serving.done():
             serving.result()
         if folder.kept_port() is not None:
-            await asyncio.to_thread(embedded.save)
+            await asyncio.to_thread(ministack.save)
     finally:
         announcing.cancel()
-        embedded.stop()
+        ministack.stop()
 
 
-def _leave_late(folder: StateFolder) -> None:
+def _exit_after_timeout(folder: StateFolder) -> None:
     seconds = _STOP_SECONDS if folder.kept_port() is None else _SAVE_SECONDS
     time.sleep(seconds)
     _log.warning("The end is forced: it took more than %.0f s", seconds)
-    _leave(folder, 1)
+    _exit(folder, 1)
 
 
-def registered_images() -> dict[str, Image]:
+def load_container_images() -> dict[str, ContainerImage]:
     """Return the programs of SageMaker's containers by patterns of image URIs.
 
     Each installed distribution can register some: an entry point of the group
-    ``scones_local.images`` is a function that returns such a mapping.
+    ``scones_local.container_images`` is a function that returns such a mapping.
     """
-    functions = [entry.load() for entry in entry_points(group="scones_local.images")]
+    functions = [entry.load() for entry in entry_points(group="scones_local.container_images")]
     return {uri: image for function in functions for uri, image in function().items()}
 
 
-def _announce(folder: StateFolder, description: dict[str, Any]) -> None:
+def _write_description(folder: StateFolder, description: dict[str, Any]) -> None:
     """Write `cloud.json` once the endpoint answers."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(f"{description['endpoint']}{HEALTH_PATH}", timeout=60):
         pass
-    written = folder.description.with_suffix(".new")
-    file = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    temporary = folder.description.with_suffix(".new")
+    file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(file, "w") as stream:
         json.dump(description, stream, indent=2)
-    written.rename(folder.description)
+    temporary.rename(folder.description)
     _log.info("Serving at %s", description["endpoint"])
 
 

@@ -7,8 +7,8 @@ import shutil
 import time
 from pathlib import Path
 
-_ALWAYS = ("cloud.lock", "cloud.log")
-_LASTING = (
+_ALWAYS_KEPT = ("cloud.lock", "cloud.log")
+_KEPT_IF_LASTING = (
     *("kept.json", "s3", "ministack", "sagemaker.kept"),
     *("substitutions.json", "parameters.json", "deployed", "guide.txt", "serialize.json"),
 )
@@ -77,14 +77,14 @@ class StateFolder:
 
     def size(self) -> int:
         """Return the number of bytes of what is kept."""
-        found = [path for name in self._lasting() for path in [self.path / name]]
-        files = [path for top in found for path in [top, *top.rglob("*")] if path.is_file()]
+        total = [path for name in self._lasting() for path in [self.path / name]]
+        files = [path for top in total for path in [top, *top.rglob("*")] if path.is_file()]
         return sum(path.stat().st_size for path in files)
 
     def _lasting(self) -> tuple[str, ...]:
-        return _LASTING if self._kept.exists() else ()
+        return _KEPT_IF_LASTING if self._kept.exists() else ()
 
-    def hold(self) -> int:
+    def lock(self) -> int:
         """Make the folder this process's own, until it ends; gives the lock's descriptor.
 
         Raises
@@ -108,7 +108,7 @@ class StateFolder:
             )
         return lock
 
-    def is_held(self) -> bool:
+    def is_locked(self) -> bool:
         """Tell whether a server lives: it holds the folder for life, whatever its process id."""
         try:
             lock = os.open(self._lock, os.O_RDWR)
@@ -129,8 +129,8 @@ class StateFolder:
             If something can't be deleted.
         """
         for _ in range(_CLEAR_ATTEMPTS):
-            left = (*_ALWAYS, *self._lasting())
-            found = [path for path in self.path.iterdir() if path.name not in left]
+            remaining = (*_ALWAYS_KEPT, *self._lasting())
+            found = [path for path in self.path.iterdir() if path.name not in remaining]
             if not found:
                 return
             for path in found:
@@ -144,7 +144,7 @@ class StateFolder:
         if not self._lock.exists():
             return
         try:
-            lock = self.hold()
+            lock = self.lock()
         except StateError:
             return
         try:

@@ -4,20 +4,20 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from scones_local.sagemaker import Image
+from scones_local.sagemaker import ContainerImage
 
 _ROOT = Path(__file__).parents[3]
 
-_PIPELINES = _ROOT / ".venv" / "pipelines"
+_PIPELINES_ENVIRONMENT = _ROOT / ".venv" / "pipelines"
 
-PIPELINES_PYTHON = _PIPELINES / "bin" / "python"
+PIPELINES_PYTHON = _PIPELINES_ENVIRONMENT / "bin" / "python"
 """Interpreter of the environment with scikit-learn, pandas and XGBoost: ``make pipelines``."""
 
-PIPELINES_READY = _PIPELINES / "ready"
+PIPELINES_READY_FILE = _PIPELINES_ENVIRONMENT / "ready"
 """File that exists once ``make pipelines`` has installed all packages of that environment."""
 
 
-def images(pipelines: Path = PIPELINES_PYTHON) -> Mapping[str, Image]:
+def container_images(pipelines: Path = PIPELINES_PYTHON) -> Mapping[str, ContainerImage]:
     """Return the programs by fnmatch patterns of image URIs.
 
     Parameters
@@ -26,7 +26,7 @@ def images(pipelines: Path = PIPELINES_PYTHON) -> Mapping[str, Image]:
         Interpreter for the images of AWS that need more packages than the application.
     """
     application = Path(sys.executable)
-    training = Image((sys.executable, "-m", "scones_training"), application)
+    training = ContainerImage((sys.executable, "-m", "scones_training"), application)
     advice = "run `make pipelines`"
     # Replaces AWS's algorithm. The interpreter does not see the application's packages.
     xgboost = (
@@ -39,8 +39,8 @@ def images(pipelines: Path = PIPELINES_PYTHON) -> Mapping[str, Image]:
     return {
         "*/scones-training:*": training,
         # Its packages are among the application's.
-        "*/scones-processing:*": Image((), application),
+        "*/scones-processing:*": ContainerImage((), application),
         "*/image-classification:*": training,
-        "*/sagemaker-scikit-learn:*": Image((), pipelines, advice),
-        "*/sagemaker-xgboost:*": Image(xgboost, pipelines, advice),
+        "*/sagemaker-scikit-learn:*": ContainerImage((), pipelines, advice),
+        "*/sagemaker-xgboost:*": ContainerImage(xgboost, pipelines, advice),
     }

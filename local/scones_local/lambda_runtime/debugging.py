@@ -54,7 +54,7 @@ class DebugRequests:
         self._holders: dict[str, object] = {}
 
     @contextmanager
-    def ask(self, function: str, port: int, code: Sequence[Path]) -> Iterator[DebugRequest]:
+    def add(self, function: str, port: int, code: Sequence[Path]) -> Iterator[DebugRequest]:
         """Let a function wait for a debugger in its next invocation, as long as this is entered.
 
         Parameters
@@ -102,10 +102,10 @@ class DebugRequests:
     def _read(self, function: str) -> DebugRequest | None:
         file = self._file(function)
         with suppress(FileNotFoundError, json.JSONDecodeError), file.open(encoding="utf-8") as held:
-            if _is_free(held.fileno()):
+            if _is_unlocked(held.fileno()):
                 return None
-            asked = json.load(held)
-            return DebugRequest(asked["port"], tuple(asked["code"]), file)
+            request = json.load(held)
+            return DebugRequest(request["port"], tuple(request["code"]), file)
         return None
 
     @staticmethod
@@ -117,7 +117,7 @@ class DebugRequests:
         return self._folder / f"{function}.json"
 
 
-def _is_free(descriptor: int) -> bool:
+def _is_unlocked(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:

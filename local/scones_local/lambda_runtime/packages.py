@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 # What AWS's Python runtimes bring, and their runtime client with what that needs.
-_PROVIDED = (
+_PROVIDED_BY_LAMBDA = (
     "awslambdaric",
     "boto3",
     "botocore",
@@ -24,7 +24,7 @@ _PROVIDED = (
 )
 
 # awslambdaric's only extension, which its installation builds on Linux alone.
-_CLIENT = "runtime_client"
+_RUNTIME_CLIENT = "runtime_client"
 
 
 class LayerMismatchError(RuntimeError):
@@ -35,10 +35,10 @@ def link_runtime(folder: Path) -> None:
     """Fill `folder`, emptied first, with links to the packages that AWS's runtime brings."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    for name in _PROVIDED:
+    for name in _PROVIDED_BY_LAMBDA:
         _link(metadata.distribution(name), folder)
-    if not any(folder.glob(f"{_CLIENT}.*")):
-        own = Path(__file__).with_name(f"{_CLIENT}.py")
+    if not any(folder.glob(f"{_RUNTIME_CLIENT}.*")):
+        own = Path(__file__).with_name(f"{_RUNTIME_CLIENT}.py")
         (folder / own.name).symlink_to(own)
 
 
@@ -65,33 +65,33 @@ def link_compiled(layer: Sequence[Path], folder: Path) -> None:
     LayerMismatchError
         If the development environment has not the very version that the layer has.
     """
-    here = [_same_here(held) for held in _compiled(layer)]
+    here = [_find_installed(bundled) for bundled in _compiled_distributions(layer)]
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for distribution in here:
         _link(distribution, folder)
 
 
-def _compiled(layer: Iterable[Path]) -> Iterator[metadata.Distribution]:
+def _compiled_distributions(layer: Iterable[Path]) -> Iterator[metadata.Distribution]:
     for found in metadata.distributions(path=[str(folder) for folder in layer]):
         # A wheel tells so of itself: https://packaging.python.org/specifications/binary-distribution-format
         if "root-is-purelib: true" not in (found.read_text("WHEEL") or "").lower():
             yield found
 
 
-def _same_here(held: metadata.Distribution) -> metadata.Distribution:
-    wanted = f"{held.name} {held.version}"
+def _find_installed(bundled: metadata.Distribution) -> metadata.Distribution:
+    required = f"{bundled.name} {bundled.version}"
     try:
-        here = metadata.distribution(held.name)
+        here = metadata.distribution(bundled.name)
     except metadata.PackageNotFoundError:
         found = "is not installed"
     else:
-        if here.version == held.version:
+        if here.version == bundled.version:
             return here
         found = f"has version {here.version}"
     raise LayerMismatchError(
-        f"A layer holds {wanted} compiled for Linux; its place is taken here by this machine's "
-        f"own build of it, which {found} in the development environment. Pin {held.name} to the "
+        f"A layer holds {required} compiled for Linux; its place is taken here by this machine's "
+        f"own build of it, which {found} in the development environment. Pin {bundled.name} to the "
         "same version in both, and install again."
     )
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 _HOST = "127.0.0.1"
-_LOOK_SECONDS = 0.2
+_POLL_SECONDS = 0.2
 _LISTEN_SECONDS = 10.0
 
 
@@ -41,7 +41,7 @@ def _report_under_path() -> None:
     BaseLambdaRuntimeClient.call_rapid = call_under_path
 
 
-def _await_debugger(folder: str, port: int, request: Path) -> None:
+def _wait_for_debugger(folder: str, port: int, request: Path) -> None:
     """Listen on loopback, and wait until a debugger is attached or nobody asks for it any more."""
     sys.path.append(folder)
     import debugpy  # noqa: PLC0415
@@ -54,8 +54,8 @@ def _await_debugger(folder: str, port: int, request: Path) -> None:
     waited = threading.Event()
 
     def give_up() -> None:
-        while not waited.wait(_LOOK_SECONDS):
-            if not _is_held(request):
+        while not waited.wait(_POLL_SECONDS):
+            if not _is_requested(request):
                 # Refused before the wait has begun, so it is repeated.
                 with suppress(RuntimeError):
                     debugpy.wait_for_client.cancel()
@@ -75,12 +75,12 @@ def _listen(debugpy: Any, port: int) -> None:
         except RuntimeError:
             if time.monotonic() > deadline:
                 raise
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(_POLL_SECONDS)
         else:
             return
 
 
-def _is_held(request: Path) -> bool:
+def _is_requested(request: Path) -> bool:
     try:
         with request.open() as held:
             fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -98,7 +98,7 @@ def main() -> None:
     threading.Thread(target=_die_with_server, args=[int(lifeline)], daemon=True).start()
     if debugger:
         folder, port, request = debugger
-        _await_debugger(folder, int(port), Path(request))
+        _wait_for_debugger(folder, int(port), Path(request))
     # Imported here: it exists in the function's runtime folder, and starts its client on import.
     from awslambdaric.__main__ import main as serve  # noqa: PLC0415
 

@@ -86,8 +86,8 @@ class PythonRuntime:
         """
         # One at a time: concurrent cold starts of one function share these folders.
         with self._extracting:
-            task = _extracted(self._root / "task", [code])
-            opt = _extracted(self._root / "opt", layers)
+            task = _extract_once(self._root / "task", [code])
+            opt = _extract_once(self._root / "opt", layers)
             # AWS runs Linux, and so `sam build` takes Linux's wheels, whatever it runs on.
             host = None if platform.system() == "Linux" else self._root / "host" / opt.name
             if host is not None and not host.exists():
@@ -171,7 +171,7 @@ def _package_folders(opt: Path) -> tuple[Path, Path]:
     return opt / "python" / "lib" / RUNTIME / "site-packages", opt / "python"
 
 
-def _extracted(parent: Path, archives: Sequence[bytes]) -> Path:
+def _extract_once(parent: Path, archives: Sequence[bytes]) -> Path:
     """Extract `archives` over each other into a folder named after their content."""
     digest = hashlib.sha256(b"".join(hashlib.sha256(a).digest() for a in archives)).hexdigest()
     folder = parent / digest[:32]

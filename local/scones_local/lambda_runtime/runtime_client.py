@@ -43,9 +43,9 @@ def next() -> tuple[bytes, dict[str, str | int | None]]:
     """
     body, headers = _call("GET", "invocation/next", None, {})
     # Events are JSON whatever the API says of them, as for the extension.
-    told = {name: headers.get(name) for name in _HEADERS}
+    response = {name: headers.get(name) for name in _HEADERS}
     deadline = int(headers[_DEADLINE])
-    return body, {**told, _DEADLINE: deadline, "Content-Type": "application/json"}
+    return body, {**response, _DEADLINE: deadline, "Content-Type": "application/json"}
 
 
 def post_invocation_result(
@@ -58,7 +58,7 @@ def post_invocation_result(
     RuntimeError
         If the API refuses.
     """
-    headers = {"Content-Type": content_type, **_identified(invocation_id)}
+    headers = {"Content-Type": content_type, **_invocation_headers(invocation_id)}
     _call("POST", f"invocation/{invoke_id}/response", result, headers)
 
 
@@ -83,13 +83,13 @@ def post_error(
     RuntimeError
         If the API refuses.
     """
-    headers = {"Content-Type": "application/json", **_identified(invocation_id)}
+    headers = {"Content-Type": "application/json", **_invocation_headers(invocation_id)}
     if xray_cause:
         headers["Lambda-Runtime-Function-Xray-Error-Cause"] = xray_cause
     _call("POST", f"invocation/{invoke_id}/error", error.encode(), headers)
 
 
-def _identified(invocation_id: str | None) -> dict[str, str]:
+def _invocation_headers(invocation_id: str | None) -> dict[str, str]:
     return {"Lambda-Runtime-Invocation-Id": invocation_id} if invocation_id else {}
 
 
@@ -104,9 +104,9 @@ def _call(
         target = f"{slash}{prefix}/{_VERSION}/runtime/{path}"
         connection.request(method, target, body, _agent | headers)
         response = connection.getresponse()
-        answer = response.read()
+        content = response.read()
     finally:
         connection.close()
     if not 200 <= response.status < 300:
         raise RuntimeError(f"The Lambda Runtime API answered {path} with {response.status}")
-    return answer, response.headers
+    return content, response.headers

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import parse_qs, quote
 
 from scones_local.ministack import HEALTH_PATH
-from scones_local.ministack.authentication import Answer, refusal
+from scones_local.ministack.authentication import Response, check_signature
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Any]]
@@ -27,7 +27,7 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 _CORS = b"access-control-"
 
 # Settings and state of MiniStack, which it serves to everybody.
-_SETTINGS = ("/_ministack", "/_localstack")
+_SETTINGS_PATHS = ("/_ministack", "/_localstack")
 
 # Hashing more than that would hold up all other requests.
 _LARGE_BYTES = 1 << 20
@@ -59,33 +59,35 @@ class Gate:
             await send({"type": "websocket.close", "code": 1008})
             return
         headers = [(name.lower(), value) for name, value in scope["headers"]]
-        if reason := self._foreign(headers):
-            await _answer(send, (403, {}, f"{reason}\n".encode()))
+        if reason := self._reject_foreign(headers):
+            await _send_response(send, (403, {}, f"{reason}\n".encode()))
         elif scope["path"] == HEALTH_PATH and scope["method"] in ("GET", "HEAD"):
             await self._app(scope, receive, _without_cors(send))
-        elif scope["path"].startswith(_SETTINGS) or scope["path"] == "/health":
-            await _answer(send, (403, {}, b"Not served: settings and state of the emulator\n"))
+        elif scope["path"].startswith(_SETTINGS_PATHS) or scope["path"] == "/health":
+            await _send_response(
+                send, (403, {}, b"Not served: settings and state of the emulator\n")
+            )
         else:
-            await self._signed(scope, receive, send)
+            await self._serve_signed(scope, receive, send)
 
-    async def _signed(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = await _body(receive)
+    async def _serve_signed(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = await _read_body(receive)
         if body is None:
             return
         raw_path = scope.get("raw_path") or quote(scope["path"]).encode()
         query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         request = (scope["method"], scope["path"], raw_path.decode("latin-1"), query)
-        check = partial(refusal, *request, scope["headers"], body)
+        check = partial(check_signature, *request, scope["headers"], body)
         if len(body) < _LARGE_BYTES:
             denied = contextvars.copy_context().run(check)
         else:
             denied = await asyncio.to_thread(check)
         if denied:
-            await _answer(send, denied)
+            await _send_response(send, denied)
         else:
-            await self._app(scope, _again(body, receive), _without_cors(send))
+            await self._app(scope, _replay(body, receive), _without_cors(send))
 
-    def _foreign(self, headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+    def _reject_foreign(self, headers: Iterable[tuple[bytes, bytes]]) -> str | None:
         """Return why a request is not one of a local program, None if it is one."""
         hosts = []
         for name, value in headers:
@@ -96,11 +98,11 @@ class Gate:
                 return "Not served to web pages: the request comes from one (Sec-Fetch-Site)"
             if name == b"host":
                 hosts.append(value.decode("latin-1").lower())
-        if len(hosts) != 1 or not self._is_ours(hosts[0]):
+        if len(hosts) != 1 or not self._is_local(hosts[0]):
             return f"Not served under this name: use 127.0.0.1:{self._port}"
         return None
 
-    def _is_ours(self, host: str) -> bool:
+    def _is_local(self, host: str) -> bool:
         name, _, port = host.rpartition(":")
         if not port.isdecimal():
             return False
@@ -114,7 +116,7 @@ class Gate:
         return int(port) == self._port if address.is_loopback else not address.is_unspecified
 
 
-async def _body(receive: Receive) -> bytes | None:
+async def _read_body(receive: Receive) -> bytes | None:
     """Read a body; None if the client leaves meanwhile."""
     parts = []
     while True:
@@ -126,12 +128,12 @@ async def _body(receive: Receive) -> bytes | None:
             return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _again(body: bytes, receive: Receive) -> Receive:
+def _replay(body: bytes, receive: Receive) -> Receive:
     """Give a body that was read once more, and then what follows it."""
-    left = [{"type": "http.request", "body": body, "more_body": False}]
+    remaining = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def run() -> Any:
-        return left.pop() if left else await receive()
+        return remaining.pop() if remaining else await receive()
 
     return run
 
@@ -146,14 +148,17 @@ def _without_cors(send: Send) -> Send:
     return run
 
 
-async def _answer(send: Send, answer: Answer) -> None:
-    status, headers, body = answer
-    sent = {
+async def _send_response(send: Send, response: Response) -> None:
+    status, headers, body = response
+    header_names = {
         "Content-Type": "text/plain; charset=utf-8",
         **headers,
         "Content-Length": str(len(body)),
     }
-    pairs = [(name.encode("latin-1"), str(value).encode("latin-1")) for name, value in sent.items()]
+    pairs = [
+        (name.encode("latin-1"), str(value).encode("latin-1"))
+        for name, value in header_names.items()
+    ]
     kept = [pair for pair in pairs if not pair[0].lower().startswith(_CORS)]
     await send({"type": "http.response.start", "status": status, "headers": kept})
     await send({"type": "http.response.body", "body": body})

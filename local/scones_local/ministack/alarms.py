@@ -19,7 +19,7 @@ from ministack.services import cloudwatch
 from scones_local.ministack import ACCOUNT, REGION
 from scones_local.ministack.patching import wrap
 
-_EVERY_SECONDS = 1.0
+_INTERVAL_SECONDS = 1.0
 
 _BREACHES: dict[str, Callable[[float, float], bool]] = {
     "GreaterThanOrEqualToThreshold": operator.ge,
@@ -37,13 +37,13 @@ _set_until: dict[str, float] = {}
 def install() -> None:
     """Replace MiniStack's evaluation of alarms, and evaluate them all the time."""
     wrap(cloudwatch, "_evaluate_alarm", lambda _: _evaluate)
-    wrap(cloudwatch, "_set_alarm_state", _noted)
+    wrap(cloudwatch, "_set_alarm_state", _with_pinned_state)
     # It evaluates all of them with each value that is put: from now on, time does.
     wrap(cloudwatch, "_evaluate_all_alarms", lambda _: lambda: None)
-    threading.Thread(target=_evaluate_in_time, name="alarms", daemon=True).start()
+    threading.Thread(target=_evaluate_periodically, name="alarms", daemon=True).start()
 
 
-def state(alarm: dict[str, Any], values: list[float | None]) -> str | None:
+def alarm_state(alarm: dict[str, Any], values: list[float | None]) -> str | None:
     """Give the state that an alarm goes into, None where it stays as it is.
 
     Parameters
@@ -57,12 +57,12 @@ def state(alarm: dict[str, Any], values: list[float | None]) -> str | None:
     if all(value is None for value in values) and treatment in ("missing", "ignore"):
         return "INSUFFICIENT_DATA" if treatment == "missing" else None
     breaches = _BREACHES[alarm["ComparisonOperator"]]
-    breaching = sum(
+    breach_count = sum(
         treatment == "breaching" if value is None else breaches(value, alarm["Threshold"])
         for value in values
     )
     needed = alarm.get("DatapointsToAlarm") or len(values)
-    return "ALARM" if breaching >= needed else "OK"
+    return "ALARM" if breach_count >= needed else "OK"
 
 
 def _evaluate(alarm: dict[str, Any]) -> None:
@@ -72,7 +72,7 @@ def _evaluate(alarm: dict[str, Any]) -> None:
     ):
         return
     values = _values(alarm)
-    new, old = state(alarm, values), alarm["StateValue"]
+    new, old = alarm_state(alarm, values), alarm["StateValue"]
     if new is None or new == old:
         return
     reason = (
@@ -100,23 +100,23 @@ def _values(alarm: dict[str, Any]) -> list[float | None]:
         age = int((now - point["Timestamp"]) // seconds)
         if age < periods:
             points[max(age, 0)].append(point)
-    return [_of(alarm, period) for period in points]
+    return [_datapoints_of_alarm(alarm, period) for period in points]
 
 
-def _of(alarm: dict[str, Any], points: list[Any]) -> float | None:
+def _datapoints_of_alarm(alarm: dict[str, Any], points: list[Any]) -> float | None:
     if not points:
         return None
-    found: float | None = cloudwatch._stat_value(
+    datapoints: float | None = cloudwatch._stat_value(
         cloudwatch._calc_stats(points), _statistic(alarm), points
     )
-    return found
+    return datapoints
 
 
 def _statistic(alarm: dict[str, Any]) -> str:
     return str(alarm.get("ExtendedStatistic") or alarm.get("Statistic") or "Average")
 
 
-def _noted(set_state: Callable[..., Any]) -> Callable[..., Any]:
+def _with_pinned_state(set_state: Callable[..., Any]) -> Callable[..., Any]:
     """Keep what SetAlarmState set for the alarm's period, as AWS does until it looks again."""
 
     def run(parameters: Any, members: Any, *encoding: bool) -> Any:
@@ -128,9 +128,9 @@ def _noted(set_state: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-def _evaluate_in_time() -> None:
+def _evaluate_periodically() -> None:
     while True:
-        time.sleep(_EVERY_SECONDS)
+        time.sleep(_INTERVAL_SECONDS)
         with responses.request_scope(ACCOUNT, REGION):
             for alarm in list(cloudwatch._alarms.values()):
                 try:

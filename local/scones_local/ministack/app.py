@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from ministack import app as ministack
 from ministack.core import hypercorn_compat
 
-from ministack import app as ministack
 from scones_local.cloud.state import StateFolder
 from scones_local.lambda_runtime import DebugRequests, PythonRuntime
 from scones_local.ministack import (
@@ -48,11 +48,11 @@ from scones_local.ministack.stepfunctions import (
     task_permissions,
     tasks,
 )
-from scones_local.sagemaker import Image
+from scones_local.sagemaker import ContainerImage
 
 
 @dataclass(frozen=True)
-class Embedded:
+class MiniStackApp:
     """MiniStack inside this process.
 
     Attributes
@@ -74,13 +74,13 @@ class Embedded:
     save: Callable[[], None]
 
 
-def embed(
+def create_app(
     state: Path,
     endpoint: str,
     access_key: str,
     secret_key: str,
-    images: Mapping[str, Image],
-) -> Embedded:
+    images: Mapping[str, ContainerImage],
+) -> MiniStackApp:
     """Make MiniStack ours.
 
     Parameters
@@ -111,8 +111,10 @@ def embed(
     permissions.install()
     audit.install(StateFolder(state).audit)
     root = permissions.Credentials(access_key, secret_key, None)
-    hosted = sagemaker.install(state / "sagemaker", Clients(endpoint, attempts=5), root, images)
-    pipeline_targets.install(hosted)
+    local_sagemaker = sagemaker.install(
+        state / "sagemaker", Clients(endpoint, attempts=5), root, images
+    )
+    pipeline_targets.install(local_sagemaker)
     # After the targets: permission comes first.
     event_delivery.install()
     function_permissions.install()
@@ -133,9 +135,9 @@ def embed(
     substitutions.install(StateFolder(state).substitutions)
     # Outermost, so that all the others know the execution.
     executions.install()
-    sagemaker_jobs.install(hosted)
-    sagemaker_types.install(hosted)
+    sagemaker_jobs.install(local_sagemaker)
+    sagemaker_types.install(local_sagemaker)
     gate = Gate(ministack.app, urlsplit(endpoint).port or 0)
-    kept = persistence.Keeping(StateFolder(state), hosted)
-    kept.install()
-    return Embedded(gate, hosted.shutdown, functions.stop, kept.restore, kept.save)
+    store = persistence.StateStore(StateFolder(state), local_sagemaker)
+    store.install()
+    return MiniStackApp(gate, local_sagemaker.shutdown, functions.stop, store.restore, store.save)

@@ -15,47 +15,47 @@ from ministack.services import eventbridge, lambda_svc
 
 from scones_local.ministack.patching import wrap
 
-_OLDEST_SECONDS = 6 * 3600
-_PAUSE_SECONDS = 0.5
+_MAX_AGE_SECONDS = 6 * 3600
+_RETRY_SECONDS = 0.5
 
-_nobody_waits: ContextVar[bool] = ContextVar("nobody_waits", default=False)
+_is_asynchronous: ContextVar[bool] = ContextVar("nobody_waits", default=False)
 
 
 def install() -> None:
     """Change how MiniStack's events reach functions, and where invocations are counted."""
     wrap(eventbridge, "_dispatch_to_lambda", lambda _: _invoke)
     # An event that there is no place for now is kept; it was not tried yet.
-    wrap(lambda_svc, "_execute_function", _when_there_is_room)
+    wrap(lambda_svc, "_execute_function", _retry_while_throttled)
     # Counted where all functions are run, and nowhere else.
     emit = lambda_svc._emit_lambda_metrics
-    wrap(lambda_svc, "_emit_lambda_metrics", _throttled_only)
-    wrap(lambda_svc, "_execute_function_dispatch", lambda run: _counted(run, emit))
+    wrap(lambda_svc, "_emit_lambda_metrics", _emit_throttled_only)
+    wrap(lambda_svc, "_execute_function_dispatch", lambda run: _with_metrics(run, emit))
 
 
 def _invoke(function: str, payload: str) -> None:
-    found, config, _ = lambda_svc._get_func_record_for_ref(function)
-    if found and config:
-        record = lambda_svc._execution_record_for_config(found, config)
-        token = _nobody_waits.set(True)
+    function_record, config, _ = lambda_svc._get_func_record_for_ref(function)
+    if function_record and config:
+        record = lambda_svc._execution_record_for_config(function_record, config)
+        token = _is_asynchronous.set(True)
         try:
             lambda_svc.invoke_async_with_retry(record, json.loads(payload))
         finally:
-            _nobody_waits.reset(token)
+            _is_asynchronous.reset(token)
 
 
-def _when_there_is_room(execute: Callable[..., Any]) -> Callable[..., Any]:
+def _retry_while_throttled(execute: Callable[..., Any]) -> Callable[..., Any]:
     def run(function: Any, event: Any) -> Any:
-        deadline = time.monotonic() + _OLDEST_SECONDS
+        deadline = time.monotonic() + _MAX_AGE_SECONDS
         result = execute(function, event)
-        while _nobody_waits.get() and result.get("throttle") and time.monotonic() < deadline:
-            time.sleep(_PAUSE_SECONDS)
+        while _is_asynchronous.get() and result.get("throttle") and time.monotonic() < deadline:
+            time.sleep(_RETRY_SECONDS)
             result = execute(function, event)
         return result
 
     return run
 
 
-def _throttled_only(emit: Callable[..., None]) -> Callable[..., None]:
+def _emit_throttled_only(emit: Callable[..., None]) -> Callable[..., None]:
     def run(name: str, *, duration_ms: float, error: bool, throttle: bool) -> None:
         if throttle:
             emit(name, duration_ms=duration_ms, error=error, throttle=throttle)
@@ -63,7 +63,7 @@ def _throttled_only(emit: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-def _counted(execute: Callable[..., Any], emit: Callable[..., None]) -> Callable[..., Any]:
+def _with_metrics(execute: Callable[..., Any], emit: Callable[..., None]) -> Callable[..., Any]:
     def run(function: Any, config: dict[str, Any], *rest: Any) -> Any:
         started = time.monotonic()
         result = execute(function, config, *rest)

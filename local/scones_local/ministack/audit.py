@@ -22,7 +22,7 @@ from scones_local.ministack.patching import wrap
 _request: ContextVar[tuple[str, Mapping[str, Any]] | None] = ContextVar("request", default=None)
 
 # What the evaluator is asked on behalf of one request.
-_asked: ContextVar[dict[str, Any] | None] = ContextVar("asked", default=None)
+_current_evaluation: ContextVar[dict[str, Any] | None] = ContextVar("asked", default=None)
 
 
 def install(path: Path) -> None:
@@ -36,9 +36,9 @@ def install(path: Path) -> None:
         with turn:
             trail.write(line)
 
-    wrap(iam_evaluator, "enforce", lambda enforce: _noted(enforce, write))
-    wrap(iam_evaluator, "evaluate", _remembering_context)
-    wrap(iam_evaluator, "combine_resource_policy", _remembering_resource)
+    wrap(iam_evaluator, "enforce", lambda enforce: _with_audit(enforce, write))
+    wrap(iam_evaluator, "evaluate", _recording_context)
+    wrap(iam_evaluator, "combine_resource_policy", _recording_resource)
 
 
 @contextmanager
@@ -59,25 +59,25 @@ def request(action: str, parameters: Mapping[str, Any]) -> Iterator[None]:
         _request.reset(token)
 
 
-def _noted(
+def _with_audit(
     enforce: Callable[..., Any], write: Callable[[dict[str, Any]], None]
 ) -> Callable[..., Any]:
     def run(access_key: str, action: str, *rest: Any, resource_arn: str = "*", **more: Any) -> Any:
-        asked: dict[str, Any] = {}
-        token = _asked.set(asked)
+        evaluation: dict[str, Any] = {}
+        token = _current_evaluation.set(evaluation)
         try:
             denied = enforce(access_key, action, *rest, resource_arn=resource_arn, **more)
         finally:
-            _asked.reset(token)
+            _current_evaluation.reset(token)
         role = _role(access_key)
-        if role or asked:
+        if role or evaluation:
             entry = {
                 "role": role,
                 "action": action,
                 "resource": resource_arn,
                 "allowed": denied is None,
                 "at": time.time(),
-                **asked,
+                **evaluation,
             }
             write(entry | _parameters(action))
         return denied
@@ -85,23 +85,23 @@ def _noted(
     return run
 
 
-def _remembering_context(evaluate: Callable[..., Any]) -> Callable[..., Any]:
+def _recording_context(evaluate: Callable[..., Any]) -> Callable[..., Any]:
     def run(context: Any, *layers: Any) -> Any:
-        asked = _asked.get()
+        evaluation = _current_evaluation.get()
         # First by the policies of the principal, then by that of the resource.
-        if asked is not None and not asked:
-            asked.update(asked=asdict(context), allowed_by_resource=False)
+        if evaluation is not None and not evaluation:
+            evaluation.update(asked=asdict(context), allowed_by_resource=False)
         return evaluate(context, *layers)
 
     return run
 
 
-def _remembering_resource(combine: Callable[..., Any]) -> Callable[..., Any]:
+def _recording_resource(combine: Callable[..., Any]) -> Callable[..., Any]:
     def run(identity: Any, *rest: Any, **more: Any) -> Any:
-        asked = _asked.get()
-        if asked is not None:
+        evaluation = _current_evaluation.get()
+        if evaluation is not None:
             alone = combine(iam_evaluator.EvalResult("ImplicitDeny"), *rest, **more)
-            asked["allowed_by_resource"] = alone.decision == "Allow"
+            evaluation["allowed_by_resource"] = alone.decision == "Allow"
         return combine(identity, *rest, **more)
 
     return run
@@ -114,8 +114,8 @@ def _role(access_key: str) -> str | None:
 
 
 def _parameters(action: str) -> dict[str, Any]:
-    known = _request.get()
+    parameters = _request.get()
     # Only of one service: other requests' hold photos.
-    if known is None or known[0] != action or not action.startswith("sagemaker:"):
+    if parameters is None or parameters[0] != action or not action.startswith("sagemaker:"):
         return {}
-    return {"parameters": known[1]}
+    return {"parameters": parameters[1]}

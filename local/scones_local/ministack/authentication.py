@@ -10,24 +10,24 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any
 
+from ministack import app
 from ministack.core import iam_evaluator, router, sigv4
 from ministack.services import s3, sts
 
-from ministack import app
 from scones_local.ministack import REGION, function_url_requests
 from scones_local.ministack.patching import wrap
 
-Answer = tuple[int, dict[str, str], bytes]
+Response = tuple[int, dict[str, str], bytes]
 
-_ANYBODY = iam_evaluator.AuthError(
+_ANONYMOUS_SERVICES = iam_evaluator.AuthError(
     "MissingAuthenticationToken", "Request is missing Authentication Token"
 )
 
-_WRONG_SIGNATURE = iam_evaluator.AuthError("SignatureDoesNotMatch", sigv4.SIGNATURE_MISMATCH)
+_SIGNATURE_MISMATCH = iam_evaluator.AuthError("SignatureDoesNotMatch", sigv4.SIGNATURE_MISMATCH)
 
 # Instead of a hash: not signed, or signed chunk by chunk, which MiniStack checks.
 # https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
-_WITHOUT_A_HASH = {
+_WITHOUT_CONTENT_HASH = {
     "UNSIGNED-PAYLOAD",
     "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
     "STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
@@ -35,7 +35,7 @@ _WITHOUT_A_HASH = {
 }
 
 # While a request is kept for its signature check, the root user's key is one like any other.
-_keeping: ContextVar[bool] = ContextVar("keeping", default=False)
+_preserved_headers: ContextVar[bool] = ContextVar("keeping", default=False)
 
 
 def install(access_key: str) -> None:
@@ -52,18 +52,22 @@ def install(access_key: str) -> None:
 
     wrap(iam_evaluator, "is_root_access_key", lambda _: is_root)
     wrap(sts, "is_root_access_key", lambda _: is_root)
-    wrap(iam_evaluator, "_is_root_key", lambda _: lambda key: is_root(key) and not _keeping.get())
-    wrap(iam_evaluator, "pin_signed_request", _keeping_all)
+    wrap(
+        iam_evaluator,
+        "_is_root_key",
+        lambda _: lambda key: is_root(key) and not _preserved_headers.get(),
+    )
+    wrap(iam_evaluator, "pin_signed_request", _preserving_headers)
 
 
-def refusal(
+def check_signature(
     method: str,
     path: str,
     raw_path: str,
     query: dict[str, list[str]],
     raw_headers: list[tuple[bytes, bytes]],
     body: bytes,
-) -> Answer | None:
+) -> Response | None:
     """Check the signature of a request, and return AWS's answer if it is not right.
 
     Parameters
@@ -80,32 +84,32 @@ def refusal(
     }
     service = router.detect_service(method, path, headers, query)
     iam_evaluator.pin_signed_request(method, raw_path, query, raw_headers)
-    kept = iam_evaluator._signed_request.get()
-    if kept is None:
-        return _in_the_protocol(service, _ANYBODY, headers)
+    preserved = iam_evaluator._signed_request.get()
+    if preserved is None:
+        return _format_error(service, _ANONYMOUS_SERVICES, headers)
     try:
-        if kept.s3_scoped:
+        if preserved.s3_scoped:
             # A presigned URL. S3 has a check of its own for it.
-            answer: Answer | None = s3._verify_presigned_sigv4(method, path, headers, query)
-            return answer
-        checked = _authenticate(kept.access_key_id, body)
+            response: Response | None = s3._verify_presigned_sigv4(method, path, headers, query)
+            return response
+        checked = _authenticate(preserved.access_key_id, body)
     except (TypeError, ValueError):
         # MiniStack compares ASCII only, and takes every character that is a digit for a number.
-        return _in_the_protocol(service, _WRONG_SIGNATURE, headers)
+        return _format_error(service, _SIGNATURE_MISMATCH, headers)
     if not isinstance(checked, iam_evaluator.ResolvedCredential):
-        return _in_the_protocol(service, checked or _ANYBODY, headers)
-    if not _has_its_hash(body, kept.headers):
-        return _other_body(service, path, headers)
-    return _by_a_url(path, headers, query, body)
+        return _format_error(service, checked or _ANONYMOUS_SERVICES, headers)
+    if not _has_matching_hash(body, preserved.headers):
+        return _content_hash_error(service, path, headers)
+    return _function_url_error(path, headers, query, body)
 
 
-def _by_a_url(
+def _function_url_error(
     path: str, headers: Mapping[str, str], query: Mapping[str, list[str]], body: bytes
-) -> Answer | None:
+) -> Response | None:
     """Return the response of a function's URL to a request that it rejects."""
     if not path.startswith(function_url_requests.PATH):
         return None
-    return function_url_requests.refusal(headers, query, body, REGION)
+    return function_url_requests.check_request(headers, query, body, REGION)
 
 
 def _authenticate(key: str, body: bytes) -> Any:
@@ -113,32 +117,32 @@ def _authenticate(key: str, body: bytes) -> Any:
     return iam_evaluator.authenticate(key, iam_evaluator.find_iam_access_key_account(key) or "")
 
 
-def _has_its_hash(body: bytes, headers: Mapping[str, str]) -> bool:
+def _has_matching_hash(body: bytes, headers: Mapping[str, str]) -> bool:
     claimed = headers.get("x-amz-content-sha256")
-    if not claimed or claimed in _WITHOUT_A_HASH:
+    if not claimed or claimed in _WITHOUT_CONTENT_HASH:
         return True
     return claimed == hashlib.sha256(body).hexdigest()
 
 
-def _other_body(service: str, path: str, headers: dict[str, str]) -> Answer:
+def _content_hash_error(service: str, path: str, headers: dict[str, str]) -> Response:
     if service != "s3":
-        return _in_the_protocol(service, _WRONG_SIGNATURE, headers)
+        return _format_error(service, _SIGNATURE_MISMATCH, headers)
     message = "The provided 'x-amz-content-sha256' header does not match what was computed."
-    answer: Answer = s3._error("XAmzContentSHA256Mismatch", message, 400, path)
-    return answer
+    response: Response = s3._error("XAmzContentSHA256Mismatch", message, 400, path)
+    return response
 
 
-def _keeping_all(pin: Callable[..., None]) -> Callable[..., None]:
+def _preserving_headers(pin: Callable[..., None]) -> Callable[..., None]:
     def run(*given: Any, **more: Any) -> None:
-        token = _keeping.set(True)
+        token = _preserved_headers.set(True)
         try:
             pin(*given, **more)
         finally:
-            _keeping.reset(token)
+            _preserved_headers.reset(token)
 
     return run
 
 
-def _in_the_protocol(service: str, error: Any, headers: dict[str, str]) -> Answer:
-    answer: Answer = app._credential_failure(service, "", "", error, headers)
-    return answer
+def _format_error(service: str, error: Any, headers: dict[str, str]) -> Response:
+    response: Response = app._credential_failure(service, "", "", error, headers)
+    return response

@@ -28,8 +28,8 @@ class Clients:
     def __init__(self, endpoint: str, attempts: int) -> None:
         self._endpoint = endpoint
         self._retries = {"mode": "standard", "total_max_attempts": attempts}
-        self._made: dict[tuple[str, Credentials], Any] = {}
-        self._making = threading.Lock()
+        self._clients: dict[tuple[str, Credentials], Any] = {}
+        self._lock = threading.Lock()
 
     def client(self, service: str, credentials: Credentials) -> Any:
         """Give a client.
@@ -46,11 +46,11 @@ class Clients:
         botocore.exceptions.UnknownServiceError
             If there is no such service.
         """
-        with self._making:
+        with self._lock:
             key = (service, credentials)
-            if key not in self._made:
-                self._made[key] = self._make(service, credentials)
-            return self._made[key]
+            if key not in self._clients:
+                self._clients[key] = self._create_client(service, credentials)
+            return self._clients[key]
 
     def variables(self, credentials: Credentials) -> dict[str, str]:
         """Return the environment variables by which a program acts with `credentials`."""
@@ -62,8 +62,8 @@ class Clients:
             credentials.session_token,
         )
 
-    def _make(self, service: str, credentials: Credentials) -> Any:
-        made = session(
+    def _create_client(self, service: str, credentials: Credentials) -> Any:
+        client = session(
             self._endpoint,
             REGION,
             credentials.access_key,
@@ -76,4 +76,4 @@ class Clients:
             max_pool_connections=64,
             read_timeout=seconds,
         )
-        return made.client(service, config=config)  # type: ignore[call-overload]
+        return client.client(service, config=config)  # type: ignore[call-overload]

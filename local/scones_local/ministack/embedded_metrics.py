@@ -17,8 +17,8 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from scones_local.ministack.patching import wrap
 
 _MEMBER = "CloudWatchMetrics"
-_OLDEST_SECONDS = 14 * 24 * 3600
-_NEWEST_SECONDS = 2 * 3600
+_MAX_AGE_SECONDS = 14 * 24 * 3600
+_MAX_AHEAD_SECONDS = 2 * 3600
 
 _log = logging.getLogger("local.embedded_metrics")
 
@@ -73,10 +73,10 @@ class Datum:
 
 def install() -> None:
     """Look into each line that comes into a log."""
-    wrap(cloudwatch_logs, "_append_log_events", _measured)
+    wrap(cloudwatch_logs, "_append_log_events", _with_metrics)
 
 
-def read(line: str) -> list[Datum]:
+def parse_line(line: str) -> list[Datum]:
     """Read the metrics of a log line; none where it holds none.
 
     Parameters
@@ -98,7 +98,9 @@ def read(line: str) -> list[Datum]:
     if not isinstance(document, dict) or _MEMBER not in (document.get("_aws") or {}):
         return []
     metadata = _Metadata.model_validate(document["_aws"])
-    return [datum for one in metadata.directives for datum in _data(document, metadata, one)]
+    return [
+        datum for directive in metadata.directives for datum in _data(document, metadata, directive)
+    ]
 
 
 def _data(document: dict[str, Any], metadata: _Metadata, directive: _Directive) -> Iterator[Datum]:
@@ -116,24 +118,24 @@ def _data(document: dict[str, Any], metadata: _Metadata, directive: _Directive) 
             )
 
 
-def _measured(append: Callable[..., None]) -> Callable[..., None]:
+def _with_metrics(append: Callable[..., None]) -> Callable[..., None]:
     def run(stream: Any, events: list[dict[str, Any]]) -> None:
         append(stream, events)
         for event in events:
-            _keep(event["message"])
+            _store_metrics(event["message"])
 
     return run
 
 
-def _keep(line: str) -> None:
+def _store_metrics(line: str) -> None:
     try:
-        data = read(line)
+        data = parse_line(line)
     except (ValidationError, ValueError) as error:
         # As on AWS, nothing of such a line is kept; there a metric of AWS/Logs counts it.
         _log.warning("embedded metrics are not taken: %s: %.500s", error, line)
         return
     for datum in data:
-        if -_NEWEST_SECONDS <= time.time() - datum.timestamp <= _OLDEST_SECONDS:
+        if -_MAX_AHEAD_SECONDS <= time.time() - datum.timestamp <= _MAX_AGE_SECONDS:
             cloudwatch._store_datum(
                 datum.namespace,
                 datum.name,

@@ -12,7 +12,7 @@ from ministack.services import cloudwatch, kms, sns
 
 from scones_local.ministack import ACCOUNT
 from scones_local.ministack.patching import after_provisioning, wrap
-from scones_local.ministack.permissions import DeniedError, Permission, require_of_policy
+from scones_local.ministack.permissions import DeniedError, Permission, require_policy_permission
 
 _log = logging.getLogger("local.encrypted_topics")
 
@@ -23,10 +23,10 @@ _CLOUDWATCH = "cloudwatch.amazonaws.com"
 def install() -> None:
     """Keep the key of a topic, and ask it before an alarm notifies."""
     after_provisioning("AWS::SNS::Topic", _set_key)
-    wrap(cloudwatch, "_dispatch_alarm_actions", _notifying_if_allowed)
+    wrap(cloudwatch, "_dispatch_alarm_actions", _notify_if_allowed)
 
 
-def needed_to_encrypt(topic: str) -> Iterator[Permission]:
+def permissions_to_encrypt(topic: str) -> Iterator[Permission]:
     """Yield what a role needs beside ``sns:Publish`` to publish to a topic.
 
     Parameters
@@ -38,7 +38,7 @@ def needed_to_encrypt(topic: str) -> Iterator[Permission]:
         yield from (Permission(action, key["Arn"]) for action in _ACTIONS)
 
 
-def require_of_key(topic: str, service: str, **context: str) -> None:
+def require_key_permission(topic: str, service: str, **context: str) -> None:
     """Raise if the policy of a topic's key does not let a service use it.
 
     Parameters
@@ -57,7 +57,9 @@ def require_of_key(topic: str, service: str, **context: str) -> None:
     """
     key = _key(topic)
     for action in _ACTIONS if key else ():
-        require_of_policy(key.get("Policy"), service, Permission(action, key["Arn"], context))
+        require_policy_permission(
+            key.get("Policy"), service, Permission(action, key["Arn"], context)
+        )
 
 
 def _key(topic: str) -> Any:
@@ -72,12 +74,12 @@ def _set_key(topic: str, properties: dict[str, Any]) -> None:
         attributes["KmsMasterKeyId"] = key
 
 
-def _notifying_if_allowed(notify: Callable[..., None]) -> Callable[..., None]:
+def _notify_if_allowed(notify: Callable[..., None]) -> Callable[..., None]:
     def run(alarm: dict[str, Any], *rest: Any) -> None:
         topics = [action for action in alarm.get("AlarmActions") or [] if action in sns._topics]
         try:
             for topic in topics:
-                require_of_key(topic, _CLOUDWATCH, **{"aws:sourceaccount": ACCOUNT})
+                require_key_permission(topic, _CLOUDWATCH, **{"aws:sourceaccount": ACCOUNT})
         except DeniedError as denied:
             _log.warning("the alarm %s notifies nobody: %s", alarm["AlarmName"], denied)
         else:

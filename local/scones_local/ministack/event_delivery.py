@@ -10,14 +10,14 @@ from typing import Any
 
 from ministack.services import eventbridge, lambda_svc, scheduler, sqs
 
-from scones_local.ministack.encrypted_topics import require_of_key
+from scones_local.ministack.encrypted_topics import require_key_permission
 from scones_local.ministack.patching import wrap
 from scones_local.ministack.permissions import (
     DeniedError,
     Permission,
-    assume,
-    require,
-    require_of_policy,
+    assume_role,
+    require_permission,
+    require_policy_permission,
 )
 
 _log = logging.getLogger("local.delivery")
@@ -34,7 +34,7 @@ _ACTIONS = {
 
 
 # They start what has no policy that could let a service do so.
-_NEEDING_A_ROLE = ("states", "sagemaker")
+_TARGETS_WITH_ROLE = ("states", "sagemaker")
 
 _EVENTS = "events.amazonaws.com"
 
@@ -44,34 +44,36 @@ def install() -> None:
     # Schedules are looked at each second, not each tenth.
     scheduler._SCHEDULE_TICK_INTERVAL = 1
     # Targets are reached as the rule's or schedule's role.
-    wrap(eventbridge, "_invoke_target", _authorized)
+    wrap(eventbridge, "_invoke_target", _with_authorization)
 
 
-def _authorized(invoke: Callable[..., None]) -> Callable[..., None]:
+def _with_authorization(invoke: Callable[..., None]) -> Callable[..., None]:
     def run(
         target: dict[str, Any], event: dict[str, Any], rule: dict[str, Any], *rest: Any
     ) -> None:
         try:
-            _require(target, event, rule)
+            _require_permission(target, event, rule)
         except DeniedError as denied:
             _log.warning("%s is not delivered to %s: %s", rule.get("Arn"), target["Arn"], denied)
-            _send_to_dead_letters(target, event, rule, str(denied))
+            _send_to_dead_letter_queue(target, event, rule, str(denied))
         else:
             invoke(target, event, rule, *rest)
 
     return run
 
 
-def _require(target: dict[str, Any], event: dict[str, Any], rule: dict[str, Any]) -> None:
+def _require_permission(
+    target: dict[str, Any], event: dict[str, Any], rule: dict[str, Any]
+) -> None:
     service = target["Arn"].split(":")[2]
     role = target.get("RoleArn")
     if service == "sns":
         # EventBridge's requests to KMS have no condition keys.
-        require_of_key(target["Arn"], _EVENTS)
+        require_key_permission(target["Arn"], _EVENTS)
     if role is None and service == "lambda":
-        _require_of_function(target["Arn"], rule.get("Arn", ""))
+        _require_function_permission(target["Arn"], rule.get("Arn", ""))
         return
-    if role is None and service not in _NEEDING_A_ROLE:
+    if role is None and service not in _TARGETS_WITH_ROLE:
         # The target's own policy decides, which MiniStack asks where it knows one.
         return
     assumer = "scheduler" if event["Source"] == "aws.scheduler" else "events"
@@ -81,24 +83,24 @@ def _require(target: dict[str, Any], event: dict[str, Any], rule: dict[str, Any]
         raise DeniedError(
             f"the local cloud does not know which IAM permissions are needed for {target['Arn']}"
         )
-    assumed = assume(role, f"{assumer}.amazonaws.com")
-    require(assumed.access_key, Permission(_ACTIONS[service], target["Arn"]))
+    assumed = assume_role(role, f"{assumer}.amazonaws.com")
+    require_permission(assumed.access_key, Permission(_ACTIONS[service], target["Arn"]))
 
 
-def _require_of_function(function: str, rule: str) -> None:
+def _require_function_permission(function: str, rule: str) -> None:
     """Ask a function's own policy, which MiniStack keeps and does not ask."""
     found, _, _ = lambda_svc._get_func_record_for_ref(function)
-    asked = Permission(_ACTIONS["lambda"], function, {"aws:SourceArn": rule})
-    require_of_policy((found or {}).get("policy"), _EVENTS, asked)
+    permission = Permission(_ACTIONS["lambda"], function, {"aws:SourceArn": rule})
+    require_policy_permission((found or {}).get("policy"), _EVENTS, permission)
 
 
-def _send_to_dead_letters(
+def _send_to_dead_letter_queue(
     target: dict[str, Any], event: dict[str, Any], rule: dict[str, Any], reason: str
 ) -> None:
     """Send what may not be delivered to the target's dead-letter queue, at once as AWS does."""
     arn = (target.get("DeadLetterConfig") or {}).get("Arn")
     queue = sqs._queue_by_arn(arn) if arn else None
-    if queue is None or arn is None or not _may_keep(target, event, arn):
+    if queue is None or arn is None or not _may_send_to_dead_letter_queue(target, event, arn):
         return
     attributes = {
         "RULE_ARN": rule.get("Arn", ""),
@@ -117,7 +119,9 @@ def _send_to_dead_letters(
     sqs._act_send_message(message, queue["url"])
 
 
-def _may_keep(target: dict[str, Any], event: dict[str, Any], queue: str) -> bool:
+def _may_send_to_dead_letter_queue(
+    target: dict[str, Any], event: dict[str, Any], queue: str
+) -> bool:
     """Ask the role of a schedule, as Scheduler does; the queue's own policy lets rules.
 
     https://docs.aws.amazon.com/scheduler/latest/UserGuide/configuring-schedule-dlq.html
@@ -125,8 +129,8 @@ def _may_keep(target: dict[str, Any], event: dict[str, Any], queue: str) -> bool
     if event["Source"] != "aws.scheduler":
         return True
     try:
-        assumed = assume(target["RoleArn"], "scheduler.amazonaws.com")
-        require(assumed.access_key, Permission("sqs:SendMessage", queue))
+        assumed = assume_role(target["RoleArn"], "scheduler.amazonaws.com")
+        require_permission(assumed.access_key, Permission("sqs:SendMessage", queue))
     except DeniedError as denied:
         _log.warning("%s is not kept: %s", target["Arn"], denied)
         return False

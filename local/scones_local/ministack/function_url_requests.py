@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from ministack.core import sigv4
 
-Answer = tuple[int, dict[str, str], bytes]
+Response = tuple[int, dict[str, str], bytes]
 
 PATH = "/_aws/lambda-url/"
 """Where MiniStack serves URLs without a name of their own."""
@@ -23,9 +23,9 @@ MAX_BODY_BYTES = 6_291_556
 _UNSIGNED = ("UNSIGNED-", "STREAMING-")
 
 
-def refusal(
+def check_request(
     headers: Mapping[str, str], query: Mapping[str, Sequence[str]], body: bytes, region: str
-) -> Answer | None:
+) -> Response | None:
     """Return Lambda's response to a request that its URLs reject, or None if they accept it.
 
     Parameters
@@ -38,7 +38,7 @@ def refusal(
         The function's region.
     """
     if len(body) > MAX_BODY_BYTES:
-        return _answer(
+        return _error_response(
             413,
             "RequestEntityTooLargeException",
             f"Request must be smaller than {MAX_BODY_BYTES} bytes for the InvokeFunction operation",
@@ -47,11 +47,13 @@ def refusal(
     _, _, scope = scope.partition("/")
     if scope != f"{region}/lambda/aws4_request":
         given_region, _, _ = scope.partition("/")
-        wanted = "a valid region. " if given_region != region else "correct service: 'lambda'. "
-        return _answer(403, "InvalidSignatureException", f"Credential should be scoped to {wanted}")
+        expected = "a valid region. " if given_region != region else "correct service: 'lambda'. "
+        return _error_response(
+            403, "InvalidSignatureException", f"Credential should be scoped to {expected}"
+        )
     if headers.get("x-amz-content-sha256", "").startswith(_UNSIGNED):
         # AWS computes the signature with the hash of the body.
-        return _answer(403, "InvalidSignatureException", sigv4.SIGNATURE_MISMATCH)
+        return _error_response(403, "InvalidSignatureException", sigv4.SIGNATURE_MISMATCH)
     return None
 
 
@@ -64,6 +66,6 @@ def _credential(headers: Mapping[str, str], query: Mapping[str, Sequence[str]]) 
     return next(iter(query.get("X-Amz-Credential", ())), "")
 
 
-def _answer(status: int, kind: str, message: str) -> Answer:
+def _error_response(status: int, kind: str, message: str) -> Response:
     headers = {"Content-Type": "application/json", "x-amzn-ErrorType": kind}
     return status, headers, json.dumps({"message": message}).encode()

@@ -10,15 +10,15 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from ministack import app
 from ministack.core import iam_evaluator
 from ministack.core.responses import json_response
 from ministack.services import lambda_svc
 
-from ministack import app
 from scones_local.ministack.function_url_requests import PATH
 from scones_local.ministack.patching import wrap
 
-Answer = tuple[int, dict[str, Any], bytes]
+Response = tuple[int, dict[str, Any], bytes]
 
 _FORBIDDEN = json.dumps(
     {
@@ -36,28 +36,28 @@ def install(endpoint: str) -> None:
     endpoint
         URL that the local cloud is served at.
     """
-    wrap(lambda_svc, "_create_function_url_config", lambda make: _served_here(make, endpoint))
-    wrap(lambda_svc, "_function_url_id", _id_of_path)
+    wrap(lambda_svc, "_create_function_url_config", lambda make: _served_locally(make, endpoint))
+    wrap(lambda_svc, "_function_url_id", _url_id_from_path)
     wrap(lambda_svc, "_build_function_url_event", _with_caller)
-    wrap(lambda_svc, "lambda_execute_result_to_api_proxy_response", _without_its_error)
+    wrap(lambda_svc, "lambda_execute_result_to_api_proxy_response", _without_error_details)
     wrap(app, "_enforce_data_plane", _with_both_permissions)
 
 
-def _served_here(create: Callable[..., Answer], endpoint: str) -> Callable[..., Answer]:
-    def run(function: str, data: Any, qualifier: str | None) -> Answer:
+def _served_locally(create: Callable[..., Response], endpoint: str) -> Callable[..., Response]:
+    def run(function: str, data: Any, qualifier: str | None) -> Response:
         status, headers, body = create(function, data, qualifier)
         if status != 201:
             return status, headers, body
-        made = lambda_svc._function_urls[lambda_svc._url_config_key(function, qualifier)]
-        name = made["FunctionUrl"].removeprefix("https://").partition(".")[0]
-        made["FunctionUrl"] = f"{endpoint}{PATH}{name}/"
-        answer: Answer = json_response(made, status=status)
-        return answer
+        url_config = lambda_svc._function_urls[lambda_svc._url_config_key(function, qualifier)]
+        name = url_config["FunctionUrl"].removeprefix("https://").partition(".")[0]
+        url_config["FunctionUrl"] = f"{endpoint}{PATH}{name}/"
+        response: Response = json_response(url_config, status=status)
+        return response
 
     return run
 
 
-def _id_of_path(find: Callable[[str], str]) -> Callable[[str], str]:
+def _url_id_from_path(find: Callable[[str], str]) -> Callable[[str], str]:
     def run(url: str) -> str:
         return url.partition(PATH)[2].rstrip("/") or find(url)
 
@@ -93,7 +93,7 @@ def _identity(headers: dict[str, str], query: dict[str, list[str]]) -> dict[str,
     }
 
 
-def _without_its_error(convert: Callable[..., Any]) -> Callable[..., Any]:
+def _without_error_details(convert: Callable[..., Any]) -> Callable[..., Any]:
     """Answer 502 where a function raised an error: only its log has the error itself."""
 
     def run(result: dict[str, Any]) -> Any:
@@ -115,15 +115,15 @@ def _with_both_permissions(enforce: Callable[..., Any]) -> Callable[..., Any]:
             context = {"lambda:InvokedViaFunctionUrl": "true"}
             more = {**more, "service_context": context}
             denied = enforce(service, "lambda:InvokeFunction", *rest, **more)
-        return _forbidden(denied) if denied else None
+        return _forbidden_response(denied) if denied else None
 
     return run
 
 
-def _forbidden(denied: Answer) -> Answer:
+def _forbidden_response(denied: Response) -> Response:
     """Return what a URL answers to a caller who lacks a permission."""
     _, headers, body = denied
     if b"AccessDenied" not in body and "AccessDenied" not in str(headers):
         return denied
-    told = {"Content-Type": "application/json", "x-amzn-ErrorType": "AccessDeniedException"}
-    return 403, told, _FORBIDDEN
+    message = {"Content-Type": "application/json", "x-amzn-ErrorType": "AccessDeniedException"}
+    return 403, message, _FORBIDDEN

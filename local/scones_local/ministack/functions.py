@@ -35,20 +35,20 @@ from scones_local.lambda_runtime import (
 )
 from scones_local.ministack import ACCOUNT
 from scones_local.ministack.patching import wrap
-from scones_local.ministack.permissions import issue
+from scones_local.ministack.permissions import issue_credentials
 
 _LOG_LINES = 10_000
-_MARK = "\0end of invocation"
-_MARK_SECONDS = 1.0
+_END_MARKER = "\0end of invocation"
+_END_MARKER_SECONDS = 1.0
 
 # AWS has a thousand places to start with, this machine a few. A burst that AWS takes at once waits
 # here; what waited so long is throttled. Not for ever: an invocation may wait for its own caller.
-_PLACE_SECONDS = 15.0
+_CONCURRENCY_WAIT_SECONDS = 15.0
 
 
 # Whoever looks into a function at a breakpoint takes longer than any function may.
 _DEBUGGING_SECONDS = 24 * 3600
-_LOOK_SECONDS = 0.2
+_POLL_SECONDS = 0.2
 
 
 def install(runtime: PythonRuntime, endpoint: str, requests: DebugRequests) -> None:
@@ -63,7 +63,7 @@ def install(runtime: PythonRuntime, endpoint: str, requests: DebugRequests) -> N
     requests
         The functions that shall wait for a debugger.
     """
-    surroundings = _Surroundings(runtime, endpoint, requests)
+    surroundings = _WorkerContext(runtime, endpoint, requests)
 
     def worker_class_for(original: Callable[..., Any]) -> Callable[..., Any]:
         def choose(config: dict[str, Any]) -> Any:
@@ -83,13 +83,17 @@ def install(runtime: PythonRuntime, endpoint: str, requests: DebugRequests) -> N
         return execute
 
     # Invocations wait for a place before they are refused.
-    freed = threading.Condition()
-    wrap(lambda_svc, "_acquire_execution_slot", lambda acquire: _waiting(acquire, freed))
-    wrap(lambda_svc, "_release_execution_slot", lambda release: _telling(release, freed))
+    released = threading.Condition()
+    wrap(
+        lambda_svc,
+        "_acquire_execution_slot",
+        lambda acquire: _wait_for_concurrency(acquire, released),
+    )
+    wrap(lambda_svc, "_release_execution_slot", lambda release: _notify_release(release, released))
     # Environments of Python functions are ours.
     wrap(lambda_runtime, "_worker_class_for", worker_class_for)
     # New code ends no invocation of the old.
-    wrap(lambda_runtime, "kill_workers", _sparing_busy)
+    wrap(lambda_runtime, "kill_workers", _keep_busy_workers)
     # Results and errors pass as the runtime reported them.
     wrap(lambda_svc, "_execute_function_warm", execute_warm)
 
@@ -99,35 +103,37 @@ def stop() -> None:
     lambda_runtime.reset()
 
 
-def _waiting(
-    acquire: Callable[..., Any], freed: threading.Condition
+def _wait_for_concurrency(
+    acquire: Callable[..., Any], released: threading.Condition
 ) -> Callable[..., tuple[str | None, str | None]]:
     """Let an invocation wait for one of the account's places, of which AWS has hundreds."""
 
     def run(function: Any, config: Any) -> tuple[str | None, str | None]:
-        deadline = time.monotonic() + _PLACE_SECONDS
-        with freed:
+        deadline = time.monotonic() + _CONCURRENCY_WAIT_SECONDS
+        with released:
             while True:
                 place, limit = acquire(function, config)
-                left = deadline - time.monotonic()
-                if place is not None or limit != "account" or left <= 0:
+                remaining = deadline - time.monotonic()
+                if place is not None or limit != "account" or remaining <= 0:
                     return place, limit
-                freed.wait(left)
+                released.wait(remaining)
 
     return run
 
 
-def _telling(release: Callable[..., None], freed: threading.Condition) -> Callable[..., None]:
+def _notify_release(
+    release: Callable[..., None], released: threading.Condition
+) -> Callable[..., None]:
     def run(place: str | None) -> None:
         release(place)
-        with freed:
+        with released:
             # The first to wake may be held back by its function's own limit.
-            freed.notify_all()
+            released.notify_all()
 
     return run
 
 
-def _sparing_busy(kill: Callable[..., None]) -> Callable[..., None]:
+def _keep_busy_workers(kill: Callable[..., None]) -> Callable[..., None]:
     """Let environments end after their invocation, as AWS does when a function is updated."""
 
     def run(workers: Iterable[Any]) -> None:
@@ -137,7 +143,7 @@ def _sparing_busy(kill: Callable[..., None]) -> Callable[..., None]:
 
 
 @dataclass(frozen=True)
-class _Surroundings:
+class _WorkerContext:
     """What all execution environments have in common."""
 
     runtime: PythonRuntime
@@ -177,15 +183,15 @@ class _QuietServer(socketserver.ThreadingTCPServer):
             super().handle_error(request, client_address)
 
 
-def _for_holders_of(secret: str, handler: Any) -> Any:
+def _require_secret_path(secret: str, handler: Any) -> Any:
     """Serve who knows the path only: every program of this machine can reach the port."""
 
     class Handler(handler):  # type: ignore[misc]
         def parse_request(self) -> bool:
             if not super().parse_request():
                 return False
-            given = self.path.removeprefix("/").partition("/")[0]
-            if not secrets.compare_digest(given.encode(), secret.encode()):
+            path = self.path.removeprefix("/").partition("/")[0]
+            if not secrets.compare_digest(path.encode(), secret.encode()):
                 self.send_error(403)
                 return False
             return True
@@ -197,7 +203,7 @@ def _credentials(config: dict[str, Any]) -> dict[str, str]:
     """Give the credentials of a function's role, as its process finds them."""
     role = config["Role"]
     found = iam._roles.get_scoped(ACCOUNT, None, role.rsplit("/", 1)[-1]) or {}
-    issued = issue(role, found.get("RoleId", ""), config["FunctionName"][:64])
+    issued = issue_credentials(role, found.get("RoleId", ""), config["FunctionName"][:64])
     return {
         "AWS_ACCESS_KEY_ID": issued.access_key,
         "AWS_SECRET_ACCESS_KEY": issued.secret_key,
@@ -213,7 +219,7 @@ class _PythonWorker(lambda_runtime.ProvidedWorker):  # type: ignore[misc]
         name: str,
         config: dict[str, Any],
         code: bytes,
-        surroundings: _Surroundings,
+        surroundings: _WorkerContext,
     ) -> None:
         super().__init__(name, config, code)
         self._runtime = surroundings.runtime
@@ -221,7 +227,7 @@ class _PythonWorker(lambda_runtime.ProvidedWorker):  # type: ignore[misc]
         self._requests = surroundings.requests
         self._debug: DebugRequest | None = None
         self._config = config
-        self._turn = threading.Lock()
+        self._invocation_lock = threading.Lock()
         self._busy = self._retired = False
         self._group: int | None = None
         self._lifeline: int | None = None
@@ -229,13 +235,13 @@ class _PythonWorker(lambda_runtime.ProvidedWorker):  # type: ignore[misc]
         self._scratch: Path | None = None
 
     def invoke(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        with self._turn:
+        with self._invocation_lock:
             self._busy = True
         try:
-            self._follow_request()
+            self._apply_debug_request()
             return self._invoke(*args, **kwargs)
         finally:
-            with self._turn:
+            with self._invocation_lock:
                 self._busy = False
             if self._retired:
                 self._requests.release(self.func_name, self)
@@ -243,11 +249,11 @@ class _PythonWorker(lambda_runtime.ProvidedWorker):  # type: ignore[misc]
 
     def retire(self) -> bool:
         """End after the invocation that is in progress; return False if there is none."""
-        with self._turn:
+        with self._invocation_lock:
             self._retired = True
             return self._busy
 
-    def _follow_request(self) -> None:
+    def _apply_debug_request(self) -> None:
         """Have a process that waits for a debugger if one is asked for, and else one that does not.
 
         The time in which somebody looks into a function does not count.
@@ -271,10 +277,10 @@ class _PythonWorker(lambda_runtime.ProvidedWorker):  # type: ignore[misc]
         Its port would stay open until the next invocation, and whoever connects can run code.
         """
         while self._debug == debug:
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(_POLL_SECONDS)
             if self._requests.claim(self.func_name, self) == debug:
                 continue
-            with self._turn:
+            with self._invocation_lock:
                 if not self._busy and self._debug == debug:
                     self._debug = None
                     self._teardown()
@@ -312,14 +318,14 @@ class _PythonWorker(lambda_runtime.ProvidedWorker):  # type: ignore[misc]
             runtime_api = self._serve_runtime_api(generation, pending)
             self._scratch = self._runtime.scratch(uuid.uuid4().hex)
             environment = self._runtime.environment(
-                folders, self._scratch, self._reserved(runtime_api), self._debug
+                folders, self._scratch, self._reserved_variables(runtime_api), self._debug
             )
             printed = self._start_process(environment, folders.task)
             self._log_thread = self._stderr_thread = threading.Thread(
                 target=self._pump_output, args=(printed, log), daemon=True
             )
             self._log_thread.start()
-            self._await_start(_DEBUGGING_SECONDS if self._debug else init_timeout)
+            self._wait_for_start(_DEBUGGING_SECONDS if self._debug else init_timeout)
         except BaseException:
             self._teardown()
             raise
@@ -348,7 +354,7 @@ class _PythonWorker(lambda_runtime.ProvidedWorker):  # type: ignore[misc]
     def _serve_runtime_api(self, generation: int, pending: "queue.Queue[Any]") -> str:
         """Serve the Runtime API; gives host, port and a secret path, as the client wants them."""
         secret = secrets.token_urlsafe(24)
-        handler = _for_holders_of(secret, self._build_handler_class(generation, pending))
+        handler = _require_secret_path(secret, self._build_handler_class(generation, pending))
         # It writes headers and body separately: with Nagle's algorithm each answer takes 40 ms.
         handler.disable_nagle_algorithm = True
         self._server = _QuietServer(("127.0.0.1", 0), handler)
@@ -356,7 +362,7 @@ class _PythonWorker(lambda_runtime.ProvidedWorker):  # type: ignore[misc]
         self._server_thread.start()
         return f"127.0.0.1:{self._server.server_address[1]}/{secret}"
 
-    def _reserved(self, runtime_api: str) -> dict[str, str]:
+    def _reserved_variables(self, runtime_api: str) -> dict[str, str]:
         config = self.config
         _, region = lambda_runtime._account_region_from_function_config(config)
         logging = config.get("LoggingConfig") or {}
@@ -411,19 +417,19 @@ class _PythonWorker(lambda_runtime.ProvidedWorker):  # type: ignore[misc]
         prints to: what it printed before it answered comes before the mark.
         """
         if self._output is not None:
-            os.write(self._output, f"{_MARK}\n".encode())
+            os.write(self._output, f"{_END_MARKER}\n".encode())
         lines: list[str] = []
         with suppress(queue.Empty):
             while True:
-                line = self._stderr_queue.get(timeout=_MARK_SECONDS)
+                line = self._stderr_queue.get(timeout=_END_MARKER_SECONDS)
                 # Text without an end of line has the mark right behind it.
-                if line.endswith(_MARK):
-                    lines += filter(None, [line.removesuffix(_MARK)])
+                if line.endswith(_END_MARKER):
+                    lines += filter(None, [line.removesuffix(_END_MARKER)])
                     break
                 lines.append(line)
         return "\n".join(lines)
 
-    def _await_start(self, init_timeout: float | None) -> None:
+    def _wait_for_start(self, init_timeout: float | None) -> None:
         try:
             self._await_init(init_timeout)
         except lambda_runtime.ProvidedInitTimeout:

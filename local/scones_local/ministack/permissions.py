@@ -47,7 +47,7 @@ class Permission:
     context: Mapping[str, str] | None = None
 
 
-def needed_to_hear_of(rule: str) -> Iterator[Permission]:
+def needed_for_rule(rule: str) -> Iterator[Permission]:
     """Tell what Step Functions needs to be told of a job's end by the rule that it makes.
 
     Parameters
@@ -138,7 +138,7 @@ def _with_more_condition_keys(read: Callable[..., Any]) -> Callable[..., Any]:
     def run(service: str, action: str, body: bytes, parameters: Any) -> Any:
         context = read(service, action, body, parameters)
         if action == "dynamodb:UpdateItem":
-            context["dynamodb:Attributes"] = _attributes(json.loads(body))
+            context["dynamodb:Attributes"] = _written_attributes(json.loads(body))
         if action == "events:PutEvents":
             entries = json.loads(body)["Entries"]
             context["events:source"] = [entry.get("Source") for entry in entries]
@@ -149,11 +149,11 @@ def _with_more_condition_keys(read: Callable[..., Any]) -> Callable[..., Any]:
 
 
 # Neither parts of a path after its first, nor functions.
-_WORDS = re.compile(r"(?<![.#:\w])[#:]?[A-Za-z_]\w*(?!\w*\s*[(])")
-_KEYWORDS = {"SET", "REMOVE", "ADD", "DELETE", "AND", "OR", "NOT", "BETWEEN", "IN"}
+_EXPRESSION_WORD = re.compile(r"(?<![.#:\w])[#:]?[A-Za-z_]\w*(?!\w*\s*[(])")
+_EXPRESSION_KEYWORDS = {"SET", "REMOVE", "ADD", "DELETE", "AND", "OR", "NOT", "BETWEEN", "IN"}
 
 
-def _attributes(request: Any) -> list[str]:
+def _written_attributes(request: Any) -> list[str]:
     """Return the attributes that an UpdateItem names: of the key, the update and its condition.
 
     See https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html.
@@ -163,8 +163,8 @@ def _attributes(request: Any) -> list[str]:
     words = {
         word
         for expression in expressions
-        for word in _WORDS.findall(expression)
-        if not word.startswith(":") and word.upper() not in _KEYWORDS
+        for word in _EXPRESSION_WORD.findall(expression)
+        if not word.startswith(":") and word.upper() not in _EXPRESSION_KEYWORDS
     }
     legacy = {*request.get("AttributeUpdates", {}), *request.get("Expected", {})}
     return sorted({*request["Key"], *legacy, *(names.get(word, word) for word in words)})
@@ -188,7 +188,7 @@ class DeniedError(PermissionError):
     """IAM denies something; the message is AWS's."""
 
 
-def assume(role: str, service: str) -> Credentials:
+def assume_role(role: str, service: str) -> Credentials:
     """Act as a role, as the AWS service `service` does.
 
     Parameters
@@ -203,19 +203,19 @@ def assume(role: str, service: str) -> Credentials:
     DeniedError
         If the role doesn't exist or doesn't trust the service.
     """
-    found = iam._roles.get_scoped(ACCOUNT, None, role.rsplit("/", 1)[-1])
-    if found is None or not _trusts(found["AssumeRolePolicyDocument"], service, role):
+    role_record = iam._roles.get_scoped(ACCOUNT, None, role.rsplit("/", 1)[-1])
+    if role_record is None or not _trusts(role_record["AssumeRolePolicyDocument"], service, role):
         raise DeniedError(
             f"{service} is not authorized to perform: sts:AssumeRole on resource: {role}"
         )
-    return issue(role, found["RoleId"], service.partition(".")[0])
+    return issue_credentials(role, role_record["RoleId"], service.partition(".")[0])
 
 
-_issued: dict[tuple[str, str, str], Credentials] = {}
-_issuing = threading.Lock()
+_issued_credentials: dict[tuple[str, str, str], Credentials] = {}
+_issue_lock = threading.Lock()
 
 
-def issue(role: str, role_id: str, session: str) -> Credentials:
+def issue_credentials(role: str, role_id: str, session: str) -> Credentials:
     """Give the credentials of a session of a role: the same ones each time, until the end.
 
     Parameters
@@ -227,15 +227,15 @@ def issue(role: str, role_id: str, session: str) -> Credentials:
     session
         Name of the session.
     """
-    with _issuing:
+    with _issue_lock:
         key = (role, role_id, session)
-        if key not in _issued:
-            _issued[key] = Credentials(
+        if key not in _issued_credentials:
+            _issued_credentials[key] = Credentials(
                 f"ASIA{secrets.token_hex(8).upper()}",
                 secrets.token_urlsafe(30),
                 secrets.token_urlsafe(60),
             )
-        credentials = _issued[key]
+        credentials = _issued_credentials[key]
         if credentials.access_key not in sts._sessions:
             name = role.rsplit("/", 1)[-1]
             sts.register_session(
@@ -250,7 +250,7 @@ def issue(role: str, role_id: str, session: str) -> Credentials:
         return credentials
 
 
-def require(access_key: str, permission: Permission) -> None:
+def require_permission(access_key: str, permission: Permission) -> None:
     """Raise if the holder of `access_key` lacks `permission`.
 
     Raises
@@ -281,7 +281,7 @@ def require(access_key: str, permission: Permission) -> None:
     )
 
 
-def require_of_policy(policy: Any, service: str, permission: Permission) -> None:
+def require_policy_permission(policy: Any, service: str, permission: Permission) -> None:
     """Raise if the policy of a resource does not let a service act on it.
 
     Parameters
@@ -306,7 +306,7 @@ def require_of_policy(policy: Any, service: str, permission: Permission) -> None
 
 
 def _allows(policy: Any, service: str, permission: Permission) -> bool:
-    asked = iam_evaluator.EvalContext(
+    request = iam_evaluator.EvalContext(
         principal_arn=service,
         principal_type="Service",
         principal_account=ACCOUNT,
@@ -315,7 +315,7 @@ def _allows(policy: Any, service: str, permission: Permission) -> bool:
         region=REGION,
         service_context={name.lower(): v for name, v in (permission.context or {}).items()},
     )
-    decision = iam_evaluator.evaluate_resource_policy(policy, asked, service).decision
+    decision = iam_evaluator.evaluate_resource_policy(policy, request, service).decision
     return bool(decision == "Allow")
 
 
@@ -326,5 +326,5 @@ def _trusts(policy: str | Mapping[str, Any], service: str, role: str) -> bool:
         statements = [statements]
     # A trust policy names no resource: it is that of its role.
     complete = {"Statement": [{"Resource": "*", **statement} for statement in statements]}
-    asked = Permission("sts:AssumeRole", role, {"aws:SourceAccount": ACCOUNT})
-    return _allows(complete, service, asked)
+    request = Permission("sts:AssumeRole", role, {"aws:SourceAccount": ACCOUNT})
+    return _allows(complete, service, request)

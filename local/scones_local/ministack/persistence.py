@@ -10,20 +10,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ministack import app as ministack
 from ministack.core import persistence
 
-from ministack import app as ministack
 from scones_local.cloud.state import StateFolder
 from scones_local.ministack.patching import wrap
-from scones_local.sagemaker import EmbeddedSageMaker
+from scones_local.sagemaker import LocalSageMaker
 
 _ATTEMPTS = 5
-_PAUSE_SECONDS = 0.2
+_RETRY_SECONDS = 0.2
 
 _log = logging.getLogger("scones_local.ministack")
 
 
-class Keeping:
+class StateStore:
     """Saves and restores what the services store.
 
     Parameters
@@ -34,7 +34,7 @@ class Keeping:
         The embedded SageMaker.
     """
 
-    def __init__(self, folder: StateFolder, hosted: EmbeddedSageMaker) -> None:
+    def __init__(self, folder: StateFolder, hosted: LocalSageMaker) -> None:
         self._folder = folder
         self._hosted = hosted
 
@@ -56,8 +56,8 @@ class Keeping:
         if self._folder.saved_at() is None:
             return
         for service, module in ministack._state_map.items():
-            if _file(service).exists():
-                _load(service, module)
+            if _state_file(service).exists():
+                _load_state(service, module)
         # Endpoints need roles and objects.
         self._hosted.restore(self._folder.sagemaker.read_bytes())
 
@@ -69,45 +69,45 @@ class Keeping:
         OSError
             If something could not be written; names the services. What could be is written.
         """
-        lost = []
+        failed = []
         for service, get_state in ministack._build_persistence_save_dict().items():
-            state = _taken(get_state)
-            if state is not None and not _written(service, state):
-                lost.append(service)
-        written = self._folder.sagemaker.with_suffix(".new")
-        written.touch(mode=0o600)
-        written.write_bytes(self._hosted.snapshot())
-        written.rename(self._folder.sagemaker)
-        if lost:
-            raise OSError(f"not kept: {', '.join(lost)}")
+            state = _copy_state(get_state)
+            if state is not None and not _write_state(service, state):
+                failed.append(service)
+        saved = self._folder.sagemaker.with_suffix(".new")
+        saved.touch(mode=0o600)
+        saved.write_bytes(self._hosted.snapshot())
+        saved.rename(self._folder.sagemaker)
+        if failed:
+            raise OSError(f"not kept: {', '.join(failed)}")
         self._folder.mark_saved()
 
 
-def _taken(get_state: Callable[[], Any]) -> Any:
+def _copy_state(get_state: Callable[[], Any]) -> Any:
     """Take a copy of a service's state; what still runs may change it meanwhile."""
     for _ in range(_ATTEMPTS):
         try:
             return get_state()
         except RuntimeError:  # a dictionary changed its size
-            time.sleep(_PAUSE_SECONDS)
+            time.sleep(_RETRY_SECONDS)
     return get_state()
 
 
-def _written(service: str, state: Any) -> bool:
+def _write_state(service: str, state: Any) -> bool:
     """Write a service's state; MiniStack logs a failure, and says nothing."""
-    file = _file(service)
+    file = _state_file(service)
     before = file.stat().st_ino if file.exists() else None
     persistence.save_state(service, state)
     return file.exists() and file.stat().st_ino != before
 
 
-def _load(service: str, module: str) -> None:
+def _load_state(service: str, module: str) -> None:
     state = persistence.load_state(service)
     if state is None:
-        raise OSError(f"what is kept of {service} cannot be read: {_file(service)}")
+        raise OSError(f"what is kept of {service} cannot be read: {_state_file(service)}")
     if state:
         ministack._get_module(module).load_persisted_state(state)
 
 
-def _file(service: str) -> Path:
+def _state_file(service: str) -> Path:
     return Path(persistence.STATE_DIR) / f"{service}.json"

@@ -10,14 +10,14 @@ from ministack.services import eventbridge
 
 from scones_local.ministack.patching import wrap
 from scones_local.ministack.sagemaker import call
-from scones_local.sagemaker import EmbeddedSageMaker
+from scones_local.sagemaker import LocalSageMaker
 
 _log = logging.getLogger("local.pipeline_targets")
 
 
-def install(hosted: EmbeddedSageMaker) -> None:
+def install(hosted: LocalSageMaker) -> None:
     """Deliver events and schedules to pipelines of `hosted`; `delivery` checks the permission."""
-    wrap(eventbridge, "_invoke_target", lambda invoke: _starting(invoke, hosted))
+    wrap(eventbridge, "_invoke_target", lambda invoke: _starting_pipelines(invoke, hosted))
 
 
 def is_pipeline(arn: str) -> bool:
@@ -25,38 +25,39 @@ def is_pipeline(arn: str) -> bool:
     return ":sagemaker:" in arn and ":pipeline/" in arn
 
 
-def _starting(invoke: Callable[..., None], hosted: EmbeddedSageMaker) -> Callable[..., None]:
+def _starting_pipelines(invoke: Callable[..., None], hosted: LocalSageMaker) -> Callable[..., None]:
     def run(target: dict[str, Any], event: dict[str, Any], *rest: Any) -> None:
         if not is_pipeline(target["Arn"]):
             invoke(target, event, *rest)
             return
-        answer = call(hosted, "StartPipelineExecution", _request(target, event))
-        if answer.status >= 400:
-            reason = json.loads(answer.body).get("message")
+        response = call(hosted, "StartPipelineExecution", _start_request(target, event))
+        if response.status >= 400:
+            reason = json.loads(response.body).get("message")
             _log.warning("%s is not started: %s", target["Arn"], reason)
 
     return run
 
 
-def _request(target: dict[str, Any], event: dict[str, Any]) -> dict[str, Any]:
+def _start_request(target: dict[str, Any], event: dict[str, Any]) -> dict[str, Any]:
     listed = (target.get("SageMakerPipelineParameters") or {}).get("PipelineParameterList", [])
     return {
         "PipelineName": target["Arn"],
         "PipelineParameters": [
-            {"Name": item["Name"], "Value": _value(item["Value"], event)} for item in listed
+            {"Name": item["Name"], "Value": _parameter_value(item["Value"], event)}
+            for item in listed
         ],
         "ClientRequestToken": str(uuid.uuid4()),
     }
 
 
-def _value(text: str, event: dict[str, Any]) -> str:
+def _parameter_value(text: str, event: dict[str, Any]) -> str:
     """Return the value of a parameter; ``$.detail.bucket.name`` is a path into the event.
 
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-dynamic-path-parameters.html
     """
     if not text.startswith("$."):
         return text
-    found: Any = eventbridge._pattern_event_view(event).event_with_detail()
+    value: Any = eventbridge._pattern_event_view(event).event_with_detail()
     for part in text.removeprefix("$.").split("."):
-        found = found.get(part) if isinstance(found, dict) else None
-    return found if isinstance(found, str) else json.dumps(found)
+        value = value.get(part) if isinstance(value, dict) else None
+    return value if isinstance(value, str) else json.dumps(value)

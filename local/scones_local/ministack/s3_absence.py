@@ -10,25 +10,25 @@ from ministack.core import router
 from ministack.services import s3
 
 from scones_local.ministack.patching import wrap
-from scones_local.ministack.permissions import DeniedError, Permission, require
+from scones_local.ministack.permissions import DeniedError, Permission, require_permission
 
 
 def install() -> None:
     """Answer 403 where AWS does, and MiniStack says 404."""
-    wrap(s3, "_get_object", _hiding)
-    wrap(s3, "_head_object", _hiding)
+    wrap(s3, "_get_object", _deny_instead_of_missing)
+    wrap(s3, "_head_object", _deny_instead_of_missing)
 
 
-def _hiding(read: Callable[..., Any]) -> Callable[..., Any]:
+def _deny_instead_of_missing(read: Callable[..., Any]) -> Callable[..., Any]:
     def run(bucket: str, key: str, headers: Any = None, query: Any = None) -> Any:
-        answer = read(bucket, key, headers, query)
-        if answer[0] != 404:
-            return answer
+        response = read(bucket, key, headers, query)
+        if response[0] != 404:
+            return response
         access_key = router.extract_access_key_id(headers or {}, query or {})
         try:
-            require(access_key, Permission("s3:ListBucket", f"arn:aws:s3:::{bucket}"))
+            require_permission(access_key, Permission("s3:ListBucket", f"arn:aws:s3:::{bucket}"))
         except DeniedError:
             return s3._error("AccessDenied", "Access Denied", 403, f"/{bucket}/{key}")
-        return answer
+        return response
 
     return run

@@ -10,24 +10,29 @@ from typing import Any
 from urllib.parse import quote
 
 from botocore.exceptions import ClientError
+from ministack import app
 from ministack.core import responses, router
 from ministack.services import eventbridge
 
-from ministack import app
 from scones_local.ministack import ACCOUNT, REGION, audit, sagemaker_permissions
 from scones_local.ministack.clients import Clients
 from scones_local.ministack.patching import wrap
-from scones_local.ministack.permissions import Credentials, DeniedError, assume, require
-from scones_local.sagemaker import EmbeddedSageMaker, Image, Request, Response
+from scones_local.ministack.permissions import (
+    Credentials,
+    DeniedError,
+    assume_role,
+    require_permission,
+)
+from scones_local.sagemaker import ContainerImage, LocalSageMaker, Request, Response
 
-_THREADS = 64
+_MAX_CONCURRENCY = 64
 
-Answer = tuple[int, dict[str, str], bytes]
+HttpResponse = tuple[int, dict[str, str], bytes]
 
 
 def install(
-    state: Path, clients: Clients, root: Credentials, images: Mapping[str, Image]
-) -> EmbeddedSageMaker:
+    state: Path, clients: Clients, root: Credentials, images: Mapping[str, ContainerImage]
+) -> LocalSageMaker:
     """Give MiniStack a SageMaker.
 
     Parameters
@@ -43,16 +48,16 @@ def install(
     """
 
     def client(service: str, role: str | None) -> Any:
-        return clients.client(service, root if role is None else _assume(role))
+        return clients.client(service, root if role is None else _role_variables(role))
 
-    hosted = EmbeddedSageMaker(
+    hosted = LocalSageMaker(
         state,
         account=ACCOUNT,
         region=REGION,
         client=client,
-        emit=_emit,
+        emit=_put_event,
         images=images,
-        variables=lambda role: clients.variables(_assume(role)),
+        variables=lambda role: clients.variables(_role_variables(role)),
     )
     # Requests find it: the control plane by its target, the runtime by its signature.
     router.SERVICE_PATTERNS["sagemaker"] = {"target_prefixes": ["SageMaker."]}
@@ -63,15 +68,15 @@ def install(
     return hosted
 
 
-def _assume(role: str) -> Credentials:
+def _role_variables(role: str) -> Credentials:
     try:
-        return assume(role, "sagemaker.amazonaws.com")
+        return assume_role(role, "sagemaker.amazonaws.com")
     except DeniedError as denied:
         error = {"Error": {"Code": "AccessDenied", "Message": str(denied)}}
         raise ClientError(error, "AssumeRole") from None  # type: ignore[arg-type]
 
 
-def _emit(detail_type: str, detail: dict[str, Any], resources: list[str]) -> None:
+def _put_event(detail_type: str, detail: dict[str, Any], resources: list[str]) -> None:
     entry = {
         "Source": "aws.sagemaker",
         "DetailType": detail_type,
@@ -92,13 +97,13 @@ def _with_runtime(detect: Callable[..., str]) -> Callable[..., str]:
     return run
 
 
-def _handler(hosted: EmbeddedSageMaker) -> Callable[..., Any]:
+def _handler(hosted: LocalSageMaker) -> Callable[..., Any]:
     # Its requests block, an invocation up to 60 s: they would stop the event loop.
-    pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="sagemaker-request")
+    pool = ThreadPoolExecutor(_MAX_CONCURRENCY, thread_name_prefix="sagemaker-request")
 
     async def handle(
         method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]
-    ) -> Answer:
+    ) -> HttpResponse:
         request = Request(
             method=method,
             path=quote(path),
@@ -109,21 +114,23 @@ def _handler(hosted: EmbeddedSageMaker) -> Callable[..., Any]:
         access_key = router.extract_access_key_id(headers, query)
         context = contextvars.copy_context()
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(pool, context.run, _answer, hosted, request, access_key)
+        return await loop.run_in_executor(
+            pool, context.run, _handle_request, hosted, request, access_key
+        )
 
     return handle
 
 
-def _answer(hosted: EmbeddedSageMaker, request: Request, access_key: str) -> Answer:
+def _handle_request(hosted: LocalSageMaker, request: Request, access_key: str) -> HttpResponse:
     try:
         _authorize(request, access_key)
     except DeniedError as denied:
-        return _denial(request, str(denied))
-    answer = hosted.handle(request)
-    return answer.status, dict(answer.headers), answer.body
+        return _denied_response(request, str(denied))
+    response = hosted.handle(request)
+    return response.status, dict(response.headers), response.body
 
 
-def _denial(request: Request, message: str) -> Answer:
+def _denied_response(request: Request, message: str) -> HttpResponse:
     code = "AccessDeniedException"
     headers = {"Content-Type": "application/x-amz-json-1.1", "x-amzn-ErrorType": code}
     status = 400 if request.header("x-amz-target") else 403
@@ -134,15 +141,15 @@ def _authorize(request: Request, access_key: str) -> None:
     target = request.header("x-amz-target")
     if target is None:
         endpoint = request.path.split("/")[2] if request.path.startswith("/endpoints/") else "*"
-        require(access_key, sagemaker_permissions.needed_to_invoke(endpoint))
+        require_permission(access_key, sagemaker_permissions.permissions_to_invoke(endpoint))
         return
     action, parameters = target.partition(".")[2], json.loads(request.body or b"{}")
     with audit.request(f"sagemaker:{action}", parameters):
-        for permission in sagemaker_permissions.needed(action, parameters):
-            require(access_key, permission)
+        for permission in sagemaker_permissions.permissions_for_action(action, parameters):
+            require_permission(access_key, permission)
 
 
-def call(hosted: EmbeddedSageMaker, action: str, parameters: dict[str, Any]) -> Response:
+def call(hosted: LocalSageMaker, action: str, parameters: dict[str, Any]) -> Response:
     """Call an action of the control plane without asking IAM."""
     headers = {"X-Amz-Target": f"SageMaker.{action}", "Content-Type": "application/x-amz-json-1.1"}
     return hosted.handle(

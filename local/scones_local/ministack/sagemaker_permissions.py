@@ -9,25 +9,25 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from scones_local.ministack import ACCOUNT, REGION
-from scones_local.ministack.permissions import Permission, needed_to_hear_of
+from scones_local.ministack.permissions import Permission, needed_for_rule
 
-_ROLES = ("RoleArn", "ExecutionRoleArn")
+_ROLE_MEMBERS = ("RoleArn", "ExecutionRoleArn")
 
 # The kind of resource of an action that isn't named after it.
-_KINDS = {"UpdateEndpointWeightsAndCapacities": "Endpoint"}
+_RESOURCE_TYPES = {"UpdateEndpointWeightsAndCapacities": "Endpoint"}
 
 # Kinds of resources beyond the one that an action is named after.
-_ALSO = {
+_REFERENCED_RESOURCES = {
     "CreateEndpoint": ("EndpointConfig",),
     "UpdateEndpoint": ("EndpointConfig",),
 }
 
 
 # Actions whose requests say whether the container has a network.
-_ISOLATED = ("CreateModel", "CreateProcessingJob", "CreateTrainingJob")
+_ISOLATION_KEYS = ("CreateModel", "CreateProcessingJob", "CreateTrainingJob")
 
 
-def needed(action: str, parameters: Mapping[str, Any]) -> Iterator[Permission]:
+def permissions_for_action(action: str, parameters: Mapping[str, Any]) -> Iterator[Permission]:
     """Tell what a call of `action` with `parameters` needs.
 
     Parameters
@@ -37,10 +37,13 @@ def needed(action: str, parameters: Mapping[str, Any]) -> Iterator[Permission]:
     parameters
         Members of the request.
     """
-    kind = _KINDS.get(action) or re.sub("^[A-Z][a-z]+", "", action)
+    kind = _RESOURCE_TYPES.get(action) or re.sub("^[A-Z][a-z]+", "", action)
     resource = _resource(kind, parameters)
     context = dict(_condition_keys(action, parameters))
-    for one in (resource, *(_resource(other, parameters) for other in _ALSO.get(action, ()))):
+    for one in (
+        resource,
+        *(_resource(other, parameters) for other in _REFERENCED_RESOURCES.get(action, ())),
+    ):
         yield Permission(f"sagemaker:{action}", one, context)
     if "Tags" in parameters and action.startswith("Create"):
         yield Permission("sagemaker:AddTags", resource)
@@ -49,17 +52,17 @@ def needed(action: str, parameters: Mapping[str, Any]) -> Iterator[Permission]:
     for alarm in rollback.get("Alarms", []):
         watched = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{alarm['AlarmName']}"
         yield Permission("cloudwatch:DescribeAlarms", watched)
-    for role in (parameters[member] for member in _ROLES if member in parameters):
+    for role in (parameters[member] for member in _ROLE_MEMBERS if member in parameters):
         context = {"iam:PassedToService": "sagemaker.amazonaws.com"}
         yield Permission("iam:PassRole", role, context)
 
 
-def needed_to_invoke(endpoint: str) -> Permission:
+def permissions_to_invoke(endpoint: str) -> Permission:
     """Tell what ``InvokeEndpoint`` of the endpoint named so needs."""
     return Permission("sagemaker:InvokeEndpoint", _arn("endpoint", endpoint))
 
 
-def needed_to_wait(action: str, parameters: Mapping[str, Any]) -> Iterator[Permission]:
+def permissions_to_wait(action: str, parameters: Mapping[str, Any]) -> Iterator[Permission]:
     """Tell what Step Functions needs beyond `action` itself to run such a job and wait for it."""
     kind = action.removeprefix("Create")
     resource = _resource(kind, parameters)
@@ -68,11 +71,11 @@ def needed_to_wait(action: str, parameters: Mapping[str, Any]) -> Iterator[Permi
     # It tags what it starts.
     yield Permission("sagemaker:AddTags", resource)
     yield Permission("sagemaker:ListTags", resource)
-    yield from needed_to_hear_of(f"StepFunctionsGetEventsForSageMaker{kind}sRule")
+    yield from needed_for_rule(f"StepFunctionsGetEventsForSageMaker{kind}sRule")
 
 
 def _condition_keys(action: str, parameters: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    if action in _ISOLATED:
+    if action in _ISOLATION_KEYS:
         network = parameters.get("NetworkConfig") or parameters
         isolated = bool(network.get("EnableNetworkIsolation"))
         yield "sagemaker:NetworkIsolation", str(isolated).lower()
@@ -92,7 +95,7 @@ def _resource(kind: str, parameters: Mapping[str, Any]) -> str:
         if isinstance(named, str) and named.startswith("arn:"):
             return named
         if isinstance(named, str):
-            return _arn(_dashed(kind), named)
+            return _arn(_resource_type(kind), named)
     for member in ("PipelineExecutionArn", "PipelineName"):
         # Actions on executions and versions are not all named after them.
         named = parameters.get(member)
@@ -105,7 +108,7 @@ def _resource(kind: str, parameters: Mapping[str, Any]) -> str:
     return "*"
 
 
-def _dashed(kind: str) -> str:
+def _resource_type(kind: str) -> str:
     return re.sub("(?<=[a-z])(?=[A-Z])", "-", kind).lower()
 
 

@@ -11,13 +11,13 @@ from ministack.services.cloudformation import changesets, provisioners, stacks
 
 from scones_local.ministack.patching import wrap
 from scones_local.ministack.sagemaker import call
-from scones_local.sagemaker import EmbeddedSageMaker
+from scones_local.sagemaker import LocalSageMaker
 
 _POLL_SECONDS = 0.25
 
 # What makes CloudFormation replace the resource: the types' `createOnlyProperties`, see
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/AWS_SageMaker.html
-_REPLACING = {
+_REPLACING_PROPERTIES = {
     "Model": (
         "Containers",
         "EnableNetworkIsolation",
@@ -45,31 +45,37 @@ _REPLACING = {
 }
 
 
-def install(hosted: EmbeddedSageMaker) -> None:
+def install(hosted: LocalSageMaker) -> None:
     """Let templates use `hosted`."""
-    for kind, replacing in _REPLACING.items():
+    for kind, replacing in _REPLACING_PROPERTIES.items():
         name = f"AWS::SageMaker::{kind}"
-        made = _OF_KIND[kind](hosted) if kind in _OF_KIND else _Type(hosted, kind)
+        created = (
+            _RESOURCE_TYPES[kind](hosted)
+            if kind in _RESOURCE_TYPES
+            else _ResourceType(hosted, kind)
+        )
         provisioners._RESOURCE_HANDLERS[name] = {
-            "create": made.create,
-            "update": made.update,
-            "delete": made.delete,
+            "create": created.create,
+            "update": created.update,
+            "delete": created.delete,
         }
         provisioners._REPLACING_PROPERTIES[name] = replacing
         provisioners._CUSTOM_NAME_REPLACEMENT[name] = {"name": f"{kind}Name"}
     # The only one of these types that a stack keeps when it is deleted, to be imported later.
-    _let_import(_Type(hosted, "ModelPackageGroup"), "ModelPackageGroup")
+    _register_import(_ResourceType(hosted, "ModelPackageGroup"), "ModelPackageGroup")
     # Making them takes requests of our own, which the event loop has to answer meanwhile.
     wrap(stacks, "_runs_on_worker_thread", _blocking)
 
 
-def _let_import(made: "_Type", kind: str) -> None:
+def _register_import(created: "_ResourceType", kind: str) -> None:
     """Let change sets import existing resources of a type, which its ARN identifies."""
     name = f"AWS::SageMaker::{kind}"
-    provisioners._RESOURCE_HANDLERS[name]["import"] = lambda found: made.read(found[f"{kind}Arn"])
+    provisioners._RESOURCE_HANDLERS[name]["import"] = lambda found: created.read(
+        found[f"{kind}Arn"]
+    )
 
     def problem(arn: str) -> str | None:
-        return None if made.exists(arn) else f"Resource of type '{name}' was not found: {arn}"
+        return None if created.exists(arn) else f"Resource of type '{name}' was not found: {arn}"
 
     changesets._IMPORT_LOOKUPS[name] = ((f"{kind}Arn",), problem)
 
@@ -78,10 +84,10 @@ def _blocking(blocks: Any) -> Any:
     return lambda kind: kind.startswith("AWS::SageMaker::") or blocks(kind)
 
 
-class _Type:
+class _ResourceType:
     """A CloudFormation type whose properties are the members of its Create action."""
 
-    def __init__(self, hosted: EmbeddedSageMaker, kind: str) -> None:
+    def __init__(self, hosted: LocalSageMaker, kind: str) -> None:
         self._hosted = hosted
         self._kind = kind
         self._name = f"{kind}Name"
@@ -111,7 +117,7 @@ class _Type:
         """Delete the resource; one that is gone already is deleted."""
         try:
             self._call(f"Delete{self._kind}", self._named(physical))
-        except _AbsentError:
+        except _NotFoundError:
             return
 
     def read(self, physical: str) -> tuple[str, dict[str, Any]]:
@@ -122,7 +128,7 @@ class _Type:
         """Return whether there is a resource with this ARN."""
         try:
             self._attributes(physical)
-        except _AbsentError:
+        except _NotFoundError:
             return False
         return True
 
@@ -136,26 +142,26 @@ class _Type:
 
     def _call(self, action: str, members: dict[str, Any]) -> dict[str, Any]:
         shape = responses._service_model("sagemaker").operation_model(action).input_shape
-        answer = call(self._hosted, action, _typed(members, shape))
-        body: dict[str, Any] = json.loads(answer.body or b"{}")
-        if answer.status >= 400:
+        response = call(self._hosted, action, _with_api_types(members, shape))
+        body: dict[str, Any] = json.loads(response.body or b"{}")
+        if response.status >= 400:
             message = body["message"]
-            absent = body["__type"] == "ResourceNotFound" or _names_nothing(message)
-            raise (_AbsentError if absent else ValueError)(message)
+            absent = body["__type"] == "ResourceNotFound" or _is_not_found(message)
+            raise (_NotFoundError if absent else ValueError)(message)
         return body
 
 
-class _Endpoint(_Type):
+class _EndpointType(_ResourceType):
     """The type whose resources take their time, and can be updated."""
 
-    def __init__(self, hosted: EmbeddedSageMaker) -> None:
+    def __init__(self, hosted: LocalSageMaker) -> None:
         super().__init__(hosted, "Endpoint")
 
     def create(self, logical: str, properties: dict[str, Any], stack: str) -> tuple[str, Any]:
         """Make the endpoint and wait until it is in service."""
-        made = super().create(logical, properties, stack)
-        self._wait(made[0])
-        return made
+        created = super().create(logical, properties, stack)
+        self._wait(created[0])
+        return created
 
     def update(
         self, physical: str, before: dict[str, Any], after: dict[str, Any], stack: str
@@ -172,7 +178,7 @@ class _Endpoint(_Type):
         try:
             while self._call("DescribeEndpoint", self._named(physical)):
                 time.sleep(_POLL_SECONDS)
-        except _AbsentError:
+        except _NotFoundError:
             return
 
     def _wait(self, physical: str) -> None:
@@ -187,10 +193,10 @@ class _Endpoint(_Type):
             time.sleep(_POLL_SECONDS)
 
 
-class _Pipeline(_Type):
+class _PipelineType(_ResourceType):
     """The type whose definition has another form than in the API, and whose Ref is its name."""
 
-    def __init__(self, hosted: EmbeddedSageMaker) -> None:
+    def __init__(self, hosted: LocalSageMaker) -> None:
         super().__init__(hosted, "Pipeline")
 
     def create(self, logical: str, properties: dict[str, Any], stack: str) -> tuple[str, Any]:
@@ -214,38 +220,42 @@ class _Pipeline(_Type):
 
 def _with_definition(properties: dict[str, Any]) -> dict[str, Any]:
     """Return the properties of a pipeline with its definition as the API has it."""
-    given = properties["PipelineDefinition"]
-    if "PipelineDefinitionBody" in given:
-        return {**properties, "PipelineDefinition": given["PipelineDefinitionBody"]}
-    location = given["PipelineDefinitionS3Location"]
+    properties_given = properties["PipelineDefinition"]
+    if "PipelineDefinitionBody" in properties_given:
+        return {**properties, "PipelineDefinition": properties_given["PipelineDefinitionBody"]}
+    location = properties_given["PipelineDefinitionS3Location"]
     version = {"VersionId": location["Version"]} if "Version" in location else {}
     others = {name: value for name, value in properties.items() if name != "PipelineDefinition"}
     uri = {"Bucket": location["Bucket"], "ObjectKey": location["Key"], **version}
     return {**others, "PipelineDefinitionS3Location": uri}
 
 
-_OF_KIND: dict[str, Callable[[EmbeddedSageMaker], _Type]] = {
-    "Endpoint": _Endpoint,
-    "Pipeline": _Pipeline,
+_RESOURCE_TYPES: dict[str, Callable[[LocalSageMaker], _ResourceType]] = {
+    "Endpoint": _EndpointType,
+    "Pipeline": _PipelineType,
 }
-"""Types that do more than `_Type`."""
+"""Types that do more than `_ResourceType`."""
 
 
-class _AbsentError(ValueError):
+class _NotFoundError(ValueError):
     """There is no such resource."""
 
 
-def _names_nothing(message: str) -> bool:
+def _is_not_found(message: str) -> bool:
     return message.startswith("Could not find") or message.endswith("does not exist.")
 
 
-def _typed(value: Any, shape: Any) -> Any:
+def _with_api_types(value: Any, shape: Any) -> Any:
     """Give template values, where numbers may be strings, the types of the API."""
     match shape.type_name:
         case "structure":
-            return {k: _typed(v, shape.members[k]) for k, v in value.items() if k in shape.members}
+            return {
+                k: _with_api_types(v, shape.members[k])
+                for k, v in value.items()
+                if k in shape.members
+            }
         case "list":
-            return [_typed(item, shape.member) for item in value]
+            return [_with_api_types(item, shape.member) for item in value]
         case "integer" | "long":
             return int(value)
         case "float" | "double":

@@ -29,10 +29,10 @@ def install(file: Path) -> None:
     for name, position in (("create", 1), ("update", 2)):
         if name not in handlers:
             raise IncompatibleMiniStackError(f"MiniStack has no handler to {name} a {_TYPE}")
-        handlers[name] = _recording(handlers[name], position, file, lock)
+        handlers[name] = _recording_handler(handlers[name], position, file, lock)
 
 
-def _recording(
+def _recording_handler(
     handle: Callable[..., Any], position: int, file: Path, lock: threading.Lock
 ) -> Callable[..., Any]:
     """Wrap a handler whose argument at `position` is the resource's properties."""
@@ -47,8 +47,8 @@ def _recording(
 
 
 def _record(file: Path, arn: str, substitutions: dict[str, Any]) -> None:
-    known = json.loads(file.read_text("utf-8")) if file.exists() else {}
-    known[arn] = {name: str(value) for name, value in substitutions.items()}
-    written = file.with_suffix(".new")
-    written.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
-    written.rename(file)
+    substitutions_by_arn = json.loads(file.read_text("utf-8")) if file.exists() else {}
+    substitutions_by_arn[arn] = {name: str(value) for name, value in substitutions.items()}
+    temporary = file.with_suffix(".new")
+    temporary.write_text(json.dumps(substitutions_by_arn, indent=2) + "\n", encoding="utf-8")
+    temporary.rename(file)

@@ -22,9 +22,9 @@ SUFFIX = "$DeletedTableBackup"
 def install() -> None:
     """Back up deleted tables, list backups by type, and reject what cannot be restored here."""
     after_provisioning("AWS::DynamoDB::Table", _apply_settings)
-    wrap(dynamodb, "_delete_table", _leaving_a_backup)
-    wrap(dynamodb, "_list_backups", _of_a_type)
-    wrap(dynamodb, "_restore_table_to_point_in_time", _restoring_the_present)
+    wrap(dynamodb, "_delete_table", _with_system_backup)
+    wrap(dynamodb, "_list_backups", _filter_by_type)
+    wrap(dynamodb, "_restore_table_to_point_in_time", _with_latest_restore)
 
 
 def _apply_settings(table: str, properties: dict[str, Any]) -> None:
@@ -35,14 +35,14 @@ def _apply_settings(table: str, properties: dict[str, Any]) -> None:
         dynamodb._update_ttl({"TableName": table, "TimeToLiveSpecification": expiry})
 
 
-def _leaving_a_backup(delete: Callable[..., Any]) -> Callable[..., Any]:
+def _with_system_backup(delete: Callable[..., Any]) -> Callable[..., Any]:
     def run(data: dict[str, Any]) -> Any:
         name = dynamodb._normalize_table_name(data.get("TableName"))
         backup = _back_up(name) if dynamodb._pitr_settings.get(name) else None
-        answer = delete(data)
-        if backup and answer[0] != 200:
+        response = delete(data)
+        if backup and response[0] != 200:
             dynamodb._backups.pop(backup, None)
-        return answer
+        return response
 
     return run
 
@@ -56,7 +56,7 @@ def _back_up(name: str) -> str:
     return str(created)
 
 
-def _of_a_type(list_backups: Callable[..., Any]) -> Callable[..., Any]:
+def _filter_by_type(list_backups: Callable[..., Any]) -> Callable[..., Any]:
     # MiniStack lists all types. There are few backups here: all of them are one page.
     def run(data: dict[str, Any]) -> Any:
         kind = data.get("BackupType") or "USER"
@@ -76,7 +76,7 @@ def _of_a_type(list_backups: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-def _restoring_the_present(restore: Callable[..., Any]) -> Callable[..., Any]:
+def _with_latest_restore(restore: Callable[..., Any]) -> Callable[..., Any]:
     def run(data: dict[str, Any]) -> Any:
         arn = str(data.get("SourceTableArn") or "")
         name = dynamodb._normalize_table_name(data.get("SourceTableName") or arn)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ministack import app
+
 from scones_local.ministack.patching import wrap
 
 

@@ -12,16 +12,16 @@ from scones_local.run.datasets import upload_dataset
 from scones_local.run.photo_folder import Dataset
 from scones_local.run.train_and_promote import Progress, TrainedModel, promote, retrain
 from scones_operator.aws.stack import Stack
-from scones_operator.item_progress import Tell
+from scones_operator.progress import ProgressCallback
 from scones_training import hyperparameters
 
 if TYPE_CHECKING:
     from scones_local.cloud.lifecycle import Cloud
 
-LARGEST_BATCH = 32
+MAX_BATCH_SIZE = 32
 """Photos in a batch, the algorithm's default; fewer where there are fewer to train on."""
 
-SHORT_WAITS = {"PollSeconds": "1", "CanarySeconds": "3", "BakeSeconds": "1"}
+LOCAL_WAITS = {"PollSeconds": "1", "CanarySeconds": "3", "BakeSeconds": "1"}
 """The template's parameters for waits that on AWS take minutes."""
 
 
@@ -47,7 +47,7 @@ class Settings:
         The template's ThresholdByClass; None leaves it to the template.
     sources
         What set a value, by the hyperparameter's name or ``minimum_accuracy``, such as the variable
-        ``IMAGE_SHAPE`` or ``profile vehicles``; values that are not named are defaults.
+        ``IMAGE_SHAPE`` or ``preset vehicles``; values that are not named are defaults.
     """
 
     image_shape: str = "3,96,96"
@@ -64,37 +64,39 @@ class Settings:
 
         Raises
         ------
-        scones_training.errors.BadInput
+        scones_training.errors.InputError
             If the trainer would not take one of them.
         """
-        batch = {"mini_batch_size": str(min(LARGEST_BATCH, len(dataset.train)))}
-        chosen = (batch | self._chosen()) | {
+        batch = {"mini_batch_size": str(min(MAX_BATCH_SIZE, len(dataset.train)))}
+        chosen = (batch | self._chosen_hyperparameters()) | {
             "num_classes": str(len(dataset.class_names)),
             "num_training_samples": str(len(dataset.train)),
             "image_shape": self.image_shape,
         }
-        return chosen | {"epochs": str(hyperparameters.parse(chosen).epochs)}
+        return chosen | {"epochs": str(hyperparameters.parse_hyperparameters(chosen).epochs)}
 
     def describe(self, dataset: Dataset) -> list[str]:
         """Return what is trained with and what set each value, then what has no effect, as lines.
 
         Raises
         ------
-        scones_training.errors.BadInput
+        scones_training.errors.InputError
             If the trainer would not take one of them.
         """
         values = self.hyperparameters(dataset)
         computed = {"epochs", "mini_batch_size"} - self.others.keys()
         photos = f"computed for {len(dataset.train)} photos"
         sources = {**dict.fromkeys(computed, photos), **self.sources}
-        shown = {name: values[name] for name in ("image_shape", "augmentation_type")}
-        shown |= {name: values[name] for name in sorted(computed | self.others.keys())}
-        shown["minimum_accuracy"] = f"{self.minimum_accuracy:g}"
-        named = [f"{name}={text} ({sources.get(name, 'default')})" for name, text in shown.items()]
-        idle = hyperparameters.parse(values).without_effect()
+        sources_text = {name: values[name] for name in ("image_shape", "augmentation_type")}
+        sources_text |= {name: values[name] for name in sorted(computed | self.others.keys())}
+        sources_text["minimum_accuracy"] = f"{self.minimum_accuracy:g}"
+        named = [
+            f"{name}={text} ({sources.get(name, 'default')})" for name, text in sources_text.items()
+        ]
+        ignored = hyperparameters.parse_hyperparameters(values).ignored()
         lines = [f"Training with {', '.join(named)}"]
-        if idle:
-            names = ", ".join(f"{name} ({sources.get(name, 'default')})" for name in idle)
+        if ignored:
+            names = ", ".join(f"{name} ({sources.get(name, 'default')})" for name in ignored)
             lines.append(f"Without effect in this training: {names}")
         return lines
 
@@ -109,7 +111,7 @@ class Settings:
             What to train on.
         """
         epochs = {"epochs": self.hyperparameters(dataset)["epochs"]}
-        chosen = (self._chosen() | epochs).items()
+        chosen = (self._chosen_hyperparameters() | epochs).items()
         by_class = {
             "LoadingBays": self.loading_bays,
             "ThresholdByClass": self.threshold_by_class,
@@ -126,10 +128,10 @@ class Settings:
             "MinimumAccuracy": f"{self.minimum_accuracy:f}",
             "CodeVersion": deploy.code_version(),
             **{name: value for name, value in by_class.items() if value is not None},
-            **SHORT_WAITS,
+            **LOCAL_WAITS,
         }
 
-    def _chosen(self) -> dict[str, str]:
+    def _chosen_hyperparameters(self) -> dict[str, str]:
         """Return the hyperparameters that the user chose."""
         return {**self.others, "augmentation_type": self.augmentation}
 
@@ -139,8 +141,8 @@ def augmentations() -> tuple[str, ...]:
     return get_args(hyperparameters.Hyperparameters.model_fields["augmentation_type"].annotation)
 
 
-def install(
-    cloud: "Cloud", work: Path, dataset: Dataset, settings: Settings, progress: Progress
+def deploy_and_train(
+    cloud: "Cloud", work: Path, dataset: Dataset, settings: Settings, output: Progress
 ) -> tuple[Stack, TrainedModel]:
     """Build and deploy the template, retrain on a dataset and promote what comes of it.
 
@@ -154,7 +156,7 @@ def install(
         What to train on.
     settings
         What to train.
-    progress
+    output
         Where to show the steps.
 
     Returns
@@ -163,26 +165,26 @@ def install(
 
     Raises
     ------
-    DeployError, ModelError, scones_operator.errors.Fault
+    DeployError, ModelError, scones_operator.errors.OperationError
         If a step fails.
-    scones_training.errors.BadInput
+    scones_training.errors.InputError
         If the trainer would not take a setting.
     """
     settings.hyperparameters(dataset)
     session = cloud.session()
     parameters = settings.parameters(cloud, dataset)
-    _build_and_deploy(cloud, work, parameters, progress)
-    given = StateFolder(cloud.state).parameters
-    given.touch(mode=0o600)
-    given.write_text(json.dumps(parameters, indent=2) + "\n", encoding="utf-8")
+    _build_and_deploy(cloud, work, parameters, output)
+    parameters_given = StateFolder(cloud.state).parameters
+    parameters_given.touch(mode=0o600)
+    parameters_given.write_text(json.dumps(parameters, indent=2) + "\n", encoding="utf-8")
     stack = Stack.read(session)
     total = len(dataset.train) + len(dataset.validation) + len(dataset.negatives)
-    with progress.step(f"Uploading {total} photos for training") as show:
-        upload_dataset(session, stack.data_bucket, dataset, _count(show))
-    with progress.step("Retraining (state machine retrain)") as show:
-        model = retrain(session, stack, show)
-    with progress.step(f"Promoting version {model.version} (state machine promote)") as show:
-        promote(session, stack, model.version, show)
+    with output.step(f"Uploading {total} photos for training") as on_update:
+        upload_dataset(session, stack.data_bucket, dataset, _epoch_counter(on_update))
+    with output.step("Retraining (state machine retrain)") as on_update:
+        model = retrain(session, stack, on_update)
+    with output.step(f"Promoting version {model.version} (state machine promote)") as on_update:
+        promote(session, stack, model.version, on_update)
     return stack, model
 
 
@@ -192,7 +194,8 @@ def redeploy(cloud: "Cloud", work: Path, progress: Progress) -> None:
     Parameters
     ----------
     cloud
-        Where `install` was done; its parameters are given again, all others have the defaults of
+        Where `deploy_and_train` was done; its parameters are given again, all others have the
+        defaults of
         the template as it is now.
     work
         Folder for what is built.
@@ -204,12 +207,12 @@ def redeploy(cloud: "Cloud", work: Path, progress: Progress) -> None:
     DeployError
         If SAM CLI fails.
     """
-    given: dict[str, str] = json.loads(
+    parameters_given: dict[str, str] = json.loads(
         StateFolder(cloud.state).parameters.read_text(encoding="utf-8")
     )
     declared = deploy.default_parameters()
     # A deployment leaves a parameter that it is not given as it was.
-    parameters = {name: given.get(name, default) for name, default in declared.items()}
+    parameters = {name: parameters_given.get(name, default) for name, default in declared.items()}
     parameters["CodeVersion"] = deploy.code_version()
     _build_and_deploy(cloud, work, parameters, progress)
 
@@ -218,7 +221,7 @@ def _build_and_deploy(
     cloud: "Cloud", work: Path, parameters: Mapping[str, str], progress: Progress
 ) -> None:
     environ, complete = cloud.environ(), {**parameters, **deploy.host_parameters()}
-    with deploy.alone_in(work):
+    with deploy.lock_folder(work):
         # What is saved later may be missing in what is built.
         StateFolder(cloud.state).deployed.touch()
         with progress.step("Building the application (sam build)"):
@@ -227,5 +230,5 @@ def _build_and_deploy(
             deploy.deploy(template, environ, complete)
 
 
-def _count(show: Callable[[str], None]) -> Tell:
-    return lambda amount: show(f"{amount.done} of {amount.total}")
+def _epoch_counter(on_update: Callable[[str], None]) -> ProgressCallback:
+    return lambda amount: on_update(f"{amount.done} of {amount.total}")

@@ -5,18 +5,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scones.events import PhotoDecided
-from scones_local.run.photo_folder import LabelledPhoto, Photos
+from scones_local.run.photo_folder import LabeledPhoto, PhotoFolder
 from scones_operator.aws.stack import Stack
 from scones_operator.photos import upload_results
 from scones_operator.photos.upload_results import PhotoResult
-from scones_operator.photos.uploads import INCOMING, Photo
+from scones_operator.photos.uploads import INCOMING_PREFIX, PhotoFile
 
 if TYPE_CHECKING:
     import boto3
 
 
 @dataclass(frozen=True)
-class Result:
+class ResultRow:
     """What became of one photo.
 
     Attributes
@@ -35,14 +35,18 @@ class Result:
 
     name: str
     truth: str | None
-    decided: PhotoDecided | None
+    decision: PhotoDecided | None
     announced: bool
     latency_ms: float | None
 
 
-def decide_photos(
-    session: "boto3.Session", stack: Stack, run: str, photos: Photos, show: Callable[[Result], None]
-) -> list[Result]:
+def classify_photos(
+    session: "boto3.Session",
+    stack: Stack,
+    run: str,
+    photos: PhotoFolder,
+    on_update: Callable[[ResultRow], None],
+) -> list[ResultRow]:
     """Upload photos, a few at a time, and collect their records.
 
     Parameters
@@ -53,7 +57,7 @@ def decide_photos(
         Name of the folder under ``incoming/`` that they go to.
     photos
         The photos; their keys keep the paths below their folder.
-    show
+    on_update
         Called with each result, as it comes.
 
     Returns
@@ -61,35 +65,37 @@ def decide_photos(
     list of Result
         One a photo, in the order of `photos`.
     """
-    labelled = {_key(run, photos, photo): photo for photo in photos.photos}
+    has_labels = {_key(run, photos, photo): photo for photo in photos.photos}
 
-    def result(found: PhotoResult) -> Result:
-        return _result(found, labelled[found.upload.photo.key], photos)
+    def result(results: PhotoResult) -> ResultRow:
+        return _result_row(results, has_labels[results.upload.photo.key], photos)
 
-    found = upload_results.upload_and_wait(
+    results = upload_results.upload_and_wait(
         session,
         stack,
-        [Photo(photo.path, key) for key, photo in labelled.items()],
-        lambda one: show(result(one)),
+        [PhotoFile(photo.path, key) for key, photo in has_labels.items()],
+        lambda one: on_update(result(one)),
     )
-    return [result(one) for one in found]
+    return [result(one) for one in results]
 
 
-def _key(run: str, photos: Photos, photo: LabelledPhoto) -> str:
-    return f"{INCOMING}{run}/{_name(photos, photo)}"
+def _key(run: str, photos: PhotoFolder, photo: LabeledPhoto) -> str:
+    return f"{INCOMING_PREFIX}{run}/{_name(photos, photo)}"
 
 
-def _name(photos: Photos, photo: LabelledPhoto) -> str:
+def _name(photos: PhotoFolder, photo: LabeledPhoto) -> str:
     return photo.path.relative_to(photos.folder).as_posix()
 
 
-def _result(found: PhotoResult, photo: LabelledPhoto, photos: Photos) -> Result:
-    decided = found.record.decided if found.record else None
-    return Result(_name(photos, photo), photo.label, decided, found.announced, found.latency_ms)
+def _result_row(record: PhotoResult, photo: LabeledPhoto, photos: PhotoFolder) -> ResultRow:
+    decided = record.record.decision if record.record else None
+    return ResultRow(
+        _name(photos, photo), photo.label, decided, record.announced, record.latency_ms
+    )
 
 
-def as_row(result: Result) -> str:
+def to_json_line(result: ResultRow) -> str:
     """Return a result as one line of ``results.jsonl``."""
-    return upload_results.result_line(
-        result.name, result.truth, result.latency_ms, result.decided, announced=result.announced
+    return upload_results.result_json_line(
+        result.name, result.truth, result.latency_ms, result.decision, announced=result.announced
     )

@@ -8,14 +8,16 @@ from scones.datasets.layout import DATASET, NEGATIVES
 from scones_local.run.photo_folder import Dataset
 from scones_operator.datasets.staging import content_name
 from scones_operator.datasets.uploader import upload
-from scones_operator.errors import Fault
-from scones_operator.item_progress import Tell
+from scones_operator.errors import OperationError
+from scones_operator.progress import ProgressCallback
 
 if TYPE_CHECKING:
     import boto3
 
 
-def upload_dataset(session: "boto3.Session", bucket: str, dataset: Dataset, tell: Tell) -> None:
+def upload_dataset(
+    session: "boto3.Session", bucket: str, dataset: Dataset, on_progress: ProgressCallback
+) -> None:
     """Upload a dataset under ``dataset/`` of a bucket, one folder a side, one folder a class.
 
     Photos of none of the classes go to their reserved folder.
@@ -26,24 +28,24 @@ def upload_dataset(session: "boto3.Session", bucket: str, dataset: Dataset, tell
         Where to.
     dataset
         What; a photo is named after its content.
-    tell
+    on_progress
         Told how far it is.
 
     Raises
     ------
-    Fault
+    OperationError
         If a photo can't be uploaded.
     """
-    uploaded = upload(session, bucket, dict(_files(dataset)), tell)
+    uploaded = upload(session, bucket, dict(_files(dataset)), on_progress)
     for path, reason in uploaded.failed.items():
-        raise Fault(f"{path} can't be uploaded: {reason}")
+        raise OperationError(f"{path} can't be uploaded: {reason}")
 
 
 def _files(dataset: Dataset) -> Iterator[tuple[str, Path]]:
-    for side, photos in (("train", dataset.train), ("validation", dataset.validation)):
+    for split, photos in (("train", dataset.train), ("validation", dataset.validation)):
         for photo in photos:
             name = content_name(photo.path.read_bytes(), photo.path.suffix)
-            yield f"{DATASET}{side}/{photo.label}/{name}", photo.path
+            yield f"{DATASET}{split}/{photo.label}/{name}", photo.path
     for photo in dataset.negatives:
         name = content_name(photo.path.read_bytes(), photo.path.suffix)
         yield f"{NEGATIVES}{name}", photo.path

@@ -12,7 +12,7 @@ from scones_local.run import deploy
 from scones_local.run.reload import physical_ids
 from scones_local.run.sources import Source, Sources, read_sources
 
-PORT = 5678
+DEFAULT_PORT = 5678
 """Port that editors expect debugpy at."""
 
 
@@ -21,7 +21,7 @@ class DebugError(Exception):
 
 
 @dataclass(frozen=True)
-class Debugged:
+class DebuggedFunction:
     """A function that is being debugged.
 
     Attributes
@@ -39,7 +39,7 @@ class Debugged:
 @contextmanager
 def debugging(
     running: Cloud, name: str, port: int, template: Path | None = None
-) -> Iterator[Debugged]:
+) -> Iterator[DebuggedFunction]:
     """Let a function wait for a debugger in its next invocation, as long as this is entered.
 
     Its process then imports the sources themselves, so that breakpoints are met there.
@@ -61,23 +61,25 @@ def debugging(
         If the function does not exist or is being debugged already.
     """
     sources = read_sources(template or deploy.template())
-    source = _find(sources, name)
+    source = _find_function(sources, name)
     deployed = physical_ids(running.session())
     if source.resource not in deployed:
         raise DebugError(f"{source.resource} is not deployed yet: run `make redeploy`")
     code = [source.path, *(layer.path / "python" for layer in sources.layers)]
     requests = DebugRequests(StateFolder(running.state).debugging)
-    with ExitStack() as asked:
+    with ExitStack() as debug_request:
         try:
-            request = asked.enter_context(requests.ask(deployed[source.resource], port, code))
+            request = debug_request.enter_context(
+                requests.add(deployed[source.resource], port, code)
+            )
         except BlockingIOError:
             raise DebugError(
                 f"{source.name} is being debugged already, in another terminal"
             ) from None
-        yield Debugged(source.name, request)
+        yield DebuggedFunction(source.name, request)
 
 
-def _find(sources: Sources, name: str) -> Source:
+def _find_function(sources: Sources, name: str) -> Source:
     for source in sources.functions:
         if name in (source.name, source.resource):
             return source

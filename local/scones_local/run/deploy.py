@@ -14,8 +14,8 @@ from samcli.yamlhelper import yaml_parse
 from yaml import YAMLError
 
 from scones_local.lambda_runtime import HOST_PYTHON, RUNTIME
-from scones_operator.aws.stack import STACK
-from scones_operator.aws.template_parameters import overrides
+from scones_operator.aws.stack import DEFAULT_STACK_NAME
+from scones_operator.aws.template_parameters import parameter_overrides
 
 ROOT = Path(__file__).parents[3]
 
@@ -73,7 +73,7 @@ def code_version() -> str:
 
 
 @contextmanager
-def alone_in(work: Path) -> Iterator[None]:
+def lock_folder(work: Path) -> Iterator[None]:
     """Build and deploy while no other process does so in the same folder; waits for it to end."""
     work.mkdir(parents=True, exist_ok=True)
     with (work / "building.lock").open("w") as lock:
@@ -107,7 +107,7 @@ def build(work: Path, environ: Mapping[str, str], parameters: Mapping[str, str])
     arguments = ["build", "--cached", "--parallel", "--template-file", str(template())]
     folders = ["--build-dir", str(work / "build"), "--cache-dir", str(work / "cache")]
     host = {**parameters, "Runtime": HOST_PYTHON}
-    _sam([*arguments, *folders, *overrides(host)], work, environ)
+    _sam([*arguments, *folders, *parameter_overrides(host)], work, environ)
     return built_template(work)
 
 
@@ -124,10 +124,17 @@ def deploy(built: Path, environ: Mapping[str, str], parameters: Mapping[str, str
     DeployError
         If SAM CLI fails.
     """
-    arguments = ["deploy", "--template-file", str(built), "--stack-name", STACK, "--resolve-s3"]
+    arguments = [
+        "deploy",
+        "--template-file",
+        str(built),
+        "--stack-name",
+        DEFAULT_STACK_NAME,
+        "--resolve-s3",
+    ]
     answers = ["--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset"]
     _sam(
-        [*arguments, *answers, "--no-fail-on-empty-changeset", *overrides(parameters)],
+        [*arguments, *answers, "--no-fail-on-empty-changeset", *parameter_overrides(parameters)],
         built.parent,
         environ,
     )
@@ -152,6 +159,8 @@ def _sam(arguments: Sequence[str], folder: Path, environ: Mapping[str, str]) -> 
             check=False,
         )
     if run.returncode:
-        said = log.read_text("utf-8", "replace")
-        reason = said[said.rfind("Error:") :] if "Error:" in said else said
+        output_text = log.read_text("utf-8", "replace")
+        reason = (
+            output_text[output_text.rfind("Error:") :] if "Error:" in output_text else output_text
+        )
         raise DeployError(f"sam {arguments[0]} failed. {reason.strip()}\n(all of it: {log})")

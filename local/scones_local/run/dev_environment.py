@@ -16,17 +16,17 @@ from rich.console import Console
 from scones_local.cloud import lifecycle
 from scones_local.cloud.state import StateFolder
 from scones_local.run import application, deploy, holdings, invocation, logs
-from scones_local.run.application import Settings, install
-from scones_local.run.debugging import PORT, Debugged, debugging
-from scones_local.run.end_to_end import naming_the_log
-from scones_local.run.output import Screen
+from scones_local.run.application import Settings, deploy_and_train
+from scones_local.run.debugging import DEFAULT_PORT, DebuggedFunction, debugging
+from scones_local.run.end_to_end import report_cloud_errors
+from scones_local.run.output import Output
 from scones_local.run.photo_folder import Dataset
 from scones_local.run.watch import Watcher
 from scones_operator.aws.stack import Stack
-from scones_operator.errors import Fault
+from scones_operator.errors import OperationError
 
-_LOOK_SECONDS = 0.2
-_PAST_SECONDS = 10.0
+_POLL_SECONDS = 0.2
+_LOG_HISTORY_SECONDS = 10.0
 
 FOLDER = "up"
 """Folder for the state of the local cloud, in the folder for work."""
@@ -49,12 +49,12 @@ def require_stopped(work: Path) -> None:
     )
 
 
-def has_kept(work: Path) -> bool:
+def has_kept_data(work: Path) -> bool:
     """Return True if an earlier `make up` left something to continue with."""
     return StateFolder(work / FOLDER).saved_at() is not None
 
 
-def refuse_to_lose(work: Path) -> None:
+def require_nothing_kept(work: Path) -> None:
     """Refuse to start without what was kept, and so to lose it.
 
     Raises
@@ -62,8 +62,8 @@ def refuse_to_lose(work: Path) -> None:
     CloudError
         If something is kept; says what to do.
     """
-    if has_kept(work):
-        size = _megabytes(StateFolder(work / FOLDER))
+    if has_kept_data(work):
+        size = _format_size(StateFolder(work / FOLDER))
         raise lifecycle.CloudError(
             f"there are {size} of kept photos, labels and models in {work / FOLDER}: "
             "`make up KEEP=1` continues with them, `make up KEEP=0` deletes them and starts from "
@@ -72,7 +72,7 @@ def refuse_to_lose(work: Path) -> None:
 
 
 def up(
-    dataset: Dataset, settings: Settings, screen: Screen, work: Path, *, keep: bool = False
+    dataset: Dataset, settings: Settings, output: Output, work: Path, *, keep: bool = False
 ) -> None:
     """Install everything in a local cloud that goes on running, and say how to use it.
 
@@ -82,7 +82,7 @@ def up(
         What to train on.
     settings
         What to train.
-    screen
+    output
         Where to show it.
     work
         Folder for the cloud's state and for what is built.
@@ -90,14 +90,14 @@ def up(
         Whether what it stores shall be kept when it is stopped.
     """
     for line in settings.describe(dataset):
-        screen.say(line)
+        output.say(line)
     folder = StateFolder(work / FOLDER)
     folder.discard()
-    with screen.step("Starting the local cloud"):
-        running = lifecycle.launch(folder.path)
+    with output.step("Starting the local cloud"):
+        running = lifecycle.start_detached(folder.path)
     try:
-        with naming_the_log(running):
-            stack, _ = install(running, work, dataset, settings, screen)
+        with report_cloud_errors(running):
+            stack, _ = deploy_and_train(running, work, dataset, settings, output)
             _write_environment(running)
             photo = dataset.validation[0].path
             event = _upload(running, stack, photo)
@@ -108,41 +108,41 @@ def up(
         raise
     if keep:
         folder.keep(_port(running))
-    screen.say(guide)
+    output.say(guide)
 
 
-def resume(screen: Screen, work: Path) -> None:
+def resume(output: Output, work: Path) -> None:
     """Start the local cloud with what was kept.
 
     Parameters
     ----------
-    screen
+    output
         Where to show it.
     work
         Folder of the cloud's state and of what is built.
     """
-    with screen.step("Starting the local cloud with the kept data"):
-        running = lifecycle.launch(work / FOLDER)
+    with output.step("Starting the local cloud with the kept data"):
+        running = lifecycle.start_detached(work / FOLDER)
     try:
-        with naming_the_log(running):
+        with report_cloud_errors(running):
             stack = Stack.read(running.session())
-            with screen.step("Starting the endpoints"):
-                _await_endpoints(running)
+            with output.step("Starting the endpoints"):
+                _wait_for_endpoints(running)
             _write_environment(running)
-            screen.say(f"Kept: {holdings.count(running.session(), stack)}")
-            Watcher(running, work, screen).catch_up()
+            output.say(f"Kept: {holdings.count_holdings(running.session(), stack)}")
+            Watcher(running, work, output).catch_up()
     except BaseException:
         running.stop()
         raise
-    screen.say(_guide_file(running).read_text(encoding="utf-8"))
+    output.say(_guide_file(running).read_text(encoding="utf-8"))
 
 
-def watch(screen: Screen, work: Path, *, catch_up: bool = True) -> None:
+def watch(output: Output, work: Path, *, catch_up: bool = True) -> None:
     """Make changed sources live in what `up` left running, until that is stopped.
 
     Parameters
     ----------
-    screen
+    output
         Where to show it.
     work
         Folder of the cloud's state and of what is built.
@@ -155,14 +155,14 @@ def watch(screen: Screen, work: Path, *, catch_up: bool = True) -> None:
         If nothing is running.
     """
     running = lifecycle.attach(work / FOLDER)
-    with naming_the_log(running):
-        watcher = Watcher(running, work, screen)
+    with report_cloud_errors(running):
+        watcher = Watcher(running, work, output)
         if catch_up:
             watcher.catch_up()
         watcher.watch()
 
 
-def redeploy(screen: Screen, work: Path) -> None:
+def redeploy(output: Output, work: Path) -> None:
     """Deploy the current template onto the stack of what `up` left running.
 
     Raises
@@ -173,11 +173,13 @@ def redeploy(screen: Screen, work: Path) -> None:
         If SAM CLI fails.
     """
     running = lifecycle.attach(work / FOLDER)
-    with naming_the_log(running):
-        application.redeploy(running, work, screen)
-        Watcher(running, work, screen).reload_all()
+    with report_cloud_errors(running):
+        application.redeploy(running, work, output)
+        Watcher(running, work, output).reload_all()
         stack = Stack.read(running.session())
-        screen.say(f"Live, with what there was: {holdings.count(running.session(), stack)}")
+        output.say(
+            f"Live, with what there was: {holdings.count_holdings(running.session(), stack)}"
+        )
 
 
 def invoke(work: Path, function: str, event: Path, options: Sequence[str]) -> int:
@@ -199,7 +201,7 @@ def invoke(work: Path, function: str, event: Path, options: Sequence[str]) -> in
     return invocation.invoke(running, deploy.built_template(work), function, event, options)
 
 
-def follow_logs(console: Console, work: Path, function: str = "", port: int = PORT) -> None:
+def follow_logs(console: Console, work: Path, function: str = "", port: int = DEFAULT_PORT) -> None:
     """Show all logs of what `up` left running as they are written, until that is stopped.
 
     Parameters
@@ -221,40 +223,44 @@ def follow_logs(console: Console, work: Path, function: str = "", port: int = PO
         If the function does not exist.
     """
     running = lifecycle.attach(work / FOLDER)
-    screen, folder = Screen(console), StateFolder(running.state)
-    goes_on = folder.is_held
-    with naming_the_log(running), ExitStack() as stack:
+    output, folder = Output(console), StateFolder(running.state)
+    should_continue = folder.is_locked
+    with report_cloud_errors(running), ExitStack() as stack:
         if function:
             debugged = stack.enter_context(debugging(running, function, port))
-            goes_on = _announcing(debugged, screen, folder)
-            screen.say(
+            should_continue = _debugger_announcer(debugged, output, folder)
+            output.say(
                 f"The next invocation of {debugged.name} waits for a debugger at 127.0.0.1:{port}; "
                 "its timeout does not count. docs/development.md shows how to attach VS Code. "
                 "Ctrl-C ends this."
             )
         else:
-            screen.say(f"Following all logs of {running.endpoint}. Ctrl-C ends this.")
+            output.say(f"Following all logs of {running.endpoint}. Ctrl-C ends this.")
         with suppress(KeyboardInterrupt):
-            for line in logs.follow(running.session(), time.time() - _PAST_SECONDS, goes_on):
-                logs.show(console, line)
+            for line in logs.follow(
+                running.session(), time.time() - _LOG_HISTORY_SECONDS, should_continue
+            ):
+                logs.print_line(console, line)
 
 
-def _announcing(debugged: Debugged, screen: Screen, folder: StateFolder) -> Callable[[], bool]:
+def _debugger_announcer(
+    debugged: DebuggedFunction, output: Output, folder: StateFolder
+) -> Callable[[], bool]:
     """Return a check for `logs.follow`, which also prints each time that the function waits."""
-    said = False
+    announced = False
 
     def look() -> bool:
-        nonlocal said
+        nonlocal announced
         waits = debugged.request.waits
-        if waits and not said:
-            screen.say(f"{debugged.name} waits: attach your debugger now")
-        said = waits
-        return folder.is_held()
+        if waits and not announced:
+            output.say(f"{debugged.name} waits: attach your debugger now")
+        announced = waits
+        return folder.is_locked()
 
     return look
 
 
-def down(screen: Screen, work: Path, *, keep: bool | None = None) -> None:
+def down(output: Output, work: Path, *, keep: bool | None = None) -> None:
     """Stop what `up` left running, and say what is kept or lost.
 
     With nothing running there is nothing to do and nothing wrong: the end is the same, and
@@ -262,7 +268,7 @@ def down(screen: Screen, work: Path, *, keep: bool | None = None) -> None:
 
     Parameters
     ----------
-    screen
+    output
         Where to show it.
     work
         Folder of the cloud's state.
@@ -272,45 +278,47 @@ def down(screen: Screen, work: Path, *, keep: bool | None = None) -> None:
     try:
         running = lifecycle.attach(work / FOLDER)
     except lifecycle.CloudError as error:
-        screen.say(f"Nothing to stop: {error}")
+        output.say(f"Nothing to stop: {error}")
         return
     folder = StateFolder(running.state)
     if keep:
         folder.keep(_port(running))
     if keep is False:
         folder.discard()
-    held, saved = _held(running), folder.saved_at()
-    kept = folder.kept_port() is not None
+    holdings, saved = _count_holdings(running), folder.saved_at()
+    has_kept = folder.kept_port() is not None
     running.stop()
-    if held is not None and held.executions:
-        screen.say(f"Ended while they ran: {held.executions} of retrain, promote and pipelines.")
-    if not kept:
-        screen.say(f"Stopped. {_lost(held)}")
+    if holdings is not None and holdings.executions:
+        output.say(
+            f"Ended while they ran: {holdings.executions} of retrain, promote and pipelines."
+        )
+    if not has_kept:
+        output.say(f"Stopped. {_format_lost(holdings)}")
     elif folder.saved_at() == saved:
-        screen.say(f"Stopped, but not everything was kept: see the end of {folder.log}")
+        output.say(f"Stopped, but not everything was kept: see the end of {folder.log}")
     else:
-        screen.say(
-            f"Stopped. Kept in {_shown(folder.path)}, {_megabytes(folder)}: {held}. "
+        output.say(
+            f"Stopped. Kept in {_format_path(folder.path)}, {_format_size(folder)}: {holdings}. "
             "`make up KEEP=1` continues with it."
         )
 
 
-def _held(running: lifecycle.Cloud) -> holdings.Holdings | None:
+def _count_holdings(running: lifecycle.Cloud) -> holdings.Holdings | None:
     """Return what the application holds, None if there is none that answers."""
     try:
         session = running.session()
-        return holdings.count(session, Stack.read(session))
-    except (BotoCoreError, ClientError, Fault):
+        return holdings.count_holdings(session, Stack.read(session))
+    except (BotoCoreError, ClientError, OperationError):
         return None
 
 
-def _lost(held: holdings.Holdings | None) -> str:
+def _format_lost(held: holdings.Holdings | None) -> str:
     if held is None:
         return "Nothing was kept."
     return f"Lost with it: {held}. `make up KEEP=1`, or `make down KEEP=1`, keeps them."
 
 
-def _megabytes(folder: StateFolder) -> str:
+def _format_size(folder: StateFolder) -> str:
     return f"{folder.size() / 1e6:.0f} MB"
 
 
@@ -318,10 +326,10 @@ def _port(running: lifecycle.Cloud) -> int:
     return urlsplit(running.endpoint).port or 0
 
 
-def _await_endpoints(running: lifecycle.Cloud) -> None:
+def _wait_for_endpoints(running: lifecycle.Cloud) -> None:
     sagemaker = running.session().client("sagemaker")
     while sagemaker.list_endpoints(StatusEquals="Creating")["Endpoints"]:
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(_POLL_SECONDS)
 
 
 def _guide_file(running: lifecycle.Cloud) -> Path:
@@ -353,14 +361,14 @@ def _environment(running: lifecycle.Cloud) -> Path:
 def _upload(running: lifecycle.Cloud, stack: Stack, photo: Path) -> Path:
     """Upload a photo and write what the state machine gives the first function for it."""
     key, body = f"incoming/{photo.name}", photo.read_bytes()
-    answer = (
+    response = (
         running.session().client("s3").put_object(Bucket=stack.photos_bucket, Key=key, Body=body)
     )
     event = {
         "bucket": stack.photos_bucket,
         "key": key,
-        "version_id": answer["VersionId"],
-        "etag": answer["ETag"].strip('"'),
+        "version_id": response["VersionId"],
+        "etag": response["ETag"].strip('"'),
         "size": len(body),
     }
     file = running.state / "serialize.json"
@@ -369,8 +377,8 @@ def _upload(running: lifecycle.Cloud, stack: Stack, photo: Path) -> Path:
 
 
 def _guide(running: lifecycle.Cloud, stack: Stack, photo: Path, event: Path) -> str:
-    python = _shown(Path(sys.executable))
-    scones = f"{_shown(Path(sys.executable).with_name('scones'))} --local"
+    python = _format_path(Path(sys.executable))
+    scones = f"{_format_path(Path(sys.executable).with_name('scones'))} --local"
     return f"""
 Running until `make down`, at {running.endpoint}
 
@@ -382,7 +390,7 @@ Running until `make down`, at {running.endpoint}
 
 Upload a photo, see what was decided; open the page; retrain, and look at the versions:
 
-  {scones} upload {_shown(photo)} --wait
+  {scones} upload {_format_path(photo)} --wait
   {scones} results
   {scones} console
   {scones} retrain --wait
@@ -394,16 +402,16 @@ lets a function wait for your debugger.
 
 To talk to it with the AWS CLI, which you may have, or anything else that speaks AWS:
 
-  . {_shown(_environment(running))}
+  . {_format_path(_environment(running))}
   aws logs tail {stack.classify_log_group} --follow
 
 Run a function with `sam local invoke`, in Docker on Linux, on a photo that was
 uploaded already (other functions take the events in events/):
 
-  {python} -m local invoke SerializeFunction {_shown(event)}
+  {python} -m local invoke SerializeFunction {_format_path(event)}
 """
 
 
-def _shown(path: Path) -> str:
+def _format_path(path: Path) -> str:
     """Return a path as one would type it here."""
     return shlex.quote(os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path))

@@ -14,37 +14,37 @@ from botocore.exceptions import BotoCoreError, ClientError
 from scones_local import samples
 from scones_local.cloud import lifecycle
 from scones_local.run import deploy
-from scones_local.run.application import Settings, install
-from scones_local.run.classify import Result, as_row, decide_photos
-from scones_local.run.output import Screen
-from scones_local.run.photo_folder import Dataset, Photos, read_dataset, read_photos
-from scones_local.run.summary import status_of, summarize, unexpected
+from scones_local.run.application import Settings, deploy_and_train
+from scones_local.run.classify import ResultRow, classify_photos, to_json_line
+from scones_local.run.output import Output
+from scones_local.run.photo_folder import Dataset, PhotoFolder, read_dataset, read_photos
+from scones_local.run.summary import result_status, summarize_results, unexpected_results
 from scones_operator.aws.stack import Stack
-from scones_operator.captures.files import Span
+from scones_operator.captures.files import TimeRange
 from scones_operator.datasets.class_folders import require_enough_photos
 from scones_operator.datasets.few_photos import warn_of_few_photos
 from scones_operator.datasets.staging import VALIDATION_SHARE
 from scones_operator.datasets.unusable_photos import leave_out_unusable
 from scones_operator.escaping import escape, quote
-from scones_operator.folder_files import FolderError, format_unusable
+from scones_operator.folder_files import FolderLayoutError, format_unusable
 
 if TYPE_CHECKING:
     import boto3
 
-WORK = deploy.ROOT / ".local"
-REPORT = deploy.ROOT / "build" / "run"
+WORK_FOLDER = deploy.ROOT / ".local"
+REPORT_FOLDER = deploy.ROOT / "build" / "run"
 
-UNUSABLE = "unusable-photos.txt"
+UNUSABLE_PHOTOS_FILE = "unusable-photos.txt"
 """Name of the file in the folder for work that lists the photos that cannot be decoded."""
 
 MINIMUM_ACCURACY = 0.8
 """Of the drawn photos; a model that learnt anything has 0.9 and more."""
 
-CAPTURE_SECONDS, CAPTURE_LOOKS = 8.0, 32
+CAPTURE_TIMEOUT_SECONDS, MAX_CAPTURE_POLLS = 8.0, 32
 """How long to wait for what the endpoint captures, and how often to look."""
 
 
-class JobError(Exception):
+class RunError(Exception):
     """The local cloud did not do as it was told; the message says where its log is."""
 
 
@@ -65,8 +65,8 @@ class Inputs:
     """
 
     dataset: Dataset
-    photos: Photos
-    expected: Mapping[str, Set[str]] = field(default_factory=dict)
+    photos: PhotoFolder
+    expected_statuses: Mapping[str, Set[str]] = field(default_factory=dict)
     minimum_accuracy: float | None = None
 
 
@@ -75,7 +75,7 @@ def collect_inputs(
     photos: Path | None,
     class_names: Sequence[str],
     work: Path,
-    screen: Screen,
+    output: Output,
 ) -> Inputs:
     """Read the user's folders; the drawn samples stand in for what is not given.
 
@@ -86,42 +86,44 @@ def collect_inputs(
     FolderError
         If a folder is not laid out as it must be.
     """
-    drawn = samples.Samples.at(work / "samples")
+    generated = samples.Samples.at(work / "samples")
     if dataset is None:
-        _draw(drawn, screen)
-    learned = _usable_dataset(dataset or drawn.dataset, class_names, work, screen)
-    _say_passed_over(dataset, learned.passed_over, screen)
-    screen.say(_dataset_line(learned))
-    for warning in warn_of_few_photos(learned):
-        screen.say(warning)
-    _say_splits(learned, screen)
-    _say_unusable(learned, dataset or drawn.dataset, work, screen)
+        _generate_samples(generated, output)
+    usable = _usable_dataset(dataset or generated.dataset, class_names, work, output)
+    _print_skipped(dataset, usable.skipped, output)
+    output.say(_format_dataset(usable))
+    for warning in warn_of_few_photos(usable):
+        output.say(warning)
+    _print_splits(usable, output)
+    _print_unusable(usable, dataset or generated.dataset, work, output)
     if photos is not None:
-        given = read_photos(photos, learned.class_names)
-        _say_passed_over(photos, given.passed_over, screen)
-        if given.not_classes:
-            folders = ", ".join(map(quote, given.not_classes))
-            screen.say(f"Not a class, so photos there count as none of the classes: {folders}")
-        return Inputs(learned, given)
+        test_photos = read_photos(photos, usable.class_names)
+        _print_skipped(photos, test_photos.skipped, output)
+        if test_photos.not_classes:
+            folders = ", ".join(map(quote, test_photos.not_classes))
+            output.say(f"Not a class, so photos there count as none of the classes: {folders}")
+        return Inputs(usable, test_photos)
     if dataset is not None:
-        return Inputs(learned, Photos(dataset, learned.validation))
-    expected = {photo.path: frozenset(photo.statuses) for photo in drawn.read_manifest()}
-    found = read_photos(drawn.photos, learned.class_names)
-    return Inputs(learned, found, expected, MINIMUM_ACCURACY)
+        return Inputs(usable, PhotoFolder(dataset, usable.validation))
+    expected_statuses = {
+        photo.path: frozenset(photo.statuses) for photo in generated.read_manifest()
+    }
+    sample_photos = read_photos(generated.photos, usable.class_names)
+    return Inputs(usable, sample_photos, expected_statuses, MINIMUM_ACCURACY)
 
 
-def _draw(drawn: samples.Samples, screen: Screen) -> None:
-    if drawn.manifest.exists():
+def _generate_samples(generated: samples.Samples, output: Output) -> None:
+    if generated.manifest.exists():
         return
-    with screen.step("Drawing sample photos"):
+    with output.step("Drawing sample photos"):
         try:
-            samples.generate(drawn.manifest.parent)
+            samples.generate(generated.manifest.parent)
         except FileExistsError as error:
-            raise FolderError(str(error)) from None
+            raise FolderLayoutError(str(error)) from None
 
 
 def _usable_dataset(
-    folder: Path, class_names: Sequence[str], work: Path, screen: Screen
+    folder: Path, class_names: Sequence[str], work: Path, output: Output
 ) -> Dataset:
     """Read a dataset without the photos that cannot be decoded, which are listed in a file.
 
@@ -131,9 +133,9 @@ def _usable_dataset(
         If it is not laid out as it must be, or a class has too few usable photos.
     """
     listed = read_dataset(folder, class_names)
-    with screen.step("Checking photos") as show:
-        usable = leave_out_unusable(listed, lambda amount: show(str(amount)))
-    _write_unusable(usable, folder, work / UNUSABLE)
+    with output.step("Checking photos") as on_update:
+        usable = leave_out_unusable(listed, lambda amount: on_update(str(amount)))
+    _write_unusable(usable, folder, work / UNUSABLE_PHOTOS_FILE)
     require_enough_photos(folder, usable, VALIDATION_SHARE)
     return usable
 
@@ -155,13 +157,13 @@ def _unusable_names(dataset: Dataset, folder: Path) -> dict[str, str]:
     }
 
 
-def _say_passed_over(folder: Path | None, count: int, screen: Screen) -> None:
+def _print_skipped(folder: Path | None, count: int, output: Output) -> None:
     if count:
         files = "1 file that is not a photo" if count == 1 else f"{count} files that are not photos"
-        screen.say(f"Skipped {files} in {folder}")
+        output.say(f"Skipped {files} in {folder}")
 
 
-def _dataset_line(dataset: Dataset) -> str:
+def _format_dataset(dataset: Dataset) -> str:
     """Write what there is to learn from as one line.
 
     Examples
@@ -177,29 +179,29 @@ def _dataset_line(dataset: Dataset) -> str:
     )
 
 
-def _say_splits(dataset: Dataset, screen: Screen) -> None:
+def _print_splits(dataset: Dataset, output: Output) -> None:
     """Print which folders are used for what if the dataset has own splits, and what is unused."""
     if dataset.splits:
-        screen.say(
+        output.say(
             f"Training on {dataset.splits['train']}, validating on {dataset.splits['validation']}"
         )
-    for what, count in dataset.photos_left_out.items():
-        screen.say(f"Skipped: {what} ({count:,})")
+    for title, count in dataset.excluded_photos.items():
+        output.say(f"Skipped: {title} ({count:,})")
 
 
-def _say_unusable(dataset: Dataset, folder: Path, work: Path, screen: Screen) -> None:
+def _print_unusable(dataset: Dataset, folder: Path, work: Path, output: Output) -> None:
     """Print the first photos that cannot be decoded, and the file that has them all."""
     for line in format_unusable(_unusable_names(dataset, folder)):
-        screen.say(f"  {line}")
+        output.say(f"  {line}")
     if dataset.unusable:
-        screen.say(f"  All of them: {work / UNUSABLE}")
+        output.say(f"  All of them: {work / UNUSABLE_PHOTOS_FILE}")
 
 
-def _a_moment() -> None:
-    time.sleep(CAPTURE_SECONDS / CAPTURE_LOOKS)
+def _sleep_briefly() -> None:
+    time.sleep(CAPTURE_TIMEOUT_SECONDS / MAX_CAPTURE_POLLS)
 
 
-def run(inputs: Inputs, settings: Settings, screen: Screen, work: Path, report: Path) -> int:
+def run(inputs: Inputs, settings: Settings, output: Output, work: Path, report: Path) -> int:
     """Do the whole job in a local cloud of its own.
 
     Parameters
@@ -208,7 +210,7 @@ def run(inputs: Inputs, settings: Settings, screen: Screen, work: Path, report: 
         What to learn from and what to decide.
     settings
         What to train.
-    screen
+    output
         Where to show it.
     work
         Folder for the cloud's state and for what is built.
@@ -222,47 +224,49 @@ def run(inputs: Inputs, settings: Settings, screen: Screen, work: Path, report: 
 
     Raises
     ------
-    JobError
+    RunError
         If the local cloud refuses or breaks off a request.
-    scones_training.errors.BadInput
+    scones_training.errors.InputError
         If the trainer would not take a setting; nothing was started then.
     """
-    started, begun = time.monotonic(), datetime.now(UTC)
+    started, started_at = time.monotonic(), datetime.now(UTC)
     for line in settings.describe(inputs.dataset):
-        screen.say(line)
-    with screen.step("Starting the local cloud"):
+        output.say(line)
+    with output.step("Starting the local cloud"):
         running = lifecycle.start(work / "run")
-    with running, naming_the_log(running):
-        stack, model = install(running, work, inputs.dataset, settings, screen)
-        screen.say(f"Classifying {len(inputs.photos.photos)} photos:")
-        results = decide_photos(running.session(), stack, "run", inputs.photos, screen.photo)
-        figures = summarize(results, model, time.monotonic() - started)
-        write_report(report, results, figures)
-        with screen.step("Writing the report"):
-            page = write_page(running.session(), stack, begun, report)
-    screen.figures(figures)
-    screen.say(f"Written: {report / 'summary.json'}, {report / 'results.jsonl'}")
-    screen.say(f"The report, a page that opens offline: {page}")
-    complaints = list(_complaints(inputs, results, figures["accuracy"]))
-    for complaint in complaints:
-        screen.say(complaint)
-    return 1 if complaints else 0
+    with running, report_cloud_errors(running):
+        stack, model = deploy_and_train(running, work, inputs.dataset, settings, output)
+        output.say(f"Classifying {len(inputs.photos.photos)} photos:")
+        results = classify_photos(running.session(), stack, "run", inputs.photos, output.photo)
+        figures = summarize_results(results, model, time.monotonic() - started)
+        write_summary(report, results, figures)
+        with output.step("Writing the report"):
+            page = write_html_report(running.session(), stack, started_at, report)
+    output.figures(figures)
+    output.say(f"Written: {report / 'summary.json'}, {report / 'results.jsonl'}")
+    output.say(f"The report, a page that opens offline: {page}")
+    problems = list(_problems(inputs, results, figures["accuracy"]))
+    for problem in problems:
+        output.say(problem)
+    return 1 if problems else 0
 
 
 @contextmanager
-def naming_the_log(running: lifecycle.Cloud) -> Iterator[None]:
+def report_cloud_errors(running: lifecycle.Cloud) -> Iterator[None]:
     """Turn what the local cloud answers instead of obeying into a line with its log's name."""
     try:
         yield
     except (BotoCoreError, ClientError) as error:
         log = running.state / "cloud.log"
-        raise JobError(f"the local cloud: {error} (its log: {log})") from error
+        raise RunError(f"the local cloud: {error} (its log: {log})") from error
 
 
-def _complaints(inputs: Inputs, results: Sequence[Result], accuracy: float | None) -> Iterator[str]:
+def _problems(
+    inputs: Inputs, results: Sequence[ResultRow], accuracy: float | None
+) -> Iterator[str]:
     """Say what is not as it should be."""
-    for result in unexpected(results, inputs.expected):
-        yield _complaint(result)
+    for result in unexpected_results(results, inputs.expected_statuses):
+        yield _format_problem(result)
     if inputs.minimum_accuracy is not None and (accuracy or 0.0) < inputs.minimum_accuracy:
         yield (
             f"The accuracy on the test photos, {accuracy}, is below the minimum of "
@@ -270,30 +274,30 @@ def _complaints(inputs: Inputs, results: Sequence[Result], accuracy: float | Non
         )
 
 
-def _complaint(result: Result) -> str:
+def _format_problem(result: ResultRow) -> str:
     name = quote(result.name)
-    if result.decided is None:
+    if result.decision is None:
         return f"{name} has no record"
     if not result.announced:
-        return f"{name} has the status {status_of(result)}, but it was not announced in time"
-    reason = f": {result.decided.reason.message}" if result.decided.reason else ""
-    return f"{name} has the unexpected status {status_of(result)}{reason}"
+        return f"{name} has the status {result_status(result)}, but it was not announced in time"
+    reason = f": {result.decision.reason.message}" if result.decision.reason else ""
+    return f"{name} has the unexpected status {result_status(result)}{reason}"
 
 
-def write_report(report: Path, results: Sequence[Result], figures: Mapping[str, Any]) -> None:
+def write_summary(report: Path, results: Sequence[ResultRow], figures: Mapping[str, Any]) -> None:
     """Write ``summary.json`` and ``results.jsonl``."""
     report.mkdir(parents=True, exist_ok=True)
-    rows = "".join(as_row(result) + "\n" for result in results)
+    rows = "".join(to_json_line(result) + "\n" for result in results)
     (report / "results.jsonl").write_text(rows, encoding="utf-8")
     (report / "summary.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
-def write_page(
+def write_html_report(
     session: "boto3.Session",
     stack: Stack,
-    begun: datetime,
+    started_at: datetime,
     report: Path,
-    pause: Callable[[], None] = _a_moment,
+    sleep: Callable[[], None] = _sleep_briefly,
 ) -> Path:
     """Write ``report.html`` beside the results, with what they tell of the photos; gives its path.
 
@@ -301,26 +305,30 @@ def write_page(
     ----------
     session, stack
         Where.
-    begun
+    started_at
         When the run began.
     report
-        The folder that `write_report` wrote to.
-    pause
+        The folder that `write_summary` wrote to.
+    sleep
         Called between two looks at what was captured, which is written after the answers.
     """
     # They bring Plotly, which nothing before needs.
     from scones_operator.report import captured_images, generate  # noqa: PLC0415
-    from scones_operator.report.ground_truth import labels_of  # noqa: PLC0415
-    from scones_operator.report.stats import answered  # noqa: PLC0415
+    from scones_operator.report.ground_truth import read_labels  # noqa: PLC0415
+    from scones_operator.report.stats import with_prediction  # noqa: PLC0415
 
-    span = Span(begun, datetime.now(UTC))
-    found = generate.gather(session, stack, span, labels_of(report / "results.jsonl"))
-    expected = min(len(answered(found.photos)), captured_images.READ)
-    for _ in range(CAPTURE_LOOKS):
-        if found.pictures.read >= expected:
+    time_range = TimeRange(started_at, datetime.now(UTC))
+    collected = generate.collect_report(
+        session, stack, time_range, read_labels(report / "results.jsonl")
+    )
+    expected = min(len(with_prediction(collected.photos)), captured_images.MAX_READ)
+    for _ in range(MAX_CAPTURE_POLLS):
+        if collected.captured_images.read >= expected:
             break
-        pause()
-        shown = captured_images.read_pictures(session, stack, span, found.photos)
-        found = replace(found, pictures=shown)
-    generate.write(found, report / "report.html")
+        sleep()
+        captured = captured_images.read_captured_images(
+            session, stack, time_range, collected.photos
+        )
+        collected = replace(collected, captured_images=captured)
+    generate.write_report(collected, report / "report.html")
     return report / "report.html"

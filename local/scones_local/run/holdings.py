@@ -8,7 +8,7 @@ from scones_operator.aws.stack import Stack
 if TYPE_CHECKING:
     import boto3
 
-REVIEWED = "/reviewed/"
+REVIEWED_PREFIXES = "/reviewed/"
 """Part of the keys of photos that people labeled."""
 
 
@@ -51,16 +51,19 @@ class Holdings:
         return ", ".join(f"{count} {noun}{'s' * (count != 1)}" for count, noun in counted)
 
 
-def count(session: "boto3.Session", stack: Stack) -> Holdings:
+def count_holdings(session: "boto3.Session", stack: Stack) -> Holdings:
     """Count what an application holds."""
     pipelines = _pipelines(session)
     return Holdings(
         photos=len(_keys(session, stack.photos_bucket, "incoming/")),
         results=_records(session, stack.results_table),
-        labels=sum(REVIEWED in key for key in _keys(session, stack.data_bucket, "dataset/")),
+        labels=sum(
+            REVIEWED_PREFIXES in key for key in _keys(session, stack.data_bucket, "dataset/")
+        ),
         models=_models(session, stack.model_package_group),
         executions=sum(
-            _running(session, machine) for machine in (stack.retrain_machine, stack.promote_machine)
+            _count_running(session, machine)
+            for machine in (stack.retrain_state_machine, stack.promote_state_machine)
         )
         + sum(_running_executions(session, pipeline) for pipeline in pipelines),
         pipelines=len(pipelines),
@@ -69,8 +72,8 @@ def count(session: "boto3.Session", stack: Stack) -> Holdings:
 
 def _keys(session: "boto3.Session", bucket: str, prefix: str) -> list[str]:
     pages = session.client("s3").get_paginator("list_objects_v2")
-    found = pages.paginate(Bucket=bucket, Prefix=prefix)
-    return [item["Key"] for page in found for item in page.get("Contents", [])]
+    total = pages.paginate(Bucket=bucket, Prefix=prefix)
+    return [item["Key"] for page in total for item in page.get("Contents", [])]
 
 
 def _records(session: "boto3.Session", table: str) -> int:
@@ -84,10 +87,10 @@ def _models(session: "boto3.Session", group: str) -> int:
     return sum(len(page["ModelPackageSummaryList"]) for page in pages)
 
 
-def _running(session: "boto3.Session", machine: str) -> int:
+def _count_running(session: "boto3.Session", machine: str) -> int:
     pages = session.client("stepfunctions").get_paginator("list_executions")
-    found = pages.paginate(stateMachineArn=machine, statusFilter="RUNNING")
-    return sum(len(page["executions"]) for page in found)
+    total = pages.paginate(stateMachineArn=machine, statusFilter="RUNNING")
+    return sum(len(page["executions"]) for page in total)
 
 
 def _pipelines(session: "boto3.Session") -> list[str]:
@@ -97,10 +100,10 @@ def _pipelines(session: "boto3.Session") -> list[str]:
 
 def _running_executions(session: "boto3.Session", pipeline: str) -> int:
     pages = session.client("sagemaker").get_paginator("list_pipeline_executions")
-    found = pages.paginate(PipelineName=pipeline)
+    total = pages.paginate(PipelineName=pipeline)
     statuses = [
         item["PipelineExecutionStatus"]
-        for page in found
+        for page in total
         for item in page["PipelineExecutionSummaries"]
     ]
     return sum(status in {"Executing", "Stopping"} for status in statuses)

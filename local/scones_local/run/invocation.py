@@ -20,7 +20,7 @@ from samcli.yamlhelper import yaml_dump, yaml_parse
 from scones_local.cloud.lifecycle import Cloud
 from scones_local.lambda_runtime import HOST_PYTHON
 from scones_local.run.deploy import host_parameters
-from scones_operator.aws.stack import STACK
+from scones_operator.aws.stack import DEFAULT_STACK_NAME
 
 
 class InvocationError(Exception):
@@ -60,7 +60,7 @@ def invoke(
 
 
 async def _invoke(running: Cloud, built: Path, arguments: Sequence[str]) -> int:
-    address = _bridge_address()
+    address = _docker_bridge_address()
     cloud = urlsplit(running.endpoint)
 
     async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -98,7 +98,7 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         writer.close()
 
 
-def _bridge_address() -> str:
+def _docker_bridge_address() -> str:
     try:
         bridge = docker.from_env().networks.get("bridge")
     except docker.errors.DockerException as error:
@@ -150,7 +150,7 @@ def write_template(running: Cloud, built: Path, endpoint: str) -> Path:
 def _variables(running: Cloud, function: str) -> dict[str, Any]:
     session = running.session()
     resource = session.client("cloudformation").describe_stack_resource(
-        StackName=STACK, LogicalResourceId=function
+        StackName=DEFAULT_STACK_NAME, LogicalResourceId=function
     )["StackResourceDetail"]
     configuration = session.client("lambda").get_function_configuration(
         FunctionName=resource["PhysicalResourceId"]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.text import Text
 
-from scones_operator.aws.stack import STACK
+from scones_operator.aws.stack import DEFAULT_STACK_NAME
 from scones_operator.escaping import escape
 
 if TYPE_CHECKING:
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 COLORS = ("cyan", "green", "magenta", "yellow", "blue", "bright_red", "bright_cyan", "bright_green")
 LEVELS = {"ERROR": "bold red", "CRITICAL": "bold red", "WARNING": "yellow", "WARN": "yellow"}
 
-_LOOK_SECONDS = 0.5
+_POLL_SECONDS = 0.5
 
 # Lines of every invocation and every state.
-_QUIET = ("START RequestId", "END RequestId", "REPORT RequestId", "metrics ")
-_QUIET_ENDS = ("StateExited", "TaskScheduled", "TaskStarted", "TaskSucceeded")
-_WIDTH = 20
+_QUIET_PREFIXES = ("START RequestId", "END RequestId", "REPORT RequestId", "metrics ")
+_QUIET_SUFFIXES = ("StateExited", "TaskScheduled", "TaskStarted", "TaskSucceeded")
+_SOURCE_WIDTH = 20
 
 # Lines may be written later than others that were made later.
-_LATE_MS = 10_000
+_MAX_DELAY_MS = 10_000
 
 # Members that repeat the source and the time of a line.
-_COMMON = {
+_COMMON_KEYS = {
     *("timestamp", "level", "message", "location", "service", "requestId", "xray_trace_id"),
     *("cold_start", "function_name", "function_memory_size", "function_arn", "logger"),
     *("function_request_id", "type", "time"),
@@ -62,7 +62,9 @@ class Line:
     text: str
 
 
-def follow(session: "boto3.Session", since: float, goes_on: Callable[[], bool]) -> Iterator[Line]:
+def follow(
+    session: "boto3.Session", since: float, should_continue: Callable[[], bool]
+) -> Iterator[Line]:
     """Yield new lines of all logs.
 
     Parameters
@@ -71,21 +73,21 @@ def follow(session: "boto3.Session", since: float, goes_on: Callable[[], bool]) 
         Session for the local cloud.
     since
         Time of the earliest line, in seconds since 1970.
-    goes_on
+    should_continue
         Called before each look; False ends the iteration.
     """
     client = session.client("logs")
-    start, seen = int(since * 1000), _Seen()
-    while goes_on():
-        looked = int(time.time() * 1000)
+    start, seen = int(since * 1000), _SeenEvents()
+    while should_continue():
+        polled_at = int(time.time() * 1000)
         fresh = seen.new_ones(_events(client, start))
         for event in sorted(fresh, key=lambda event: int(event["timestamp"])):
             yield _line(event)
-        start = max(start, looked - _LATE_MS)
-        time.sleep(_LOOK_SECONDS)
+        start = max(start, polled_at - _MAX_DELAY_MS)
+        time.sleep(_POLL_SECONDS)
 
 
-class _Seen:
+class _SeenEvents:
     """Filters out the events of the previous look; not all events have ids."""
 
     def __init__(self) -> None:
@@ -106,21 +108,21 @@ def _events(client: Any, start: int) -> Iterator[dict[str, Any]]:
     for page in client.get_paginator("describe_log_groups").paginate():
         for group in page["logGroups"]:
             name = group["logGroupName"]
-            found = client.get_paginator("filter_log_events").paginate(
+            events = client.get_paginator("filter_log_events").paginate(
                 logGroupName=name, startTime=start
             )
-            for answer in found:
-                for event in answer["events"]:
+            for response in events:
+                for event in response["events"]:
                     yield {**event, "group": name}
 
 
 def _line(event: dict[str, Any]) -> Line:
-    at = datetime.fromtimestamp(event["timestamp"] / 1000).astimezone()
-    level, text = _said(event["message"].rstrip())
-    return Line(at, source_of(event["group"]), level, text)
+    time = datetime.fromtimestamp(event["timestamp"] / 1000).astimezone()
+    level, text = _parse_message(event["message"].rstrip())
+    return Line(time, log_source(event["group"]), level, text)
 
 
-def source_of(group: str) -> str:
+def log_source(group: str) -> str:
     """Return what writes into a log group, in short.
 
     Examples
@@ -140,11 +142,11 @@ def source_of(group: str) -> str:
         return name.removesuffix("Jobs").lower() + " job"
     if parent == "Endpoints":
         return f"{name} endpoint"
-    short = name.removeprefix(f"{STACK}-")
+    short = name.removeprefix(f"{DEFAULT_STACK_NAME}-")
     return f"{short} machine" if parent == "states" else short
 
 
-def _said(message: str) -> tuple[str, str]:
+def _parse_message(message: str) -> tuple[str, str]:
     """Return level and text of a message, which may be JSON."""
     try:
         parsed = json.loads(message)
@@ -153,20 +155,20 @@ def _said(message: str) -> tuple[str, str]:
     if not isinstance(parsed, dict):
         return "", message
     if {"execution_arn", "type"} <= parsed.keys():
-        return _of_machine(parsed)
+        return _parse_execution_event(parsed)
     if "_aws" in parsed:
         values = {name: value for name, value in parsed.items() if name != "_aws"}
         return "", f"metrics {json.dumps(values, ensure_ascii=False)}"
     if "message" not in parsed:
         return "", message
     level = str(parsed.get("level", ""))
-    rest = {name: value for name, value in parsed.items() if name not in _COMMON}
-    said = parsed["message"]
-    text = said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
+    rest = {name: value for name, value in parsed.items() if name not in _COMMON_KEYS}
+    content = parsed["message"]
+    text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
     return level, text + (f" {json.dumps(rest, ensure_ascii=False)}" if rest else "")
 
 
-def _of_machine(event: dict[str, Any]) -> tuple[str, str]:
+def _parse_execution_event(event: dict[str, Any]) -> tuple[str, str]:
     """Return level and text of an event of an execution."""
     details = event.get("details", {})
     named = details.get("name") or details.get("resource") or ""
@@ -175,18 +177,20 @@ def _of_machine(event: dict[str, Any]) -> tuple[str, str]:
     return level, " ".join(filter(None, [event["type"], named, error]))
 
 
-def show(console: Console, line: Line) -> None:
+def print_line(console: Console, line: Line) -> None:
     """Show a line: its time, its source in a color, and its text."""
-    shown = Text(f"{line.at:%H:%M:%S} ", style="dim")
-    shown.append(f"{escape(line.source):<{_WIDTH}} ", style=color_of(line.source))
+    text = Text(f"{line.at:%H:%M:%S} ", style="dim")
+    text.append(f"{escape(line.source):<{_SOURCE_WIDTH}} ", style=source_color(line.source))
     if line.level:
-        shown.append(f"{escape(line.level)} ", style=LEVELS.get(line.level, "dim"))
-    quiet = line.text.startswith(_QUIET) or line.text.split(" ")[0].endswith(_QUIET_ENDS)
-    shown.append(escape(line.text.expandtabs(2)), style="dim" if quiet else "")
-    console.print(shown, soft_wrap=True)
+        text.append(f"{escape(line.level)} ", style=LEVELS.get(line.level, "dim"))
+    is_quiet = line.text.startswith(_QUIET_PREFIXES) or line.text.split(" ")[0].endswith(
+        _QUIET_SUFFIXES
+    )
+    text.append(escape(line.text.expandtabs(2)), style="dim" if is_quiet else "")
+    console.print(text, soft_wrap=True)
 
 
-def color_of(source: str) -> str:
+def source_color(source: str) -> str:
     """Return the color of a source: the same one each time."""
     digest = hashlib.sha256(source.encode()).digest()
     return COLORS[digest[0] % len(COLORS)]

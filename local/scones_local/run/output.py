@@ -10,8 +10,8 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
-from scones_local.run.classify import Result
-from scones_local.run.summary import STATUSES, status_of
+from scones_local.run.classify import ResultRow
+from scones_local.run.summary import STATUSES, result_status
 from scones_operator.escaping import escape, escape_lines
 from scones_operator.rounding import format_share
 
@@ -19,11 +19,11 @@ STYLES = {"classified": "green", "needs_review": "yellow", "rejected": "magenta"
 
 
 SPINNER_WIDTH = 2
-QUIET_SECONDS = 5.0
+STEP_DELAY_SECONDS = 5.0
 """Where the output is no terminal, details of a step are not shown more often than this."""
 
 
-class Screen:
+class Output:
     """Writes to a terminal, or plain lines where the output is no terminal."""
 
     def __init__(self, console: Console) -> None:
@@ -64,22 +64,22 @@ class Screen:
         return show
 
     def _lines(self) -> Callable[[str], None]:
-        shown = time.monotonic()
+        last = time.monotonic()
 
         def show(detail: str) -> None:
-            nonlocal shown
-            if time.monotonic() - shown >= QUIET_SECONDS:
-                shown = time.monotonic()
+            nonlocal last
+            if time.monotonic() - last >= STEP_DELAY_SECONDS:
+                last = time.monotonic()
                 self.say(f"  {detail.strip()}")
 
         return show
 
-    def photo(self, result: Result) -> None:
+    def photo(self, result: ResultRow) -> None:
         """Show what a photo was decided to be."""
-        status = status_of(result)
+        status = result_status(result)
         line = Text("  ")
         line.append(f"{status:<13}", style=STYLES[status])
-        line.append(f"{_said(result):<28} ")
+        line.append(f"{_format_decision(result):<28} ")
         line.append(escape(result.name), style="dim")
         self._console.print(line, soft_wrap=True)
 
@@ -89,10 +89,10 @@ class Screen:
         for status in STATUSES:
             table.add_row(status, str(summary[status]), style=STYLES[status])
         table.add_row("unfamiliar, in review", str(summary["unfamiliar"]))
-        labelled = summary["labelled"]
-        table.add_row("accuracy", _share(labelled["right"], labelled["photos"]))
+        labeled = summary["labelled"]
+        table.add_row("accuracy", _format_share(labeled["right"], labeled["photos"]))
         table.add_row(
-            "accuracy, accepted ones", _share(labelled["accepted_right"], labelled["accepted"])
+            "accuracy, accepted ones", _format_share(labeled["accepted_right"], labeled["accepted"])
         )
         latency = summary["latency_ms"]
         table.add_row("upload to record", f"p50 {latency['p50']} ms, p95 {latency['p95']} ms")
@@ -101,7 +101,7 @@ class Screen:
             "training", f"{training['accuracy']:.3f} on validation, {training['seconds']} s"
         )
         if training["epochs"]:
-            table.add_row("kept", _kept_epoch(training))
+            table.add_row("kept", _format_kept_epoch(training))
         table.add_row("total", f"{summary['photos']} photos, {summary['seconds']} s")
         self._console.print()
         self._console.print(table)
@@ -113,23 +113,23 @@ class Screen:
         )
 
 
-def _said(result: Result) -> str:
-    decided = result.decided
+def _format_decision(result: ResultRow) -> str:
+    decided = result.decision
     if decided is None:
         return "no record in time"
     if not result.announced:
         return "not announced in time"
-    answer = f"{decided.label} {format_share(decided.confidence or 0.0, decided.threshold)}"
+    predicted = f"{decided.label} {format_share(decided.confidence or 0.0, decided.threshold)}"
     if decided.unfamiliar:
         familiarity = format_share(decided.familiarity or 0.0, decided.familiarity_limit, 3)
-        return f"{answer}, unfamiliar {familiarity}"
+        return f"{predicted}, unfamiliar {familiarity}"
     if decided.reason:
-        return f"{answer}, {decided.reason.code}" if decided.label else decided.reason.code
+        return f"{predicted}, {decided.reason.code}" if decided.label else decided.reason.code
     bay = f", bay {decided.loading_bay}" if decided.loading_bay else ""
-    return f"{answer}{bay}"
+    return f"{predicted}{bay}"
 
 
-def _kept_epoch(training: Mapping[str, Any]) -> str:
+def _format_kept_epoch(training: Mapping[str, Any]) -> str:
     """Return which epoch's model is kept, and where the reason is if another was better."""
     epochs, best = training["epochs"], training["best_epoch"]
     kept = "the only epoch" if epochs == 1 else f"the last of {epochs} epochs"
@@ -139,5 +139,5 @@ def _kept_epoch(training: Mapping[str, Any]) -> str:
     return f"{kept}, not the best, {best} ({accuracy:.3f}): docs/training.md has the reason"
 
 
-def _share(right: int, photos: int) -> str:
-    return f"{right / photos:.3f}, {right} of {photos}" if photos else "unknown"
+def _format_share(correct: int, photos: int) -> str:
+    return f"{correct / photos:.3f}, {correct} of {photos}" if photos else "unknown"

@@ -7,19 +7,19 @@ from pathlib import Path
 from scones.classes import NONE_OF_THE_CLASSES
 from scones_operator.datasets.class_folders import (
     Dataset,
-    LabelledPhoto,
+    LabeledPhoto,
     count_files,
-    is_somebodys_file,
+    is_user_file,
     read_dataset,
     require_folder,
 )
-from scones_operator.folder_files import FolderError, list_files
+from scones_operator.folder_files import FolderLayoutError, list_files
 
-__all__ = ["Dataset", "LabelledPhoto", "Photos", "read_dataset", "read_photos"]
+__all__ = ["Dataset", "LabeledPhoto", "PhotoFolder", "read_dataset", "read_photos"]
 
 
 @dataclass(frozen=True)
-class Photos:
+class PhotoFolder:
     """Photos to decide.
 
     Attributes
@@ -35,12 +35,12 @@ class Photos:
     """
 
     folder: Path
-    photos: tuple[LabelledPhoto, ...]
-    passed_over: int = 0
+    photos: tuple[LabeledPhoto, ...]
+    skipped: int = 0
     not_classes: tuple[str, ...] = ()
 
 
-def read_photos(folder: Path, class_names: Sequence[str]) -> Photos:
+def read_photos(folder: Path, class_names: Sequence[str]) -> PhotoFolder:
     """Read photos to decide.
 
     Parameters
@@ -63,17 +63,18 @@ def read_photos(folder: Path, class_names: Sequence[str]) -> Photos:
         If there is none, or a link out of `folder`.
     """
     require_folder(folder)
-    files = [path for path in list_files(folder, folder) if is_somebodys_file(path, folder)]
+    files = [path for path in list_files(folder, folder) if is_user_file(path, folder)]
     if not files:
-        raise FolderError(f"{folder} contains no photos")
-    tops = [_top_folder(path, folder) for path in files]
-    labels = {name: name for name in class_names if name in tops}
+        raise FolderLayoutError(f"{folder} contains no photos")
+    top_folders = [_top_folder(path, folder) for path in files]
+    labels = {name: name for name in class_names if name in top_folders}
     if labels:
-        labels |= {name: NONE_OF_THE_CLASSES for name in tops if name and name not in labels}
+        labels |= {name: NONE_OF_THE_CLASSES for name in top_folders if name and name not in labels}
     photos = tuple(
-        LabelledPhoto(path, labels.get(top or "")) for path, top in zip(files, tops, strict=True)
+        LabeledPhoto(path, labels.get(top or ""))
+        for path, top in zip(files, top_folders, strict=True)
     )
-    return Photos(
+    return PhotoFolder(
         folder,
         photos,
         count_files(folder) - len(photos),

@@ -18,18 +18,18 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from scones_local.run.sources import Source, Sources, archive
-from scones_operator.aws.stack import STACK
-from tools.lint_asl import find_faults
+from scones_operator.aws.stack import DEFAULT_STACK_NAME
+from tools.lint_asl import find_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import boto3
 
-_MOST_FAULTS = 3
+_MAX_ERRORS = 3
 
 # What would make the `make` that builds a layer a part of the one that runs this.
-_MAKES_OWN = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES")
+_OTHER_LAYER_VERSION = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES")
 
 
 class ReloadError(Exception):
@@ -62,9 +62,9 @@ class Reloader:
         changed = list(paths)
         return [source for source in self.sources.every() if any(map(source.has, changed))]
 
-    def changed_since(self, moment: float) -> list[Source]:
-        """Return the sources with a file or folder that is newer than `moment`, seconds."""
-        return [source for source in self.sources.every() if _newest(source.path) > moment]
+    def changed_since(self, time: float) -> list[Source]:
+        """Return the sources with a file or folder that is newer than `time`, seconds."""
+        return [source for source in self.sources.every() if _newest_change(source.path) > time]
 
     def deployed(self) -> list[Source]:
         """Return the sources whose resources the stack has; a condition may exclude others."""
@@ -79,8 +79,8 @@ class Reloader:
             If the source is broken or cannot be made live; the previous version stays live.
         """
         if not source.path.exists():
-            raise ReloadError(f"{_shown(source.path)} does not exist")
-        with _named_errors(source):
+            raise ReloadError(f"{_format_path(source.path)} does not exist")
+        with _with_source_name(source):
             if source in self.sources.layers:
                 return self._reload_layer(source)
             if source in self.sources.machines:
@@ -93,7 +93,7 @@ class Reloader:
                 f"{source.name} has its own requirements, which only `make redeploy` installs"
             )
         self._check(source.path, source.path)
-        name, code = self._physical(source), archive(source.path)
+        name, code = self._physical_id(source), archive(source.path)
         deployed = self._lambda.get_function_configuration(FunctionName=name)
         if deployed["CodeSha256"] == _digest(code):
             return False
@@ -102,12 +102,12 @@ class Reloader:
 
     def _reload_layer(self, source: Source) -> bool:
         with tempfile.TemporaryDirectory() as folder:
-            _make(source, Path(folder))
+            _build_layer(source, Path(folder))
             self._check(Path(folder), source.path)
             content = archive(Path(folder))
         own = self._layer_arn(source)
         layer = own.rpartition(":")[0]
-        users = self._users(layer)
+        users = self._layers_of_users(layer)
         used = {arn for arns in users.values() for arn in arns if arn.rpartition(":")[0] == layer}
         if {self._layer_digest(arn) for arn in used} == {_digest(content)}:
             return False
@@ -125,22 +125,24 @@ class Reloader:
         return True
 
     def _reload_machine(self, source: Source) -> bool:
-        arn = self._physical(source)
+        arn = self._physical_id(source)
         text = source.path.read_text(encoding="utf-8")
-        given = self._given(arn)
-        if faults := find_faults(text, given.keys()):
-            more = len(faults) - _MOST_FAULTS
-            listed = "; ".join(faults[:_MOST_FAULTS]) + (f"; and {more} more" if more > 0 else "")
-            raise ReloadError(f"{_shown(source.path)}: {listed}")
+        substitutions = self._read_substitutions(arn)
+        if errors := find_errors(text, substitutions.keys()):
+            remaining = len(errors) - _MAX_ERRORS
+            listed = "; ".join(errors[:_MAX_ERRORS]) + (
+                f"; and {remaining} more" if remaining > 0 else ""
+            )
+            raise ReloadError(f"{_format_path(source.path)}: {listed}")
         definition = text
-        for name, value in given.items():
+        for name, value in substitutions.items():
             definition = definition.replace(f"${{{name}}}", value)
         if self._machines.describe_state_machine(stateMachineArn=arn)["definition"] == definition:
             return False
         self._machines.update_state_machine(stateMachineArn=arn, definition=definition)
         return True
 
-    def _given(self, arn: str) -> dict[str, str]:
+    def _read_substitutions(self, arn: str) -> dict[str, str]:
         every: dict[str, dict[str, str]] = json.loads(self._substitutions.read_text("utf-8"))
         return every[arn]
 
@@ -156,7 +158,7 @@ class Reloader:
                 _compile(text, source / path.relative_to(folder))
                 self._compiled.add(digest)
 
-    def _physical(self, source: Source) -> str:
+    def _physical_id(self, source: Source) -> str:
         if source.resource not in self._resources:
             raise ReloadError(f"{source.resource} is not deployed yet: run `make redeploy`")
         return self._resources[source.resource]
@@ -178,16 +180,16 @@ class Reloader:
                 return physical_id
         return None
 
-    def _users(self, layer: str) -> dict[str, list[str]]:
+    def _layers_of_users(self, layer: str) -> dict[str, list[str]]:
         """Return the layers of each function that has a version of `layer`."""
-        found = {}
+        layers_by_function = {}
         for function in self.sources.functions:
             if name := self._resources.get(function.resource):
                 described = self._lambda.get_function_configuration(FunctionName=name)
                 arns = [used["Arn"] for used in described.get("Layers", [])]
                 if any(arn.rpartition(":")[0] == layer for arn in arns):
-                    found[name] = arns
-        return found
+                    layers_by_function[name] = arns
+        return layers_by_function
 
     def _layer_digest(self, arn: str) -> str:
         return str(self._lambda.get_layer_version_by_arn(Arn=arn)["Content"]["CodeSha256"])
@@ -198,27 +200,31 @@ def physical_ids(session: "boto3.Session") -> dict[str, str]:
     pages = session.client("cloudformation").get_paginator("list_stack_resources")
     return {
         resource["LogicalResourceId"]: resource["PhysicalResourceId"]
-        for page in pages.paginate(StackName=STACK)
+        for page in pages.paginate(StackName=DEFAULT_STACK_NAME)
         for resource in page["StackResourceSummaries"]
     }
 
 
 @contextmanager
-def _named_errors(source: Source) -> "Iterator[None]":
+def _with_source_name(source: Source) -> "Iterator[None]":
     try:
         yield
     except ClientError as error:
-        said: Mapping[str, Any] = error.response["Error"]
-        raise ReloadError(f"{source.name}: {said['Code']}: {said.get('Message', '')}") from error
+        message: Mapping[str, Any] = error.response["Error"]
+        raise ReloadError(
+            f"{source.name}: {message['Code']}: {message.get('Message', '')}"
+        ) from error
     except (BotoCoreError, OSError, UnicodeDecodeError) as error:
         raise ReloadError(f"{source.name}: {error}") from error
 
 
-def _make(source: Source, folder: Path) -> None:
+def _build_layer(source: Source, folder: Path) -> None:
     """Build a layer as SAM CLI does: https://docs.aws.amazon.com/serverless-application-model/."""
     target = [f"build-{source.resource}", f"ARTIFACTS_DIR={folder}"]
-    environment = {name: value for name, value in os.environ.items() if name not in _MAKES_OWN}
-    run = subprocess.run(  # noqa: S603
+    environment = {
+        name: value for name, value in os.environ.items() if name not in _OTHER_LAYER_VERSION
+    }
+    completed = subprocess.run(  # noqa: S603
         ["make", "--silent", *target],  # noqa: S607
         cwd=source.path,
         env=environment,
@@ -226,30 +232,31 @@ def _make(source: Source, folder: Path) -> None:
         text=True,
         check=False,
     )
-    if run.returncode:
-        raise ReloadError(f"{source.name} cannot be built: {run.stderr.strip()}")
+    if completed.returncode:
+        raise ReloadError(f"{source.name} cannot be built: {completed.stderr.strip()}")
 
 
 def _compile(text: bytes, path: Path) -> None:
     try:
         compile(text, str(path), "exec", dont_inherit=True)
     except SyntaxError as error:
-        place = f", line {error.lineno}" if error.lineno else ""
-        raise ReloadError(f"{_shown(path)}{place}: {error.msg}") from None
+        location = f", line {error.lineno}" if error.lineno else ""
+        raise ReloadError(f"{_format_path(path)}{location}: {error.msg}") from None
     except ValueError as error:
-        raise ReloadError(f"{_shown(path)}: {error}") from None
+        raise ReloadError(f"{_format_path(path)}: {error}") from None
 
 
 def _digest(content: bytes) -> str:
     return base64.b64encode(hashlib.sha256(content).digest()).decode()
 
 
-def _newest(path: Path) -> float:
+def _newest_change(path: Path) -> float:
     every = [path, *path.rglob("*")] if path.is_dir() else [path] * path.exists()
     return max(
-        (found.stat().st_mtime for found in every if "__pycache__" not in found.parts), default=0.0
+        (newest.stat().st_mtime for newest in every if "__pycache__" not in newest.parts),
+        default=0.0,
     )
 
 
-def _shown(path: Path) -> str:
+def _format_path(path: Path) -> str:
     return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)

@@ -12,12 +12,12 @@ from functools import partialmethod
 from aws_lambda_builders.workflows.python_pip.packager import DependencyBuilder
 from samcli.cli.main import cli
 
-from scones_local.imports import leave_out_iris
+from scones_local.imports import skip_iri_formats
 
 
 def main() -> None:
     """Run SAM CLI, which then takes the packages for python3.11 that it takes for python3.12."""
-    leave_out_iris()
+    skip_iri_formats()
     glibc = DependencyBuilder._RUNTIME_GLIBC
     glibc["cp311"] = glibc["cp312"]
     # A third of the time of the default level, for archives that are an eighth larger.

@@ -10,7 +10,7 @@ from typing import Any
 from scones_local.run.deploy import read_template
 
 _TIME = (2000, 1, 1, 0, 0, 0)
-_COMPILED = "__pycache__"
+_COMPILED_SUFFIXES = "__pycache__"
 
 
 @dataclass(frozen=True)
@@ -78,12 +78,16 @@ def read_sources(template: Path) -> Sources:
     return Sources(
         template,
         tuple(_sources(template, resources, "AWS::Serverless::Function", "CodeUri")),
-        tuple(_sources(template, _made(resources), "AWS::Serverless::LayerVersion", "ContentUri")),
+        tuple(
+            _sources(
+                template, _built_by_make(resources), "AWS::Serverless::LayerVersion", "ContentUri"
+            )
+        ),
         tuple(_sources(template, resources, "AWS::Serverless::StateMachine", "DefinitionUri")),
     )
 
 
-def _made(resources: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+def _built_by_make(resources: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
     """Return the resources that make builds; pip builds the others, which takes too long."""
     return [
         (name, resource)
@@ -105,7 +109,7 @@ def archive(folder: Path) -> bytes:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as contents:
         for path in sorted(folder.rglob("*")):
-            if path.is_file() and _COMPILED not in path.parts:
+            if path.is_file() and _COMPILED_SUFFIXES not in path.parts:
                 entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), _TIME)
                 entry.compress_type = zipfile.ZIP_DEFLATED
                 entry.external_attr = (path.stat().st_mode & 0o777 | 0o444) << 16

@@ -6,18 +6,18 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from scones_operator.aws.executions import Outcome
+from scones_operator.aws.executions import ExecutionOutcome
 from scones_operator.aws.stack import Stack
 from scones_operator.models.promotion import (
-    Question,
-    answer,
-    approve,
-    await_promotion,
+    ApprovalRequest,
+    approve_version,
     follow_promotion,
+    send_approval,
+    wait_for_promotion,
 )
 from scones_operator.models.retraining import follow_retraining, start_retraining
 from scones_operator.progress import Epoch
-from scones_operator.progress import Progress as Told
+from scones_operator.progress import ProgressEvent as Told
 
 if TYPE_CHECKING:
     import boto3
@@ -61,45 +61,45 @@ class Progress(Protocol):
         ...
 
 
-def retrain(session: "boto3.Session", stack: Stack, show: Callable[[str], None]) -> TrainedModel:
+def retrain(session: "boto3.Session", stack: Stack, output: Callable[[str], None]) -> TrainedModel:
     """Retrain on the uploaded dataset, to a registered version.
 
     Parameters
     ----------
     session, stack
         Where.
-    show
+    output
         Called with a line for each step and each epoch.
 
     Raises
     ------
     ModelError
         If none is registered, since it is not good enough.
-    scones_operator.errors.Fault
+    scones_operator.errors.OperationError
         If the retraining fails.
     """
     accuracies: list[float] = []
 
-    def note(progress: Told) -> None:
+    def on_event(progress: Told) -> None:
         if isinstance(progress, Epoch):
             accuracies.append(progress.accuracy)
-        show(str(progress))
+        output(str(progress))
 
     execution = start_retraining(session, stack, OPERATOR)
-    outcome = follow_retraining(session, execution, note, _a_moment)
+    outcome = follow_retraining(session, execution, on_event, _sleep_briefly)
     if outcome.outcome != "registered":
         raise ModelError(f"no model was registered ({outcome.outcome}): {outcome.message}")
     details = outcome.details
     return TrainedModel(
         int(details["version"]),
         float(details["accuracy"]),
-        _lasted(session, details["run"]),
+        _training_duration(session, details["run"]),
         tuple(accuracies),
     )
 
 
 def promote(
-    session: "boto3.Session", stack: Stack, version: int, show: Callable[[str], None]
+    session: "boto3.Session", stack: Stack, version: int, output: Callable[[str], None]
 ) -> None:
     """Approve a registered version, and let it into production when it asks.
 
@@ -109,42 +109,46 @@ def promote(
         Where.
     version
         Its number.
-    show
+    output
         Called with a line for each step.
 
     Raises
     ------
     ModelError
         If it does not get to production, such as for a failed smoke test.
-    scones_operator.errors.Fault
+    scones_operator.errors.OperationError
         If the promotion fails.
     """
-    approval = approve(session, stack, version, OPERATOR)
-    execution = await_promotion(session, stack, approval, _a_moment)
-    asked = follow_promotion(session, execution, _lines(show), pause=_a_moment)
-    if isinstance(asked, Question):
-        answer(session, stack, asked, approved=True)
-        asked = follow_promotion(session, execution, _lines(show), asked.event_id, _a_moment)
-    _require_promoted(asked)
+    approval = approve_version(session, stack, version, OPERATOR)
+    execution = wait_for_promotion(session, stack, approval, _sleep_briefly)
+    approval_request = follow_promotion(
+        session, execution, _print_metrics(output), pause=_sleep_briefly
+    )
+    if isinstance(approval_request, ApprovalRequest):
+        send_approval(session, stack, approval_request, approved=True)
+        approval_request = follow_promotion(
+            session, execution, _print_metrics(output), approval_request.event_id, _sleep_briefly
+        )
+    _require_promoted(approval_request)
 
 
-def _require_promoted(ended: Question | Outcome) -> None:
-    if isinstance(ended, Question):
-        raise ModelError(f"version {ended.version} asks again")
-    if ended.outcome != "promoted":
-        raise ModelError(f"the model is not in production ({ended.outcome}): {ended.message}")
+def _require_promoted(outcome: ApprovalRequest | ExecutionOutcome) -> None:
+    if isinstance(outcome, ApprovalRequest):
+        raise ModelError(f"version {outcome.version} asks again")
+    if outcome.outcome != "promoted":
+        raise ModelError(f"the model is not in production ({outcome.outcome}): {outcome.message}")
 
 
-def _lasted(session: "boto3.Session", job: str) -> float:
+def _training_duration(session: "boto3.Session", job: str) -> float:
     described = session.client("sagemaker").describe_training_job(TrainingJobName=job)
-    lasted = described["TrainingEndTime"] - described["TrainingStartTime"]
-    return float(lasted.total_seconds())
+    duration = described["TrainingEndTime"] - described["TrainingStartTime"]
+    return float(duration.total_seconds())
 
 
-def _a_moment() -> None:
+def _sleep_briefly() -> None:
     """Wait between two looks; the local cloud is near."""
     time.sleep(0.2)
 
 
-def _lines(show: Callable[[str], None]) -> Callable[[Told], None]:
-    return lambda told: show(str(told))
+def _print_metrics(output: Callable[[str], None]) -> Callable[[Told], None]:
+    return lambda message: output(str(message))

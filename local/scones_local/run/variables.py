@@ -27,20 +27,20 @@ def check_variables(makeflags: str, names: Collection[str]) -> str | None:
         A sentence about the first variable that the command does not read, or that is empty; None
         if all are well.
     """
-    for name, value in _variables(makeflags):
+    for name, value in _command_line_variables(makeflags):
         if name in MAKE_VARIABLES:
             continue
         if name not in names:
-            near = difflib.get_close_matches(name.upper(), names, 1)
-            meant = f"; did you mean {near[0]}?" if near else "."
+            suggestions = difflib.get_close_matches(name.upper(), names, 1)
+            suggestion = f"; did you mean {suggestions[0]}?" if suggestions else "."
             known = ", ".join(sorted(names))
-            return f"{quote(name)} has no effect here{meant} These variables have: {known}"
+            return f"{quote(name)} has no effect here{suggestion} These variables have: {known}"
         if not value:
             return f"{name} is empty: give it a value, or leave it out"
     return None
 
 
-def _variables(makeflags: str) -> list[tuple[str, str]]:
+def _command_line_variables(makeflags: str) -> list[tuple[str, str]]:
     """Return the names and values in ``MAKEFLAGS``, where they follow ``--``."""
     _, _, assigned = f" {makeflags}".partition(" -- ")
     pairs = [word.partition("=") for word in shlex.split(assigned)]

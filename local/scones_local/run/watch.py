@@ -10,18 +10,18 @@ import watchfiles
 from scones_local.cloud.lifecycle import Cloud
 from scones_local.cloud.state import StateFolder
 from scones_local.run import deploy
-from scones_local.run.output import Screen
+from scones_local.run.output import Output
 from scones_local.run.reload import Reloader, ReloadError
 from scones_local.run.sources import Source, Sources, read_sources
-from scones_operator.aws.stack import STACK
+from scones_operator.aws.stack import DEFAULT_STACK_NAME
 
-_LOOK_MS = 500
+_POLL_MS = 500
 """Milliseconds between two checks that the local cloud still runs."""
 
-_SETTLE_MS = 20
+_DEBOUNCE_MS = 20
 """Maximum number of milliseconds between files that are saved together."""
 
-Live = Callable[[list[Source]], None]
+DeployedState = Callable[[list[Source]], None]
 
 
 class Watcher:
@@ -33,29 +33,29 @@ class Watcher:
         Where the application is deployed.
     work
         Folder that is built in.
-    screen
+    output
         Where to show each change.
     template
         The SAM template; None takes the one that is deployed.
     """
 
     def __init__(
-        self, running: Cloud, work: Path, screen: Screen, template: Path | None = None
+        self, running: Cloud, work: Path, output: Output, template: Path | None = None
     ) -> None:
         self._running = running
         self._work = work
-        self._screen = screen
+        self._screen = output
         self._template = template or deploy.template()
         self._state = StateFolder(running.state)
-        self._template_written = _written(self._template)
+        self._template_written = _modified_at(self._template)
         self._deployed = ""
-        self._broken: set[Source] = set()
+        self._failed_sources: set[Source] = set()
         self._reloader = self._made()
 
     def catch_up(self) -> None:
         """Make live what was saved since the last deployment began."""
         since = self._state.deployed.stat().st_mtime
-        with deploy.alone_in(self._work):
+        with deploy.lock_folder(self._work):
             self._refresh()
             self._reload(self._reloader.changed_since(since))
 
@@ -65,13 +65,13 @@ class Watcher:
         CloudFormation updates nothing that is the same as in the deployment before, not even if
         it was reloaded in between. What a condition of the template excludes stays out.
         """
-        with deploy.alone_in(self._work):
+        with deploy.lock_folder(self._work):
             self._refresh()
             self._reload(self._reloader.deployed())
 
     def watch(self) -> None:
         """Make each saved change live until the local cloud is stopped, or Ctrl-C is pressed."""
-        self._screen.say(describe(self._reloader.sources))
+        self._screen.say(describe_sources(self._reloader.sources))
         try:
             self._watch()
         except KeyboardInterrupt:
@@ -80,22 +80,22 @@ class Watcher:
     def _watch(self) -> None:
         for changes in watchfiles.watch(
             *self._reloader.sources.folders(),
-            step=_SETTLE_MS,
-            rust_timeout=_LOOK_MS,
+            step=_DEBOUNCE_MS,
+            rust_timeout=_POLL_MS,
             yield_on_timeout=True,
         ):
-            if not self._state.is_held():
+            if not self._state.is_locked():
                 self._screen.say("The local cloud was stopped.")
                 return
-            self.take({Path(path) for _, path in changes})
-            self._look_at_template()
+            self.apply_changes({Path(path) for _, path in changes})
+            self._check_template()
 
-    def take(self, paths: Iterable[Path]) -> None:
+    def apply_changes(self, paths: Iterable[Path]) -> None:
         """Make changed files live, and print which ones have no effect until they are deployed."""
         changed = set(paths)
         if not changed:
             return
-        with deploy.alone_in(self._work):
+        with deploy.lock_folder(self._work):
             self._refresh()
             affected = self._reloader.affected(changed)
             self._reload(affected)
@@ -104,15 +104,16 @@ class Watcher:
                 continue
             if not any(source.has(path) for source in affected):
                 self._screen.say(
-                    f"{shown(path)} belongs to no resource of template.yaml: name it there, then "
+                    f"{format_path(path)} belongs to no resource of template.yaml: "
+                    "name it there, then "
                     "run `make redeploy`"
                 )
 
-    def _look_at_template(self) -> None:
+    def _check_template(self) -> None:
         # Editors replace files, after which a watch of the file itself sees nothing.
-        written = _written(self._template)
-        if written != self._template_written:
-            self._template_written = written
+        modified_at = _modified_at(self._template)
+        if modified_at != self._template_written:
+            self._template_written = modified_at
             self._screen.say("template.yaml changed: `make redeploy` deploys it")
 
     def _reload(self, sources: Iterable[Source]) -> None:
@@ -121,13 +122,13 @@ class Watcher:
             try:
                 changed = self._reloader.reload(source)
             except ReloadError as error:
-                self._broken.add(source)
+                self._failed_sources.add(source)
                 self._screen.failed(f"{error}. The previous {source.name} stays live.")
                 continue
-            if changed or source in self._broken:
-                did = "Reloaded" if changed else "Back to what is live:"
-                self._screen.done(f"{did} {source.name}", time.monotonic() - started)
-            self._broken.discard(source)
+            if changed or source in self._failed_sources:
+                reloaded = "Reloaded" if changed else "Back to what is live:"
+                self._screen.done(f"{reloaded} {source.name}", time.monotonic() - started)
+            self._failed_sources.discard(source)
 
     def _refresh(self) -> None:
         """Read the template and the stack again if that was deployed since."""
@@ -143,24 +144,24 @@ class Watcher:
         described = (
             self._running.session()
             .client("cloudformation")
-            .describe_stacks(StackName=STACK)["Stacks"][0]
+            .describe_stacks(StackName=DEFAULT_STACK_NAME)["Stacks"][0]
         )
         return str(described.get("LastUpdatedTime") or described["CreationTime"])
 
 
-def describe(sources: Sources) -> str:
+def describe_sources(sources: Sources) -> str:
     """Return what is watched, for people."""
-    folders = ", ".join(f"{shown(folder)}/" for folder in sources.folders())
+    folders = ", ".join(f"{format_path(folder)}/" for folder in sources.folders())
     return (
         f"Watching {folders}: a saved change is live at once. "
         "Ctrl-C ends watching; everything keeps running until `make down`."
     )
 
 
-def _written(path: Path) -> int:
+def _modified_at(path: Path) -> int:
     return path.stat().st_mtime_ns if path.exists() else 0
 
 
-def shown(path: Path) -> str:
+def format_path(path: Path) -> str:
     """Return a path relative to the current folder if it is in there."""
     return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)

@@ -28,24 +28,24 @@ def unpack(archive: Path, folder: Path) -> None:
         of the folder. Nothing is written if its members are too many or too large.
     """
     try:
-        _require_size(archive)
+        _validate_size(archive)
         with tarfile.open(archive, "r:gz") as tar:
-            _require_members(tar)
+            _validate_members(tar)
             tar.extractall(folder, filter="data")
     except (tarfile.TarError, EOFError, OSError) as error:
         raise ArchiveError(f"it is not a gzipped tar file: {error}") from error
 
 
-def _require_size(archive: Path) -> None:
+def _validate_size(archive: Path) -> None:
     """Decompress without keeping anything: headers of a tar file can be as large as its files."""
     size = 0
     with gzip.open(archive) as stream:
         while block := stream.read(_BLOCK):
             size += len(block)
-            _require_less(size)
+            _require_within_limit(size)
 
 
-def _require_members(tar: tarfile.TarFile) -> None:
+def _validate_members(tar: tarfile.TarFile) -> None:
     size = 0
     for count, member in enumerate(tar, start=1):
         if count > MAX_MEMBERS:
@@ -53,9 +53,9 @@ def _require_members(tar: tarfile.TarFile) -> None:
         if not (member.isreg() or member.isdir()) or member.issparse():
             raise ArchiveError(f"{member.name!r} is not a plain file or a folder")
         size += member.size
-        _require_less(size)
+        _require_within_limit(size)
 
 
-def _require_less(size: int) -> None:
+def _require_within_limit(size: int) -> None:
     if size > MAX_UNPACKED_BYTES:
         raise ArchiveError(f"unpacked it has more than {MAX_UNPACKED_BYTES:,} bytes")

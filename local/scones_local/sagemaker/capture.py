@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from scones_local.sagemaker.objects import DataError, Objects, join
+from scones_local.sagemaker.objects import DataError, Objects, join_uri
 from scones_local.sagemaker.platform import Platform, log
 
 FLUSH_SECONDS = 2.0
@@ -25,14 +25,14 @@ _FLUSH_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True)
-class Exchange:
+class Invocation:
     """One request and its answer."""
 
     variant: str
     content_type: str | None
     body: bytes
-    answered_type: str | None
-    answer: bytes
+    response_type: str | None
+    response: bytes
     inference_id: str | None
 
 
@@ -40,14 +40,14 @@ class Exchange:
 class _File:
     """Records of one variant that will be one object."""
 
-    begun: datetime
+    started_at: datetime
     lines: list[str] = field(default_factory=list)
     size: int = 0
 
     def key(self, endpoint: str, variant: str) -> str:
-        moment = self.begun
-        name = f"{moment:%M-%S}-{moment.microsecond // 1000:03d}-{uuid.uuid4()}.jsonl"
-        return f"{endpoint}/{variant}/{moment:%Y/%m/%d/%H}/{name}"
+        time = self.started_at
+        name = f"{time:%M-%S}-{time.microsecond // 1000:03d}-{uuid.uuid4()}.jsonl"
+        return f"{endpoint}/{variant}/{time:%Y/%m/%d/%H}/{name}"
 
 
 class Capture:
@@ -74,40 +74,46 @@ class Capture:
         types = config.get("CaptureContentTypeHeader", {})
         self._json = {kind.lower() for kind in types.get("JsonContentTypes", [])}
         self._csv = {kind.lower() for kind in types.get("CsvContentTypes", [])}
-        platform.background(f"capture {endpoint}", self._flush_in_time)
+        platform.background(f"capture {endpoint}", self._flush_periodically)
 
-    def take(self, exchange: Exchange) -> None:
+    def record(self, invocation: Invocation) -> None:
         """Keep an exchange, if it is in the sample."""
         if random.random() * 100 >= self._config["InitialSamplingPercentage"]:  # noqa: S311
             return
         now = datetime.now(UTC)
-        line = json.dumps(self._record(exchange, now), separators=(",", ":"), ensure_ascii=False)
+        line = json.dumps(
+            self._format_record(invocation, now), separators=(",", ":"), ensure_ascii=False
+        )
         with self._lock:
-            file = self._files.setdefault(exchange.variant, _File(now))
+            file = self._files.setdefault(invocation.variant, _File(now))
             file.lines.append(line)
             file.size += len(line)
-            full = file.size >= _FLUSH_BYTES and self._files.pop(exchange.variant)
-        if full:
-            self._write(exchange.variant, full)
+            is_full = file.size >= _FLUSH_BYTES and self._files.pop(invocation.variant)
+        if is_full:
+            self._write(invocation.variant, is_full)
 
     def close(self) -> None:
         """Write everything that waits."""
         self._closed.set()
         self._flush(older_than=0)
 
-    def _record(self, exchange: Exchange, now: datetime) -> dict[str, Any]:
+    def _format_record(self, invocation: Invocation, now: datetime) -> dict[str, Any]:
         data: dict[str, Any] = {}
         if self._modes & {"Input", "InputAndOutput"}:
-            data["endpointInput"] = self._part("INPUT", exchange.content_type, exchange.body)
+            data["endpointInput"] = self._format_part(
+                "INPUT", invocation.content_type, invocation.body
+            )
         if self._modes & {"Output", "InputAndOutput"}:
-            data["endpointOutput"] = self._part("OUTPUT", exchange.answered_type, exchange.answer)
+            data["endpointOutput"] = self._format_part(
+                "OUTPUT", invocation.response_type, invocation.response
+            )
         metadata: dict[str, str] = {"eventId": str(uuid.uuid4())}
-        if exchange.inference_id:
-            metadata["inferenceId"] = exchange.inference_id
+        if invocation.inference_id:
+            metadata["inferenceId"] = invocation.inference_id
         metadata["inferenceTime"] = f"{now:%Y-%m-%dT%H:%M:%SZ}"
         return {"captureData": data, "eventMetadata": metadata, "eventVersion": "0"}
 
-    def _part(self, mode: str, content_type: str | None, content: bytes) -> dict[str, Any]:
+    def _format_part(self, mode: str, content_type: str | None, content: bytes) -> dict[str, Any]:
         encoding = self._encoding(content_type)
         text = (
             base64.b64encode(content).decode()
@@ -123,7 +129,7 @@ class Capture:
             return "JSON"
         return "CSV" if media_type in self._csv else "BASE64"
 
-    def _flush_in_time(self) -> None:
+    def _flush_periodically(self) -> None:
         while not self._closed.wait(FLUSH_SECONDS / 4):
             self._flush(older_than=FLUSH_SECONDS)
 
@@ -133,7 +139,7 @@ class Capture:
             due = {
                 variant: file
                 for variant, file in self._files.items()
-                if now - file.begun.timestamp() >= older_than
+                if now - file.started_at.timestamp() >= older_than
             }
             for variant in due:
                 del self._files[variant]
@@ -141,7 +147,7 @@ class Capture:
             self._write(variant, file)
 
     def _write(self, variant: str, file: _File) -> None:
-        uri = join(self._config["DestinationS3Uri"], file.key(self._endpoint, variant))
+        uri = join_uri(self._config["DestinationS3Uri"], file.key(self._endpoint, variant))
         try:
             self._objects.write(uri, "".join(f"{line}\n" for line in file.lines).encode())
         except DataError as error:

@@ -15,7 +15,7 @@ from moto.core.request import Request as MotoRequest
 from moto.sagemaker.models import sagemaker_backends
 from moto.sagemaker.responses import SageMakerResponse
 
-from scones_local.sagemaker.protocol import JSON_1_1, ServiceError, unsupported
+from scones_local.sagemaker.protocol import JSON_1_1, ServiceError, unsupported_error
 
 _TABLES = {
     "model": "_models",
@@ -29,7 +29,7 @@ _TABLES = {
     "model-package": "model_packages",
 }
 
-_NAMES = {
+_NAME_MEMBERS = {
     "ModelName": "model",
     "EndpointName": "endpoint",
     "EndpointConfigName": "endpoint-config",
@@ -39,7 +39,7 @@ _NAMES = {
     "ModelPackageGroupName": "model-package-group",
 }
 
-_ONLY_PRETENDED = {
+_MOTO_FAKED = {
     "CreateAutoMLJobV2",
     "CreateCluster",
     "CreateCompilationJob",
@@ -112,8 +112,8 @@ class ControlPlane:
 
     def call(self, action: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Have moto answer a request; its refusals are raised as ServiceError."""
-        if action in _ONLY_PRETENDED:
-            raise unsupported(action)
+        if action in _MOTO_FAKED:
+            raise unsupported_error(action)
         headers = {
             "X-Amz-Target": f"SageMaker.{action}",
             "Content-Type": JSON_1_1,
@@ -127,20 +127,20 @@ class ControlPlane:
             try:
                 status, _, body = SageMakerResponse.dispatch(request)
             except NotImplementedError:
-                raise unsupported(action) from None
+                raise unsupported_error(action) from None
         result: dict[str, Any] = json.loads(body or "{}")
         if status >= 300:
             message = result.get("message") or result.get("Message", "")
             raise ServiceError(result["__type"], message, status)
         return result
 
-    def with_known_names(self, parameters: dict[str, Any]) -> dict[str, Any]:
+    def with_stored_names(self, parameters: dict[str, Any]) -> dict[str, Any]:
         """Spell the names of existing resources as they were created.
 
         The control plane compares names without regard to case; InvokeEndpoint does not.
         """
         spelled = dict(parameters)
-        for member, kind in _NAMES.items():
+        for member, kind in _NAME_MEMBERS.items():
             name = parameters.get(member)
             if isinstance(name, str):
                 known = {key.lower(): key for key in list(self._table(kind))}
@@ -152,15 +152,15 @@ class ControlPlane:
         resource = self._table(kind).get(name)
         return None if resource is None else Record(resource, self._lock)
 
-    def existing(self, kind: str, name: str, noun: str) -> Record:
+    def get_existing(self, kind: str, name: str, title: str) -> Record:
         """Return a resource by its name, or raise the error AWS has for a missing one."""
         record = self.find(kind, name)
         if record is None:
             arn = f"arn:aws:sagemaker:{self._backend.region_name}:{self._account}:{kind}/{name}"
-            raise ServiceError("ValidationException", f'Could not find {noun} "{arn.lower()}".')
+            raise ServiceError("ValidationException", f'Could not find {title} "{arn.lower()}".')
         return record
 
-    def forget(self, kind: str, name: str) -> None:
+    def remove(self, kind: str, name: str) -> None:
         """Take a resource away."""
         with self._lock:
             self._table(kind).pop(name, None)
@@ -175,7 +175,7 @@ class ControlPlane:
         with self._lock:
             return [Record(resource, self._lock) for resource in self._table(kind).values()]
 
-    def with_arn(self, arn: str) -> Record | None:
+    def find_by_arn(self, arn: str) -> Record | None:
         """Return the resource of an ARN among the kinds kept here, or None."""
         return next((r for r in self._all() if r.arn.lower() == arn.lower()), None)
 

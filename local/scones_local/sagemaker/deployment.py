@@ -12,13 +12,13 @@ from functools import cached_property
 from typing import Any
 
 from scones_local.sagemaker.platform import Platform, log
-from scones_local.sagemaker.protocol import invalid, unsupported
+from scones_local.sagemaker.protocol import unsupported_error, validation_error
 
 ALARM_SECONDS = 1.0
 """How often the alarms are looked at."""
 
 
-class RolledBack(Exception):
+class RollbackError(Exception):
     """An alarm went off; the message becomes the endpoint's FailureReason."""
 
 
@@ -28,10 +28,10 @@ class Step:
 
     share: float
     bake_seconds: float
-    why: str
+    reason: str
 
 
-def plan(config: dict[str, Any] | None, instances: int) -> list[Step]:
+def plan_steps(config: dict[str, Any] | None, instances: int) -> list[Step]:
     """Return the steps of a deployment.
 
     Parameters
@@ -49,7 +49,7 @@ def plan(config: dict[str, Any] | None, instances: int) -> list[Step]:
     if not config:
         return [Step(1.0, 0.0, "")]
     if "RollingUpdatePolicy" in config:
-        raise unsupported("rolling deployments")
+        raise unsupported_error("rolling deployments")
     policy = config["BlueGreenUpdatePolicy"]
     routing = policy["TrafficRoutingConfiguration"]
     interval = routing["WaitIntervalInSeconds"]
@@ -57,17 +57,17 @@ def plan(config: dict[str, Any] | None, instances: int) -> list[Step]:
     if routing["Type"] == "ALL_AT_ONCE":
         return [last]
     return [
-        Step(share, interval, "WaitIntervalInSeconds") for share in _shares(routing, instances)
+        Step(share, interval, "WaitIntervalInSeconds") for share in _step_shares(routing, instances)
     ] + [last]
 
 
-def alarms(config: dict[str, Any] | None) -> list[str]:
+def alarm_names(config: dict[str, Any] | None) -> list[str]:
     """Return the names of the alarms that roll a deployment back."""
     rollback = (config or {}).get("AutoRollbackConfiguration", {})
     return [alarm["AlarmName"] for alarm in rollback.get("Alarms", [])]
 
 
-class Watch:
+class AlarmMonitor:
     """Waits while the alarms stay quiet."""
 
     def __init__(self, platform: Platform, names: list[str], cancelled: threading.Event) -> None:
@@ -76,23 +76,23 @@ class Watch:
         self._cancelled = cancelled
 
     def bake(self, seconds: float) -> None:
-        """Wait; raise RolledBack as soon as an alarm is in ALARM or the endpoint goes away."""
+        """Wait; raise RollbackError as soon as an alarm is in ALARM or the endpoint goes away."""
         deadline = time.monotonic() + seconds
-        self._look()
-        while (left := deadline - time.monotonic()) > 0:
-            if self._cancelled.wait(min(left, ALARM_SECONDS)):
-                raise RolledBack("The endpoint is being stopped.")
-            self._look()
+        self._check_alarms()
+        while (remaining := deadline - time.monotonic()) > 0:
+            if self._cancelled.wait(min(remaining, ALARM_SECONDS)):
+                raise RollbackError("The endpoint is being stopped.")
+            self._check_alarms()
 
     @cached_property
     def _cloudwatch(self) -> Any:
         return self._platform.client("cloudwatch", None)
 
-    def _look(self) -> None:
+    def _check_alarms(self) -> None:
         if not self._names:
             return
         try:
-            found = self._cloudwatch.describe_alarms(
+            states = self._cloudwatch.describe_alarms(
                 AlarmNames=self._names, AlarmTypes=["MetricAlarm", "CompositeAlarm"]
             )
         except Exception as error:
@@ -100,38 +100,38 @@ class Watch:
             return
         alarming = [
             alarm["AlarmName"]
-            for alarm in found.get("MetricAlarms", []) + found.get("CompositeAlarms", [])
+            for alarm in states.get("MetricAlarms", []) + states.get("CompositeAlarms", [])
             if alarm["StateValue"] == "ALARM"
         ]
         if alarming:
             names = ", ".join(sorted(alarming))
-            raise RolledBack(
+            raise RollbackError(
                 f"One or more alarms of the automatic rollback are in ALARM state: {names}."
             )
 
 
-def shift(steps: list[Step], watch: Watch, give: Callable[[Step], None]) -> None:
-    """Take the steps one by one; ``give`` sends the step's share to the new fleet."""
+def run_steps(steps: list[Step], monitor: AlarmMonitor, set_share: Callable[[Step], None]) -> None:
+    """Take the steps one by one; ``set_share`` sends the step's share to the new fleet."""
     for step in steps:
-        give(step)
-        watch.bake(step.bake_seconds)
+        set_share(step)
+        monitor.bake(step.bake_seconds)
 
 
-def _shares(routing: dict[str, Any], instances: int) -> list[float]:
+def _step_shares(routing: dict[str, Any], instances: int) -> list[float]:
     if routing["Type"] == "CANARY":
-        share = _share(routing, "CanarySize", instances)
+        share = _capacity_share(routing, "CanarySize", instances)
         if share > 0.5:
-            raise invalid("CanarySize must be at most 50 percent of the new fleet.")
+            raise validation_error("CanarySize must be at most 50 percent of the new fleet.")
         return [share]
-    share = _share(routing, "LinearStepSize", instances)
+    share = _capacity_share(routing, "LinearStepSize", instances)
     if not 0.1 <= share <= 0.5:
-        raise invalid("LinearStepSize must be 10 to 50 percent of the new fleet.")
+        raise validation_error("LinearStepSize must be 10 to 50 percent of the new fleet.")
     return [n * share for n in range(1, math.ceil(1 / share - 1e-9))]
 
 
-def _share(routing: dict[str, Any], name: str, instances: int) -> float:
+def _capacity_share(routing: dict[str, Any], name: str, instances: int) -> float:
     if name not in routing:
-        raise invalid(f"{name} is required for {routing['Type']} traffic routing.")
+        raise validation_error(f"{name} is required for {routing['Type']} traffic routing.")
     size = routing[name]
     if size["Type"] == "CAPACITY_PERCENT":
         return float(size["Value"]) / 100

@@ -20,7 +20,7 @@ _UNITS = {
     "Invocation5XXErrors": "None",
     "ModelLatency": "Microseconds",
 }
-_MOST_VALUES = 150  # of one datum, by the API's limit
+_MAX_VALUES = 150  # of one datum, by the API's limit
 
 Key = tuple[str, str, str]  # endpoint, variant, metric
 
@@ -32,7 +32,7 @@ class EndpointMetrics:
         self._platform = platform
         self._values: defaultdict[Key, Counter[float]] = defaultdict(Counter)
         self._lock = threading.Lock()
-        platform.background("endpoint metrics", self._send_in_time)
+        platform.background("endpoint metrics", self._send_periodically)
 
     def count(self, endpoint: str, variant: str, status: int, microseconds: int | None) -> None:
         """Count one invocation with its HTTP status and the time its container took."""
@@ -64,7 +64,7 @@ class EndpointMetrics:
     def _cloudwatch(self) -> Any:
         return self._platform.client("cloudwatch", None)
 
-    def _send_in_time(self) -> None:
+    def _send_periodically(self) -> None:
         while not self._platform.stopping.wait(FLUSH_SECONDS):
             self.send()
 
@@ -82,8 +82,8 @@ def _data(key: Key, counts: Counter[float]) -> list[dict[str, Any]]:
             ],
             "Timestamp": now,
             "Unit": _UNITS[metric],
-            "Values": values[start : start + _MOST_VALUES],
-            "Counts": [counts[value] for value in values[start : start + _MOST_VALUES]],
+            "Values": values[start : start + _MAX_VALUES],
+            "Counts": [counts[value] for value in values[start : start + _MAX_VALUES]],
         }
-        for start in range(0, len(values), _MOST_VALUES)
+        for start in range(0, len(values), _MAX_VALUES)
     ]

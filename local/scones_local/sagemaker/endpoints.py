@@ -9,14 +9,14 @@ from scones_local.sagemaker import deployment
 from scones_local.sagemaker.capture import Capture
 from scones_local.sagemaker.control import ControlPlane, Record
 from scones_local.sagemaker.events import Events
-from scones_local.sagemaker.fleet import DRAIN_SECONDS, Fleet, StartFailed
+from scones_local.sagemaker.fleet import DRAIN_SECONDS, Fleet, StartError
 from scones_local.sagemaker.models import Models
 from scones_local.sagemaker.objects import Objects
 from scones_local.sagemaker.platform import Platform
-from scones_local.sagemaker.protocol import ServiceError, invalid
-from scones_local.sagemaker.traffic import Endpoint, Serving
+from scones_local.sagemaker.protocol import ServiceError, validation_error
+from scones_local.sagemaker.traffic import ActiveFleet, Endpoint
 
-_LONGEST_REASON = 1024
+_MAX_REASON_LENGTH = 1024
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,11 @@ class Endpoints:
         arn = self._platform.arn("endpoint", name)
         with self._control.lock:
             if self._control.find("endpoint", name):
-                raise invalid(f'Cannot create already existing endpoint "{arn}".')
+                raise validation_error(f'Cannot create already existing endpoint "{arn}".')
             config = self._config(parameters["EndpointConfigName"])
-            serving = self._serving(name, config)
+            active = self._new_fleet(name, config)
             self._control.call("CreateEndpoint", parameters)
-            record = self._control.existing("endpoint", name, "endpoint")
+            record = self._control.get_existing("endpoint", name, "endpoint")
             record.rename(arn)
             record.update(
                 EndpointStatus="Creating",
@@ -73,65 +73,71 @@ class Endpoints:
             )
             endpoint = self._endpoints[name] = Endpoint(name, record)
         endpoint.deployment = parameters.get("DeploymentConfig")
-        endpoint.begin(serving)
+        endpoint.begin(active)
         self._events.endpoint(record)
-        self._platform.background(f"create {name}", lambda: self._create(endpoint, serving))
+        self._platform.background(f"create {name}", lambda: self._create(endpoint, active))
         return {"EndpointArn": arn}
 
     def update(self, parameters: dict[str, Any]) -> dict[str, Any]:
         """Answer UpdateEndpoint and start the deployment."""
-        endpoint = self._existing(parameters["EndpointName"])
+        endpoint = self._get_existing(parameters["EndpointName"])
         config = self._config(parameters["EndpointConfigName"])
-        wanted = parameters.get("DeploymentConfig")
+        requested = parameters.get("DeploymentConfig")
         if parameters.get("RetainDeploymentConfig"):
-            wanted = endpoint.deployment
+            requested = endpoint.deployment
         count = sum(variant["InitialInstanceCount"] for variant in config["ProductionVariants"])
-        steps = deployment.plan(wanted, count)
+        steps = deployment.plan_steps(requested, count)
         with self._control.lock:
-            self._must_be_idle(endpoint)
+            self._require_idle(endpoint)
             if endpoint.current is None:
-                raise invalid(f'Cannot update endpoint "{endpoint.record.arn}": it has failed.')
-            config = _retained(parameters, config, endpoint.current.fleet)
-            serving = self._serving(endpoint.name, config)
-            self._enter(endpoint, "Updating", FailureReason=None)
-        endpoint.deployment = wanted
-        watch = deployment.Watch(self._platform, deployment.alarms(wanted), endpoint.cancelled)
+                raise validation_error(
+                    f'Cannot update endpoint "{endpoint.record.arn}": it has failed.'
+                )
+            config = _with_retained_properties(parameters, config, endpoint.current.fleet)
+            active = self._new_fleet(endpoint.name, config)
+            self._set_status(endpoint, "Updating", FailureReason=None)
+        endpoint.deployment = requested
+        monitor = deployment.AlarmMonitor(
+            self._platform, deployment.alarm_names(requested), endpoint.cancelled
+        )
         self._events.endpoint(endpoint.record)
         self._platform.background(
-            f"update {endpoint.name}", lambda: self._update(endpoint, serving, steps, watch)
+            f"update {endpoint.name}", lambda: self._update(endpoint, active, steps, monitor)
         )
         return {"EndpointArn": endpoint.record.arn}
 
     def scale(self, parameters: dict[str, Any]) -> dict[str, Any]:
         """Answer UpdateEndpointWeightsAndCapacities."""
-        endpoint = self._existing(parameters["EndpointName"])
-        wanted = parameters["DesiredWeightsAndCapacities"]
+        endpoint = self._get_existing(parameters["EndpointName"])
+        requested = parameters["DesiredWeightsAndCapacities"]
         with self._control.lock:
-            self._must_be_idle(endpoint)
+            self._require_idle(endpoint)
             if endpoint.current is None:
-                raise invalid(f'Cannot update endpoint "{endpoint.record.arn}": it has failed.')
-            serving = endpoint.current
-            fleet = serving.fleet
-            known = {variant.name for variant in fleet.variants}
-            for change in wanted:
-                if change["VariantName"] not in known:
-                    raise invalid(
+                raise validation_error(
+                    f'Cannot update endpoint "{endpoint.record.arn}": it has failed.'
+                )
+            active = endpoint.current
+            fleet = active.fleet
+            variants = {variant.name for variant in fleet.variants}
+            for change in requested:
+                if change["VariantName"] not in variants:
+                    raise validation_error(
                         f'The variant name(s) "{change["VariantName"]}" is/are not present within '
                         f'endpoint configuration "{fleet.config_name}".'
                     )
-            self._enter(endpoint, "Updating", FailureReason=None)
+            self._set_status(endpoint, "Updating", FailureReason=None)
         self._events.endpoint(endpoint.record)
         self._platform.background(
-            f"scale {endpoint.name}", lambda: self._scale(endpoint, serving, wanted)
+            f"scale {endpoint.name}", lambda: self._scale(endpoint, active, requested)
         )
         return {"EndpointArn": endpoint.record.arn}
 
     def delete(self, parameters: dict[str, Any]) -> dict[str, Any]:
         """Answer DeleteEndpoint: what is in flight is answered, then the fleet ends."""
-        endpoint = self._existing(parameters["EndpointName"])
+        endpoint = self._get_existing(parameters["EndpointName"])
         with self._control.lock:
-            self._must_be_idle(endpoint)
-            self._enter(endpoint, "Deleting")
+            self._require_idle(endpoint)
+            self._set_status(endpoint, "Deleting")
         self._events.endpoint(endpoint.record)
         self._platform.background(f"delete {endpoint.name}", lambda: self._delete(endpoint))
         return {}
@@ -139,7 +145,9 @@ class Endpoints:
     def settings(self) -> dict[str, EndpointSettings]:
         """Return what each endpoint that serves would be started with again."""
         return {
-            endpoint.name: EndpointSettings(_scaled(endpoint.current.fleet), endpoint.deployment)
+            endpoint.name: EndpointSettings(
+                _with_current_capacity(endpoint.current.fleet), endpoint.deployment
+            )
             for endpoint in list(self._endpoints.values())
             if endpoint.current is not None and endpoint.record["EndpointStatus"] != "Deleting"
         }
@@ -154,21 +162,21 @@ class Endpoints:
             if name in settings:
                 self._restore(name, record, settings[name])
             else:
-                self._control.forget("endpoint", name)
+                self._control.remove("endpoint", name)
 
     def _restore(self, name: str, record: Record, settings: EndpointSettings) -> None:
         endpoint = self._endpoints[name] = Endpoint(name, record)
         endpoint.deployment = settings.deployment
-        self._enter(endpoint, "Creating", PendingDeploymentSummary=None)
+        self._set_status(endpoint, "Creating", PendingDeploymentSummary=None)
 
         def start() -> None:
             try:
-                serving = self._serving(name, settings.config)
+                active = self._new_fleet(name, settings.config)
             except ServiceError as error:
-                self._enter(endpoint, "Failed", FailureReason=str(error)[:_LONGEST_REASON])
+                self._set_status(endpoint, "Failed", FailureReason=str(error)[:_MAX_REASON_LENGTH])
                 return
-            endpoint.begin(serving)
-            self._start(endpoint, serving)
+            endpoint.begin(active)
+            self._start(endpoint, active)
 
         self._platform.background(f"restore {name}", start)
 
@@ -177,122 +185,126 @@ class Endpoints:
         for endpoint in list(self._endpoints.values()):
             endpoint.stop()
 
-    def _create(self, endpoint: Endpoint, serving: Serving) -> None:
-        self._start(endpoint, serving)
+    def _create(self, endpoint: Endpoint, active: ActiveFleet) -> None:
+        self._start(endpoint, active)
         self._events.endpoint(endpoint.record)
 
-    def _start(self, endpoint: Endpoint, serving: Serving) -> None:
+    def _start(self, endpoint: Endpoint, active: ActiveFleet) -> None:
         try:
-            serving.fleet.start()
-        except StartFailed as error:
-            endpoint.back()
-            serving.stop()
-            reason = str(error)[:_LONGEST_REASON]
-            self._enter(endpoint, "Failed", FailureReason=reason)
+            active.fleet.start()
+        except StartError as error:
+            endpoint.roll_back()
+            active.stop()
+            reason = str(error)[:_MAX_REASON_LENGTH]
+            self._set_status(endpoint, "Failed", FailureReason=reason)
         else:
             endpoint.switch()
-            self._settle(endpoint, serving)
+            self._set_in_service(endpoint, active)
 
     def _update(
         self,
         endpoint: Endpoint,
-        serving: Serving,
+        active: ActiveFleet,
         steps: list[deployment.Step],
-        watch: deployment.Watch,
+        monitor: deployment.AlarmMonitor,
     ) -> None:
         started = _now()
-        endpoint.begin(serving)
+        endpoint.begin(active)
 
-        def give(step: deployment.Step) -> None:
-            endpoint.give(step.share)
-            pending = _pending(serving.fleet, step, started)
+        def set_share(step: deployment.Step) -> None:
+            endpoint.set_traffic_share(step.share)
+            pending = _pending_deployment(active.fleet, step, started)
             endpoint.record.update(PendingDeploymentSummary=pending)
             self._events.endpoint_deployment(endpoint.record)
 
         try:
-            serving.fleet.start()
-            deployment.shift(steps, watch, give)
-        except (StartFailed, deployment.RolledBack) as error:
+            active.fleet.start()
+            deployment.run_steps(steps, monitor, set_share)
+        except (StartError, deployment.RollbackError) as error:
             self._roll_back(endpoint, error)
         else:
             old = endpoint.switch()
-            self._settle(endpoint, serving, PendingDeploymentSummary=None)
+            self._set_in_service(endpoint, active, PendingDeploymentSummary=None)
             if old is not None:
                 old.stop(DRAIN_SECONDS)
         self._events.endpoint(endpoint.record)
 
     def _roll_back(self, endpoint: Endpoint, error: Exception) -> None:
-        if isinstance(error, deployment.RolledBack):
-            self._enter(endpoint, "RollingBack")
+        if isinstance(error, deployment.RollbackError):
+            self._set_status(endpoint, "RollingBack")
             self._events.endpoint(endpoint.record)
-        new = endpoint.back()
+        new = endpoint.roll_back()
         if new is not None:
             new.stop(DRAIN_SECONDS)
-        self._enter(
+        self._set_status(
             endpoint,
             "InService",
-            FailureReason=str(error)[:_LONGEST_REASON],
+            FailureReason=str(error)[:_MAX_REASON_LENGTH],
             PendingDeploymentSummary=None,
         )
 
-    def _scale(self, endpoint: Endpoint, serving: Serving, wanted: list[dict[str, Any]]) -> None:
-        fleet = serving.fleet
+    def _scale(
+        self, endpoint: Endpoint, active: ActiveFleet, requested: list[dict[str, Any]]
+    ) -> None:
+        fleet = active.fleet
         reason = None
         try:
-            for change in wanted:
+            for change in requested:
                 variant = fleet.variant(change["VariantName"])
                 count = change.get("DesiredInstanceCount", len(variant.instances))
                 fleet.scale(variant, count)
                 variant.weight = change.get("DesiredWeight", variant.weight)
-        except StartFailed as error:
-            reason = str(error)[:_LONGEST_REASON]
-        self._settle(endpoint, serving, FailureReason=reason)
+        except StartError as error:
+            reason = str(error)[:_MAX_REASON_LENGTH]
+        self._set_in_service(endpoint, active, FailureReason=reason)
         self._events.endpoint(endpoint.record)
 
     def _delete(self, endpoint: Endpoint) -> None:
         endpoint.stop(DRAIN_SECONDS)
         del self._endpoints[endpoint.name]
-        self._control.forget("endpoint", endpoint.name)
+        self._control.remove("endpoint", endpoint.name)
 
-    def _settle(self, endpoint: Endpoint, serving: Serving, **members: Any) -> None:
-        fleet = serving.fleet
-        self._enter(
+    def _set_in_service(self, endpoint: Endpoint, active: ActiveFleet, **members: Any) -> None:
+        fleet = active.fleet
+        self._set_status(
             endpoint,
             "InService",
             EndpointConfigName=fleet.config_name,
-            ProductionVariants=_summaries(fleet),
+            ProductionVariants=_variant_summaries(fleet),
             DataCaptureConfig=_capture_summary(fleet.config),
             LastDeploymentConfig=endpoint.deployment,
             **members,
         )
 
-    def _enter(self, endpoint: Endpoint, status: str, **members: Any) -> None:
+    def _set_status(self, endpoint: Endpoint, status: str, **members: Any) -> None:
         endpoint.record.update(EndpointStatus=status, LastModifiedTime=_now(), **members)
 
-    def _existing(self, name: str) -> Endpoint:
+    def _get_existing(self, name: str) -> Endpoint:
         if name not in self._endpoints:
             arn = self._platform.arn("endpoint", name)
-            raise invalid(f'Could not find endpoint "{arn}".')
+            raise validation_error(f'Could not find endpoint "{arn}".')
         return self._endpoints[name]
 
-    def _must_be_idle(self, endpoint: Endpoint) -> None:
+    def _require_idle(self, endpoint: Endpoint) -> None:
         if endpoint.record["EndpointStatus"] not in ("InService", "Failed"):
-            raise invalid(f'Cannot update in-progress endpoint "{endpoint.record.arn}".')
+            raise validation_error(f'Cannot update in-progress endpoint "{endpoint.record.arn}".')
 
     def _config(self, name: str) -> dict[str, Any]:
         noun = "endpoint configuration"
-        return self._control.existing("endpoint-config", name, noun).describe()
+        return self._control.get_existing("endpoint-config", name, noun).describe()
 
-    def _serving(self, name: str, config: dict[str, Any]) -> Serving:
+    def _new_fleet(self, name: str, config: dict[str, Any]) -> ActiveFleet:
         fleet = Fleet(self._platform, self._models, name, config)
-        wanted = config.get("DataCaptureConfig")
-        if not wanted or not wanted.get("EnableCapture"):
-            return Serving(fleet, None)
+        requested = config.get("DataCaptureConfig")
+        if not requested or not requested.get("EnableCapture"):
+            return ActiveFleet(fleet, None)
         objects = Objects.as_role(self._platform, fleet.variants[0].model.role)
-        return Serving(fleet, Capture(self._platform, name, wanted, objects))
+        return ActiveFleet(fleet, Capture(self._platform, name, requested, objects))
 
 
-def _retained(parameters: dict[str, Any], config: dict[str, Any], fleet: Fleet) -> dict[str, Any]:
+def _with_retained_properties(
+    parameters: dict[str, Any], config: dict[str, Any], fleet: Fleet
+) -> dict[str, Any]:
     """Return the new configuration with what the endpoint keeps of the old one."""
     if not parameters.get("RetainAllVariantProperties"):
         return config
@@ -318,7 +330,7 @@ def _retained(parameters: dict[str, Any], config: dict[str, Any], fleet: Fleet) 
     return {**config, "ProductionVariants": variants, **capture}
 
 
-def _scaled(fleet: Fleet) -> dict[str, Any]:
+def _with_current_capacity(fleet: Fleet) -> dict[str, Any]:
     """Return a fleet's configuration with the weights and numbers of instances that it has."""
     variants = []
     for variant in fleet.config["ProductionVariants"]:
@@ -331,7 +343,7 @@ def _scaled(fleet: Fleet) -> dict[str, Any]:
     return {**fleet.config, "ProductionVariants": variants}
 
 
-def _summaries(fleet: Fleet) -> list[dict[str, Any]]:
+def _variant_summaries(fleet: Fleet) -> list[dict[str, Any]]:
     return [
         {
             "VariantName": variant.name,
@@ -347,13 +359,13 @@ def _summaries(fleet: Fleet) -> list[dict[str, Any]]:
     ]
 
 
-def _pending(fleet: Fleet, step: deployment.Step, started: datetime) -> dict[str, Any]:
+def _pending_deployment(fleet: Fleet, step: deployment.Step, started: datetime) -> dict[str, Any]:
     message = (
-        f"Baking for {step.bake_seconds:g} seconds ({step.why}) with traffic enabled on "
+        f"Baking for {step.bake_seconds:g} seconds ({step.reason}) with traffic enabled on "
         f"{step.share:.0%} of the new fleet."
     )
     status = {"Status": "Baking", "StatusMessage": message, "StartTime": _now()}
-    variants = [{**summary, "VariantStatus": [status]} for summary in _summaries(fleet)]
+    variants = [{**summary, "VariantStatus": [status]} for summary in _variant_summaries(fleet)]
     return {
         "EndpointConfigName": fleet.config_name,
         "ProductionVariants": variants,

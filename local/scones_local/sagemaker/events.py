@@ -92,10 +92,10 @@ def _upper_snake(status: str) -> str:
 
 def _plain(value: Any, *, iso: bool) -> Any:
     if isinstance(value, datetime):
-        moment = value if value.tzinfo else value.replace(tzinfo=UTC)
+        time = value if value.tzinfo else value.replace(tzinfo=UTC)
         if iso:
-            return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-        return int(moment.timestamp() * 1000)
+            return time.strftime("%Y-%m-%dT%H:%M:%SZ")
+        return int(time.timestamp() * 1000)
     if isinstance(value, Mapping):
         return {key: _plain(item, iso=iso) for key, item in value.items()}
     if isinstance(value, list):

@@ -22,24 +22,24 @@ from scones_local.sagemaker.platform import Platform, log
 _STARTUP_SECONDS = 600
 _PING_SECONDS = 0.05
 _STOP_GRACE_SECONDS = 10.0
-_SHORTEST_BACKOFF_SECONDS = 0.1
-_LONGEST_BACKOFF_SECONDS = 10.0
-_CONNECTIONS = 64
+_MIN_BACKOFF_SECONDS = 0.1
+_MAX_BACKOFF_SECONDS = 10.0
+_MAX_CONNECTIONS = 64
 
 DRAIN_SECONDS = 65.0
 """How long a stopping instance waits for its requests: longer than the longest one."""
 
 
-class StartFailed(Exception):
+class StartError(Exception):
     """A fleet that can't serve; the message becomes the endpoint's FailureReason."""
 
 
-class NoInstance(Exception):
+class NoInstanceError(Exception):
     """No instance of a variant is healthy."""
 
 
 @dataclass(frozen=True)
-class Place:
+class InstancePaths:
     """Where an instance runs: its root folder, and where its lines go."""
 
     root: Path
@@ -57,7 +57,7 @@ class _Process:
         address = ["--port", str(self.port), "--host", "127.0.0.1"]
         command = [*model.command, "serve", "--root", str(root), *address]
         self.container = Container(command, root, environment, sink)
-        self.pool = urllib3.HTTPConnectionPool("127.0.0.1", self.port, maxsize=_CONNECTIONS)
+        self.pool = urllib3.HTTPConnectionPool("127.0.0.1", self.port, maxsize=_MAX_CONNECTIONS)
 
 
 class Instance:
@@ -68,19 +68,19 @@ class Instance:
         platform: Platform,
         models: Models,
         model: ServableModel,
-        place: Place,
+        paths: InstancePaths,
         environment: Mapping[str, str],
     ) -> None:
         self._platform = platform
         self._models = models
         self._model = model
-        self._place = place
+        self._paths = paths
         self._environment = {"AWS_REGION": platform.region, **model.environment, **environment}
-        self._logs = LogStream(platform, model.role, place.log_group, place.log_stream)
+        self._logs = LogStream(platform, model.role, paths.log_group, paths.log_stream)
         self._process: _Process | None = None
         self._stopped = threading.Event()
         self._draining = False
-        self._turn = threading.Condition()
+        self._lock = threading.Condition()
         self.in_flight = 0
         self.healthy = False
 
@@ -91,30 +91,30 @@ class Instance:
         ------
         DataError
             If the model's data can't be had.
-        StartFailed
+        StartError
             With the last lines of the log, if the container ends or doesn't answer in time.
         """
-        self._models.install(self._model, self._place.root / "model")
+        self._models.install(self._model, self._paths.root / "model")
         process = self._launch()
-        self._await_ping(process, seconds)
-        self._platform.background(f"watch {self._place.log_stream}", lambda: self._watch(process))
+        self._wait_for_ping(process, seconds)
+        self._platform.background(f"watch {self._paths.log_stream}", lambda: self._watch(process))
 
     def stop(self, drain_seconds: float = 0) -> None:
         """Let the requests in flight end, then end the container and remove its files."""
-        with self._turn:
+        with self._lock:
             self._draining = True
-            self._turn.wait_for(lambda: self.in_flight == 0, drain_seconds)
+            self._lock.wait_for(lambda: self.in_flight == 0, drain_seconds)
             self._stopped.set()
         self.healthy = False
         if self._process is not None:
             self._process.container.stop(_STOP_GRACE_SECONDS if drain_seconds else 1)
             self._process.pool.close()
         self._logs.close()
-        shutil.rmtree(self._place.root, ignore_errors=True)
+        shutil.rmtree(self._paths.root, ignore_errors=True)
 
     def acquire(self) -> bool:
         """Count a request that is about to come, unless the instance is being stopped."""
-        with self._turn:
+        with self._lock:
             if self._draining:
                 return False
             self.in_flight += 1
@@ -122,9 +122,9 @@ class Instance:
 
     def release(self) -> None:
         """Count an acquired request as ended."""
-        with self._turn:
+        with self._lock:
             self.in_flight -= 1
-            self._turn.notify_all()
+            self._lock.notify_all()
 
     def invoke(
         self, body: bytes, headers: Mapping[str, str], seconds: float
@@ -137,7 +137,7 @@ class Instance:
             If no answer comes within ``seconds``.
         """
         if self._process is None:
-            raise NoInstance(self._place.log_stream)
+            raise NoInstanceError(self._paths.log_stream)
         return self._process.pool.urlopen(
             "POST",
             "/invocations",
@@ -153,43 +153,43 @@ class Instance:
         self._logs.write(line)
 
     def _launch(self) -> _Process:
-        with self._turn:
+        with self._lock:
             if self._stopped.is_set():
-                raise StartFailed("It was stopped.")
+                raise StartError("It was stopped.")
             self._process = _Process(
-                self._model, self._place.root, self._environment, self._logs.write
+                self._model, self._paths.root, self._environment, self._logs.write
             )
             return self._process
 
-    def _await_ping(self, process: _Process, seconds: float) -> None:
+    def _wait_for_ping(self, process: _Process, seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and not self._stopped.is_set():
             if not process.container.running:
                 status = process.container.wait()
-                raise StartFailed(f"It ended with exit code {status}: {process.container.tail}")
+                raise StartError(f"It ended with exit code {status}: {process.container.tail}")
             # Another process may have taken the port, and answer.
-            if _answers(process.port) and process.container.running:
+            if _is_healthy(process.port) and process.container.running:
                 self.healthy = True
                 return
             time.sleep(_PING_SECONDS)
         process.container.stop(0)
-        raise StartFailed(f"It did not answer /ping in {seconds:g} s: {process.container.tail}")
+        raise StartError(f"It did not answer /ping in {seconds:g} s: {process.container.tail}")
 
     def _watch(self, process: _Process) -> None:
-        backoff = _SHORTEST_BACKOFF_SECONDS
+        backoff = _MIN_BACKOFF_SECONDS
         while True:
             status = process.container.wait()
             self.healthy = False
             if self._stopped.wait(backoff):
                 return
-            log.warning("%s ended with %s: restarting", self._place.log_stream, status)
+            log.warning("%s ended with %s: restarting", self._paths.log_stream, status)
             try:
                 process = self._launch()
-                self._await_ping(process, _STARTUP_SECONDS)
-                backoff = _SHORTEST_BACKOFF_SECONDS
-            except StartFailed as error:
-                log.warning("%s does not start: %s", self._place.log_stream, error)
-                backoff = min(2 * backoff, _LONGEST_BACKOFF_SECONDS)
+                self._wait_for_ping(process, _STARTUP_SECONDS)
+                backoff = _MIN_BACKOFF_SECONDS
+            except StartError as error:
+                log.warning("%s does not start: %s", self._paths.log_stream, error)
+                backoff = min(2 * backoff, _MAX_BACKOFF_SECONDS)
 
 
 class Variant:
@@ -209,7 +209,7 @@ class Variant:
         for instance in sorted(healthy, key=lambda instance: instance.in_flight):
             if instance.acquire():
                 return instance
-        raise NoInstance(self.name)
+        raise NoInstanceError(self.name)
 
 
 class Fleet:
@@ -241,13 +241,13 @@ class Fleet:
         return sum(len(variant.instances) for variant in self.variants)
 
     def start(self) -> None:
-        """Start all instances; raise StartFailed, with none left, if one can't serve."""
+        """Start all instances; raise StartError, with none left, if one can't serve."""
         try:
-            for variant, wanted in zip(
+            for variant, instance_count in zip(
                 self.variants, self.config["ProductionVariants"], strict=True
             ):
-                self.scale(variant, wanted["InitialInstanceCount"])
-        except StartFailed:
+                self.scale(variant, instance_count["InitialInstanceCount"])
+        except StartError:
             self.stop()
             raise
 
@@ -271,7 +271,7 @@ class Fleet:
             return self.variant(name)
         weights = [variant.weight for variant in self.variants]
         if sum(weights) <= 0:
-            raise NoInstance(self._endpoint)
+            raise NoInstanceError(self._endpoint)
         return random.choices(self.variants, weights)[0]  # noqa: S311  not for secrets
 
     def variant(self, name: str) -> Variant:
@@ -290,22 +290,22 @@ class Fleet:
 
     def _start_instance(self, variant: Variant) -> None:
         self._sequence += 1
-        place = Place(
+        paths = InstancePaths(
             self._folder / variant.name / str(self._sequence),
             f"/aws/sagemaker/Endpoints/{self._endpoint}",
             f"{variant.name}/i-{self._folder.name}{self._sequence:x}",
         )
-        instance = Instance(self._platform, self._models, variant.model, place, {})
+        instance = Instance(self._platform, self._models, variant.model, paths, {})
         variant.instances.append(instance)
         try:
             instance.start(variant.startup)
         except Exception as error:
             variant.instances.remove(instance)
             instance.stop()
-            raise StartFailed(_why(variant, error)) from error
+            raise StartError(_start_error_message(variant, error)) from error
 
 
-def _why(variant: Variant, error: Exception) -> str:
+def _start_error_message(variant: Variant, error: Exception) -> str:
     if isinstance(error, DataError):
         return (
             f'Failed to download model data for container "container_1" from URL: '
@@ -313,7 +313,7 @@ def _why(variant: Variant, error: Exception) -> str:
             "URL and that the role passed to CreateModel has permissions to download the object. "
             f"{error}"
         )
-    if not isinstance(error, StartFailed):
+    if not isinstance(error, StartError):
         return f"Production variant {variant.name} could not be started: {error!r}"
     return (
         f"The primary container for production variant {variant.name} did not pass the ping "
@@ -327,7 +327,7 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _answers(port: int) -> bool:
+def _is_healthy(port: int) -> bool:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
     try:
         connection.request("GET", "/ping")

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from scones_local.sagemaker.protocol import invalid
+from scones_local.sagemaker.protocol import validation_error
 
 
 @dataclass(frozen=True)
-class Image:
+class ContainerImage:
     """A program that replaces a container image.
 
     Attributes
@@ -34,7 +34,7 @@ class Image:
         return os.pathsep.join([str(self.python.parent), os.environ.get("PATH", os.defpath)])
 
 
-def find(images: Mapping[str, Image], uri: str) -> Image:
+def find_image(images: Mapping[str, ContainerImage], uri: str) -> ContainerImage:
     """Return the program for an image.
 
     Parameters
@@ -52,18 +52,18 @@ def find(images: Mapping[str, Image], uri: str) -> Image:
     matching = (image for pattern, image in images.items() if fnmatchcase(uri, pattern))
     image = images.get(uri) or next(matching, None)
     if image is None:
-        raise invalid(
+        raise validation_error(
             f"The repository of the image {uri!r} isn't known here: the embedded SageMaker runs "
             f"no containers, and has code of its own for {', '.join(images)} only."
         )
     if not image.python.exists():
-        raise invalid(
+        raise validation_error(
             f"The image {uri!r} runs in {image.python}, which does not exist: {image.advice} first."
         )
     return image
 
 
-def entrypoint(image: Image, uri: str) -> list[str]:
+def entrypoint(image: ContainerImage, uri: str) -> list[str]:
     """Return the command that replaces an image's ENTRYPOINT.
 
     Raises
@@ -72,14 +72,14 @@ def entrypoint(image: Image, uri: str) -> list[str]:
         If the image has none: it can neither train nor serve.
     """
     if not image.entrypoint:
-        raise invalid(
+        raise validation_error(
             f"The embedded SageMaker runs the image {uri!r} only with a ContainerEntrypoint, as "
             "processing jobs have: it neither trains nor serves."
         )
     return list(image.entrypoint)
 
 
-def script_environment(image: Image, root: Path) -> dict[str, str]:
+def script_environment(image: ContainerImage, root: Path) -> dict[str, str]:
     """Return the variables of a container that runs a script of the user's.
 
     Packages that the script installs go into the job's folder and end with it, as in a container.

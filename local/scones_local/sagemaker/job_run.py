@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from scones_local.sagemaker.container import Container
 from scones_local.sagemaker.control import Record
-from scones_local.sagemaker.images import Image
+from scones_local.sagemaker.images import ContainerImage
 from scones_local.sagemaker.jobs import JobStatus
 from scones_local.sagemaker.logs import LogStream
 from scones_local.sagemaker.objects import DataError, Objects
@@ -23,7 +23,7 @@ STOP_GRACE_SECONDS = 120.0
 MAX_RUNTIME_SECONDS = 86400
 """Seconds that a job may run if its request has no limit."""
 
-LONGEST_REASON = 1024
+MAX_REASON_LENGTH = 1024
 """Maximum length of a FailureReason, in characters."""
 
 _SAVE_SECONDS = 5.0
@@ -42,7 +42,7 @@ class JobRun(ABC):
         Program that replaces the container image.
     objects
         S3 with the permissions of the job's role.
-    tell
+    on_change
         Sends the event of a change.
     """
 
@@ -53,28 +53,28 @@ class JobRun(ABC):
         self,
         platform: Platform,
         record: Record,
-        image: Image,
+        image: ContainerImage,
         objects: Objects,
-        tell: Callable[[Record], None],
+        on_change: Callable[[Record], None],
     ) -> None:
         self._platform = platform
         self._record = record
         self._image = image
         self._objects = objects
-        self._tell = tell
-        self._status = JobStatus(record, self.kind, tell)
+        self._on_change = on_change
+        self._status = JobStatus(record, self.kind, on_change)
         self._job = record.describe()
         self._name: str = self._job[f"{self.kind}JobName"]
         self._root: Path = platform.state_dir / f"{self.kind.lower()}-jobs" / self._name
         self._container: Container | None = None
-        self._asked_to_stop = threading.Event()
+        self._stop_requested = threading.Event()
 
-    def go(self) -> None:
+    def run(self) -> None:
         """Run the job; every error ends in a status."""
-        self._tell(self._record)
+        self._on_change(self._record)
         try:
             self._prepare()
-            if self._asked_to_stop.is_set():
+            if self._stop_requested.is_set():
                 self._end_stopped()
             else:
                 self._work()
@@ -88,16 +88,16 @@ class JobRun(ABC):
 
     def stop(self) -> bool:
         """Ask for an early end; return whether there was still something to end."""
-        if self._asked_to_stop.is_set():
+        if self._stop_requested.is_set():
             return True
         running = self._enter_stopping()
         if running:
-            self._asked_to_stop.set()
+            self._stop_requested.set()
         return running
 
     def kill(self) -> None:
         """End the job's process at once."""
-        self._asked_to_stop.set()
+        self._stop_requested.set()
         if self._container is not None:
             self._container.stop(0)
 
@@ -129,7 +129,7 @@ class JobRun(ABC):
     def _environment(self) -> dict[str, str]:
         """Return the environment variables of the container."""
 
-    def _empty_folder(self, names: Sequence[str]) -> None:
+    def _create_folder(self, names: Sequence[str]) -> None:
         """Make the job's folder anew, with folders below it."""
         shutil.rmtree(self._root, ignore_errors=True)
         for name in names:
@@ -168,13 +168,13 @@ class JobRun(ABC):
             save()
 
     def _watch(self, container: Container, save: Callable[[], None]) -> tuple[int, bool]:
-        longest = self._job["StoppingCondition"].get("MaxRuntimeInSeconds", MAX_RUNTIME_SECONDS)
-        deadline = time.monotonic() + longest
+        max_runtime = self._job["StoppingCondition"].get("MaxRuntimeInSeconds", MAX_RUNTIME_SECONDS)
+        deadline = time.monotonic() + max_runtime
         saved = time.monotonic()
         while (status := container.wait(0.1)) is None:
             now = time.monotonic()
-            if self._asked_to_stop.is_set() or now > deadline:
-                overran = not self._asked_to_stop.is_set()
+            if self._stop_requested.is_set() or now > deadline:
+                overran = not self._stop_requested.is_set()
                 grace = 0.0 if self._platform.stopping.is_set() else STOP_GRACE_SECONDS
                 return container.stop(grace), overran
             if now - saved > _SAVE_SECONDS:
@@ -182,26 +182,26 @@ class JobRun(ABC):
                 saved = now
         return status, False
 
-    def _given_command(self, specification: Mapping[str, Any]) -> tuple[bool, list[str]]:
+    def _command_from_request(self, specification: Mapping[str, Any]) -> tuple[bool, list[str]]:
         """Return whether a request names an entry point, and it with its arguments."""
-        given = specification.get("ContainerEntrypoint") or []
+        request = specification.get("ContainerEntrypoint") or []
         arguments = specification.get("ContainerArguments") or []
-        relocate_scripts([*given, *arguments], self._root)
-        return bool(given), [relocate(word, self._root) for word in [*given, *arguments]]
+        relocate_scripts([*request, *arguments], self._root)
+        return bool(request), [relocate(word, self._root) for word in [*request, *arguments]]
 
-    def _given_environment(self, *, isolated: bool) -> dict[str, str]:
+    def _environment_from_request(self, *, isolated: bool) -> dict[str, str]:
         """Return the variables that the request gives, and those for the role unless isolated."""
-        given = self._job.get("Environment") or {}
+        request = self._job.get("Environment") or {}
         return {
             **({} if isolated else self._platform.variables(self._job["RoleArn"])),
             "AWS_REGION": self._platform.region,
             f"{self.kind.upper()}_JOB_NAME": self._name,
             f"{self.kind.upper()}_JOB_ARN": self._record.arn,
-            **{name: relocate(value, self._root) for name, value in given.items()},
+            **{name: relocate(value, self._root) for name, value in request.items()},
         }
 
 
-def algorithm_error(message: str | None, status: int) -> str:
+def format_algorithm_error(message: str | None, status: int) -> str:
     """Return the FailureReason of a container that failed.
 
     Parameters
@@ -212,5 +212,5 @@ def algorithm_error(message: str | None, status: int) -> str:
         Its exit status.
     """
     ending = f", exit code: {status}"
-    head = f"AlgorithmError: {(message or '').strip()}"[: LONGEST_REASON - len(ending)]
+    head = f"AlgorithmError: {(message or '').strip()}"[: MAX_REASON_LENGTH - len(ending)]
     return head + ending

@@ -6,15 +6,15 @@ from typing import Any, ClassVar, Protocol
 
 from scones_local.sagemaker.control import ControlPlane, Record
 from scones_local.sagemaker.platform import Platform
-from scones_local.sagemaker.protocol import ServiceError, invalid
+from scones_local.sagemaker.protocol import ServiceError, validation_error
 
-_ENDS = ("Completed", "Failed", "Stopped")
+_FINAL_STATUSES = ("Completed", "Failed", "Stopped")
 
 
-class Run(Protocol):
+class JobRunner(Protocol):
     """One job at work."""
 
-    def go(self) -> None:
+    def run(self) -> None:
         """Work until the job has ended; every fault ends in a status."""
         ...
 
@@ -36,15 +36,15 @@ class JobStatus:
         The job.
     kind
         ``Training``, ``Transform`` or ``Processing``.
-    tell
+    on_change
         Sends the event of a change.
     """
 
-    def __init__(self, record: Record, kind: str, tell: Callable[[Record], None]) -> None:
+    def __init__(self, record: Record, kind: str, on_change: Callable[[Record], None]) -> None:
         self._record = record
         self._member = f"{kind}JobStatus"
-        self._tell = tell
-        self._turn = threading.Lock()
+        self._on_change = on_change
+        self._lock = threading.Lock()
 
     def change(self, make: Callable[[], Mapping[str, Any]]) -> bool:
         """Set the members that `make` gives, and tell of them, unless the job has ended.
@@ -54,11 +54,11 @@ class JobStatus:
         bool
             Whether it had not.
         """
-        with self._turn:
-            if self._record[self._member] in _ENDS:
+        with self._lock:
+            if self._record[self._member] in _FINAL_STATUSES:
                 return False
             self._record.update(**make())
-        self._tell(self._record)
+        self._on_change(self._record)
         return True
 
 
@@ -69,30 +69,30 @@ class Jobs:
     ----------
     kind
         ``Training``, ``Transform`` or ``Processing``.
-    taken, missing
+    name_taken_message, not_found_message
         What AWS says of a name in use, with ``{arn}``, and of an unknown one, with ``{name}``.
     """
 
     kind: ClassVar[str]
-    taken: ClassVar[str]
-    missing: ClassVar[str]
+    name_taken_message: ClassVar[str]
+    not_found_message: ClassVar[str]
 
     def __init__(self, platform: Platform, control: ControlPlane) -> None:
         self._platform = platform
         self._control = control
-        self._running: dict[str, Run] = {}
+        self._running: dict[str, JobRunner] = {}
 
     def stop(self, parameters: dict[str, Any]) -> dict[str, Any]:
         """Answer the Stop action."""
         name = parameters[f"{self.kind}JobName"]
         record = self._control.find(self._table, name)
         if record is None:
-            raise invalid(self.missing.format(name=name))
+            raise validation_error(self.not_found_message.format(name=name))
         run = self._running.get(name)
         status = f"{self.kind}JobStatus"
         # A run that was stopped once says so until its thread has gone, which is after its end.
-        if run is None or record[status] in _ENDS or not run.stop():
-            raise invalid(
+        if run is None or record[status] in _FINAL_STATUSES or not run.stop():
+            raise validation_error(
                 f"The request was rejected because the {self.kind.lower()} job is in status "
                 f"{record[status]}."
             )
@@ -106,7 +106,7 @@ class Jobs:
     def fail_unfinished(self, reason: str) -> None:
         """Let the jobs fail that are recorded as running though nothing runs."""
         for record in self._control.records(self._table):
-            if record[f"{self.kind}JobStatus"] not in _ENDS:
+            if record[f"{self.kind}JobStatus"] not in _FINAL_STATUSES:
                 record.update(**{f"{self.kind}JobStatus": "Failed"}, FailureReason=reason)
 
     @property
@@ -118,18 +118,18 @@ class Jobs:
         name = parameters[f"{self.kind}JobName"]
         arn = self._platform.arn(self._table, name)
         if self._control.find(self._table, name):
-            raise ServiceError("ResourceInUse", self.taken.format(arn=arn))
+            raise ServiceError("ResourceInUse", self.name_taken_message.format(arn=arn))
         self._control.call(f"Create{self.kind}Job", parameters)
-        record = self._control.existing(self._table, name, f"{self.kind.lower()} job")
+        record = self._control.get_existing(self._table, name, f"{self.kind.lower()} job")
         record.rename(arn)
         return record
 
-    def _start(self, name: str, run: Run) -> None:
+    def _start(self, name: str, run: JobRunner) -> None:
         """Let a job work, in the background; to be called under the control plane's lock."""
 
         def work() -> None:
             try:
-                run.go()
+                run.run()
             finally:
                 del self._running[name]
 

@@ -5,18 +5,20 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from scones_local.sagemaker.protocol import invalid
+from scones_local.sagemaker.protocol import validation_error
 
-_PAGE = 10
+_PAGE_SIZE = 10
 """Entries per page by default."""
 
 
-def page(found: list[Any], parameters: dict[str, Any], size: int = _PAGE) -> tuple[list[Any], Any]:
+def paginate(
+    entries: list[Any], parameters: dict[str, Any], size: int = _PAGE_SIZE
+) -> tuple[list[Any], Any]:
     """Return one page of sorted entries, and the members that lead to the next one.
 
     Parameters
     ----------
-    found
+    entries
         All entries, sorted.
     parameters
         Of the request, with ``MaxResults`` and ``NextToken``.
@@ -30,25 +32,25 @@ def page(found: list[Any], parameters: dict[str, Any], size: int = _PAGE) -> tup
     """
     token = parameters.get("NextToken", "0")
     if not token.isdecimal():
-        raise invalid(f"Invalid pagination token: {token}.")
+        raise validation_error(f"Invalid pagination token: {token}.")
     start = int(token)
     end = start + int(parameters.get("MaxResults", size))
-    return found[start:end], {"NextToken": str(end)} if end < len(found) else {}
+    return entries[start:end], {"NextToken": str(end)} if end < len(entries) else {}
 
 
-def descending(parameters: dict[str, Any], default: str = "Descending") -> bool:
+def is_descending(parameters: dict[str, Any], default: str = "Descending") -> bool:
     """Return whether a request asks for the last entry first."""
     return bool(parameters.get("SortOrder", default) == "Descending")
 
 
-def between(
-    found: Iterable[Any], time: Callable[[Any], float], after: float | None, before: float | None
+def filter_by_time(
+    entries: Iterable[Any], time: Callable[[Any], float], after: float | None, before: float | None
 ) -> list[Any]:
     """Return the entries whose time lies in a range.
 
     Parameters
     ----------
-    found
+    entries
         The entries.
     time
         Returns the time of an entry in seconds since 1970.
@@ -57,9 +59,9 @@ def between(
     """
     earliest = -math.inf if after is None else after
     latest = math.inf if before is None else before
-    return [entry for entry in found if earliest <= time(entry) <= latest]
+    return [entry for entry in entries if earliest <= time(entry) <= latest]
 
 
-def seconds(moment: datetime) -> float:
+def epoch_seconds(time: datetime) -> float:
     """Return a time as AWS JSON has it: seconds since 1970."""
-    return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
+    return time.replace(tzinfo=time.tzinfo or UTC).timestamp()

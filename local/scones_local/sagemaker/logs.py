@@ -9,13 +9,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from scones_local.sagemaker.platform import Platform, log
 
 _FLUSH_SECONDS = 0.5
-_LAST_ATTEMPTS = 5
-_LINES_A_CALL = 10_000
-_BYTES_A_CALL = 1_048_576
-_OVERHEAD = 26
+_CLOSE_ATTEMPTS = 5
+_MAX_LINES_PER_CALL = 10_000
+_MAX_BYTES_PER_CALL = 1_048_576
+_EVENT_OVERHEAD_BYTES = 26
 """Bytes that a line counts beyond its own, as the API's limits are defined."""
 
-_DENIALS = ("AccessDenied", "AccessDeniedException")
+_DENIED_CODES = ("AccessDenied", "AccessDeniedException")
 
 
 class LogStream:
@@ -34,13 +34,13 @@ class LogStream:
         self._closed = threading.Event()
         self._denied = threading.Event()
         self._client: Any = None
-        platform.background(f"log {stream}", self._ship)
+        platform.background(f"log {stream}", self._flush_periodically)
 
     def write(self, line: str) -> None:
         """Take one line; never blocks on the service."""
         if not line.strip() or self._denied.is_set():
             return  # the API takes no empty message
-        cut = line.encode()[: _BYTES_A_CALL - _OVERHEAD].decode(errors="ignore")
+        cut = line.encode()[: _MAX_BYTES_PER_CALL - _EVENT_OVERHEAD_BYTES].decode(errors="ignore")
         with self._lock:
             self._lines.append({"timestamp": int(time.time() * 1000), "message": cut})
 
@@ -48,10 +48,10 @@ class LogStream:
         """Write what is left and end."""
         self._closed.set()
 
-    def _ship(self) -> None:
+    def _flush_periodically(self) -> None:
         while not self._closed.wait(_FLUSH_SECONDS):
             self._flush()
-        for _ in range(_LAST_ATTEMPTS):
+        for _ in range(_CLOSE_ATTEMPTS):
             if self._flush():
                 return
             time.sleep(_FLUSH_SECONDS)
@@ -72,12 +72,12 @@ class LogStream:
                     del self._lines[: len(batch)]
         except (ClientError, BotoCoreError) as error:
             log.warning("no logs in %s: %s", self._names["logGroupName"], error)
-            self._give_up_if_denied(error)
+            self._stop_if_denied(error)
             return self._denied.is_set()
         return True
 
-    def _give_up_if_denied(self, error: ClientError | BotoCoreError) -> None:
-        if isinstance(error, ClientError) and error.response["Error"]["Code"] in _DENIALS:
+    def _stop_if_denied(self, error: ClientError | BotoCoreError) -> None:
+        if isinstance(error, ClientError) and error.response["Error"]["Code"] in _DENIED_CODES:
             self._denied.set()
             with self._lock:
                 self._lines.clear()
@@ -86,9 +86,9 @@ class LogStream:
         """Give the first lines, as many as fit into one call."""
         size, batch = 0, []
         with self._lock:
-            for line in self._lines[:_LINES_A_CALL]:
-                size += len(line["message"].encode()) + _OVERHEAD
-                if size > _BYTES_A_CALL:
+            for line in self._lines[:_MAX_LINES_PER_CALL]:
+                size += len(line["message"].encode()) + _EVENT_OVERHEAD_BYTES
+                if size > _MAX_BYTES_PER_CALL:
                     break
                 batch.append(line)
         return batch

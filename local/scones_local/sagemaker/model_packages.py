@@ -6,9 +6,9 @@ from typing import Any
 from scones_local.sagemaker.control import ControlPlane, Record
 from scones_local.sagemaker.events import Events
 from scones_local.sagemaker.platform import Platform
-from scones_local.sagemaker.protocol import ServiceError, invalid
+from scones_local.sagemaker.protocol import ServiceError, validation_error
 
-_UPDATED_AS_GIVEN = (
+_UPDATABLE_MEMBERS = (
     "ModelApprovalStatus",
     "ApprovalDescription",
     "InferenceSpecification",
@@ -41,21 +41,21 @@ class ModelPackages:
         name = parameters["ModelPackageGroupName"]
         arn = self._platform.arn("model-package-group", name)
         if self._control.find("model-package-group", name):
-            raise invalid(f"Model Package Group already exists: {arn}")
+            raise validation_error(f"Model Package Group already exists: {arn}")
         self._control.call("CreateModelPackageGroup", parameters)
-        self._control.existing("model-package-group", name, "model package group").rename(arn)
+        self._control.get_existing("model-package-group", name, "model package group").rename(arn)
         return {"ModelPackageGroupArn": arn}
 
     def delete_group(self, parameters: dict[str, Any]) -> dict[str, Any]:
         """Answer DeleteModelPackageGroup: only an empty one can be deleted."""
         name = _group_name(parameters["ModelPackageGroupName"])
-        self._control.existing("model-package-group", name, "model package group")
+        self._control.get_existing("model-package-group", name, "model package group")
         if self._versions(name):
             raise ServiceError(
                 "ConflictException",
                 f"Model Package Group {name} cannot be deleted: it contains model packages.",
             )
-        self._control.forget("model-package-group", name)
+        self._control.remove("model-package-group", name)
         return {}
 
     def create(self, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -64,15 +64,15 @@ class ModelPackages:
             return self._created(self._control.call("CreateModelPackage", parameters))
         group = _group_name(parameters["ModelPackageGroupName"])
         if self._control.find("model-package-group", group) is None:
-            raise invalid(f"Model Package Group {group} does not exist.")
-        asked = {"ModelApprovalStatus": "PendingManualApproval", **parameters}
+            raise validation_error(f"Model Package Group {group} does not exist.")
+        requested = {"ModelApprovalStatus": "PendingManualApproval", **parameters}
         with self._control.lock:
             # moto numbers by counting, and would overwrite a version after one was deleted.
             known = {record.arn: record for record in self._versions(group)}
             result = self._control.call(
-                "CreateModelPackage", {**asked, "ModelPackageGroupName": group}
+                "CreateModelPackage", {**requested, "ModelPackageGroupName": group}
             )
-            created = self._control.existing(
+            created = self._control.get_existing(
                 "model-package", result["ModelPackageArn"], "model package"
             )
             self._renumber(group, created, known)
@@ -80,8 +80,8 @@ class ModelPackages:
 
     def update(self, parameters: dict[str, Any]) -> dict[str, Any]:
         """Answer UpdateModelPackage: what is not given stays."""
-        package = self._existing(parameters["ModelPackageArn"])
-        changes = {n: parameters[n] for n in _UPDATED_AS_GIVEN if n in parameters}
+        package = self._get_existing(parameters["ModelPackageArn"])
+        changes = {n: parameters[n] for n in _UPDATABLE_MEMBERS if n in parameters}
         metadata = dict(package.get("CustomerMetadataProperties") or {})
         metadata |= parameters.get("CustomerMetadataProperties", {})
         for name in parameters.get("CustomerMetadataPropertiesToRemove", []):
@@ -96,15 +96,15 @@ class ModelPackages:
 
     def delete(self, parameters: dict[str, Any]) -> dict[str, Any]:
         """Answer DeleteModelPackage."""
-        package = self._existing(parameters["ModelPackageName"])
-        self._control.forget("model-package", package.arn)
+        package = self._get_existing(parameters["ModelPackageName"])
+        self._control.remove("model-package", package.arn)
         return {}
 
     def _renumber(self, group: str, created: Record, known: dict[str, Record]) -> None:
         counted = created.arn
         version = self._latest[group] = self._latest.get(group, 0) + 1
         arn = self._platform.arn("model-package", f"{group}/{version}")
-        self._control.forget("model-package", counted)
+        self._control.remove("model-package", counted)
         if counted in known:
             self._control.insert("model-package", counted, known[counted])
         created.rename(arn)
@@ -112,14 +112,14 @@ class ModelPackages:
         self._control.insert("model-package", arn, created)
 
     def _created(self, result: dict[str, Any]) -> dict[str, Any]:
-        self._events.model_package(self._existing(result["ModelPackageArn"]))
+        self._events.model_package(self._get_existing(result["ModelPackageArn"]))
         return {"ModelPackageArn": result["ModelPackageArn"]}
 
-    def _existing(self, name: str) -> Record:
+    def _get_existing(self, name: str) -> Record:
         arn = name if name.startswith("arn:") else self._platform.arn("model-package", name)
         record = self._control.find("model-package", arn)
         if record is None:
-            raise invalid(f"ModelPackage {arn} does not exist.")
+            raise validation_error(f"ModelPackage {arn} does not exist.")
         return record
 
     def _versions(self, group: str) -> list[Record]:

@@ -6,13 +6,13 @@ from typing import Any
 
 from scones_local.sagemaker.control import ControlPlane, Record
 from scones_local.sagemaker.events import Events
-from scones_local.sagemaker.listing import between, descending, page, seconds
+from scones_local.sagemaker.image_pull import pull_image
+from scones_local.sagemaker.listing import epoch_seconds, filter_by_time, is_descending, paginate
 from scones_local.sagemaker.objects import DataError, Objects
 from scones_local.sagemaker.platform import Platform
-from scones_local.sagemaker.protocol import invalid, unsupported
-from scones_local.sagemaker.pulling import pull
+from scones_local.sagemaker.protocol import unsupported_error, validation_error
 
-_INSTANCE_TYPE_MOTO_KNOWS = "ml.m5.large"
+_MOTO_INSTANCE_TYPE = "ml.m5.large"
 _UNSUPPORTED = {
     "AsyncInferenceConfig": "asynchronous inference",
     "ExplainerConfig": "explainers",
@@ -46,11 +46,11 @@ class Models:
         name = parameters["ModelName"]
         if self._control.find("model", name):
             arn = self._platform.arn("model", name)
-            raise invalid(f'Cannot create already existing model "{arn}".')
+            raise validation_error(f'Cannot create already existing model "{arn}".')
         model = self._servable(name, parameters)
         self._check_data(model)
         self._control.call("CreateModel", parameters)
-        record = self._control.existing("model", name, "model")
+        record = self._control.get_existing("model", name, "model")
         record.rename(self._platform.arn("model", name))
         isolated = parameters.get("EnableNetworkIsolation", False)
         record.update(EnableNetworkIsolation=isolated)
@@ -59,28 +59,30 @@ class Models:
 
     def delete(self, parameters: dict[str, Any]) -> dict[str, Any]:
         """Answer DeleteModel."""
-        record = self._control.existing("model", parameters["ModelName"], "model")
-        self._control.forget("model", parameters["ModelName"])
+        record = self._control.get_existing("model", parameters["ModelName"], "model")
+        self._control.remove("model", parameters["ModelName"])
         self._events.model(record)
         return {}
 
     def list(self, parameters: dict[str, Any]) -> dict[str, Any]:
         """Answer ListModels, which moto neither filters nor sorts nor cuts into pages."""
-        wanted = parameters.get("NameContains", "").lower()
-        found = [
+        name_contains = parameters.get("NameContains", "").lower()
+        models_found = [
             {
                 "ModelName": model["ModelName"],
                 "ModelArn": model.arn,
-                "CreationTime": seconds(model["CreationTime"]),
+                "CreationTime": epoch_seconds(model["CreationTime"]),
             }
             for model in self._control.records("model")
-            if wanted in model["ModelName"].lower()
+            if name_contains in model["ModelName"].lower()
         ]
         limits = (parameters.get("CreationTimeAfter"), parameters.get("CreationTimeBefore"))
-        found = between(found, lambda model: float(model["CreationTime"]), *limits)
-        by = {"Name": "ModelName"}.get(parameters.get("SortBy", ""), "CreationTime")
-        found.sort(key=lambda model: model[by], reverse=descending(parameters))
-        models, more = page(found, parameters)
+        models_found = filter_by_time(
+            models_found, lambda model: float(model["CreationTime"]), *limits
+        )
+        sort_by = {"Name": "ModelName"}.get(parameters.get("SortBy", ""), "CreationTime")
+        models_found.sort(key=lambda model: model[sort_by], reverse=is_descending(parameters))
+        models, more = paginate(models_found, parameters)
         return {"Models": models, **more}
 
     def create_config(self, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -88,18 +90,20 @@ class Models:
         name = parameters["EndpointConfigName"]
         if self._control.find("endpoint-config", name):
             arn = self._platform.arn("endpoint-config", name)
-            raise invalid(f'Cannot create already existing endpoint configuration "{arn}".')
-        for member, what in _UNSUPPORTED.items():
+            raise validation_error(
+                f'Cannot create already existing endpoint configuration "{arn}".'
+            )
+        for member, title in _UNSUPPORTED.items():
             if member in parameters:
-                raise unsupported(what)
+                raise unsupported_error(title)
         variants = parameters["ProductionVariants"]
         _check_variants(variants)
         for variant in variants:
-            self._control.existing("model", variant["ModelName"], "model")
+            self._control.get_existing("model", variant["ModelName"], "model")
         # moto refuses three quarters of the instance types that AWS has.
-        known = [{**v, "InstanceType": _INSTANCE_TYPE_MOTO_KNOWS} for v in variants]
+        known = [{**v, "InstanceType": _MOTO_INSTANCE_TYPE} for v in variants]
         self._control.call("CreateEndpointConfig", {**parameters, "ProductionVariants": known})
-        record = self._control.existing("endpoint-config", name, "endpoint configuration")
+        record = self._control.get_existing("endpoint-config", name, "endpoint configuration")
         record.rename(self._platform.arn("endpoint-config", name))
         record.update(
             ProductionVariants=[{"InitialVariantWeight": 1.0, **v} for v in variants],
@@ -111,8 +115,8 @@ class Models:
     def delete_config(self, parameters: dict[str, Any]) -> dict[str, Any]:
         """Answer DeleteEndpointConfig."""
         name = parameters["EndpointConfigName"]
-        record = self._control.existing("endpoint-config", name, "endpoint configuration")
-        self._control.forget("endpoint-config", name)
+        record = self._control.get_existing("endpoint-config", name, "endpoint configuration")
+        self._control.remove("endpoint-config", name)
         self._events.endpoint_config(record)
         return {}
 
@@ -124,7 +128,7 @@ class Models:
         ServiceError
             If the model, its package or a command for its image is missing.
         """
-        record = self._control.existing("model", name, "model")
+        record = self._control.get_existing("model", name, "model")
         return self._servable(name, record.describe())
 
     def install(self, model: ServableModel, folder: Path) -> None:
@@ -135,7 +139,7 @@ class Models:
         DataError
             If it can't be had.
         """
-        pull(self._platform, model.role, model.image)
+        pull_image(self._platform, model.role, model.image)
         folder.mkdir(parents=True, exist_ok=True)
         if model.data_url is None:
             return
@@ -148,7 +152,7 @@ class Models:
     def _servable(self, name: str, described: dict[str, Any]) -> ServableModel:
         container = self._container(described)
         if "Image" not in container:
-            raise invalid("The model's container has no Image.")
+            raise validation_error("The model's container has no Image.")
         source = container.get("ModelDataSource", {}).get("S3DataSource", {})
         return ServableModel(
             name=name,
@@ -164,7 +168,7 @@ class Models:
         primary = described.get("PrimaryContainer")
         containers = [primary] if primary else described.get("Containers") or []
         if len(containers) != 1:
-            raise invalid(
+            raise validation_error(
                 f"The embedded SageMaker hosts models of one container, not of {len(containers)}."
             )
         container: dict[str, Any] = containers[0]
@@ -178,9 +182,9 @@ class Models:
     def _package(self, name: str) -> Record:
         package = self._control.find("model-package", name)
         if package is None:
-            raise invalid(f"Could not find model package '{name}'.")
+            raise validation_error(f"Could not find model package '{name}'.")
         if package.get("ModelApprovalStatus") == "Rejected":
-            raise invalid(f"Model package {name} is rejected: it can't be deployed.")
+            raise validation_error(f"Model package {name} is rejected: it can't be deployed.")
         return package
 
     def _check_data(self, model: ServableModel) -> None:
@@ -189,12 +193,12 @@ class Models:
         try:
             found = Objects.as_role(self._platform, model.role).exists(model.data_url)
         except DataError:
-            raise invalid(_no_access(model, self._platform.region)) from None
+            raise validation_error(_access_denied(model, self._platform.region)) from None
         if not found:
-            raise invalid(f"Could not find model data at {model.data_url}.")
+            raise validation_error(f"Could not find model data at {model.data_url}.")
 
 
-def _no_access(model: ServableModel, region: str) -> str:
+def _access_denied(model: ServableModel, region: str) -> str:
     return (
         f"Could not access model data at {model.data_url}. Please ensure that the role "
         f'"{model.role}" exists and that its trust relationship policy allows the action '
@@ -206,12 +210,12 @@ def _no_access(model: ServableModel, region: str) -> str:
 def _check_variants(variants: list[dict[str, Any]]) -> None:
     names = [variant["VariantName"] for variant in variants]
     if len(set(names)) != len(names):
-        raise invalid("Duplicate VariantName in ProductionVariants.")
+        raise validation_error("Duplicate VariantName in ProductionVariants.")
     for variant in variants:
         if "ServerlessConfig" in variant:
-            raise unsupported("serverless inference")
+            raise unsupported_error("serverless inference")
         if "ModelName" not in variant or "InitialInstanceCount" not in variant:
-            raise invalid(
+            raise validation_error(
                 "ModelName, InstanceType and InitialInstanceCount are required for variant "
                 f"{variant['VariantName']}."
             )

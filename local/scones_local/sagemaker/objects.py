@@ -14,10 +14,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from scones_local.sagemaker.archives import MAX_UNPACKED_BYTES, ArchiveError, unpack
 from scones_local.sagemaker.platform import Platform
-from scones_local.sagemaker.protocol import invalid
+from scones_local.sagemaker.protocol import validation_error
 
-_PARALLEL_DOWNLOADS = 8
-_FAULTS = (ClientError, BotoCoreError)
+_MAX_CONCURRENCY = 8
+_ERROR_TEXTS = (ClientError, BotoCoreError)
 
 
 class DataError(Exception):
@@ -38,13 +38,13 @@ class S3Object:
         return f"s3://{self.bucket}/{self.key}"
 
 
-def split(uri: str) -> tuple[str, str]:
+def split_uri(uri: str) -> tuple[str, str]:
     """Return bucket and key of an ``s3://`` URI."""
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     return bucket, key
 
 
-def join(uri: str, *parts: str) -> str:
+def join_uri(uri: str, *parts: str) -> str:
     """Append parts to an ``s3://`` URI."""
     return "/".join([uri.rstrip("/"), *parts])
 
@@ -63,7 +63,7 @@ class Objects:
         try:
             client = platform.client("s3", role)
         except ClientError:
-            raise invalid(
+            raise validation_error(
                 f"Could not assume role {role}. Please ensure that the role exists and allows "
                 "principal 'sagemaker.amazonaws.com' to assume the role."
             ) from None
@@ -79,54 +79,55 @@ class Objects:
         """
         uri = source["S3Uri"]
         if source["S3DataType"] == "ManifestFile":
-            return list(self._in_manifest(uri))
-        found = list(self._below(uri))
-        if not found:
-            raise DataError(self._nothing_at(uri))
-        return found
+            return list(self._list_manifest(uri))
+        objects = list(self._list_prefix(uri))
+        if not objects:
+            raise DataError(self._not_found_error(uri))
+        return objects
 
     def exists(self, uri: str) -> bool:
         """Return whether there is an object; raise DataError where the role may not look."""
-        bucket, key = split(uri)
+        bucket, key = split_uri(uri)
         try:
             self._client.head_object(Bucket=bucket, Key=key)
-        except _FAULTS as error:
-            if _code(error) in ("404", "NoSuchKey", "NoSuchBucket"):
+        except _ERROR_TEXTS as error:
+            if _error_code(error) in ("404", "NoSuchKey", "NoSuchBucket"):
                 return False
-            raise DataError(_reason("access", uri, error)) from error
+            raise DataError(_failure_reason("access", uri, error)) from error
         return True
 
     def read(self, uri: str) -> bytes:
         """Return an object's content."""
-        bucket, key = split(uri)
+        bucket, key = split_uri(uri)
         try:
             content: bytes = self._client.get_object(Bucket=bucket, Key=key)["Body"].read()
-        except _FAULTS as error:
-            raise DataError(_reason("download", uri, error)) from error
+        except _ERROR_TEXTS as error:
+            raise DataError(_failure_reason("download", uri, error)) from error
         return content
 
     def write(self, uri: str, content: bytes) -> None:
         """Write an object."""
-        bucket, key = split(uri)
+        bucket, key = split_uri(uri)
         try:
             self._client.put_object(Bucket=bucket, Key=key, Body=content)
-        except _FAULTS as error:
-            raise DataError(_reason("upload", uri, error)) from error
+        except _ERROR_TEXTS as error:
+            raise DataError(_failure_reason("upload", uri, error)) from error
 
     def download(self, source: dict[str, Any], folder: Path) -> None:
         """Copy the objects of an ``S3DataSource`` into a folder, under their names."""
         # A name that ends in a slash is what the console writes for an empty folder.
-        wanted = [found for found in self.find(source) if not found.name.endswith("/")]
-        with ThreadPoolExecutor(_PARALLEL_DOWNLOADS) as pool:
+        objects = [found for found in self.find(source) if not found.name.endswith("/")]
+        with ThreadPoolExecutor(_MAX_CONCURRENCY) as pool:
             for done in [
-                pool.submit(self._fetch, found.uri, _inside(folder, found.name)) for found in wanted
+                pool.submit(self._download_object, found.uri, _path_inside(folder, found.name))
+                for found in objects
             ]:
                 done.result()
 
     def download_if_any(self, uri: str, folder: Path) -> None:
         """Copy what is below a prefix into a folder; there may be nothing."""
-        if next(self._below(join(uri, "")), None) is not None:
-            self.download({"S3DataType": "S3Prefix", "S3Uri": join(uri, "")}, folder)
+        if next(self._list_prefix(join_uri(uri, "")), None) is not None:
+            self.download({"S3DataType": "S3Prefix", "S3Uri": join_uri(uri, "")}, folder)
 
     def upload_archive(self, folder: Path, uri: str) -> None:
         """Write a folder's content as a gzipped tar file."""
@@ -143,7 +144,7 @@ class Objects:
     def extract_archive(self, uri: str, folder: Path) -> None:
         """Unpack a gzipped tar file into a folder; raise DataError if `unpack` refuses it."""
         archive = folder.with_name(f"{folder.name}.tar.gz")
-        self._fetch(uri, archive, limit=MAX_UNPACKED_BYTES)
+        self._download_object(uri, archive, limit=MAX_UNPACKED_BYTES)
         try:
             unpack(archive, folder)
         except ArchiveError as error:
@@ -151,28 +152,28 @@ class Objects:
         finally:
             archive.unlink()
 
-    def _fetch(self, uri: str, path: Path, limit: int | None = None) -> None:
-        bucket, key = split(uri)
+    def _download_object(self, uri: str, path: Path, limit: int | None = None) -> None:
+        bucket, key = split_uri(uri)
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            answer = self._client.get_object(Bucket=bucket, Key=key)
-            if limit is not None and answer["ContentLength"] > limit:
+            response = self._client.get_object(Bucket=bucket, Key=key)
+            if limit is not None and response["ContentLength"] > limit:
                 raise DataError(f"{uri} has more than {limit:,} bytes")
             with path.open("wb") as target:
-                shutil.copyfileobj(answer["Body"], target)
-        except _FAULTS as error:
-            raise DataError(_reason("download", uri, error)) from error
+                shutil.copyfileobj(response["Body"], target)
+        except _ERROR_TEXTS as error:
+            raise DataError(_failure_reason("download", uri, error)) from error
 
     def _upload(self, path: Path, uri: str) -> None:
-        bucket, key = split(uri)
+        bucket, key = split_uri(uri)
         try:
             with path.open("rb") as content:
                 self._client.put_object(Bucket=bucket, Key=key, Body=content)
-        except _FAULTS as error:
-            raise DataError(_reason("upload", uri, error)) from error
+        except _ERROR_TEXTS as error:
+            raise DataError(_failure_reason("upload", uri, error)) from error
 
-    def _below(self, uri: str) -> Iterator[S3Object]:
-        bucket, prefix = split(uri)
+    def _list_prefix(self, uri: str) -> Iterator[S3Object]:
+        bucket, prefix = split_uri(uri)
         try:
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=bucket, Prefix=prefix
@@ -180,30 +181,30 @@ class Objects:
             for page in pages:
                 for entry in page.get("Contents", []):
                     yield S3Object(bucket, entry["Key"], relative_name(entry["Key"], prefix))
-        except _FAULTS as error:
-            if _code(error) == "NoSuchBucket":
-                raise DataError(self._nothing_at(uri)) from error
-            raise DataError(_reason("list", uri, error)) from error
+        except _ERROR_TEXTS as error:
+            if _error_code(error) == "NoSuchBucket":
+                raise DataError(self._not_found_error(uri)) from error
+            raise DataError(_failure_reason("list", uri, error)) from error
 
-    def _in_manifest(self, uri: str) -> Iterator[S3Object]:
+    def _list_manifest(self, uri: str) -> Iterator[S3Object]:
         try:
             head, *names = json.loads(self.read(uri))
-            bucket, prefix = split(head["prefix"])
+            bucket, prefix = split_uri(head["prefix"])
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(f"{uri} is not a manifest: {error}") from error
         for name in names:
             yield S3Object(bucket, prefix + name, name)
 
-    def _nothing_at(self, uri: str) -> str:
+    def _not_found_error(self, uri: str) -> str:
         return (
             f'No S3 objects found under S3 URL "{uri}" given in input data source. Please ensure '
             f"that the bucket exists in the selected region ({self._region}), that objects exist "
             f'under that S3 prefix, and that the role "{self._role}" has "s3:ListBucket" '
-            f'permissions on bucket "{split(uri)[0]}".'
+            f'permissions on bucket "{split_uri(uri)[0]}".'
         )
 
 
-class FolderInStep:
+class SyncedFolder:
     """A folder whose files are copied to a prefix when they change, as checkpoints are."""
 
     def __init__(self, objects: Objects, folder: Path, uri: str) -> None:
@@ -228,16 +229,16 @@ class FolderInStep:
     def _push(self, path: Path) -> None:
         name = path.relative_to(self._folder).as_posix()
         with contextlib.suppress(FileNotFoundError):  # replaced by the container meanwhile
-            self._objects.write(join(self._uri, name), path.read_bytes())
+            self._objects.write(join_uri(self._uri, name), path.read_bytes())
 
     def _state(self) -> dict[Path, tuple[int, int]]:
-        found = {}
+        state = {}
         for path in list(self._folder.rglob("*")):
             with contextlib.suppress(FileNotFoundError):
                 stat = path.stat()
                 if path.is_file() and not path.is_symlink():
-                    found[path] = (stat.st_mtime_ns, stat.st_size)
-        return found
+                    state[path] = (stat.st_mtime_ns, stat.st_size)
+        return state
 
 
 def relative_name(key: str, prefix: str) -> str:
@@ -251,18 +252,18 @@ def relative_name(key: str, prefix: str) -> str:
     return key[prefix.rfind("/") + 1 :]
 
 
-def _inside(folder: Path, name: str) -> Path:
+def _path_inside(folder: Path, name: str) -> Path:
     if ".." in PurePosixPath(name).parts or name.startswith("/"):
         raise DataError(f"The key {name!r} would leave the channel's folder.")
     return folder / name
 
 
-def _code(error: ClientError | BotoCoreError) -> str:
+def _error_code(error: ClientError | BotoCoreError) -> str:
     return error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
 
 
-def _reason(verb: str, uri: str, error: ClientError | BotoCoreError) -> str:
+def _failure_reason(verb: str, uri: str, error: ClientError | BotoCoreError) -> str:
     if isinstance(error, BotoCoreError):
         return f"Unable to {verb} object {uri} ({error})"
     message = error.response["Error"].get("Message", "")
-    return f"Unable to {verb} object {uri} ({_code(error)}: {message})"
+    return f"Unable to {verb} object {uri} ({_error_code(error)}: {message})"

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 _OPT_ML = re.compile(r"(?:(?<![\w./-])|(?<=file://))/opt/ml(?![\w-])")
-_NAMED = re.compile(r"(?<![\w./-])/opt/ml/([\w./@+=-]+)")
+_SCRIPT_ARGUMENT = re.compile(r"(?<![\w./-])/opt/ml/([\w./@+=-]+)")
 _SCRIPTS = (".py", ".sh")
 
 
@@ -36,13 +36,13 @@ def relocate_scripts(words: Iterable[str], root: Path) -> None:
     root
         Folder that replaces ``/opt/ml``; the scripts lie in it.
     """
-    for name in {name for word in words for name in _NAMED.findall(word)}:
+    for name in {name for word in words for name in _SCRIPT_ARGUMENT.findall(word)}:
         path = root / name
         if path.suffix in _SCRIPTS and ".." not in path.parts and path.is_file():
-            path.write_bytes(_relocated(path.read_bytes(), root))
+            path.write_bytes(_relocate_script(path.read_bytes(), root))
 
 
-def _relocated(script: bytes, root: Path) -> bytes:
+def _relocate_script(script: bytes, root: Path) -> bytes:
     try:
         return relocate(script.decode(), root).encode()
     except UnicodeDecodeError:

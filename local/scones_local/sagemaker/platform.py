@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scones_local.sagemaker.images import Image, entrypoint, find
+from scones_local.sagemaker.images import ContainerImage, entrypoint, find_image
 
 log = logging.getLogger("scones_local.sagemaker")
 
@@ -17,7 +17,7 @@ Emit = Callable[[str, dict[str, Any], list[str]], None]
 Variables = Callable[[str], Mapping[str, str]]
 
 
-def no_credentials(role: str) -> Mapping[str, str]:
+def no_variables(role: str) -> Mapping[str, str]:
     """Return no variables: programs in containers cannot act as a role."""
     del role
     return {}
@@ -38,8 +38,8 @@ class Platform:
     region: str
     client: Client
     emit: Emit
-    images: Mapping[str, Image]
-    variables: Variables = no_credentials
+    images: Mapping[str, ContainerImage]
+    variables: Variables = no_variables
     stopping: threading.Event = field(default_factory=threading.Event)
     _threads: list[threading.Thread] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -48,9 +48,9 @@ class Platform:
         """Return the ARN of a SageMaker resource; AWS writes the name in lower case."""
         return f"arn:aws:sagemaker:{self.region}:{self.account}:{kind}/{name.lower()}"
 
-    def image(self, uri: str) -> Image:
+    def image(self, uri: str) -> ContainerImage:
         """Return the program for an image; raise ServiceError if there is none."""
-        return find(self.images, uri)
+        return find_image(self.images, uri)
 
     def command(self, uri: str) -> list[str]:
         """Return the entry point of an image; raise ServiceError if it has none."""

@@ -8,13 +8,13 @@ from scones_local.sagemaker.control import ControlPlane, Record
 from scones_local.sagemaker.events import Events
 from scones_local.sagemaker.job_run import MAX_RUNTIME_SECONDS
 from scones_local.sagemaker.jobs import Jobs
-from scones_local.sagemaker.listing import between, descending, page, seconds
+from scones_local.sagemaker.listing import epoch_seconds, filter_by_time, is_descending, paginate
 from scones_local.sagemaker.objects import Objects
 from scones_local.sagemaker.platform import Platform
 from scones_local.sagemaker.processing_run import ProcessingRun
-from scones_local.sagemaker.protocol import invalid, unsupported
+from scones_local.sagemaker.protocol import unsupported_error, validation_error
 
-_BELOW = "/opt/ml/processing/"
+_REQUIRED_PARENT = "/opt/ml/processing/"
 _SUMMARY = (
     "ProcessingJobName",
     "CreationTime",
@@ -31,11 +31,11 @@ class ProcessingJobs(Jobs):
     """Creates, runs, lists and stops processing jobs."""
 
     kind = "Processing"
-    taken = (
+    name_taken_message = (
         "Job name must be unique within an AWS account and region, and a job with this name "
         "already exists ({arn})"
     )
-    missing = "Could not find requested job with name: {name}"
+    not_found_message = "Could not find requested job with name: {name}"
 
     def __init__(self, platform: Platform, control: ControlPlane, events: Events) -> None:
         super().__init__(platform, control)
@@ -51,7 +51,7 @@ class ProcessingJobs(Jobs):
         objects = Objects.as_role(self._platform, parameters["RoleArn"])
         with self._control.lock:
             record = self._new(parameters)
-            _begin(record, parameters)
+            _reset_record(record, parameters)
             run = ProcessingRun(self._platform, self._events, record, image, objects)
             self._start(parameters["ProcessingJobName"], run)
         return {"ProcessingJobArn": record.arn}
@@ -60,7 +60,7 @@ class ProcessingJobs(Jobs):
         """Answer DescribeProcessingJob."""
         name = parameters["ProcessingJobName"]
         if self._control.find(self._table, name) is None:
-            raise invalid(self.missing.format(name=name))
+            raise validation_error(self.not_found_message.format(name=name))
         return self._control.call("DescribeProcessingJob", parameters)
 
     def list(self, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -68,28 +68,28 @@ class ProcessingJobs(Jobs):
         found = [job.describe() | {"Arn": job.arn} for job in self._control.records(self._table)]
         for time in ("CreationTime", "LastModifiedTime"):
             limits = (parameters.get(f"{time}After"), parameters.get(f"{time}Before"))
-            found = between(found, lambda job, time=time: seconds(job[time]), *limits)  # type: ignore[misc]
-        wanted = parameters.get("NameContains", "").lower()
+            found = filter_by_time(found, lambda job, time=time: epoch_seconds(job[time]), *limits)  # type: ignore[misc]
+        name_contains = parameters.get("NameContains", "").lower()
         status = parameters.get("StatusEquals")
         found = [
             job
             for job in found
-            if wanted in job["ProcessingJobName"].lower()
+            if name_contains in job["ProcessingJobName"].lower()
             and status in (None, job["ProcessingJobStatus"])
         ]
-        by = _SORTED_BY.get(parameters.get("SortBy", ""), "CreationTime")
-        found.sort(key=lambda job: job[by], reverse=descending(parameters))
-        jobs, more = page(found, parameters)
+        sort_by = _SORTED_BY.get(parameters.get("SortBy", ""), "CreationTime")
+        found.sort(key=lambda job: job[sort_by], reverse=is_descending(parameters))
+        jobs, more = paginate(found, parameters)
         return {"ProcessingJobSummaries": [_summary(job) for job in jobs], **more}
 
 
 def _summary(job: dict[str, Any]) -> dict[str, Any]:
     members = {name: job[name] for name in _SUMMARY if name in job}
-    plain = {k: seconds(v) if isinstance(v, datetime) else v for k, v in members.items()}
+    plain = {k: epoch_seconds(v) if isinstance(v, datetime) else v for k, v in members.items()}
     return {"ProcessingJobArn": job["Arn"], **plain}
 
 
-def _begin(record: Record, parameters: dict[str, Any]) -> None:
+def _reset_record(record: Record, parameters: dict[str, Any]) -> None:
     """Undo what moto pretends: a job begins, with nothing to show yet."""
     now = datetime.now(UTC)
     limit = {"MaxRuntimeInSeconds": MAX_RUNTIME_SECONDS}
@@ -112,13 +112,15 @@ def _begin(record: Record, parameters: dict[str, Any]) -> None:
 def _check(parameters: dict[str, Any]) -> None:
     cluster = parameters["ProcessingResources"]["ClusterConfig"]
     if cluster["InstanceCount"] != 1:
-        raise unsupported("processing on more than one instance")
+        raise unsupported_error("processing on more than one instance")
     inputs = parameters.get("ProcessingInputs", [])
     outputs = (parameters.get("ProcessingOutputConfig") or {}).get("Outputs", [])
     for kind, items in (("Input", inputs), ("Output", outputs)):
         names = [item[f"{kind}Name"] for item in items]
         if len(set(names)) < len(names):
-            raise invalid(f"The {kind.lower()}s of a processing job must have different names.")
+            raise validation_error(
+                f"The {kind.lower()}s of a processing job must have different names."
+            )
     for item in inputs:
         _check_input(item)
     for item in outputs:
@@ -128,34 +130,36 @@ def _check(parameters: dict[str, Any]) -> None:
 def _check_input(item: dict[str, Any]) -> None:
     name = item["InputName"]
     if "DatasetDefinition" in item:
-        raise unsupported(f"dataset definitions (input {name})")
+        raise unsupported_error(f"dataset definitions (input {name})")
     if "S3Input" not in item:
-        raise invalid(f"The input {name} has no S3Input.")
+        raise validation_error(f"The input {name} has no S3Input.")
     source = item["S3Input"]
-    lacking = {
+    missing = {
         "inputs that an application manages": item.get("AppManaged", False),
         "the Pipe input mode": source.get("S3InputMode", "File") == "Pipe",
         "compressed inputs": source.get("S3CompressionType", "None") != "None",
     }
-    for what, given in lacking.items():
-        if given:
-            raise unsupported(f"{what} (input {name})")
+    for title, is_set in missing.items():
+        if is_set:
+            raise unsupported_error(f"{title} (input {name})")
     _check_path(source.get("LocalPath"), f"the input {name}")
 
 
 def _check_output(item: dict[str, Any]) -> None:
     name = item["OutputName"]
     if "FeatureStoreOutput" in item:
-        raise unsupported(f"outputs to Feature Store (output {name})")
+        raise unsupported_error(f"outputs to Feature Store (output {name})")
     if item.get("AppManaged", False):
-        raise unsupported(f"outputs that an application manages (output {name})")
+        raise unsupported_error(f"outputs that an application manages (output {name})")
     if "S3Output" not in item:
-        raise invalid(f"The output {name} has no S3Output.")
+        raise validation_error(f"The output {name} has no S3Output.")
     _check_path(item["S3Output"].get("LocalPath"), f"the output {name}")
 
 
-def _check_path(path: str | None, whose: str) -> None:
+def _check_path(path: str | None, title: str) -> None:
     if path is None:
-        raise invalid(f"LocalPath is required for {whose}.")
-    if not re.match(f"{_BELOW}[^/]", path) or ".." in path.split("/"):
-        raise invalid(f"The LocalPath {path} of {whose} must lie below {_BELOW}.")
+        raise validation_error(f"LocalPath is required for {title}.")
+    if not re.match(f"{_REQUIRED_PARENT}[^/]", path) or ".." in path.split("/"):
+        raise validation_error(
+            f"The LocalPath {path} of {title} must lie below {_REQUIRED_PARENT}."
+        )

@@ -8,15 +8,15 @@ from typing import Any
 
 from scones_local.sagemaker.control import Record
 from scones_local.sagemaker.events import Events
-from scones_local.sagemaker.images import Image, script_environment
-from scones_local.sagemaker.job_run import LONGEST_REASON, JobRun, algorithm_error
+from scones_local.sagemaker.image_pull import pull_image
+from scones_local.sagemaker.images import ContainerImage, script_environment
+from scones_local.sagemaker.job_run import MAX_REASON_LENGTH, JobRun, format_algorithm_error
 from scones_local.sagemaker.logs import LogStream
-from scones_local.sagemaker.objects import DataError, FolderInStep, Objects
+from scones_local.sagemaker.objects import DataError, Objects, SyncedFolder
 from scones_local.sagemaker.platform import Platform
-from scones_local.sagemaker.pulling import pull
 
 _LOG_GROUP = "/aws/sagemaker/ProcessingJobs"
-_LONGEST_MESSAGE = 1024
+_MAX_MESSAGE_LENGTH = 1024
 _CONFIGURED = (
     "ProcessingJobName",
     "AppSpecification",
@@ -44,7 +44,7 @@ class ProcessingRun(JobRun):
         platform: Platform,
         events: Events,
         record: Record,
-        image: Image,
+        image: ContainerImage,
         objects: Objects,
     ) -> None:
         super().__init__(platform, record, image, objects, events.processing_job)
@@ -62,7 +62,7 @@ class ProcessingRun(JobRun):
         self._finish("Failed", FailureReason=reason)
 
     def _prepare(self) -> None:
-        self._empty_folder(("config", "output", "processing"))
+        self._create_folder(("config", "output", "processing"))
         self._write_configuration(self._root / "config")
         for item in self._job.get("ProcessingInputs") or []:
             source = item["S3Input"]
@@ -90,16 +90,16 @@ class ProcessingRun(JobRun):
             (folder / f"{name}.json").write_text(json.dumps(content))
 
     def _work(self) -> None:
-        pull(self._platform, self._job["RoleArn"], self._job["AppSpecification"]["ImageUri"])
+        pull_image(self._platform, self._job["RoleArn"], self._job["AppSpecification"]["ImageUri"])
         now = datetime.now(UTC)
         self._record.update(ProcessingStartTime=now, LastModifiedTime=now)
         status, overran = self._run()
         message = self._message()
-        if self._asked_to_stop.is_set() or overran:
+        if self._stop_requested.is_set() or overran:
             self._finish("Stopped", ExitMessage=message)
         elif status != 0:
             self._finish(
-                "Failed", ExitMessage=message, FailureReason=algorithm_error(message, status)
+                "Failed", ExitMessage=message, FailureReason=format_algorithm_error(message, status)
             )
         else:
             self._upload("EndOfJob")
@@ -108,30 +108,30 @@ class ProcessingRun(JobRun):
     def _run(self) -> tuple[int, bool]:
         stream = f"{self._name}/algo-1-{int(time.time() * 1000)}"
         logs = LogStream(self._platform, self._job["RoleArn"], _LOG_GROUP, stream)
-        continuous = self._in_step("Continuous")
+        continuous = self._synced_folders("Continuous")
         return self._run_container(logs, logs.write, lambda: _push(continuous))
 
     def _command(self) -> list[str]:
         """Return the command line: entry point and arguments replace those of the image."""
-        named, words = self._given_command(self._job["AppSpecification"])
+        named, words = self._command_from_request(self._job["AppSpecification"])
         return words if named else [*self._image.entrypoint, *words]
 
     def _environment(self) -> dict[str, str]:
         isolated = (self._job.get("NetworkConfig") or {}).get("EnableNetworkIsolation", False)
         return {
             **script_environment(self._image, self._root),
-            **self._given_environment(isolated=isolated),
+            **self._environment_from_request(isolated=isolated),
         }
 
     def _upload(self, mode: str) -> None:
         try:
-            _push(self._in_step(mode))
+            _push(self._synced_folders(mode))
         except DataError as error:
             raise DataError(f"Artifact upload failed:{error}") from error
 
-    def _in_step(self, mode: str) -> list[FolderInStep]:
+    def _synced_folders(self, mode: str) -> list[SyncedFolder]:
         return [
-            FolderInStep(self._objects, self._folder(output["LocalPath"]), output["S3Uri"])
+            SyncedFolder(self._objects, self._folder(output["LocalPath"]), output["S3Uri"])
             for output in self._outputs()
             if output["S3UploadMode"] == mode
         ]
@@ -148,12 +148,12 @@ class ProcessingRun(JobRun):
         if not path.is_file():
             return None
         with path.open("rb") as file:
-            return file.read(_LONGEST_MESSAGE).decode(errors="ignore")
+            return file.read(_MAX_MESSAGE_LENGTH).decode(errors="ignore")
 
     def _finish(self, status: str, **members: Any) -> None:
         now = datetime.now(UTC)
         if "FailureReason" in members:
-            members["FailureReason"] = members["FailureReason"][:LONGEST_REASON]
+            members["FailureReason"] = members["FailureReason"][:MAX_REASON_LENGTH]
         end = {
             "ProcessingJobStatus": status,
             "ProcessingEndTime": now,
@@ -163,6 +163,6 @@ class ProcessingRun(JobRun):
         self._status.change(lambda: end)
 
 
-def _push(folders: list[FolderInStep]) -> None:
+def _push(folders: list[SyncedFolder]) -> None:
     for folder in folders:
         folder.push()

@@ -24,8 +24,8 @@ class Request:
 
     def header(self, name: str) -> str | None:
         """Return the value of a header, whatever the case of its name, or None."""
-        wanted = name.lower()
-        return next((v for k, v in self.headers.items() if k.lower() == wanted), None)
+        lower_name = name.lower()
+        return next((v for k, v in self.headers.items() if k.lower() == lower_name), None)
 
 
 @dataclass(frozen=True)
@@ -62,29 +62,29 @@ class ServiceError(Exception):
         self.members = dict(members or {})
 
 
-def invalid(message: str) -> ServiceError:
+def validation_error(message: str) -> ServiceError:
     """Return the error of the control plane for a request that can't be done as it stands."""
     return ServiceError("ValidationException", message)
 
 
-def unsupported(what: str) -> ServiceError:
+def unsupported_error(feature: str) -> ServiceError:
     """Return the refusal of what AWS has and the embedded SageMaker has not."""
-    return ServiceError("UnsupportedOperation", f"The embedded SageMaker has no {what}.")
+    return ServiceError("UnsupportedOperation", f"The embedded SageMaker has no {feature}.")
 
 
-def answer(result: Mapping[str, Any]) -> Response:
+def encode_result(result: Mapping[str, Any]) -> Response:
     """Encode a result of the control plane."""
     return Response(200, _headers(JSON_1_1), json.dumps(result).encode())
 
 
-def refusal(error: ServiceError) -> Response:
+def encode_error(error: ServiceError) -> Response:
     """Encode an error of the control plane (AWS JSON 1.1)."""
     body = {"__type": error.code, "message": error.message, **error.members}
     headers = {**_headers(JSON_1_1), "x-amzn-ErrorType": error.code}
     return Response(error.status, headers, json.dumps(body).encode())
 
 
-def runtime_refusal(error: ServiceError) -> Response:
+def encode_runtime_error(error: ServiceError) -> Response:
     """Encode an error of ``sagemaker-runtime`` (REST JSON)."""
     body = {"ErrorCode": error.code, "Message": error.message, **error.members}
     headers = {**_headers("application/json"), "x-amzn-ErrorType": error.code}

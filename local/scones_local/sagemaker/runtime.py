@@ -8,22 +8,26 @@ from urllib.parse import unquote
 import urllib3
 from urllib3.exceptions import HTTPError
 
-from scones_local.sagemaker.capture import Exchange
+from scones_local.sagemaker.capture import Invocation
 from scones_local.sagemaker.endpoint_metrics import EndpointMetrics
 from scones_local.sagemaker.endpoints import Endpoints
-from scones_local.sagemaker.fleet import NoInstance
+from scones_local.sagemaker.fleet import NoInstanceError
 from scones_local.sagemaker.platform import Platform
 from scones_local.sagemaker.protocol import Request, Response, ServiceError
-from scones_local.sagemaker.traffic import Endpoint, Turn
+from scones_local.sagemaker.traffic import Endpoint, RequestSlot
 
 _INVOCATIONS = re.compile(r"/endpoints/([^/]+)/invocations")
-_LONGEST_BODY = 6_291_456
-_LONGEST_MESSAGE = 1024
+_MAX_BODY_BYTES = 6_291_456
+_MAX_MESSAGE_LENGTH = 1024
 REQUEST_SECONDS = 60.0
 """How long a container may take to answer."""
 
-_PASSED_ON = ("Accept", "X-Amzn-SageMaker-Custom-Attributes", "X-Amzn-SageMaker-Inference-Id")
-_TIMED_OUT = (
+_FORWARDED_HEADERS = (
+    "Accept",
+    "X-Amzn-SageMaker-Custom-Attributes",
+    "X-Amzn-SageMaker-Inference-Id",
+)
+_TIMEOUT_STATUS = (
     "Your invocation timed out while waiting for a response from container primary. Review the "
     "latency metrics for each container in Amazon CloudWatch, resolve the issue, and try again."
 )
@@ -42,70 +46,70 @@ class Runtime:
         match = _INVOCATIONS.fullmatch(request.path)
         if match is None or request.method != "POST":
             raise ServiceError("UnknownOperationException", f"There is no {request.path}.", 404)
-        if len(request.body) > _LONGEST_BODY:
-            raise ServiceError("413", f"HTTP content length exceeded {_LONGEST_BODY} bytes.", 413)
+        if len(request.body) > _MAX_BODY_BYTES:
+            raise ServiceError("413", f"HTTP content length exceeded {_MAX_BODY_BYTES} bytes.", 413)
         name = unquote(match[1])
         endpoint = self._endpoints.in_service(name)
         if endpoint is None:
             message = f"Endpoint {name} of account {self._platform.account} not found."
             raise ServiceError("ValidationError", message)
-        turn = self._turn(endpoint, request.header("X-Amzn-SageMaker-Target-Variant"))
+        slot = self._acquire_slot(endpoint, request.header("X-Amzn-SageMaker-Target-Variant"))
         try:
-            return self._invoke(endpoint, turn, request)
+            return self._invoke(endpoint, slot, request)
         finally:
-            turn.instance.release()
+            slot.instance.release()
 
-    def _turn(self, endpoint: Endpoint, variant: str | None) -> Turn:
+    def _acquire_slot(self, endpoint: Endpoint, variant: str | None) -> RequestSlot:
         try:
-            return endpoint.take_turn(variant)
+            return endpoint.acquire_slot(variant)
         except KeyError:
             message = f"Variant {variant} not found for endpoint {endpoint.name}."
             raise ServiceError("ValidationError", message) from None
-        except NoInstance as missing:
+        except NoInstanceError as missing:
             self._metrics.count(endpoint.name, str(missing), 503, None)
             message = f"No instance of endpoint {endpoint.name} is healthy at the moment."
             raise ServiceError("ServiceUnavailable", message, 503) from None
 
-    def _invoke(self, endpoint: Endpoint, turn: Turn, request: Request) -> Response:
-        variant = turn.variant.name
-        began = time.perf_counter()
+    def _invoke(self, endpoint: Endpoint, slot: RequestSlot, request: Request) -> Response:
+        variant = slot.variant.name
+        started_at = time.perf_counter()
         try:
-            answer = self._send(turn, request)
+            response = self._send(slot, request)
         except HTTPError as error:
             self._metrics.count(endpoint.name, variant, 500, None)
-            raise self._model_error(endpoint, 0, _broken(error)) from error
-        microseconds = round((time.perf_counter() - began) * 1e6)
-        self._metrics.count(endpoint.name, variant, answer.status, microseconds)
-        if not 200 <= answer.status < 300:
-            text = answer.data.decode("utf-8", "replace")
-            raise self._model_error(endpoint, answer.status, text)
-        content_type = answer.headers.get("Content-Type")
-        if turn.serving.capture is not None:
-            exchange = Exchange(
+            raise self._model_error(endpoint, 0, _connection_error(error)) from error
+        microseconds = round((time.perf_counter() - started_at) * 1e6)
+        self._metrics.count(endpoint.name, variant, response.status, microseconds)
+        if not 200 <= response.status < 300:
+            text = response.data.decode("utf-8", "replace")
+            raise self._model_error(endpoint, response.status, text)
+        content_type = response.headers.get("Content-Type")
+        if slot.serving.capture is not None:
+            invocation = Invocation(
                 variant=variant,
                 content_type=request.header("Content-Type"),
                 body=request.body,
-                answered_type=content_type,
-                answer=answer.data,
+                response_type=content_type,
+                response=response.data,
                 inference_id=request.header("X-Amzn-SageMaker-Inference-Id"),
             )
-            turn.serving.capture.take(exchange)
-        return Response(200, _headers(variant, content_type, answer), answer.data)
+            slot.serving.capture.record(invocation)
+        return Response(200, _response_headers(variant, content_type, response), response.data)
 
-    def _send(self, turn: Turn, request: Request) -> urllib3.BaseHTTPResponse:
-        headers = {name: request.header(name) for name in _PASSED_ON}
+    def _send(self, slot: RequestSlot, request: Request) -> urllib3.BaseHTTPResponse:
+        headers = {name: request.header(name) for name in _FORWARDED_HEADERS}
         sent = {name: value for name, value in headers.items() if value is not None}
         sent["Content-Type"] = request.header("Content-Type") or "application/octet-stream"
-        return turn.instance.invoke(request.body, sent, REQUEST_SECONDS)
+        return slot.instance.invoke(request.body, sent, REQUEST_SECONDS)
 
     def _model_error(self, endpoint: Endpoint, status: int, text: str) -> ServiceError:
         region, account = self._platform.region, self._platform.account
         group = f"/aws/sagemaker/Endpoints/{endpoint.name}"
-        side = "client" if 400 <= status < 500 else "server"
+        page = "client" if 400 <= status < 500 else "server"
         console = f"https://{region}.console.aws.amazon.com/cloudwatch/home?region={region}"
         message = (
-            f"Received {side} error ({status}) from primary with message "
-            f'"{text[:_LONGEST_MESSAGE]}". See {console}#logEventViewer:group={group} '
+            f"Received {page} error ({status}) from primary with message "
+            f'"{text[:_MAX_MESSAGE_LENGTH]}". See {console}#logEventViewer:group={group} '
             f"in account {account} for more information."
         )
         members = {
@@ -116,10 +120,10 @@ class Runtime:
         return ServiceError("ModelError", message, 424, members)
 
 
-def _headers(
-    variant: str, content_type: str | None, answer: urllib3.BaseHTTPResponse
+def _response_headers(
+    variant: str, content_type: str | None, response: urllib3.BaseHTTPResponse
 ) -> dict[str, str]:
-    custom = answer.headers.get("X-Amzn-SageMaker-Custom-Attributes")
+    custom = response.headers.get("X-Amzn-SageMaker-Custom-Attributes")
     return {
         "Content-Type": content_type or "application/octet-stream",
         "x-Amzn-Invoked-Production-Variant": variant,
@@ -128,7 +132,7 @@ def _headers(
     }
 
 
-def _broken(error: HTTPError) -> str:
+def _connection_error(error: HTTPError) -> str:
     if isinstance(error, urllib3.exceptions.TimeoutError):
-        return _TIMED_OUT
+        return _TIMEOUT_STATUS
     return f"The container ended the connection: {error}"

@@ -11,19 +11,19 @@ from scones_local.sagemaker.control import ControlPlane
 from scones_local.sagemaker.endpoint_metrics import EndpointMetrics
 from scones_local.sagemaker.endpoints import Endpoints
 from scones_local.sagemaker.events import Events
-from scones_local.sagemaker.images import Image
+from scones_local.sagemaker.images import ContainerImage
 from scones_local.sagemaker.model_packages import ModelPackages
 from scones_local.sagemaker.models import Models
 from scones_local.sagemaker.pipelines import Catalog, ExecutionActions, Executions
-from scones_local.sagemaker.platform import Client, Emit, Platform, Variables, log, no_credentials
+from scones_local.sagemaker.platform import Client, Emit, Platform, Variables, log, no_variables
 from scones_local.sagemaker.processing_jobs import ProcessingJobs
 from scones_local.sagemaker.protocol import (
     Request,
     Response,
     ServiceError,
-    answer,
-    refusal,
-    runtime_refusal,
+    encode_error,
+    encode_result,
+    encode_runtime_error,
 )
 from scones_local.sagemaker.runtime import Runtime
 from scones_local.sagemaker.tags import Tags
@@ -31,12 +31,12 @@ from scones_local.sagemaker.training_jobs import TrainingJobs
 from scones_local.sagemaker.transform_jobs import TransformJobs
 
 _JOIN_SECONDS = 5.0
-_STOPPED = "The local cloud was stopped while it ran."
+_INTERRUPTED_REASON = "The local cloud was stopped while it ran."
 
 Action = Callable[[dict[str, Any]], dict[str, Any]]
 
 
-class EmbeddedSageMaker:
+class LocalSageMaker:
     """Serves ``sagemaker`` and ``sagemaker-runtime`` for one account and region.
 
     Parameters
@@ -68,8 +68,8 @@ class EmbeddedSageMaker:
         region: str,
         client: Client,
         emit: Emit,
-        images: Mapping[str, Image],
-        variables: Variables = no_credentials,
+        images: Mapping[str, ContainerImage],
+        variables: Variables = no_variables,
     ) -> None:
         self._platform = Platform(
             state_dir.resolve(), account, region, client, emit, images, variables
@@ -135,14 +135,14 @@ class EmbeddedSageMaker:
         """Answer one request; may be called from many threads."""
         target = request.header("X-Amz-Target")
         if target is None:
-            return self._answer_runtime(request)
+            return self._handle_runtime(request)
         try:
-            return self._answer_control(target.removeprefix("SageMaker."), request.body)
+            return self._handle_control(target.removeprefix("SageMaker."), request.body)
         except ServiceError as error:
-            return refusal(error)
+            return encode_error(error)
         except Exception as error:
             log.exception("%s failed", target)
-            return refusal(ServiceError("InternalFailure", str(error), 500))
+            return encode_error(ServiceError("InternalFailure", str(error), 500))
 
     def snapshot(self) -> bytes:
         """Return all resources, for `restore`; files and what runs are not among them."""
@@ -153,7 +153,7 @@ class EmbeddedSageMaker:
                     "versions": self._packages.highest_versions(),
                     "endpoints": self._endpoints.settings(),
                     "pipelines": self._pipelines.versions(),
-                    "executions": self._executions.kept(),
+                    "executions": self._executions.to_saved(),
                 }
             )
 
@@ -165,15 +165,15 @@ class EmbeddedSageMaker:
         snapshot
             From a trusted place: code in it would be run. The models' data is where it was.
         """
-        kept = pickle.loads(snapshot)  # noqa: S301  only the user may write it
-        self._control.restore(kept["tables"])
-        self._packages.restore(kept["versions"])
+        snapshot_parts = pickle.loads(snapshot)  # noqa: S301  only the user may write it
+        self._control.restore(snapshot_parts["tables"])
+        self._packages.restore(snapshot_parts["versions"])
         for jobs in (self._training, self._processing, self._transform):
-            jobs.fail_unfinished(_STOPPED)
+            jobs.fail_unfinished(_INTERRUPTED_REASON)
         # Earlier releases did not keep them.
-        self._pipelines.restore(kept.get("pipelines", {}))
-        self._executions.restore(kept.get("executions", []), _STOPPED)
-        self._endpoints.restore(kept["endpoints"])
+        self._pipelines.restore(snapshot_parts.get("pipelines", {}))
+        self._executions.restore(snapshot_parts.get("executions", []), _INTERRUPTED_REASON)
+        self._endpoints.restore(snapshot_parts["endpoints"])
 
     def shutdown(self) -> None:
         """Stop every child process, and write what is captured and counted."""
@@ -185,26 +185,26 @@ class EmbeddedSageMaker:
         self._metrics.send()
         self._platform.join(_JOIN_SECONDS)
 
-    def _answer_control(self, action: str, body: bytes) -> Response:
+    def _handle_control(self, action: str, body: bytes) -> Response:
         try:
-            parameters = json.loads(body or b"{}", object_hook=_without_nulls)
+            parameters = json.loads(body or b"{}", object_hook=_drop_nulls)
         except ValueError as error:
             raise ServiceError("SerializationException", f"Not JSON: {error}") from None
         validation.check(action, parameters)
-        asked = self._control.with_known_names(parameters)
-        own = self._actions.get(action)
-        return answer(own(asked) if own else self._control.call(action, asked))
+        request = self._control.with_stored_names(parameters)
+        actions = self._actions.get(action)
+        return encode_result(actions(request) if actions else self._control.call(action, request))
 
-    def _answer_runtime(self, request: Request) -> Response:
+    def _handle_runtime(self, request: Request) -> Response:
         try:
             return self._runtime.handle(request)
         except ServiceError as error:
-            return runtime_refusal(error)
+            return encode_runtime_error(error)
         except Exception as error:
             log.exception("%s failed", request.path)
-            return runtime_refusal(ServiceError("InternalFailure", str(error), 500))
+            return encode_runtime_error(ServiceError("InternalFailure", str(error), 500))
 
 
-def _without_nulls(value: dict[str, Any]) -> dict[str, Any]:
+def _drop_nulls(value: dict[str, Any]) -> dict[str, Any]:
     """Leave out what is null: to AWS it is the same as not given."""
     return {name: member for name, member in value.items() if member is not None}

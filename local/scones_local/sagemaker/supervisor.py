@@ -14,7 +14,7 @@ import threading
 import time
 from types import FrameType
 
-_WATCH_SECONDS = 0.5
+_POLL_SECONDS = 0.5
 
 
 def main(parent: int, command: list[str]) -> int:
@@ -38,7 +38,7 @@ def main(parent: int, command: list[str]) -> int:
 
 def _watch(parent: int) -> None:
     while os.getppid() == parent:
-        time.sleep(_WATCH_SECONDS)
+        time.sleep(_POLL_SECONDS)
     os.killpg(0, signal.SIGKILL)
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from scones_local.sagemaker.capture import Capture
 from scones_local.sagemaker.control import Record
-from scones_local.sagemaker.fleet import Fleet, Instance, NoInstance, Variant
+from scones_local.sagemaker.fleet import Fleet, Instance, NoInstanceError, Variant
 
 
 @dataclass(frozen=True)
-class Serving:
+class ActiveFleet:
     """A fleet in service and what captures its traffic."""
 
     fleet: Fleet
@@ -25,10 +25,10 @@ class Serving:
 
 
 @dataclass(frozen=True)
-class Turn:
+class RequestSlot:
     """One request's place: released when it is answered."""
 
-    serving: Serving
+    serving: ActiveFleet
     variant: Variant
     instance: Instance
 
@@ -42,49 +42,49 @@ class Endpoint:
         self.cancelled = threading.Event()
         self.deployment: dict[str, Any] | None = None
         self._lock = threading.Lock()
-        self._current: Serving | None = None
-        self._next: Serving | None = None
+        self._current: ActiveFleet | None = None
+        self._next: ActiveFleet | None = None
         self._share = 0.0
         self._changes = 0
 
     @property
-    def current(self) -> Serving | None:
+    def current(self) -> ActiveFleet | None:
         """What serves; None before the first fleet is healthy."""
         return self._current
 
-    def take_turn(self, variant: str | None) -> Turn:
+    def acquire_slot(self, variant: str | None) -> RequestSlot:
         """Choose fleet, variant and instance for a request.
 
         Raises
         ------
-        NoInstance
+        NoInstanceError
             If nothing healthy can take it.
         KeyError
             If there is no variant of that name.
         """
         while True:
             seen = self._changes
-            serving = self._choose()
-            chosen = serving.fleet.choose(variant)
+            active = self._choose()
+            chosen = active.fleet.choose(variant)
             try:
-                return Turn(serving, chosen, chosen.acquire())
-            except NoInstance:
+                return RequestSlot(active, chosen, chosen.acquire())
+            except NoInstanceError:
                 if self._changes == seen:  # else the fleet was just switched away from
                     raise
 
-    def begin(self, serving: Serving) -> None:
+    def begin(self, active: ActiveFleet) -> None:
         """Keep a new fleet beside the one that serves, without traffic."""
         with self._lock:
-            self._next, self._share = serving, 0.0
+            self._next, self._share = active, 0.0
             self._changes += 1
 
-    def give(self, share: float) -> None:
+    def set_traffic_share(self, share: float) -> None:
         """Send a share of the traffic to the new fleet."""
         with self._lock:
             self._share = share
             self._changes += 1
 
-    def switch(self) -> Serving | None:
+    def switch(self) -> ActiveFleet | None:
         """Make the new fleet the only one; return the old one, to be stopped."""
         with self._lock:
             old, self._current = self._current, self._next
@@ -92,7 +92,7 @@ class Endpoint:
             self._changes += 1
             return old
 
-    def back(self) -> Serving | None:
+    def roll_back(self) -> ActiveFleet | None:
         """Take the traffic from the new fleet; return it, to be stopped."""
         with self._lock:
             new, self._next, self._share = self._next, None, 0.0
@@ -102,14 +102,14 @@ class Endpoint:
     def stop(self, drain_seconds: float = 0) -> None:
         """Stop everything behind the endpoint."""
         self.cancelled.set()
-        for serving in (self._next, self._current):
-            if serving is not None:
-                serving.stop(drain_seconds)
+        for active in (self._next, self._current):
+            if active is not None:
+                active.stop(drain_seconds)
 
-    def _choose(self) -> Serving:
+    def _choose(self) -> ActiveFleet:
         with self._lock:
             if self._next is not None and random.random() < self._share:  # noqa: S311
                 return self._next
             if self._current is None:
-                raise NoInstance(self.name)
+                raise NoInstanceError(self.name)
             return self._current

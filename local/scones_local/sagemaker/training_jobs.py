@@ -5,12 +5,12 @@ from typing import Any
 
 from scones_local.sagemaker.control import ControlPlane, Record
 from scones_local.sagemaker.events import Events
-from scones_local.sagemaker.images import Image
+from scones_local.sagemaker.images import ContainerImage
 from scones_local.sagemaker.jobs import Jobs
 from scones_local.sagemaker.objects import Objects
 from scones_local.sagemaker.platform import Platform
-from scones_local.sagemaker.protocol import invalid, unsupported
-from scones_local.sagemaker.training_metrics import Metrics, definitions
+from scones_local.sagemaker.protocol import unsupported_error, validation_error
+from scones_local.sagemaker.training_metrics import Metrics, metric_definitions
 from scones_local.sagemaker.training_run import MESSAGES, TrainingRun
 
 
@@ -18,11 +18,11 @@ class TrainingJobs(Jobs):
     """Creates, runs and stops training jobs."""
 
     kind = "Training"
-    taken = (
+    name_taken_message = (
         "Training job names must be unique within an AWS account and region, and a training job "
         "with this name already exists ({arn})"
     )
-    missing = "Requested resource not found."
+    not_found_message = "Requested resource not found."
 
     def __init__(self, platform: Platform, control: ControlPlane, events: Events) -> None:
         super().__init__(platform, control)
@@ -34,41 +34,41 @@ class TrainingJobs(Jobs):
         objects = Objects.as_role(self._platform, parameters["RoleArn"])
         with self._control.lock:
             record = self._new(parameters)
-            _begin(record, parameters)
+            _reset_record(record, parameters)
             run = TrainingRun(self._platform, self._events, record, image, objects)
             self._start(parameters["TrainingJobName"], run)
         return {"TrainingJobArn": record.arn}
 
-    def _check(self, parameters: dict[str, Any]) -> Image:
+    def _check(self, parameters: dict[str, Any]) -> ContainerImage:
         specification = parameters["AlgorithmSpecification"]
         uri = specification.get("TrainingImage", "")
         image = self._platform.image(uri)
         if not specification.get("ContainerEntrypoint"):
             self._platform.command(uri)  # raises if the image has no entry point
-        Metrics(definitions(specification))  # refuses patterns that are none
+        Metrics(metric_definitions(specification))  # refuses patterns that are none
         if "ResourceConfig" not in parameters or "StoppingCondition" not in parameters:
-            raise invalid("ResourceConfig and StoppingCondition are required.")
+            raise validation_error("ResourceConfig and StoppingCondition are required.")
         if parameters["ResourceConfig"].get("InstanceCount", 1) != 1:
-            raise unsupported("training on more than one instance")
+            raise unsupported_error("training on more than one instance")
         _check_spot(parameters)
         channels = parameters.get("InputDataConfig", [])
         if len({channel["ChannelName"] for channel in channels}) < len(channels):
-            raise invalid("The channels of a training job must have different names.")
+            raise validation_error("The channels of a training job must have different names.")
         for channel in channels:
             _check_channel(channel, specification["TrainingInputMode"])
         checkpoints = parameters.get("CheckpointConfig", {}).get("LocalPath", "/opt/ml/")
         if not checkpoints.startswith("/opt/ml/") or ".." in checkpoints.split("/"):
-            raise unsupported("checkpoints outside /opt/ml")
+            raise unsupported_error("checkpoints outside /opt/ml")
         if parameters["OutputDataConfig"].get("CompressionType", "GZIP") == "NONE":
-            raise unsupported("uncompressed model artifacts")
+            raise unsupported_error("uncompressed model artifacts")
         return image
 
 
-def _begin(record: Record, parameters: dict[str, Any]) -> None:
+def _reset_record(record: Record, parameters: dict[str, Any]) -> None:
     """Undo what moto pretends: a job begins, with nothing to show yet."""
     now = datetime.now(UTC)
     specification = dict(parameters["AlgorithmSpecification"])
-    specification["MetricDefinitions"] = definitions(specification)
+    specification["MetricDefinitions"] = metric_definitions(specification)
     first = {"Status": "Starting", "StartTime": now, "StatusMessage": MESSAGES["Starting"]}
     record.update(
         TrainingJobStatus="InProgress",
@@ -90,7 +90,7 @@ def _check_spot(parameters: dict[str, Any]) -> None:
     if not parameters.get("EnableManagedSpotTraining"):
         return
     if limits.get("MaxWaitTimeInSeconds", 0) < limits.get("MaxRuntimeInSeconds", 86400):
-        raise invalid(
+        raise validation_error(
             "Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to "
             "MaxRuntimeInSeconds."
         )
@@ -98,10 +98,10 @@ def _check_spot(parameters: dict[str, Any]) -> None:
 
 def _check_channel(channel: dict[str, Any], job_mode: str) -> None:
     if "S3DataSource" not in channel["DataSource"]:
-        raise unsupported("channels outside S3")
+        raise unsupported_error("channels outside S3")
     if channel["DataSource"]["S3DataSource"]["S3DataType"] not in ("S3Prefix", "ManifestFile"):
-        raise unsupported("channels of augmented manifests")
+        raise unsupported_error("channels of augmented manifests")
     if channel.get("InputMode", job_mode) == "Pipe":
-        raise unsupported("the Pipe input mode")
+        raise unsupported_error("the Pipe input mode")
     if channel.get("CompressionType", "None") != "None":
-        raise unsupported("compressed channels")
+        raise unsupported_error("compressed channels")

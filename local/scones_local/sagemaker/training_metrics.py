@@ -4,9 +4,9 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-from scones_local.sagemaker.protocol import invalid
+from scones_local.sagemaker.protocol import validation_error
 
-_BUILTIN = [
+_BUILTIN_IMAGE = [
     {"Name": "train:accuracy", "Regex": r"Epoch\S* Train-accuracy=(\S*)"},
     {"Name": "validation:accuracy", "Regex": r"Epoch\S* Validation-accuracy=(\S*)"},
 ]
@@ -29,7 +29,7 @@ _XGBOOST_METRICS = (
     "rmse",
     "rmsle",
 )
-_XGBOOST = [
+_XGBOOST_IMAGE = [
     {
         "Name": f"{channel}:{metric}",
         "Regex": rf".*\[[0-9]+\].*#011{channel}-{metric}:(\S+?)(?:#011.*)?$",
@@ -40,25 +40,25 @@ _XGBOOST = [
 """What AWS reads from the log of its XGBoost image, as far as the package XGBoost has it."""
 
 
-def definitions(specification: dict[str, Any]) -> list[dict[str, str]]:
+def metric_definitions(specification: dict[str, Any]) -> list[dict[str, str]]:
     """Return the metric definitions of an ``AlgorithmSpecification``.
 
     AWS's own images have their own, whatever the job says.
     """
     image = specification.get("TrainingImage", "")
     if "/image-classification:" in image:
-        return _BUILTIN
+        return _BUILTIN_IMAGE
     if "/sagemaker-xgboost:" in image:
-        return _XGBOOST
-    given: list[dict[str, str]] = specification.get("MetricDefinitions", [])
-    return given
+        return _XGBOOST_IMAGE
+    configured: list[dict[str, str]] = specification.get("MetricDefinitions", [])
+    return configured
 
 
 class Metrics:
     """The last value of each metric; raises ServiceError for a regex that is none."""
 
-    def __init__(self, wanted: list[dict[str, str]]) -> None:
-        self._patterns = [(d["Name"], _pattern(d)) for d in wanted]
+    def __init__(self, definitions: list[dict[str, str]]) -> None:
+        self._patterns = [(d["Name"], _pattern(d)) for d in definitions]
         self._last: dict[str, dict[str, Any]] = {}
 
     def read(self, line: str) -> None:
@@ -79,7 +79,9 @@ def _pattern(definition: dict[str, str]) -> re.Pattern[str]:
     try:
         return re.compile(definition["Regex"])
     except re.error as error:
-        raise invalid(f"The regex of metric {definition['Name']} is invalid: {error}.") from None
+        raise validation_error(
+            f"The regex of metric {definition['Name']} is invalid: {error}."
+        ) from None
 
 
 def _number(text: str) -> float | None:

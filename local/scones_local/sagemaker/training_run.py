@@ -7,13 +7,13 @@ from typing import Any
 
 from scones_local.sagemaker.control import Record
 from scones_local.sagemaker.events import Events
-from scones_local.sagemaker.images import Image, script_environment
+from scones_local.sagemaker.image_pull import pull_image
+from scones_local.sagemaker.images import ContainerImage, script_environment
 from scones_local.sagemaker.input_config import write_configuration
-from scones_local.sagemaker.job_run import LONGEST_REASON, JobRun, algorithm_error
+from scones_local.sagemaker.job_run import MAX_REASON_LENGTH, JobRun, format_algorithm_error
 from scones_local.sagemaker.logs import LogStream
-from scones_local.sagemaker.objects import DataError, FolderInStep, Objects, join
+from scones_local.sagemaker.objects import DataError, Objects, SyncedFolder, join_uri
 from scones_local.sagemaker.platform import Platform
-from scones_local.sagemaker.pulling import pull
 from scones_local.sagemaker.training_metrics import Metrics
 
 _LOG_GROUP = "/aws/sagemaker/TrainingJobs"
@@ -41,7 +41,7 @@ class TrainingRun(JobRun):
         platform: Platform,
         events: Events,
         record: Record,
-        image: Image,
+        image: ContainerImage,
         objects: Objects,
     ) -> None:
         super().__init__(platform, record, image, objects, events.training_job)
@@ -49,37 +49,37 @@ class TrainingRun(JobRun):
         self._started: datetime | None = None
 
     def _enter_stopping(self) -> bool:
-        return self._enter("Stopping", TrainingJobStatus="Stopping")
+        return self._set_status("Stopping", TrainingJobStatus="Stopping")
 
     def _end_stopped(self) -> None:
         self._finish("Stopped", "Stopped")
 
     def _end_failed(self, reason: str) -> None:
-        self._finish("Failed", "Failed", FailureReason=reason[:LONGEST_REASON])
+        self._finish("Failed", "Failed", FailureReason=reason[:MAX_REASON_LENGTH])
 
     def _prepare(self) -> None:
-        self._empty_folder(("input/config", "input/data", "model", "output/data"))
+        self._create_folder(("input/config", "input/data", "model", "output/data"))
         write_configuration(self._root / "input" / "config", self._job)
         self._started = _now()
-        self._enter("Downloading", TrainingStartTime=self._started)
+        self._set_status("Downloading", TrainingStartTime=self._started)
         for channel in self._job.get("InputDataConfig") or []:
             folder = self._root / "input" / "data" / channel["ChannelName"]
             folder.mkdir()
             self._download(channel["DataSource"]["S3DataSource"], folder)
 
     def _work(self) -> None:
-        pull(
+        pull_image(
             self._platform,
             self._job["RoleArn"],
             self._job["AlgorithmSpecification"]["TrainingImage"],
         )
         checkpoints = self._checkpoints()
-        self._enter("Training")
+        self._set_status("Training")
         status, overran = self._run(checkpoints)
         if self._platform.stopping.is_set():
             self._end_stopped()
             return
-        stopped = self._asked_to_stop.is_set() or overran
+        stopped = self._stop_requested.is_set() or overran
         failure = None if stopped or status == 0 else self._reason(status)
         self._upload(failure is None)
         if failure:
@@ -102,7 +102,7 @@ class TrainingRun(JobRun):
         return self._run_container(logs, sink, checkpoints)
 
     def _command(self) -> list[str]:
-        named, words = self._given_command(self._job["AlgorithmSpecification"])
+        named, words = self._command_from_request(self._job["AlgorithmSpecification"])
         if named:
             return words
         return [*self._image.entrypoint, *(words or ["train"]), "--root", str(self._root)]
@@ -112,7 +112,7 @@ class TrainingRun(JobRun):
         if not config:
             return lambda: None
         local = config.get("LocalPath", "/opt/ml/checkpoints").removeprefix("/opt/ml/")
-        folder = FolderInStep(self._objects, self._root / local, config["S3Uri"])
+        folder = SyncedFolder(self._objects, self._root / local, config["S3Uri"])
         folder.fetch()
         return folder.push
 
@@ -121,41 +121,41 @@ class TrainingRun(JobRun):
         isolated = self._job.get("EnableNetworkIsolation", False)
         return {
             **(script_environment(self._image, self._root) if scripted else {}),
-            **self._given_environment(isolated=isolated),
+            **self._environment_from_request(isolated=isolated),
         }
 
     def _upload(self, with_model: bool) -> None:
-        self._enter("Uploading")
+        self._set_status("Uploading")
         output = self._root / "output" / "data"
-        target = join(self._job["OutputDataConfig"]["S3OutputPath"], self._name, "output")
+        target = join_uri(self._job["OutputDataConfig"]["S3OutputPath"], self._name, "output")
         try:
             if with_model:
-                self._objects.upload_archive(self._root / "model", join(target, "model.tar.gz"))
+                self._objects.upload_archive(self._root / "model", join_uri(target, "model.tar.gz"))
             if output.is_dir() and any(output.iterdir()):
-                self._objects.upload_archive(output, join(target, "output.tar.gz"))
+                self._objects.upload_archive(output, join_uri(target, "output.tar.gz"))
         except DataError as error:
             raise DataError(f"Artifact upload failed:{error}") from error
         if with_model:
-            model = {"S3ModelArtifacts": join(target, "model.tar.gz")}
+            model = {"S3ModelArtifacts": join_uri(target, "model.tar.gz")}
             self._record.update(ModelArtifacts=model)
 
     def _reason(self, status: int) -> str:
         failure = self._root / "output" / "failure"
         text = failure.read_text(errors="replace") if failure.is_file() else None
-        return algorithm_error(text, status)
+        return format_algorithm_error(text, status)
 
     def _finish(self, status: str, secondary: str, **members: Any) -> None:
-        ended = _now()
+        ended_at = _now()
         if self._started is not None:
-            seconds = max(1, round((ended - self._started).total_seconds()))
+            seconds = max(1, round((ended_at - self._started).total_seconds()))
             members |= {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": seconds}
         members["FinalMetricDataList"] = self._metrics.final()
-        self._enter(secondary, TrainingJobStatus=status, TrainingEndTime=ended, **members)
+        self._set_status(secondary, TrainingJobStatus=status, TrainingEndTime=ended_at, **members)
 
-    def _enter(self, secondary: str, **members: Any) -> bool:
-        return self._status.change(lambda: self._step(secondary, members))
+    def _set_status(self, secondary: str, **members: Any) -> bool:
+        return self._status.change(lambda: self._add_transition(secondary, members))
 
-    def _step(self, secondary: str, members: dict[str, Any]) -> dict[str, Any]:
+    def _add_transition(self, secondary: str, members: dict[str, Any]) -> dict[str, Any]:
         now = _now()
         transitions = [dict(step) for step in self._record["SecondaryStatusTransitions"]]
         transitions[-1].setdefault("EndTime", now)

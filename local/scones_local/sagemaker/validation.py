@@ -8,7 +8,7 @@ from typing import Any
 import botocore.session
 from botocore.model import ListShape, MapShape, ServiceModel, Shape, StringShape, StructureShape
 
-from scones_local.sagemaker.protocol import ServiceError, invalid
+from scones_local.sagemaker.protocol import ServiceError, validation_error
 
 _TYPES: dict[str, tuple[type, ...]] = {
     "structure": (dict,),
@@ -48,7 +48,9 @@ def check(action: str, parameters: object) -> None:
     violations = list(_violations(parameters, shape, ""))
     if violations:
         noun = "error" if len(violations) == 1 else "errors"
-        raise invalid(f"{len(violations)} validation {noun} detected: " + "; ".join(violations))
+        raise validation_error(
+            f"{len(violations)} validation {noun} detected: " + "; ".join(violations)
+        )
 
 
 def _violations(value: Any, shape: Shape, path: str) -> Iterator[str]:
@@ -73,45 +75,51 @@ def _violations(value: Any, shape: Shape, path: str) -> Iterator[str]:
 def _in_structure(value: dict[str, Any], shape: StructureShape, path: str) -> Iterator[str]:
     for name in shape.required_members:
         if name not in value:
-            yield _sentence(None, _below(path, name), "Member must not be null")
+            yield _format_violation(None, _member_path(path, name), "Member must not be null")
     for name, member in shape.members.items():
         if name in value:
-            yield from _violations(value[name], member, _below(path, name))
+            yield from _violations(value[name], member, _member_path(path, name))
 
 
 def _in_string(value: str, shape: StringShape, path: str) -> Iterator[str]:
     yield from _in_range(value, len(value), shape, path, "length")
     if shape.enum and value not in shape.enum:
         values = ", ".join(shape.enum)
-        yield _sentence(value, path, f"Member must satisfy enum value set: [{values}]")
+        yield _format_violation(value, path, f"Member must satisfy enum value set: [{values}]")
     pattern = shape.metadata.get("pattern")
     if pattern and not _matches(pattern, value):
-        yield _sentence(value, path, f"Member must satisfy regular expression pattern: {pattern}")
+        yield _format_violation(
+            value, path, f"Member must satisfy regular expression pattern: {pattern}"
+        )
 
 
 def _in_range(value: object, measure: float, shape: Shape, path: str, noun: str) -> Iterator[str]:
-    least, most = shape.metadata.get("min"), shape.metadata.get("max")
-    if least is not None and measure < least:
-        yield _sentence(value, path, f"Member must have {noun} greater than or equal to {least}")
-    if most is not None and measure > most:
-        yield _sentence(value, path, f"Member must have {noun} less than or equal to {most}")
+    minimum, maximum = shape.metadata.get("min"), shape.metadata.get("max")
+    if minimum is not None and measure < minimum:
+        yield _format_violation(
+            value, path, f"Member must have {noun} greater than or equal to {minimum}"
+        )
+    if maximum is not None and measure > maximum:
+        yield _format_violation(
+            value, path, f"Member must have {noun} less than or equal to {maximum}"
+        )
 
 
 def _check_type(value: object, shape: Shape, path: str) -> None:
     allowed = _TYPES[shape.type_name]
     right = isinstance(value, allowed) and (bool in allowed or not isinstance(value, bool))
     if not right:
-        given = type(value).__name__
-        message = f"Value at '{path or 'request'}' must be a {shape.type_name}, not {given}."
+        value_type = type(value).__name__
+        message = f"Value at '{path or 'request'}' must be a {shape.type_name}, not {value_type}."
         raise ServiceError("SerializationException", message)
 
 
-def _sentence(value: object, path: str, constraint: str) -> str:
-    shown = "null" if value is None else f"'{value}'"
-    return f"Value {shown} at '{path}' failed to satisfy constraint: {constraint}"
+def _format_violation(value: object, path: str, constraint: str) -> str:
+    value_text = "null" if value is None else f"'{value}'"
+    return f"Value {value_text} at '{path}' failed to satisfy constraint: {constraint}"
 
 
-def _below(path: str, name: str) -> str:
+def _member_path(path: str, name: str) -> str:
     member = name[:1].lower() + name[1:]
     return f"{path}.{member}" if path else member
 

@@ -5,27 +5,36 @@ import random
 from dataclasses import dataclass
 from typing import Literal, Self
 
-from scones_local.samples.drawing import Colour, Pen, Point, arc, between, curve, hsv, shade
+from scones_local.samples.drawing import (
+    Color,
+    Pen,
+    Point,
+    arc_points,
+    curve_points,
+    hsv_to_rgb,
+    interpolate,
+    scale_brightness,
+)
 from scones_local.samples.riders import Rider
 from scones_local.samples.subjects import Extent
 
 Frame = Literal["diamond", "sloping", "step-through"]
 Bars = Literal["drop", "flat", "swept"]
 
-_RUBBER: Colour = (28, 28, 30)
-_METAL: Colour = (170, 172, 176)
+_RUBBER: Color = (28, 28, 30)
+_METAL: Color = (170, 172, 176)
 
 
 @dataclass(frozen=True)
 class Bicycle:
-    """One bicycle, measures in metres.
+    """One bicycle, measures in meters.
 
     Parameters
     ----------
     wheel : float
         Outer radius of the wheels.
-    tyre, tube : float
-        Thickness of the tyres and of the frame's tubes.
+    tire, tube : float
+        Thickness of the tires and of the frame's tubes.
     wheelbase : float
         Distance between the hubs.
     seat : float
@@ -34,8 +43,8 @@ class Bicycle:
         Spokes of each wheel.
     frame, bars : str
         Kind of frame and of handlebar.
-    paint, leather, tyre_wall : Colour
-        Colours of the frame, of saddle and grips, and of the tyres.
+    paint, leather, tire_wall : Color
+        Colors of the frame, of saddle and grips, and of the tires.
     crank : float
         Angle of the pedals in degrees.
     mudguards, rack, basket, bottle : bool
@@ -45,16 +54,16 @@ class Bicycle:
     """
 
     wheel: float
-    tyre: float
+    tire: float
     tube: float
     wheelbase: float
     seat: float
     spokes: int
     frame: Frame
     bars: Bars
-    paint: Colour
-    leather: Colour
-    tyre_wall: Colour
+    paint: Color
+    leather: Color
+    tire_wall: Color
     crank: float
     mudguards: bool
     rack: bool
@@ -70,7 +79,7 @@ class Bicycle:
         folding = rng.random() < 0.1
         return cls(
             wheel=rng.uniform(0.23, 0.27) if folding else rng.uniform(0.31, 0.37),
-            tyre=rng.uniform(0.04, 0.06) if frame == "sloping" else rng.uniform(0.022, 0.038),
+            tire=rng.uniform(0.04, 0.06) if frame == "sloping" else rng.uniform(0.022, 0.038),
             tube=rng.uniform(0.026, 0.042),
             wheelbase=rng.uniform(0.98, 1.12),
             seat=rng.uniform(0.88, 1.0),
@@ -79,7 +88,7 @@ class Bicycle:
             bars=bars,
             paint=_paint(rng),
             leather=rng.choice(((30, 28, 28), (96, 58, 34), (52, 40, 34))),
-            tyre_wall=rng.choice((_RUBBER, _RUBBER, _RUBBER, (70, 60, 52), (140, 110, 80))),
+            tire_wall=rng.choice((_RUBBER, _RUBBER, _RUBBER, (70, 60, 52), (140, 110, 80))),
             crank=rng.uniform(0, 180),
             mudguards=rng.random() < 0.35,
             rack=rng.random() < 0.3,
@@ -130,7 +139,7 @@ class Bicycle:
     @property
     def _seat_lug(self) -> Point:
         drop = {"diamond": 0.84, "sloping": 0.66, "step-through": 0.7}[self.frame]
-        return between(self._bottom, self._saddle, drop)
+        return interpolate(self._bottom, self._saddle, drop)
 
     @property
     def _head(self) -> tuple[Point, Point]:
@@ -156,10 +165,10 @@ class Bicycle:
         return self._stem[0] + reach[0], self._stem[1] + reach[1]
 
     def _draw_wheel(self, pen: Pen, hub: Point) -> None:
-        pen.spokes(hub, (0.02, self.wheel - self.tyre), self.spokes, 0.005, _METAL)
-        pen.ring(hub, self.wheel - self.tyre * 0.8, 0.018, _METAL)
-        pen.ring(hub, self.wheel, self.tyre, self.tyre_wall)
-        pen.disc(hub, 0.028, shade(_METAL, 0.7))
+        pen.spokes(hub, (0.02, self.wheel - self.tire), self.spokes, 0.005, _METAL)
+        pen.ring(hub, self.wheel - self.tire * 0.8, 0.018, _METAL)
+        pen.ring(hub, self.wheel, self.tire, self.tire_wall)
+        pen.disc(hub, 0.028, scale_brightness(_METAL, 0.7))
 
     def _draw_frame(self, pen: Pen) -> None:
         upper, lower = self._head
@@ -170,19 +179,19 @@ class Bicycle:
         pen.stroke((self._seat_lug, self._saddle), self.tube * 0.7, _METAL)
         pen.stroke((self._bottom, lower), self.tube * 1.1, self.paint)
         if self.frame == "step-through":
-            middle = between(self._bottom, self._seat_lug, 0.45)
+            middle = interpolate(self._bottom, self._seat_lug, 0.45)
             control = (self._bottom[0] + 0.22, middle[1] - 0.02)
-            pen.stroke(curve(middle, control, upper), self.tube, self.paint)
+            pen.stroke(curve_points(middle, control, upper), self.tube, self.paint)
         else:
             pen.stroke((self._seat_lug, upper), self.tube, self.paint)
         pen.stroke((upper, lower), self.tube * 1.3, self.paint)
         bend = (self.wheelbase - 0.05, self.wheel + 0.16)
-        pen.stroke(curve(lower, bend, self._front), self.tube * 0.8, self.paint)
+        pen.stroke(curve_points(lower, bend, self._front), self.tube * 0.8, self.paint)
         if self.bottle:
             pen.stroke(
-                (between(self._bottom, lower, 0.35), between(self._bottom, lower, 0.65)),
+                (interpolate(self._bottom, lower, 0.35), interpolate(self._bottom, lower, 0.65)),
                 0.07,
-                hsv(self.seat * 7, 0.6, 0.8),
+                hsv_to_rgb(self.seat * 7, 0.6, 0.8),
             )
 
     def _draw_drive(self, pen: Pen) -> None:
@@ -191,7 +200,7 @@ class Bicycle:
         for lift in (0.085, -0.085):
             start = (self._bottom[0], self._bottom[1] + lift)
             pen.stroke((start, (0.0, self.wheel + lift * 0.45)), 0.012, chain)
-        pen.stroke((self._bottom, far), 0.022, shade(_METAL, 0.6))
+        pen.stroke((self._bottom, far), 0.022, scale_brightness(_METAL, 0.6))
         pen.ring(self._bottom, 0.095, 0.024, chain)
         pen.disc(self._rear, 0.045, chain)
         pen.stroke((self._bottom, near), 0.026, _METAL)
@@ -214,19 +223,21 @@ class Bicycle:
         x, y = self._stem
         pen.stroke((self._head[0], self._stem), self.tube * 0.8, _METAL)
         if self.bars == "drop":
-            hook = [(x, y), *arc((x + 0.1, y - 0.06), 0.075, 90, -90), (x + 0.02, y - 0.135)]
+            hook = [(x, y), *arc_points((x + 0.1, y - 0.06), 0.075, 90, -90), (x + 0.02, y - 0.135)]
             pen.stroke(hook, 0.03, self.leather)
         elif self.bars == "flat":
             pen.stroke(((x, y), (x + 0.08, y + 0.02)), 0.03, _METAL)
             pen.stroke(((x + 0.02, y + 0.035), (x + 0.11, y + 0.02)), 0.045, self.leather)
         else:
-            pen.stroke(curve((x, y), (x + 0.12, y + 0.12), (x - 0.04, y + 0.09)), 0.024, _METAL)
+            pen.stroke(
+                curve_points((x, y), (x + 0.12, y + 0.12), (x - 0.04, y + 0.09)), 0.024, _METAL
+            )
             pen.stroke(((x - 0.04, y + 0.09), (x - 0.14, y + 0.07)), 0.036, self.leather)
 
     def _draw_mudguards(self, pen: Pen) -> None:
-        colour = shade(self.paint, 0.85)
-        pen.stroke(arc(self._rear, self.wheel + 0.02, 20, 170), 0.024, colour)
-        pen.stroke(arc(self._front, self.wheel + 0.02, 60, 185), 0.024, colour)
+        color = scale_brightness(self.paint, 0.85)
+        pen.stroke(arc_points(self._rear, self.wheel + 0.02, 20, 170), 0.024, color)
+        pen.stroke(arc_points(self._front, self.wheel + 0.02, 60, 185), 0.024, color)
 
     def _draw_rack(self, pen: Pen) -> None:
         top = self.wheel * 2 + 0.06
@@ -244,11 +255,14 @@ class Bicycle:
         wicker = (150, 112, 66)
         pen.polygon(outline, wicker)
         for part in (0.3, 0.65):
-            weave = (between(outline[0], outline[3], part), between(outline[1], outline[2], part))
-            pen.stroke(weave, 0.012, shade(wicker, 0.6))
+            weave = (
+                interpolate(outline[0], outline[3], part),
+                interpolate(outline[1], outline[2], part),
+            )
+            pen.stroke(weave, 0.012, scale_brightness(wicker, 0.6))
 
 
-def _paint(rng: random.Random) -> Colour:
+def _paint(rng: random.Random) -> Color:
     if rng.random() < 0.3:
         return rng.choice(((24, 24, 26), (235, 235, 232), (128, 132, 138), (44, 52, 60)))
-    return hsv(rng.random(), rng.uniform(0.55, 1.0), rng.uniform(0.45, 0.95))
+    return hsv_to_rgb(rng.random(), rng.uniform(0.55, 1.0), rng.uniform(0.45, 0.95))

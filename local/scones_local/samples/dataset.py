@@ -11,31 +11,31 @@ from typing import Self
 from scones.classes import NONE_OF_THE_CLASSES
 from scones_local.samples.bicycles import Bicycle
 from scones_local.samples.encodings import ENCODINGS, plain_jpeg, plain_png
-from scones_local.samples.invalid_files import NOT_PHOTOS
+from scones_local.samples.invalid_files import INVALID_FILES
 from scones_local.samples.motorcycles import Motorcycle
 from scones_local.samples.other_subjects import OTHERS
-from scones_local.samples.rendering import choose_size, take_picture
+from scones_local.samples.rendering import choose_size, render_photo
 from scones_local.samples.subjects import Subject
 
 CLASSES: dict[str, Callable[[random.Random], Subject]] = {
     "bicycle": Bicycle.design,
     "motorcycle": Motorcycle.design,
 }
-NEITHER = "neither"
-NOT_A_PHOTO = "not-a-photo"
+OTHER = "neither"
+INVALID_FILE = "not-a-photo"
 
-DECIDED = ("classified", "needs_review")
-IN_REVIEW = ("needs_review",)
-REJECTED = ("rejected",)
+DECIDED_STATUSES = ("classified", "needs_review")
+REVIEW_STATUSES = ("needs_review",)
+REJECTED_STATUSES = ("rejected",)
 
 # Longest side in pixels. A training picture need not be larger than what models look at.
-_DATASET_SIDE = (256, 384)
-_PHOTO_SIDE = (240, 1600)
+_DATASET_PIXELS = (256, 384)
+_PHOTO_PIXELS = (240, 1600)
 
 _JPEG_SHARE = 0.7
 
 # One photo in this many shows neither class, and as many are no photos.
-_ODD_SHARE = 7
+_UNUSUAL_SHARE = 7
 
 # Every name holds what an object key may hold and careless code trips over: spaces, signs
 # that URLs give a meaning, brackets, other alphabets. None has letters that macOS would
@@ -145,13 +145,13 @@ def generate(
     folder.parent.mkdir(parents=True, exist_ok=True)
     # Beside it and renamed when complete, so that an interruption leaves no half of it.
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
-        drawn = Path(scratch) / folder.name
-        made = Samples.at(drawn)
-        _write_dataset_part(made.dataset / "train", per_class, seed)
-        _write_dataset_part(made.dataset / "validation", validation_per_class, seed)
-        _write_negatives(made.dataset / NONE_OF_THE_CLASSES, negatives, seed)
-        _write_photos(made, photos, seed)
-        drawn.replace(folder)
+        generated = Path(scratch) / folder.name
+        samples = Samples.at(generated)
+        _write_dataset_part(samples.dataset / "train", per_class, seed)
+        _write_dataset_part(samples.dataset / "validation", validation_per_class, seed)
+        _write_negatives(samples.dataset / NONE_OF_THE_CLASSES, negatives, seed)
+        _write_photos(samples, photos, seed)
+        generated.replace(folder)
     return Samples.at(folder)
 
 
@@ -160,7 +160,7 @@ def _write_dataset_part(folder: Path, per_class: int, seed: int) -> None:
         (folder / name).mkdir(parents=True)
         for number in range(per_class):
             rng = _generator(seed, folder.name, name, number)
-            _write_picture(folder / name / f"{name}-{number:04}", design, rng)
+            _write_image(folder / name / f"{name}-{number:04}", design, rng)
 
 
 def _write_negatives(folder: Path, count: int, seed: int) -> None:
@@ -169,17 +169,17 @@ def _write_negatives(folder: Path, count: int, seed: int) -> None:
     for number in range(count):
         kind = kinds[number % len(kinds)]
         rng = _generator(seed, folder.name, kind, number)
-        _write_picture(folder / f"{kind.replace(' ', '-')}-{number:04}", OTHERS[kind], rng)
+        _write_image(folder / f"{kind.replace(' ', '-')}-{number:04}", OTHERS[kind], rng)
 
 
-def _write_picture(
+def _write_image(
     stem: Path, design: Callable[[random.Random], Subject], rng: random.Random
 ) -> None:
     """Draw a picture of the dataset and save it as JPEG or PNG."""
-    picture = take_picture(rng, design(rng), choose_size(rng, _DATASET_SIDE))
+    image = render_photo(rng, design(rng), choose_size(rng, _DATASET_PIXELS))
     is_jpeg = rng.random() < _JPEG_SHARE
     suffix, encode = (".jpg", plain_jpeg) if is_jpeg else (".png", plain_png)
-    stem.with_name(stem.name + suffix).write_bytes(encode(picture, rng))
+    stem.with_name(stem.name + suffix).write_bytes(encode(image, rng))
 
 
 def _write_photos(samples: Samples, count: int, seed: int) -> None:
@@ -197,35 +197,35 @@ def _write_photos(samples: Samples, count: int, seed: int) -> None:
 
 def _make_photos(count: int, seed: int) -> Iterator[tuple[SamplePhoto, bytes]]:
     """Yield every sample photo with its bytes."""
-    odd = count // _ODD_SHARE
-    vehicles = count - 2 * odd
+    unusual = count // _UNUSUAL_SHARE
+    vehicles = count - 2 * unusual
     names = list(CLASSES)
     for number in range(vehicles):
         content = names[number % len(names)]
         yield _make_photo(content, CLASSES[content], number, seed)
     others = list(OTHERS.values())
-    for number in range(odd):
-        yield _make_photo(NEITHER, others[number % len(others)], number, seed)
-    for number in range(odd):
-        yield _make_not_photo(number, seed)
+    for number in range(unusual):
+        yield _make_photo(OTHER, others[number % len(others)], number, seed)
+    for number in range(unusual):
+        yield _make_invalid_file(number, seed)
 
 
 def _make_photo(
     content: str, design: Callable[[random.Random], Subject], number: int, seed: int
 ) -> tuple[SamplePhoto, bytes]:
     rng = _generator(seed, "photos", content, number)
-    picture = take_picture(rng, design(rng), choose_size(rng, _PHOTO_SIDE))
+    image = render_photo(rng, design(rng), choose_size(rng, _PHOTO_PIXELS))
     encoding = ENCODINGS[number % len(ENCODINGS)]
     path = f"{content}/{_file_stem(number)}{encoding.suffix}"
-    statuses = IN_REVIEW if content == NEITHER else DECIDED
-    return SamplePhoto(path, content, encoding.name, statuses), encoding.encode(picture, rng)
+    statuses = REVIEW_STATUSES if content == OTHER else DECIDED_STATUSES
+    return SamplePhoto(path, content, encoding.name, statuses), encoding.encode(image, rng)
 
 
-def _make_not_photo(number: int, seed: int) -> tuple[SamplePhoto, bytes]:
-    kind = NOT_PHOTOS[number % len(NOT_PHOTOS)]
-    data = kind.write(_generator(seed, "photos", NOT_A_PHOTO, number))
-    path = f"{NOT_A_PHOTO}/{_file_stem(number)}{kind.suffix}"
-    return SamplePhoto(path, NOT_A_PHOTO, kind.name, REJECTED), data
+def _make_invalid_file(number: int, seed: int) -> tuple[SamplePhoto, bytes]:
+    kind = INVALID_FILES[number % len(INVALID_FILES)]
+    data = kind.write(_generator(seed, "photos", INVALID_FILE, number))
+    path = f"{INVALID_FILE}/{_file_stem(number)}{kind.suffix}"
+    return SamplePhoto(path, INVALID_FILE, kind.name, REJECTED_STATUSES), data
 
 
 def _file_stem(number: int) -> str:

@@ -1,4 +1,4 @@
-"""Draw lines and shapes given in metres onto a picture, as seen from some point of view."""
+"""Draw lines and shapes given in meters onto a picture, as seen from some point of view."""
 
 import colorsys
 import math
@@ -9,30 +9,32 @@ from typing import Self
 from PIL import Image, ImageDraw
 
 Point = tuple[float, float]
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 
 _FULL_TURN = 2 * math.pi
 
 
-def hsv(hue: float, saturation: float, value: float) -> Colour:
-    """Return the 8-bit RGB colour of a hue, saturation and value in [0, 1]; a hue may wrap."""
+def hsv_to_rgb(hue: float, saturation: float, value: float) -> Color:
+    """Return the 8-bit RGB color of a hue, saturation and value in [0, 1]; a hue may wrap."""
     red, green, blue = colorsys.hsv_to_rgb(hue % 1, saturation, value)
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-def shade(colour: Colour, factor: float) -> Colour:
-    """Return the colour made darker (factor below 1) or lighter (above 1)."""
-    red, green, blue = (min(255, round(channel * factor)) for channel in colour)
+def scale_brightness(color: Color, factor: float) -> Color:
+    """Return the color made darker (factor below 1) or lighter (above 1)."""
+    red, green, blue = (min(255, round(channel * factor)) for channel in color)
     return red, green, blue
 
 
-def arc(centre: Point, radius: float, start: float, end: float, steps: int = 24) -> list[Point]:
+def arc_points(
+    center: Point, radius: float, start: float, end: float, steps: int = 24
+) -> list[Point]:
     """Return points along a circle, from one angle to another, in degrees anticlockwise."""
     angles = (math.radians(start + (end - start) * i / steps) for i in range(steps + 1))
-    return [(centre[0] + radius * math.cos(a), centre[1] + radius * math.sin(a)) for a in angles]
+    return [(center[0] + radius * math.cos(a), center[1] + radius * math.sin(a)) for a in angles]
 
 
-def curve(start: Point, control: Point, end: Point, steps: int = 12) -> list[Point]:
+def curve_points(start: Point, control: Point, end: Point, steps: int = 12) -> list[Point]:
     """Return points along a quadratic Bézier curve."""
     parts = [i / steps for i in range(steps + 1)]
     return [
@@ -44,14 +46,14 @@ def curve(start: Point, control: Point, end: Point, steps: int = 12) -> list[Poi
     ]
 
 
-def between(start: Point, end: Point, part: float) -> Point:
+def interpolate(start: Point, end: Point, part: float) -> Point:
     """Return the point that lies `part` of the way from start to end."""
     return start[0] + (end[0] - start[0]) * part, start[1] + (end[1] - start[1]) * part
 
 
 @dataclass(frozen=True)
 class View:
-    """How metres become pixels.
+    """How meters become pixels.
 
     Parameters
     ----------
@@ -60,7 +62,7 @@ class View:
     scale : float
         Pixels in a metre.
     middle : float
-        The subject's own x, in metres, that is put on `ground`.
+        The subject's own x, in meters, that is put on `ground`.
     mirrored : bool
         Whether the subject faces left instead of right.
     squash : float
@@ -85,7 +87,7 @@ class View:
         return replace(self, ground=ground, scale=self.scale * factor)
 
     def pixel(self, point: Point) -> Point:
-        """Return where a point (metres, y upwards from the ground) lies in the picture."""
+        """Return where a point (meters, y upwards from the ground) lies in the picture."""
         x, y = point[0] - self.middle, point[1]
         nearness = 1 / (1 + self.depth * x)
         x, y = x * nearness * self.squash, y * nearness
@@ -99,48 +101,48 @@ class View:
 
 
 class Pen:
-    """Draws on one picture through one view; every measure is in metres.
+    """Draws on one picture through one view; every measure is in meters.
 
     Parameters
     ----------
     image : PIL.Image.Image
         Picture to draw on, mode RGB or RGBA.
     view : View
-        How metres become pixels.
+        How meters become pixels.
     """
 
     def __init__(self, image: Image.Image, view: View) -> None:
         self._draw = ImageDraw.Draw(image)
         self._view = view
 
-    def polygon(self, points: Iterable[Point], colour: Colour) -> None:
+    def polygon(self, points: Iterable[Point], color: Color) -> None:
         """Fill the shape that the points enclose."""
-        self._draw.polygon([self._view.pixel(point) for point in points], fill=colour)
+        self._draw.polygon([self._view.pixel(point) for point in points], fill=color)
 
-    def stroke(self, points: Sequence[Point], width: float, colour: Colour) -> None:
+    def stroke(self, points: Sequence[Point], width: float, color: Color) -> None:
         """Draw a line through the points, with round ends."""
         pixels = [self._view.pixel(point) for point in points]
         thickness = max(1.0, width * self._view.scale)
-        self._draw.line(pixels, fill=colour, width=round(thickness), joint="curve")
+        self._draw.line(pixels, fill=color, width=round(thickness), joint="curve")
         if thickness > 3:
             for pixel in (pixels[0], pixels[-1]):
-                self._draw.circle(pixel, thickness / 2, fill=colour)
+                self._draw.circle(pixel, thickness / 2, fill=color)
 
-    def disc(self, centre: Point, radius: float, colour: Colour) -> None:
+    def disc(self, center: Point, radius: float, color: Color) -> None:
         """Fill a circle."""
-        self.polygon(arc(centre, radius, 0, 360, 40), colour)
+        self.polygon(arc_points(center, radius, 0, 360, 40), color)
 
-    def ring(self, centre: Point, radius: float, width: float, colour: Colour) -> None:
+    def ring(self, center: Point, radius: float, width: float, color: Color) -> None:
         """Draw a circle whose outer edge has the radius."""
-        self.stroke(arc(centre, radius - width / 2, 0, 360, 48), width, colour)
+        self.stroke(arc_points(center, radius - width / 2, 0, 360, 48), width, color)
 
     def spokes(
-        self, centre: Point, reach: tuple[float, float], count: int, width: float, colour: Colour
+        self, center: Point, reach: tuple[float, float], count: int, width: float, color: Color
     ) -> None:
         """Draw evenly spread spokes from an inner to an outer radius."""
         for i in range(count):
             angle = _FULL_TURN * (i + 0.3) / count
             inner, outer = (
-                (centre[0] + r * math.cos(angle), centre[1] + r * math.sin(angle)) for r in reach
+                (center[0] + r * math.cos(angle), center[1] + r * math.sin(angle)) for r in reach
             )
-            self.stroke((inner, outer), width, colour)
+            self.stroke((inner, outer), width, color)

@@ -39,22 +39,22 @@ class Encoding:
 
 def plain_jpeg(image: Image.Image, rng: random.Random) -> bytes:
     """Return a JPEG of any quality a phone or a messenger would choose."""
-    return _saved(image, "JPEG", quality=rng.randint(40, 94))
+    return _encode(image, "JPEG", quality=rng.randint(40, 94))
 
 
 def plain_png(image: Image.Image, _: random.Random) -> bytes:
     """Return an 8-bit RGB PNG."""
-    return _saved(image, "PNG", compress_level=3)
+    return _encode(image, "PNG", compress_level=3)
 
 
-def _saved(image: Image.Image, file_format: str, **options: object) -> bytes:
+def _encode(image: Image.Image, file_format: str, **options: object) -> bytes:
     file = io.BytesIO()
     image.save(file, file_format, **options)
     return file.getvalue()
 
 
 def _progressive_jpeg(image: Image.Image, rng: random.Random) -> bytes:
-    return _saved(image, "JPEG", quality=rng.randint(70, 90), progressive=True)
+    return _encode(image, "JPEG", quality=rng.randint(70, 90), progressive=True)
 
 
 def _phone_jpeg(orientation: int) -> Callable[[Image.Image, random.Random], bytes]:
@@ -70,17 +70,17 @@ def _phone_jpeg(orientation: int) -> Callable[[Image.Image, random.Random], byte
             _LONGITUDE,
         )
         stored = image.transpose(_UPRIGHT_TO_STORED[orientation])
-        return _saved(stored, "JPEG", quality=rng.randint(75, 95), exif=exif)
+        return _encode(stored, "JPEG", quality=rng.randint(75, 95), exif=exif)
 
     return encode
 
 
 def _cmyk_jpeg(image: Image.Image, _: random.Random) -> bytes:
-    return _saved(image.convert("CMYK"), "JPEG", quality=88)
+    return _encode(image.convert("CMYK"), "JPEG", quality=88)
 
 
-def _grey_jpeg(image: Image.Image, _: random.Random) -> bytes:
-    return _saved(image.convert("L"), "JPEG", quality=85)
+def _gray_jpeg(image: Image.Image, _: random.Random) -> bytes:
+    return _encode(image.convert("L"), "JPEG", quality=85)
 
 
 def _transparent_png(image: Image.Image, _: random.Random) -> bytes:
@@ -91,38 +91,38 @@ def _transparent_png(image: Image.Image, _: random.Random) -> bytes:
     ImageDraw.Draw(mask).rounded_rectangle(inside, radius, fill=255)
     image = image.copy()
     image.putalpha(mask.filter(ImageFilter.GaussianBlur(radius / 4)))
-    return _saved(image, "PNG", compress_level=3)
+    return _encode(image, "PNG", compress_level=3)
 
 
 def _palette_png(image: Image.Image, _: random.Random) -> bytes:
-    return _saved(image.quantize(64), "PNG")
+    return _encode(image.quantize(64), "PNG")
 
 
 def _deep_png(image: Image.Image, _: random.Random) -> bytes:
-    """Return a PNG of 16 bits of grey, which uses the whole range from 0 to 65,535."""
-    grey = image.convert("L").convert("I").point(lambda value: value * 257)
-    return _saved(grey.convert("I;16"), "PNG", compress_level=3)
+    """Return a PNG of 16 bits of gray, which uses the whole range from 0 to 65,535."""
+    gray = image.convert("L").convert("I").point(lambda value: value * 257)
+    return _encode(gray.convert("I;16"), "PNG", compress_level=3)
 
 
 def _webp(image: Image.Image, rng: random.Random) -> bytes:
-    return _saved(image, "WEBP", quality=rng.randint(50, 90), method=2)
+    return _encode(image, "WEBP", quality=rng.randint(50, 90), method=2)
 
 
 def _still_gif(image: Image.Image, _: random.Random) -> bytes:
-    return _saved(image.quantize(128), "GIF")
+    return _encode(image.quantize(128), "GIF")
 
 
 def _animated_gif(image: Image.Image, _: random.Random) -> bytes:
     """Return a GIF whose first frame is the picture and whose second is black."""
     black = Image.new("RGB", image.size)
-    return _saved(image.quantize(128), "GIF", save_all=True, append_images=[black], duration=400)
+    return _encode(image.quantize(128), "GIF", save_all=True, append_images=[black], duration=400)
 
 
 def _bmp(image: Image.Image, _: random.Random) -> bytes:
-    return _saved(image, "BMP")
+    return _encode(image, "BMP")
 
 
-def _saved_tiff(image: Image.Image, compression: str) -> bytes:
+def _encode_tiff(image: Image.Image, compression: str) -> bytes:
     # libtiff leaves a gap of one byte after data of odd length. In a file it is zero; in the
     # memory that Pillow would lend it is whatever was there, and no two files are the same.
     with tempfile.TemporaryFile() as file:
@@ -132,11 +132,11 @@ def _saved_tiff(image: Image.Image, compression: str) -> bytes:
 
 
 def _tiff(image: Image.Image, _: random.Random) -> bytes:
-    return _saved_tiff(image, "tiff_lzw")
+    return _encode_tiff(image, "tiff_lzw")
 
 
 def _cmyk_tiff(image: Image.Image, _: random.Random) -> bytes:
-    return _saved_tiff(image.convert("CMYK"), "tiff_adobe_deflate")
+    return _encode_tiff(image.convert("CMYK"), "tiff_adobe_deflate")
 
 
 ENCODINGS = (
@@ -156,5 +156,5 @@ ENCODINGS = (
     Encoding("PNG named .jpg", ".jpg", plain_png),
     Encoding("JPEG, EXIF orientation 3, GPS", ".jpg", _phone_jpeg(3)),
     Encoding("progressive JPEG", ".jpg", _progressive_jpeg),
-    Encoding("grey JPEG", ".jpg", _grey_jpeg),
+    Encoding("gray JPEG", ".jpg", _gray_jpeg),
 )

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 from scones_local.samples.encodings import plain_jpeg, plain_png
 from scones_local.samples.other_subjects import OTHERS
-from scones_local.samples.rendering import choose_size, take_picture
+from scones_local.samples.rendering import choose_size, render_photo
 
 
 @dataclass(frozen=True)
-class NotPhoto:
+class InvalidFile:
     """A kind of file that cannot be read as a photo."""
 
     name: str
@@ -30,15 +30,15 @@ def _text(_: random.Random) -> bytes:
 
 def _truncated_jpeg(rng: random.Random) -> bytes:
     """Return a JPEG of which a third arrived."""
-    picture = take_picture(rng, OTHERS["house"](rng), choose_size(rng, (400, 800)))
-    whole = plain_jpeg(picture, rng)
-    return whole[: len(whole) // 3]
+    image = render_photo(rng, OTHERS["house"](rng), choose_size(rng, (400, 800)))
+    content = plain_jpeg(image, rng)
+    return content[: len(content) // 3]
 
 
 def _truncated_png(rng: random.Random) -> bytes:
-    picture = take_picture(rng, OTHERS["car"](rng), choose_size(rng, (240, 400)))
-    whole = plain_png(picture, rng)
-    return whole[: len(whole) // 2]
+    image = render_photo(rng, OTHERS["car"](rng), choose_size(rng, (240, 400)))
+    content = plain_png(image, rng)
+    return content[: len(content) // 2]
 
 
 def _pdf(_: random.Random) -> bytes:
@@ -57,7 +57,7 @@ def _drawing(_: random.Random) -> bytes:
     return b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><circle r="4"/></svg>\n'
 
 
-def _bomb(_: random.Random) -> bytes:
+def _decompression_bomb(_: random.Random) -> bytes:
     """Return a PNG of a few bytes whose header announces 60,000 x 60,000 pixels."""
     header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
     chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(1000))), (b"IEND", b""))
@@ -67,13 +67,13 @@ def _bomb(_: random.Random) -> bytes:
     )
 
 
-NOT_PHOTOS = (
-    NotPhoto("text", ".jpg", _text),
-    NotPhoto("truncated JPEG", ".jpg", _truncated_jpeg),
-    NotPhoto("PDF", ".jpg", _pdf),
-    NotPhoto("random bytes", ".png", _noise),
-    NotPhoto("decompression bomb", ".png", _bomb),
-    NotPhoto("truncated PNG", ".png", _truncated_png),
-    NotPhoto("web page", ".jpeg", _web_page),
-    NotPhoto("SVG drawing", ".svg", _drawing),
+INVALID_FILES = (
+    InvalidFile("text", ".jpg", _text),
+    InvalidFile("truncated JPEG", ".jpg", _truncated_jpeg),
+    InvalidFile("PDF", ".jpg", _pdf),
+    InvalidFile("random bytes", ".png", _noise),
+    InvalidFile("decompression bomb", ".png", _decompression_bomb),
+    InvalidFile("truncated PNG", ".png", _truncated_png),
+    InvalidFile("web page", ".jpeg", _web_page),
+    InvalidFile("SVG drawing", ".svg", _drawing),
 )

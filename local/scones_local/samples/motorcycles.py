@@ -4,24 +4,33 @@ import random
 from dataclasses import dataclass
 from typing import Literal, Self
 
-from scones_local.samples.drawing import Colour, Pen, Point, arc, between, curve, hsv, shade
+from scones_local.samples.drawing import (
+    Color,
+    Pen,
+    Point,
+    arc_points,
+    curve_points,
+    hsv_to_rgb,
+    interpolate,
+    scale_brightness,
+)
 from scones_local.samples.riders import Rider
 from scones_local.samples.subjects import Extent
 
 Style = Literal["naked", "cruiser", "sport", "enduro", "scooter"]
 
-_RUBBER: Colour = (24, 24, 26)
-_ENGINE: Colour = (88, 90, 94)
-_CHROME: Colour = (196, 200, 206)
-_GLASS: Colour = (250, 246, 214)
+_RUBBER: Color = (24, 24, 26)
+_ENGINE: Color = (88, 90, 94)
+_CHROME: Color = (196, 200, 206)
+_GLASS: Color = (250, 246, 214)
 
 
 @dataclass(frozen=True)
 class Build:
-    """What the motorcycles of one style share, in metres."""
+    """What the motorcycles of one style share, in meters."""
 
     wheel: tuple[float, float]
-    tyre: tuple[float, float]
+    tire: tuple[float, float]
     wheelbase: tuple[float, float]
     seat: float
     rake: float
@@ -55,16 +64,16 @@ _STYLES: tuple[Style, ...] = (
 
 @dataclass(frozen=True)
 class Motorcycle:
-    """One motorcycle, measures in metres.
+    """One motorcycle, measures in meters.
 
     Parameters
     ----------
     style : str
         Kind of motorcycle.
-    wheel, tyre, wheelbase : float
-        Outer radius of the wheels, thickness of the tyres, distance between the hubs.
-    paint, leather, rim : Colour
-        Colours of tank and body, of the seat, and of the wheels' rims.
+    wheel, tire, wheelbase : float
+        Outer radius of the wheels, thickness of the tires, distance between the hubs.
+    paint, leather, rim : Color
+        Colors of tank and body, of the seat, and of the wheels' rims.
     spokes : int
         Spokes of each wheel; few of them are drawn thick, as cast wheels have.
     windscreen, case : bool
@@ -75,11 +84,11 @@ class Motorcycle:
 
     style: Style
     wheel: float
-    tyre: float
+    tire: float
     wheelbase: float
-    paint: Colour
-    leather: Colour
-    rim: Colour
+    paint: Color
+    leather: Color
+    rim: Color
     spokes: int
     windscreen: bool
     case: bool
@@ -94,7 +103,7 @@ class Motorcycle:
         return cls(
             style=style,
             wheel=rng.uniform(*build.wheel),
-            tyre=rng.uniform(*build.tyre),
+            tire=rng.uniform(*build.tire),
             wheelbase=rng.uniform(*build.wheelbase),
             paint=_paint(rng),
             leather=rng.choice(((30, 28, 28), (30, 28, 28), (92, 56, 36))),
@@ -165,25 +174,27 @@ class Motorcycle:
         return self._middle[0] + forward, 0.3 + self._build.bounce
 
     def _draw_wheel(self, pen: Pen, hub: Point) -> None:
-        inner = self.wheel - self.tyre
+        inner = self.wheel - self.tire
         width = 0.008 if self.spokes > 10 else 0.04
         pen.spokes(hub, (0.03, inner), self.spokes, width, self.rim)
         pen.ring(hub, inner + 0.03, 0.05, self.rim)
-        pen.ring(hub, self.wheel, self.tyre, _RUBBER)
-        pen.ring(hub, inner * 0.7, 0.035, shade(_CHROME, 0.8))
-        pen.disc(hub, 0.055, shade(_ENGINE, 0.8))
+        pen.ring(hub, self.wheel, self.tire, _RUBBER)
+        pen.ring(hub, inner * 0.7, 0.035, scale_brightness(_CHROME, 0.8))
+        pen.disc(hub, 0.055, scale_brightness(_ENGINE, 0.8))
 
     def _draw_fork(self, pen: Pen) -> None:
         pen.stroke((self._front, self._head), 0.06, _CHROME)
         pen.stroke(
-            (self._front, between(self._front, self._head, 0.45)), 0.085, shade(_ENGINE, 0.7)
+            (self._front, interpolate(self._front, self._head, 0.45)),
+            0.085,
+            scale_brightness(_ENGINE, 0.7),
         )
         lift = 0.16 if self.style == "enduro" else 0.035
-        guard = arc((self._front[0], self._front[1] + lift), self.wheel + 0.01, 50, 160)
+        guard = arc_points((self._front[0], self._front[1] + lift), self.wheel + 0.01, 50, 160)
         pen.stroke(guard, 0.05, self.paint)
 
     def _draw_chassis(self, pen: Pen) -> None:
-        tube: Colour = (46, 48, 52)
+        tube: Color = (46, 48, 52)
         x, y = self._middle
         pen.stroke((self._rear, (x - 0.18, y - 0.05)), 0.075, tube)
         pen.stroke((self._head, (x + 0.22, y - 0.16), (x - 0.15, y - 0.18)), 0.05, tube)
@@ -196,26 +207,32 @@ class Motorcycle:
         for slant in slants:
             self._draw_cylinder(pen, (x + 0.04, y), (x + 0.04 + slant, y + 0.34))
         case = [(x - 0.24, y - 0.1), (x - 0.18, y - 0.2), (x + 0.2, y - 0.2), (x + 0.26, y - 0.04)]
-        pen.polygon([*case, (x + 0.2, y + 0.1), (x - 0.2, y + 0.12)], shade(_ENGINE, 0.85))
+        pen.polygon(
+            [*case, (x + 0.2, y + 0.1), (x - 0.2, y + 0.12)], scale_brightness(_ENGINE, 0.85)
+        )
         pen.disc((x - 0.08, y - 0.04), 0.115, _ENGINE)
         pen.ring((x - 0.08, y - 0.04), 0.09, 0.016, _CHROME)
-        pen.disc((x + 0.14, y - 0.07), 0.075, shade(_ENGINE, 1.15))
+        pen.disc((x + 0.14, y - 0.07), 0.075, scale_brightness(_ENGINE, 1.15))
 
     @staticmethod
     def _draw_cylinder(pen: Pen, low: Point, high: Point) -> None:
-        pen.stroke((low, high), 0.19, shade(_ENGINE, 0.7))
+        pen.stroke((low, high), 0.19, scale_brightness(_ENGINE, 0.7))
         for part in (0.4, 0.55, 0.7, 0.85):
-            x, y = between(low, high, part)
-            pen.stroke(((x - 0.11, y), (x + 0.11, y)), 0.02, shade(_CHROME, 0.85))
+            x, y = interpolate(low, high, part)
+            pen.stroke(((x - 0.11, y), (x + 0.11, y)), 0.02, scale_brightness(_CHROME, 0.85))
 
     def _draw_exhaust(self, pen: Pen) -> None:
         x, y = self._middle
         rise = {"sport": 0.22, "enduro": 0.34}.get(self.style, 0.02)
         end = (-0.12, 0.28 + rise)
-        header = curve((x + 0.16, y + 0.22), (x + 0.42, y - 0.2), (x + 0.08, y - 0.2))
+        header = curve_points((x + 0.16, y + 0.22), (x + 0.42, y - 0.2), (x + 0.08, y - 0.2))
         pen.stroke([*header, (x - 0.22, y - 0.16)], 0.05, _CHROME)
-        pen.stroke(((x - 0.22, y - 0.16), between((x - 0.22, y - 0.16), end, 0.4)), 0.06, _CHROME)
-        pen.stroke((between((x - 0.22, y - 0.16), end, 0.4), end), 0.1, shade(_CHROME, 0.9))
+        pen.stroke(
+            ((x - 0.22, y - 0.16), interpolate((x - 0.22, y - 0.16), end, 0.4)), 0.06, _CHROME
+        )
+        pen.stroke(
+            (interpolate((x - 0.22, y - 0.16), end, 0.4), end), 0.1, scale_brightness(_CHROME, 0.9)
+        )
         pen.disc(end, 0.035, (30, 30, 32))
 
     def _draw_seat(self, pen: Pen) -> None:
@@ -225,7 +242,7 @@ class Motorcycle:
             [
                 (x - 0.02, height - 0.09),
                 (x - 0.02, height + 0.05),
-                *curve(
+                *curve_points(
                     (x - 0.1, height + 0.02),
                     (x - 0.35, height - 0.03),
                     (x - 0.5, height + tail / 2),
@@ -243,10 +260,10 @@ class Motorcycle:
                 (x - 0.5, height - 0.14),
                 (x - 0.12, height - 0.2),
             ],
-            shade(self.paint, 0.8),
+            scale_brightness(self.paint, 0.8),
         )
         if self.style == "cruiser":
-            pen.stroke(arc(self._rear, self.wheel + 0.05, 35, 165), 0.07, self.paint)
+            pen.stroke(arc_points(self._rear, self.wheel + 0.05, 35, 165), 0.07, self.paint)
         light = (x - 0.83, height + tail - 0.08)
         pen.disc(light, 0.045, (200, 28, 28))
 
@@ -254,12 +271,12 @@ class Motorcycle:
         x, y = self._middle
         nose = (self._head[0] - 0.03, self._head[1] - 0.02)
         back = (x - 0.08, self._build.seat - 0.02)
-        crown = (between(nose, back, 0.35)[0], max(nose[1], back[1]) + 0.26)
-        top = curve(back, crown, nose)
-        low = curve(nose, (nose[0] - 0.05, y + 0.3), (x - 0.02, back[1] - 0.12))
+        crown = (interpolate(nose, back, 0.35)[0], max(nose[1], back[1]) + 0.26)
+        top = curve_points(back, crown, nose)
+        low = curve_points(nose, (nose[0] - 0.05, y + 0.3), (x - 0.02, back[1] - 0.12))
         pen.polygon([*top, *low], self.paint)
         shine = [(px - 0.01, py - 0.045) for px, py in top[5:10]]
-        pen.stroke(shine, 0.03, shade(self.paint, 1.45))
+        pen.stroke(shine, 0.03, scale_brightness(self.paint, 1.45))
 
     def _draw_fairing(self, pen: Pen) -> None:
         (hx, hy), (x, y) = self._head, self._middle
@@ -274,7 +291,7 @@ class Motorcycle:
             (hx - 0.22, hy - 0.16),
         ]
         pen.polygon(shell, self.paint)
-        pen.stroke((shell[3], (x + 0.05, y - 0.04)), 0.04, shade(self.paint, 0.6))
+        pen.stroke((shell[3], (x + 0.05, y - 0.04)), 0.04, scale_brightness(self.paint, 0.6))
         screen = [(hx - 0.06, hy + 0.05), (hx + 0.0, hy + 0.18), (hx + 0.17, hy + 0.03)]
         pen.polygon(screen, (120, 140, 156))
 
@@ -289,13 +306,13 @@ class Motorcycle:
                 (x + 0.2, y + 0.06),
             ]
             pen.polygon(screen, (168, 186, 196))
-        pen.stroke(curve((x, y), (x + 0.02, gy), (gx, gy)), 0.034, _CHROME)
+        pen.stroke(curve_points((x, y), (x + 0.02, gy), (gx, gy)), 0.034, _CHROME)
         pen.stroke(((gx + 0.02, gy), (gx - 0.12, gy - 0.02)), 0.05, _RUBBER)
         if self.style != "enduro":
             pen.stroke(((gx, gy), (gx + 0.03, gy + 0.13)), 0.014, (40, 40, 42))
             pen.disc((gx + 0.02, gy + 0.15), 0.05, (40, 40, 42))
         lamp = (x + 0.13, y - 0.05)
-        pen.disc(lamp, 0.1, shade(self.paint, 0.7) if self.style == "sport" else _CHROME)
+        pen.disc(lamp, 0.1, scale_brightness(self.paint, 0.7) if self.style == "sport" else _CHROME)
         pen.disc((lamp[0] + 0.035, lamp[1]), 0.075, _GLASS)
 
     def _draw_case(self, pen: Pen) -> None:
@@ -313,12 +330,12 @@ class Motorcycle:
                 (x + 0.02, 0.2),
                 (x - 0.02, height - 0.1),
                 (x - 0.6, height - 0.04),
-                *curve((x - 0.88, height - 0.1), (x - 0.86, 0.32), (x - 0.6, 0.34)),
+                *curve_points((x - 0.88, height - 0.1), (x - 0.86, 0.32), (x - 0.6, 0.34)),
                 (x - 0.3, 0.2),
             ],
             self.paint,
         )
-        pen.stroke(((x - 0.05, 0.22), (hx - 0.04, 0.22)), 0.11, shade(self.paint, 0.8))
+        pen.stroke(((x - 0.05, 0.22), (hx - 0.04, 0.22)), 0.11, scale_brightness(self.paint, 0.8))
         shield = [
             (hx - 0.1, 0.2),
             (hx - 0.06, hy + 0.02),
@@ -336,7 +353,7 @@ class Motorcycle:
         pen.disc((x - 0.84, height - 0.16), 0.05, (200, 28, 28))
 
 
-def _paint(rng: random.Random) -> Colour:
+def _paint(rng: random.Random) -> Color:
     if rng.random() < 0.35:
         return rng.choice(((26, 26, 28), (232, 232, 230), (120, 124, 130), (40, 48, 58)))
-    return hsv(rng.random(), rng.uniform(0.6, 1.0), rng.uniform(0.4, 0.92))
+    return hsv_to_rgb(rng.random(), rng.uniform(0.6, 1.0), rng.uniform(0.4, 0.92))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 
-from scones_local.samples.backgrounds import Size, find_place
+from scones_local.samples.backgrounds import Size, render_background
 from scones_local.samples.drawing import Pen, View
 from scones_local.samples.subjects import Extent, Subject
 
@@ -39,7 +39,7 @@ def choose_size(rng: random.Random, longest: tuple[int, int]) -> Size:
     return (side, round(side / aspect)) if aspect >= 1 else (round(side * aspect), side)
 
 
-def take_picture(rng: random.Random, subject: Subject, size: Size) -> Image.Image:
+def render_photo(rng: random.Random, subject: Subject, size: Size) -> Image.Image:
     """Return a picture of the subject in a place of any kind.
 
     Parameters
@@ -57,12 +57,12 @@ def take_picture(rng: random.Random, subject: Subject, size: Size) -> Image.Imag
         The picture, mode RGB.
     """
     framing = _frame(rng, subject, size)
-    place = find_place(rng, size, framing.ground - rng.uniform(0.02, 0.16))
+    background = render_background(rng, size, framing.ground - rng.uniform(0.02, 0.16))
     layer = _draw_subject(rng, subject, framing.view, size)
-    image = _with_shadow(rng, place.image, layer.getchannel("A"), subject.extent, framing.view)
-    lit = ImageEnhance.Brightness(layer.convert("RGB")).enhance(place.light)
+    image = _with_shadow(rng, background.image, layer.getchannel("A"), subject.extent, framing.view)
+    lit = ImageEnhance.Brightness(layer.convert("RGB")).enhance(background.light)
     image.paste(lit, mask=layer.getchannel("A"))
-    return _expose(rng, image)
+    return _apply_exposure(rng, image)
 
 
 def _frame(rng: random.Random, subject: Subject, size: Size) -> _Framing:
@@ -112,7 +112,7 @@ def _with_shadow(
     """Return the place with the shadow of the subject, whose outline is an alpha channel."""
     outline = outline.reduce(_SHADOW_REDUCTION)
     view = view.enlarged(1 / _SHADOW_REDUCTION)
-    shadow = _throw(rng, outline, view)
+    shadow = _project_shadow(rng, outline, view)
     if outline.getbbox():
         foot = [view.pixel((x, 0.0)) for x in (extent.left, extent.right)]
         ImageDraw.Draw(shadow).line(foot, fill=200, width=round(0.03 * outline.height) + 1)
@@ -123,7 +123,7 @@ def _with_shadow(
     return image
 
 
-def _throw(rng: random.Random, outline: Image.Image, view: View) -> Image.Image:
+def _project_shadow(rng: random.Random, outline: Image.Image, view: View) -> Image.Image:
     """Return the outline turned down at the line of its feet, flattened and leaning."""
     lean, steepness = rng.uniform(-1.5, 1.5), 1 / rng.uniform(0.06, 0.22)
     slope = -math.tan(math.radians(view.tilt))
@@ -139,8 +139,8 @@ def _throw(rng: random.Random, outline: Image.Image, view: View) -> Image.Image:
     return outline.transform(outline.size, Image.Transform.AFFINE, where_from)
 
 
-def _expose(rng: random.Random, image: Image.Image) -> Image.Image:
-    """Return what a camera makes of it: exposure, colour cast, blur and noise."""
+def _apply_exposure(rng: random.Random, image: Image.Image) -> Image.Image:
+    """Return what a camera makes of it: exposure, color cast, blur and noise."""
     image = ImageEnhance.Contrast(image).enhance(rng.uniform(0.75, 1.15))
     image = ImageEnhance.Color(image).enhance(0.0 if rng.random() < 0.05 else rng.uniform(0.6, 1.2))
     blur = rng.uniform(0.004, 0.009) if rng.random() < 0.08 else rng.uniform(0.0, 0.0025)

@@ -5,7 +5,14 @@ import random
 from dataclasses import dataclass
 from typing import Self
 
-from scones_local.samples.drawing import Colour, Pen, Point, between, hsv, shade
+from scones_local.samples.drawing import (
+    Color,
+    Pen,
+    Point,
+    hsv_to_rgb,
+    interpolate,
+    scale_brightness,
+)
 
 _THIGH = 0.46
 _SHIN = 0.46
@@ -15,22 +22,24 @@ _SHIN = 0.46
 class Rider:
     """A person in clothes, with or without a helmet."""
 
-    jacket: Colour
-    trousers: Colour
-    skin: Colour
-    hair: Colour
-    helmet: Colour | None
+    jacket: Color
+    trousers: Color
+    skin: Color
+    hair: Color
+    helmet: Color | None
 
     @classmethod
     def design(cls, rng: random.Random, *, helmet: float) -> Self:
         """Return a rider who wears a helmet with the given probability."""
         wears_helmet = rng.random() < helmet
         return cls(
-            jacket=hsv(rng.random(), rng.uniform(0.2, 0.9), rng.uniform(0.3, 0.95)),
-            trousers=hsv(rng.uniform(0.55, 0.7), rng.uniform(0.1, 0.6), rng.uniform(0.15, 0.5)),
+            jacket=hsv_to_rgb(rng.random(), rng.uniform(0.2, 0.9), rng.uniform(0.3, 0.95)),
+            trousers=hsv_to_rgb(
+                rng.uniform(0.55, 0.7), rng.uniform(0.1, 0.6), rng.uniform(0.15, 0.5)
+            ),
             skin=rng.choice(((241, 206, 178), (214, 164, 126), (150, 104, 74), (92, 62, 46))),
             hair=rng.choice(((40, 30, 26), (96, 64, 40), (190, 150, 90), (90, 90, 92))),
-            helmet=hsv(rng.random(), rng.uniform(0, 0.9), rng.uniform(0.2, 1))
+            helmet=hsv_to_rgb(rng.random(), rng.uniform(0, 0.9), rng.uniform(0.2, 1))
             if wears_helmet
             else None,
         )
@@ -41,32 +50,35 @@ class Rider:
         lean = min(0.34, max(0.05, (grip[0] - seat[0] - 0.45) * 0.55 + 0.12))
         shoulder = (hip[0] + lean, hip[1] + math.sqrt(0.5**2 - lean**2))
         knee = _knee(hip, foot)
-        elbow = (between(shoulder, grip, 0.5)[0] - 0.02, between(shoulder, grip, 0.5)[1] - 0.07)
+        elbow = (
+            interpolate(shoulder, grip, 0.5)[0] - 0.02,
+            interpolate(shoulder, grip, 0.5)[1] - 0.07,
+        )
 
-        pen.stroke((hip, between(hip, shoulder, 0.5), shoulder), 0.23, self.jacket)
+        pen.stroke((hip, interpolate(hip, shoulder, 0.5), shoulder), 0.23, self.jacket)
         pen.stroke((hip, knee), 0.16, self.trousers)
         pen.stroke((knee, foot), 0.12, self.trousers)
         pen.stroke(
             ((foot[0] - 0.05, foot[1] + 0.02), (foot[0] + 0.14, foot[1] + 0.01)), 0.07, (34, 30, 30)
         )
-        pen.stroke((shoulder, elbow), 0.1, shade(self.jacket, 0.85))
-        pen.stroke((elbow, grip), 0.08, shade(self.jacket, 0.85))
+        pen.stroke((shoulder, elbow), 0.1, scale_brightness(self.jacket, 0.85))
+        pen.stroke((elbow, grip), 0.08, scale_brightness(self.jacket, 0.85))
         pen.disc(grip, 0.045, self.skin)
         self._draw_head(pen, (shoulder[0] + 0.05, shoulder[1] + 0.24))
 
-    def _draw_head(self, pen: Pen, centre: Point) -> None:
-        x, y = centre
+    def _draw_head(self, pen: Pen, center: Point) -> None:
+        x, y = center
         pen.stroke(((x - 0.03, y - 0.14), (x, y)), 0.09, self.skin)
-        pen.disc(centre, 0.115, self.skin)
+        pen.disc(center, 0.115, self.skin)
         if self.helmet:
-            pen.polygon(_cap(centre, 0.145, -20, 200), self.helmet)
+            pen.polygon(_cap(center, 0.145, -20, 200), self.helmet)
         else:
-            pen.polygon(_cap(centre, 0.125, 40, 215), self.hair)
+            pen.polygon(_cap(center, 0.125, 40, 215), self.hair)
 
 
-def _cap(centre: Point, radius: float, start: float, end: float) -> list[Point]:
+def _cap(center: Point, radius: float, start: float, end: float) -> list[Point]:
     angles = [math.radians(start + (end - start) * i / 20) for i in range(21)]
-    return [(centre[0] + radius * math.cos(a), centre[1] + radius * math.sin(a)) for a in angles]
+    return [(center[0] + radius * math.cos(a), center[1] + radius * math.sin(a)) for a in angles]
 
 
 def _knee(hip: Point, foot: Point) -> Point:

@@ -8,7 +8,7 @@ from scones_local.samples.drawing import Pen
 
 @dataclass(frozen=True)
 class Extent:
-    """The room a subject takes, in metres: x from left to right, y from the ground to the top."""
+    """The room a subject takes, in meters: x from left to right, y from the ground to the top."""
 
     left: float
     right: float
@@ -16,12 +16,12 @@ class Extent:
 
     @property
     def width(self) -> float:
-        """Width in metres."""
+        """Width in meters."""
         return self.right - self.left
 
     @property
     def middle(self) -> float:
-        """The x that lies half way, in metres."""
+        """The x that lies half way, in meters."""
         return (self.left + self.right) / 2
 
 

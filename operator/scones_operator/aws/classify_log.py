@@ -12,10 +12,10 @@ from scones_operator.aws.stack import Stack
 if TYPE_CHECKING:
     import boto3
 
-LONGEST_EXECUTION = timedelta(minutes=5)
+MAX_EXECUTION_TIME = timedelta(minutes=5)
 """Step Functions' limit of an Express execution."""
 
-DELIVERY = timedelta(minutes=5)
+MAX_DELIVERY_DELAY = timedelta(minutes=5)
 """How late what an execution logs may arrive, and how wrong the clock here may be."""
 
 
@@ -44,7 +44,7 @@ class LogEvent:
     details: Mapping[str, Any]
 
 
-def read_ends(
+def read_start_and_end_events(
     session: "boto3.Session", stack: Stack, since: datetime, until: datetime
 ) -> list[LogEvent]:
     """Read the events with which executions start and end.
@@ -76,7 +76,7 @@ def read_execution(
         When it started (UTC).
     """
     pattern = f'{{ $.execution_arn = "{execution}" }}'
-    until = started_at + LONGEST_EXECUTION + DELIVERY
+    until = started_at + MAX_EXECUTION_TIME + MAX_DELIVERY_DELAY
     events = _read(session, stack, pattern, started_at - timedelta(seconds=1), until)
     found = [event for event in events if event.execution == execution]
     return sorted(found, key=lambda event: event.number)

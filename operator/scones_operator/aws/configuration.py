@@ -23,7 +23,7 @@ from botocore.exceptions import (
 )
 from botocore.session import Session
 
-PROCESS_SECONDS = 60
+PROCESS_TIMEOUT_SECONDS = 60
 """Time after which a `credential_process` is ended, as in AWS's SDK for Go:
 https://pkg.go.dev/github.com/aws/aws-sdk-go-v2/credentials/processcreds."""
 
@@ -160,11 +160,11 @@ class _CredentialProcess(subprocess.Popen[bytes]):
             If it takes too long, or prints no JSON object although it ends with 0.
         """
         try:
-            printed, errors = super().communicate(input, timeout or PROCESS_SECONDS)
+            printed, errors = super().communicate(input, timeout or PROCESS_TIMEOUT_SECONDS)
         except subprocess.TimeoutExpired:
             self.kill()
             self.wait()
-            raise _process_error(f"it did not finish within {PROCESS_SECONDS} s") from None
+            raise _process_error(f"it did not finish within {PROCESS_TIMEOUT_SECONDS} s") from None
         if self.returncode == 0 and not _is_object(printed):
             raise _process_error(_NO_OBJECT)
         return printed, errors.decode("utf-8", "replace").encode()

@@ -6,26 +6,31 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
-from scones_operator.aws.classify_log import DELIVERY, LONGEST_EXECUTION, LogEvent, read_ends
+from scones_operator.aws.classify_log import (
+    MAX_DELIVERY_DELAY,
+    MAX_EXECUTION_TIME,
+    LogEvent,
+    read_start_and_end_events,
+)
 from scones_operator.aws.executions import parse_object
 from scones_operator.aws.stack import Stack
 
 if TYPE_CHECKING:
     import boto3
 
-Machine = Literal["retrain", "promote", "classify"]
+StateMachineName = Literal["retrain", "promote", "classify"]
 Status = Literal["running", "succeeded", "failed", "timed_out", "aborted"]
 
-MACHINES: tuple[Machine, ...] = ("retrain", "promote", "classify")
+STATE_MACHINES: tuple[StateMachineName, ...] = ("retrain", "promote", "classify")
 
 FIRST_WINDOW = timedelta(minutes=10)
 """How far back the log is read at first. CloudWatch Logs gives the oldest lines first, so that the
 latest are looked for in ever larger windows."""
 
-LOOK_BACK = timedelta(days=1)
+DEFAULT_LOOKBACK = timedelta(days=1)
 """How far back the log of `classify` is read where nobody says."""
 
-_ENDS: Mapping[str, Status] = {
+_STATUSES: Mapping[str, Status] = {
     "ExecutionSucceeded": "succeeded",
     "ExecutionFailed": "failed",
     "ExecutionTimedOut": "timed_out",
@@ -34,7 +39,7 @@ _ENDS: Mapping[str, Status] = {
 
 
 @dataclass(frozen=True)
-class PastExecution:
+class ExecutionSummary:
     """An execution, whether it has ended or not.
 
     Attributes
@@ -58,7 +63,7 @@ class PastExecution:
         The photo's key, where it is known whose execution it was.
     """
 
-    machine: Machine
+    state_machine: StateMachineName
     arn: str
     status: Status
     started_at: datetime
@@ -69,13 +74,13 @@ class PastExecution:
     photo: str | None = None
 
 
-def read_executions(
+def list_executions(
     session: "boto3.Session",
     stack: Stack,
-    machine: Machine,
+    machine: StateMachineName,
     limit: int,
     since: datetime | None = None,
-) -> list[PastExecution]:
+) -> list[ExecutionSummary]:
     """Read executions of a machine, the latest first.
 
     Parameters
@@ -91,16 +96,16 @@ def read_executions(
         `classify` of the last `LOOK_BACK`.
     """
     if machine == "classify":
-        since = since or datetime.now(UTC) - LOOK_BACK
+        since = since or datetime.now(UTC) - DEFAULT_LOOKBACK
         found = list(islice(_read_express(session, stack, since), limit))
-        return _with_photos(session, stack, found)
-    arn = stack.retrain_machine if machine == "retrain" else stack.promote_machine
+        return _add_photos(session, stack, found)
+    arn = stack.retrain_state_machine if machine == "retrain" else stack.promote_state_machine
     return list(islice(_read_standard(session, machine, arn, since), limit))
 
 
 def _read_standard(
-    session: "boto3.Session", machine: Machine, arn: str, since: datetime | None
-) -> Iterator[PastExecution]:
+    session: "boto3.Session", machine: StateMachineName, arn: str, since: datetime | None
+) -> Iterator[ExecutionSummary]:
     client = session.client("stepfunctions")
     pages = client.get_paginator("list_executions").paginate(
         stateMachineArn=arn, PaginationConfig={"PageSize": 50}
@@ -110,15 +115,15 @@ def _read_standard(
             if since and item["startDate"] < since:
                 return
             description = client.describe_execution(executionArn=item["executionArn"])
-            yield _described(machine, description)
+            yield _describe(machine, description)
 
 
-def _described(machine: Machine, description: Mapping[str, Any]) -> PastExecution:
+def _describe(machine: StateMachineName, description: Mapping[str, Any]) -> ExecutionSummary:
     output: Mapping[str, Any] = {}
     if description["status"] == "SUCCEEDED":
         output = parse_object(description.get("output", "{}"))
-    return PastExecution(
-        machine=machine,
+    return ExecutionSummary(
+        state_machine=machine,
         arn=description["executionArn"],
         status=description["status"].lower(),
         started_at=description["startDate"],
@@ -131,34 +136,34 @@ def _described(machine: Machine, description: Mapping[str, Any]) -> PastExecutio
 
 def _read_express(
     session: "boto3.Session", stack: Stack, since: datetime
-) -> Iterator[PastExecution]:
-    until, window = datetime.now(UTC) + DELIVERY, FIRST_WINDOW + DELIVERY
+) -> Iterator[ExecutionSummary]:
+    until, window = datetime.now(UTC) + MAX_DELIVERY_DELAY, FIRST_WINDOW + MAX_DELIVERY_DELAY
     while until > since:
         start = max(since, until - window)
         # Those that start within the window end within it, or soon after.
-        events = read_ends(session, stack, start, until + LONGEST_EXECUTION)
-        yield from _logged(events, start, until)
+        events = read_start_and_end_events(session, stack, start, until + MAX_EXECUTION_TIME)
+        yield from _from_log(events, start, until)
         until, window = start, 4 * window
 
 
-def _logged(
+def _from_log(
     events: Iterable[LogEvent], since: datetime, until: datetime
-) -> Iterator[PastExecution]:
+) -> Iterator[ExecutionSummary]:
     """Yield the executions that start in a window, the latest first."""
     starts, ends = {}, {}
     for event in events:
         if event.kind == "ExecutionStarted":
             starts[event.execution] = event
-        elif event.kind in _ENDS:
+        elif event.kind in _STATUSES:
             ends[event.execution] = event
     for start in sorted(starts.values(), key=lambda event: event.at, reverse=True):
         if not since <= start.at < until:
             continue
         end = ends.get(start.execution)
-        yield PastExecution(
-            machine="classify",
+        yield ExecutionSummary(
+            state_machine="classify",
             arn=start.execution,
-            status=_ENDS[end.kind] if end else "running",
+            status=_STATUSES[end.kind] if end else "running",
             started_at=start.at,
             ended_at=end.at if end else None,
             message=_reason(end.details) if end else "",
@@ -169,23 +174,23 @@ def _reason(said: Mapping[str, Any]) -> str:
     return ": ".join(part for part in (said.get("error"), said.get("cause")) if part)
 
 
-def _with_photos(
-    session: "boto3.Session", stack: Stack, found: list[PastExecution]
-) -> list[PastExecution]:
+def _add_photos(
+    session: "boto3.Session", stack: Stack, found: list[ExecutionSummary]
+) -> list[ExecutionSummary]:
     """Add which photo each one decided, and how; one that decided nothing stays as it is."""
     if not found:
         return found
     # It brings Pydantic and the photos' decoders, which takes long beside showing help.
-    from scones.records import Skipped, read_decided  # noqa: PLC0415
+    from scones.records import Skipped, query_records  # noqa: PLC0415
 
-    records = read_decided(
+    records = query_records(
         session.client("dynamodb"),
         stack.results_table,
         Skipped(),  # their executions are shown without a photo
         since=min(execution.started_at for execution in found),
-        until=max(execution.started_at for execution in found) + LONGEST_EXECUTION,
+        until=max(execution.started_at for execution in found) + MAX_EXECUTION_TIME,
     )
-    decided = {record.decided.execution: record.decided for record in records}
+    decided = {record.decision.execution: record.decision for record in records}
     completed = []
     for execution in found:
         if detail := decided.get(execution.arn):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from scones_operator.errors import Fault
+from scones_operator.errors import OperationError
 from scones_operator.progress import Step
 
 if TYPE_CHECKING:
@@ -18,12 +18,12 @@ Event = Mapping[str, Any]
 """An event of an execution's history, as GetExecutionHistory gives it."""
 
 
-class ExecutionFailed(Fault):
+class ExecutionFailedError(OperationError):
     """An execution ended without an outcome; the message is its reason."""
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ExecutionOutcome:
     """What an execution came to.
 
     Attributes
@@ -71,19 +71,19 @@ def outcome_title(outcome: str, kind: str | None) -> str:
 
 
 @dataclass(frozen=True)
-class Tick:
+class HistoryUpdate:
     """What is new of an execution: events, and in the end the outcome."""
 
     events: tuple[Event, ...]
-    outcome: Outcome | None
+    outcome: ExecutionOutcome | None
 
 
-def wait_a_little() -> None:
+def sleep_briefly() -> None:
     """Wait between two looks at an execution."""
     time.sleep(POLL_SECONDS)
 
 
-def start(session: "boto3.Session", machine: str, request: Mapping[str, Any]) -> str:
+def start_execution(session: "boto3.Session", machine: str, request: Mapping[str, Any]) -> str:
     """Start an execution; gives its ARN.
 
     Parameters
@@ -101,12 +101,12 @@ def start(session: "boto3.Session", machine: str, request: Mapping[str, Any]) ->
     return str(started["executionArn"])
 
 
-def watch(
+def poll_execution(
     session: "boto3.Session",
     execution: str,
     after: int = 0,
-    pause: Callable[[], None] = wait_a_little,
-) -> Iterator[Tick]:
+    pause: Callable[[], None] = sleep_briefly,
+) -> Iterator[HistoryUpdate]:
     """Yield what is new of an execution, again and again; the last tick has the outcome.
 
     Parameters
@@ -129,18 +129,18 @@ def watch(
     while True:
         # In this order: the history of what has ended is whole.
         description = client.describe_execution(executionArn=execution)
-        events = new_events(client, execution, after)
+        events = history_since(client, execution, after)
         after = events[-1]["id"] if events else after
         if description["status"] == "SUCCEEDED":
-            yield Tick(events, read_outcome(description))
+            yield HistoryUpdate(events, parse_outcome(description))
             return
-        yield Tick(events, None)
+        yield HistoryUpdate(events, None)
         if description["status"] != "RUNNING":
-            raise failure(description)
+            raise execution_error(description)
         pause()
 
 
-def new_events(client: Any, execution: str, after: int = 0) -> tuple[Event, ...]:
+def history_since(client: Any, execution: str, after: int = 0) -> tuple[Event, ...]:
     """Read the events after the one of that id, oldest first."""
     found: list[Event] = []
     pages = client.get_paginator("get_execution_history").paginate(
@@ -168,14 +168,14 @@ def parse_object(text: str) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def read_outcome(description: Mapping[str, Any]) -> Outcome:
+def parse_outcome(description: Mapping[str, Any]) -> ExecutionOutcome:
     """Read what an execution that succeeded came to from DescribeExecution's answer."""
     details = json.loads(description["output"])
     message = details.get("message") or ""
-    return Outcome(details["outcome"], message, description["executionArn"], details)
+    return ExecutionOutcome(details["outcome"], message, description["executionArn"], details)
 
 
-def failure(description: Mapping[str, Any]) -> ExecutionFailed:
+def execution_error(description: Mapping[str, Any]) -> ExecutionFailedError:
     """Say why an execution failed, was stopped or ran out of time.
 
     Parameters
@@ -188,7 +188,7 @@ def failure(description: Mapping[str, Any]) -> ExecutionFailed:
     how = {"FAILED": "failed", "ABORTED": "was stopped", "TIMED_OUT": "timed out"}
     machine, _, name = description["executionArn"].split(":", 6)[6].partition(":")
     said = how.get(description["status"], description["status"])
-    return ExecutionFailed(f"{machine} {said}: {reason} (execution {name})")
+    return ExecutionFailedError(f"{machine} {said}: {reason} (execution {name})")
 
 
 def steps(events: tuple[Event, ...], titles: Mapping[str, str]) -> Iterator[Step]:
@@ -207,7 +207,7 @@ def steps(events: tuple[Event, ...], titles: Mapping[str, str]) -> Iterator[Step
             yield Step(titles[state], state, event["timestamp"])
 
 
-def scheduled(event: Event) -> Mapping[str, Any]:
+def task_arguments(event: Event) -> Mapping[str, Any]:
     """Return the arguments of the task that an event tells of, none where it tells of no task."""
     details = event.get("taskScheduledEventDetails", {})
     arguments: Mapping[str, Any] = json.loads(details.get("parameters", "{}"))

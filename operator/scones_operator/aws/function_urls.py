@@ -5,29 +5,29 @@ import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from scones_operator.errors import Fault
+from scones_operator.errors import OperationError
 
 if TYPE_CHECKING:
     import boto3
     from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
-CONNECT_SECONDS = 5
+CONNECT_TIMEOUT_SECONDS = 5
 """Seconds to wait for a connection."""
 
-READ_SECONDS = 65
+READ_TIMEOUT_SECONDS = 65
 """Seconds to wait for a response: longer than the function may take."""
 
-TOTAL_SECONDS = 75
+TOTAL_TIMEOUT_SECONDS = 75
 """Seconds that a call may take, with all its attempts."""
 
-PAUSES_SECONDS = (0.5, 2.0)
+RETRY_DELAYS_SECONDS = (0.5, 2.0)
 """Seconds to wait before each further attempt."""
 
 _BUSY = {429, 503}
 _MAX_ERROR_LENGTH = 300
 
 
-class OutcomeUnknown(Fault):
+class OutcomeUnknownError(OperationError):
     """A request was sent, but no response came: the function may have done its work."""
 
 
@@ -55,7 +55,7 @@ class UrlClient:
         local = urlsplit(url).hostname == "127.0.0.1"
         proxies = {} if local else get_environ_proxies(url)
         self._look_with = look_with
-        timeouts: Any = (CONNECT_SECONDS, READ_SECONDS)  # typed as one number
+        timeouts: Any = (CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS)  # typed as one number
         self._http = URLLib3Session(timeout=timeouts, proxies=proxies)
 
     def call(self, request: dict[str, Any]) -> Any:
@@ -72,7 +72,7 @@ class UrlClient:
         ------
         OutcomeUnknown
             If a request was sent, and no response came within `TOTAL_SECONDS`.
-        Fault
+        OperationError
             If the function fails, or the caller may not call it.
         botocore.exceptions.BotoCoreError
             If there are no credentials, or the function can't be reached.
@@ -85,9 +85,14 @@ class UrlClient:
         )
 
         # What is begun later may take too long.
-        latest = time.monotonic() + TOTAL_SECONDS - CONNECT_SECONDS - READ_SECONDS
+        latest = (
+            time.monotonic()
+            + TOTAL_TIMEOUT_SECONDS
+            - CONNECT_TIMEOUT_SECONDS
+            - READ_TIMEOUT_SECONDS
+        )
         lost: Exception | None = None
-        for pause in (*PAUSES_SECONDS, None):
+        for pause in (*RETRY_DELAYS_SECONDS, None):
             is_last = pause is None or time.monotonic() + pause > latest
             try:
                 response = self._http.send(self._signed(request))
@@ -106,8 +111,8 @@ class UrlClient:
             time.sleep(pause or 0)
         raise AssertionError("the last attempt returns or raises")
 
-    def _unknown(self, error: Exception) -> OutcomeUnknown:
-        return OutcomeUnknown(
+    def _unknown(self, error: Exception) -> OutcomeUnknownError:
+        return OutcomeUnknownError(
             f"the outcome is unknown, because there was no response: check with "
             f"`{self._look_with}` whether it was done, before you try again ({error})"
         )
@@ -140,7 +145,7 @@ class UrlClient:
         if response.status_code == 403:
             # So that it is explained, and credentials that have expired are renewed.
             raise ClientError(_denial(response, text), "lambda:InvokeFunctionUrl")
-        raise Fault(
+        raise OperationError(
             f"the function at {self._url} failed ({response.status_code}): "
             f"{text[:_MAX_ERROR_LENGTH]}. Its log has the reason"
         )

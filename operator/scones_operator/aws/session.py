@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from scones.callers import name_of
-from scones_operator.errors import Fault
+from scones.callers import name_from_arn
+from scones_operator.errors import OperationError
 
 if TYPE_CHECKING:
     import boto3
@@ -72,7 +72,7 @@ def local_session(state: Path | None = None) -> "boto3.Session":
 
     Raises
     ------
-    Fault
+    OperationError
         If no local cloud responds.
     """
     folder = state or Path(os.environ.get(LOCAL_STATE_VARIABLE, LOCAL_STATE_DIR))
@@ -82,7 +82,7 @@ def local_session(state: Path | None = None) -> "boto3.Session":
         address = urlsplit(cloud["endpoint"])
         socket.create_connection((address.hostname, address.port), timeout=5).close()
     except (FileNotFoundError, OSError):
-        raise Fault(
+        raise OperationError(
             f"no local cloud is running in {folder.resolve()}: start it with `make up`, in this "
             f"folder, or set {LOCAL_STATE_VARIABLE} to the folder of its state",
         ) from None
@@ -128,4 +128,4 @@ def _session_at(endpoint: str, region: str, access_key: str, secret_key: str) ->
 def caller_name(session: "boto3.Session") -> str:
     """Return the name of the identity of the session's credentials, such as ``anna``."""
     arn = str(session.client("sts").get_caller_identity()["Arn"])
-    return name_of(arn)
+    return name_from_arn(arn)

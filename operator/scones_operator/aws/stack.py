@@ -8,12 +8,12 @@ from botocore.exceptions import ClientError
 
 from scones.classes import parse_class_names, parse_loading_bays
 from scones.decisions import parse_thresholds_by_class
-from scones_operator.errors import Fault
+from scones_operator.errors import OperationError
 
 if TYPE_CHECKING:
     import boto3
 
-STACK = "scones"
+DEFAULT_STACK_NAME = "scones"
 
 _OUTPUTS = {
     "photos_bucket": "PhotosBucket",
@@ -23,14 +23,14 @@ _OUTPUTS = {
     "review_topic": "ReviewTopic",
     "endpoint": "EndpointName",
     "classify_log_group": "ClassifyLogGroup",
-    "retrain_machine": "RetrainStateMachine",
-    "promote_machine": "PromoteStateMachine",
+    "retrain_state_machine": "RetrainStateMachine",
+    "promote_state_machine": "PromoteStateMachine",
     "model_package_group": "ModelPackageGroup",
     "training_image": "TrainingImage",
     "operators_topic": "OperatorsTopic",
-    "classify_machine": "ClassifyStateMachine",
-    "undelivered_events": "UndeliveredEvents",
-    "missed_measurements": "MissedMeasurements",
+    "classify_state_machine": "ClassifyStateMachine",
+    "dead_letter_queue": "UndeliveredEvents",
+    "missed_metrics_queue": "MissedMeasurements",
     "threshold_parameter": "ThresholdParameter",
     "familiarity_limit_parameter": "FamiliarityLimitParameter",
     "check_drift_function": "CheckDriftFunction",
@@ -39,7 +39,7 @@ _OUTPUTS = {
 }
 
 
-class StackError(Fault):
+class StackError(OperationError):
     """There is no such stack, or it is not one of ours; the message says what to do."""
 
 
@@ -58,14 +58,14 @@ class Stack:
     review_topic: str
     endpoint: str
     classify_log_group: str
-    retrain_machine: str
-    promote_machine: str
+    retrain_state_machine: str
+    promote_state_machine: str
     model_package_group: str
     training_image: str
     operators_topic: str
-    classify_machine: str
-    undelivered_events: str
-    missed_measurements: str
+    classify_state_machine: str
+    dead_letter_queue: str
+    missed_metrics_queue: str
     threshold_parameter: str
     familiarity_limit_parameter: str
     check_drift_function: str
@@ -90,7 +90,7 @@ class Stack:
         return parse_thresholds_by_class(self.parameters.get("ThresholdByClass", ""))
 
     @classmethod
-    def read(cls, session: "boto3.Session", name: str = STACK) -> Self:
+    def read(cls, session: "boto3.Session", name: str = DEFAULT_STACK_NAME) -> Self:
         """Read the outputs of a deployed stack.
 
         Raises

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from botocore.exceptions import ClientError, WaiterError
 
 from scones_operator.aws.stack import staging_endpoint_name
-from scones_operator.errors import Fault, Refused
+from scones_operator.errors import OperationError, PreconditionError
 
 if TYPE_CHECKING:
     import boto3
@@ -36,16 +36,16 @@ Kind = Literal[
     "stack",
 ]
 
-BATCH = 1000
+BATCH_SIZE = 1000
 """Maximum number of versions that S3 deletes per request."""
 
-ATTEMPTS = 5
+MAX_ATTEMPTS = 5
 """Attempts to empty a bucket, which running jobs and requests may still write to."""
 
 POLL_SECONDS = 5.0
 """Time between two polls of an endpoint that is being deleted, and between two attempts."""
 
-ENDPOINT_SECONDS = 900.0
+ENDPOINT_TIMEOUT_SECONDS = 900.0
 """Maximum time to wait for an endpoint to be deleted."""
 
 _GONE = {"NoSuchBucket", "NoSuchEntity", "ResourceNotFound", "ResourceNotFoundException"}
@@ -62,7 +62,7 @@ _KEPT = (
 
 
 @dataclass(frozen=True)
-class Item:
+class StackResource:
     """Something that is deleted with the stack.
 
     Attributes
@@ -81,7 +81,7 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Found:
+class DeletionPlan:
     """A stack, and what is deleted with it.
 
     Attributes
@@ -95,11 +95,11 @@ class Found:
     """
 
     stack: str
-    items: Sequence[Item]
+    items: Sequence[StackResource]
     kept: Sequence[str]
 
 
-def find(session: "boto3.Session", name: str) -> Found:
+def plan_deletion(session: "boto3.Session", name: str) -> DeletionPlan:
     """List what is deleted with a stack.
 
     Parameters
@@ -111,15 +111,21 @@ def find(session: "boto3.Session", name: str) -> Found:
 
     Raises
     ------
-    Refused
+    PreconditionError
         If the stack does not exist, is not one of this application, or has termination protection.
     """
     stack = _Deployed.read(session, name)
-    items = [*_outside(stack), *_inside(stack), Item("stack", name, partial(_delete_stack, stack))]
-    return Found(name, items, _KEPT)
+    items = [
+        *_outside(stack),
+        *_inside(stack),
+        StackResource("stack", name, partial(_delete_stack, stack)),
+    ]
+    return DeletionPlan(name, items, _KEPT)
 
 
-def delete(session: "boto3.Session", found: Found, on_deleted: Callable[[Item], object]) -> None:
+def delete_stack(
+    session: "boto3.Session", found: DeletionPlan, on_deleted: Callable[[StackResource], object]
+) -> None:
     """Delete a stack and all that was found with it.
 
     Parameters
@@ -133,7 +139,7 @@ def delete(session: "boto3.Session", found: Found, on_deleted: Callable[[Item], 
 
     Raises
     ------
-    Fault
+    OperationError
         If something can't be deleted now. Another call continues.
     """
     stack = _Deployed.read(session, found.stack)
@@ -164,7 +170,7 @@ class _Deployed:
         except ClientError as error:
             if "does not exist" not in str(error):
                 raise
-            raise Refused(
+            raise PreconditionError(
                 f"stack {name} does not exist in {session.region_name}: it was deleted already, or "
                 "--stack or --region names another"
             ) from None
@@ -177,10 +183,12 @@ class _Deployed:
         ]
         given = {one["ParameterKey"]: one["ParameterValue"] for one in stack.get("Parameters", [])}
         if "EndpointName" not in given or "ClassNames" not in given:
-            raise Refused(f"stack {name} is not one of this application: nothing was deleted")
+            raise PreconditionError(
+                f"stack {name} is not one of this application: nothing was deleted"
+            )
         # CloudFormation would refuse the stack only at the end, after all its data.
         if stack.get("EnableTerminationProtection"):
-            raise Refused(
+            raise PreconditionError(
                 f"stack {name} has termination protection: nothing was deleted. Turn it off first: "
                 "`aws cloudformation update-termination-protection "
                 f"--no-enable-termination-protection --stack-name {name}`"
@@ -207,7 +215,7 @@ class _Deployed:
         return re.fullmatch(form, name) is not None
 
 
-def _outside(stack: _Deployed) -> Iterator[Item]:
+def _outside(stack: _Deployed) -> Iterator[StackResource]:
     """Yield what is not in the stack, except running executions that would create more of it."""
     yield from _executions(stack)
     yield from _jobs(stack)
@@ -216,7 +224,7 @@ def _outside(stack: _Deployed) -> Iterator[Item]:
     yield from _parameters(stack)
 
 
-def _inside(stack: _Deployed) -> Iterator[Item]:
+def _inside(stack: _Deployed) -> Iterator[StackResource]:
     """Yield what keeps the stack from being deleted, and what it would leave."""
     yield from _attachments(stack)
     yield from _rules(stack)
@@ -225,13 +233,15 @@ def _inside(stack: _Deployed) -> Iterator[Item]:
     existing = {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}
     for bucket in stack.of_type("AWS::S3::Bucket"):
         if bucket in existing:
-            yield Item("bucket", bucket, partial(_delete_bucket, s3, bucket))
+            yield StackResource("bucket", bucket, partial(_delete_bucket, s3, bucket))
     for name in stack.of_type("AWS::DynamoDB::Table"):
         if _exists(partial(table.describe_table, TableName=name)):
-            yield Item("table", name, partial(_ignoring_gone, table.delete_table, TableName=name))
+            yield StackResource(
+                "table", name, partial(_ignoring_gone, table.delete_table, TableName=name)
+            )
 
 
-def _executions(stack: _Deployed) -> Iterator[Item]:
+def _executions(stack: _Deployed) -> Iterator[StackResource]:
     client = stack.session.client("stepfunctions")
     for logical in ("RetrainStateMachine", "PromoteStateMachine"):
         if not (machine := stack.ids.get(logical)):
@@ -242,54 +252,54 @@ def _executions(stack: _Deployed) -> Iterator[Item]:
             continue
         for one in found["executions"]:
             arn = one["executionArn"]
-            yield Item("execution", arn, partial(client.stop_execution, executionArn=arn))
+            yield StackResource("execution", arn, partial(client.stop_execution, executionArn=arn))
 
 
-def _jobs(stack: _Deployed) -> Iterator[Item]:
+def _jobs(stack: _Deployed) -> Iterator[StackResource]:
     client = stack.session.client("sagemaker")
     wanted = {"NameContains": f"{stack.endpoint}-", "StatusEquals": "InProgress"}
     for page in client.get_paginator("list_training_jobs").paginate(**wanted):  # type: ignore[arg-type]
         for training in page["TrainingJobSummaries"]:
             if stack.made(name := training["TrainingJobName"]):
                 stop = partial(client.stop_training_job, TrainingJobName=name)
-                yield Item("job", name, partial(_stop_job, stop))
+                yield StackResource("job", name, partial(_stop_job, stop))
     for transforms in client.get_paginator("list_transform_jobs").paginate(**wanted):  # type: ignore[arg-type]
         for transform in transforms["TransformJobSummaries"]:
             if stack.made(name := transform["TransformJobName"]):
                 stop = partial(client.stop_transform_job, TransformJobName=name)
-                yield Item("job", name, partial(_stop_job, stop))
+                yield StackResource("job", name, partial(_stop_job, stop))
 
 
-def _hosting(stack: _Deployed) -> Iterator[Item]:
+def _hosting(stack: _Deployed) -> Iterator[StackResource]:
     client = stack.session.client("sagemaker")
     contains = {"NameContains": stack.endpoint}
     for page in client.get_paginator("list_endpoints").paginate(**contains):  # type: ignore[arg-type]
         for endpoint in page["Endpoints"]:
             if (name := endpoint["EndpointName"]) in stack.endpoints:
-                yield Item("endpoint", name, partial(_delete_endpoint, client, name))
+                yield StackResource("endpoint", name, partial(_delete_endpoint, client, name))
     for configs in client.get_paginator("list_endpoint_configs").paginate(**contains):  # type: ignore[arg-type]
         for config in configs["EndpointConfigs"]:
             if stack.made(name := config["EndpointConfigName"]):
                 call = partial(client.delete_endpoint_config, EndpointConfigName=name)
-                yield Item("endpoint configuration", name, partial(_ignoring_gone, call))
+                yield StackResource("endpoint configuration", name, partial(_ignoring_gone, call))
     for models in client.get_paginator("list_models").paginate(**contains):  # type: ignore[arg-type]
         for model in models["Models"]:
             if stack.made(name := model["ModelName"]):
                 call = partial(client.delete_model, ModelName=name)
-                yield Item("model", name, partial(_ignoring_gone, call))
+                yield StackResource("model", name, partial(_ignoring_gone, call))
 
 
-def _log_groups(stack: _Deployed) -> Iterator[Item]:
+def _log_groups(stack: _Deployed) -> Iterator[StackResource]:
     client = stack.session.client("logs")
     for endpoint in stack.endpoints:
         name = f"/aws/sagemaker/Endpoints/{endpoint}"
         found = client.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
         if name in [group["logGroupName"] for group in found]:
             call = partial(client.delete_log_group, logGroupName=name)
-            yield Item("log group", name, partial(_ignoring_gone, call))
+            yield StackResource("log group", name, partial(_ignoring_gone, call))
 
 
-def _parameters(stack: _Deployed) -> Iterator[Item]:
+def _parameters(stack: _Deployed) -> Iterator[StackResource]:
     client = stack.session.client("ssm")
     pages = client.get_paginator("get_parameters_by_path").paginate(
         Path=f"/scones/{stack.name}/", Recursive=True
@@ -297,10 +307,10 @@ def _parameters(stack: _Deployed) -> Iterator[Item]:
     for page in pages:
         for parameter in page["Parameters"]:
             name = parameter["Name"]
-            yield Item("parameter", name, partial(client.delete_parameters, Names=[name]))
+            yield StackResource("parameter", name, partial(client.delete_parameters, Names=[name]))
 
 
-def _attachments(stack: _Deployed) -> Iterator[Item]:
+def _attachments(stack: _Deployed) -> Iterator[StackResource]:
     """Yield the users, groups and roles that IAM would not delete an attached policy for."""
     client = stack.session.client("iam")
     for arn in stack.of_type("AWS::IAM::ManagedPolicy"):
@@ -327,10 +337,12 @@ def _attachments(stack: _Deployed) -> Iterator[Item]:
             ),
         ]
         for holder, call in calls:
-            yield Item("attached policy", f"{policy} of {holder}", partial(_ignoring_gone, call))
+            yield StackResource(
+                "attached policy", f"{policy} of {holder}", partial(_ignoring_gone, call)
+            )
 
 
-def _rules(stack: _Deployed) -> Iterator[Item]:
+def _rules(stack: _Deployed) -> Iterator[StackResource]:
     """Yield the rules of other teams on the event bus, which can't be deleted before them."""
     client = stack.session.client("events")
     ours = {one.rpartition("|")[2] for one in stack.of_type("AWS::Events::Rule")}
@@ -342,10 +354,12 @@ def _rules(stack: _Deployed) -> Iterator[Item]:
             continue
         for name in names:
             if name not in ours:
-                yield Item("rule", f"{bus}/{name}", partial(_delete_rule, client, bus, name))
+                yield StackResource(
+                    "rule", f"{bus}/{name}", partial(_delete_rule, client, bus, name)
+                )
 
 
-def _versions(stack: _Deployed) -> Iterator[Item]:
+def _versions(stack: _Deployed) -> Iterator[StackResource]:
     client = stack.session.client("sagemaker")
     groups = [arn.rpartition("/")[2] for arn in stack.of_type("AWS::SageMaker::ModelPackageGroup")]
     for group in groups:
@@ -356,9 +370,9 @@ def _versions(stack: _Deployed) -> Iterator[Item]:
             for version in page["ModelPackageSummaryList"]:
                 arn = version["ModelPackageArn"]
                 call = partial(client.delete_model_package, ModelPackageName=arn)
-                yield Item("model version", arn, partial(_ignoring_gone, call))
+                yield StackResource("model version", arn, partial(_ignoring_gone, call))
         call = partial(client.delete_model_package_group, ModelPackageGroupName=group)
-        yield Item("model package group", group, partial(_ignoring_gone, call))
+        yield StackResource("model package group", group, partial(_ignoring_gone, call))
 
 
 def _stop_job(stop: Callable[[], object]) -> None:
@@ -379,14 +393,16 @@ def _delete_endpoint(client: Any, name: str) -> None:
             return
         if "in-progress" not in str(error) and "in progress" not in str(error):
             raise
-        raise Fault(
+        raise OperationError(
             f"endpoint {name} is being updated and cannot be deleted until that ends: run the "
             "command again in some minutes"
         ) from error
-    deadline = time.monotonic() + ENDPOINT_SECONDS
+    deadline = time.monotonic() + ENDPOINT_TIMEOUT_SECONDS
     while _exists(partial(client.describe_endpoint, EndpointName=name)):
         if time.monotonic() > deadline:
-            raise Fault(f"endpoint {name} is still being deleted: run the command again later")
+            raise OperationError(
+                f"endpoint {name} is still being deleted: run the command again later"
+            )
         time.sleep(POLL_SECONDS)
 
 
@@ -399,7 +415,7 @@ def _delete_rule(client: Any, bus: str, name: str) -> None:
 
 
 def _delete_bucket(client: Any, bucket: str) -> None:
-    for _ in range(ATTEMPTS):
+    for _ in range(MAX_ATTEMPTS):
         try:
             _empty(client, bucket)
             client.delete_bucket(Bucket=bucket)
@@ -411,15 +427,15 @@ def _delete_bucket(client: Any, bucket: str) -> None:
             time.sleep(POLL_SECONDS)
         else:
             return
-    raise Fault(
-        f"bucket {bucket} is not empty after {ATTEMPTS} attempts: stop what writes to it, and run "
-        "the command again"
+    raise OperationError(
+        f"bucket {bucket} is not empty after {MAX_ATTEMPTS} attempts: stop what writes to it, and "
+        "run the command again"
     )
 
 
 def _empty(client: Any, bucket: str) -> None:
     """Delete all versions, delete markers and unfinished uploads."""
-    pages = client.get_paginator("list_object_versions").paginate(Bucket=bucket, MaxKeys=BATCH)
+    pages = client.get_paginator("list_object_versions").paginate(Bucket=bucket, MaxKeys=BATCH_SIZE)
     for page in pages:
         found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
         keys = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in found]
@@ -427,7 +443,9 @@ def _empty(client: Any, bucket: str) -> None:
             continue
         answer = client.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
         for error in answer.get("Errors", []):
-            raise Fault(f"s3://{bucket}/{error['Key']} cannot be deleted: {error['Message']}")
+            raise OperationError(
+                f"s3://{bucket}/{error['Key']} cannot be deleted: {error['Message']}"
+            )
     for page in client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket):
         for upload in page.get("Uploads", []):
             client.abort_multipart_upload(
@@ -443,7 +461,7 @@ def _delete_stack(stack: _Deployed) -> None:
             StackName=stack.name, WaiterConfig={"Delay": 5, "MaxAttempts": 360}
         )
     except WaiterError as error:
-        raise Fault(
+        raise OperationError(
             f"CloudFormation did not delete the stack {stack.name} ({error}): "
             f"`aws cloudformation describe-stack-events --stack-name {stack.name}` has the reason. "
             "Run the command again once it is fixed"

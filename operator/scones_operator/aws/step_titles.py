@@ -5,7 +5,7 @@ States that pass at once are not named; several that make up one step have the s
 
 from collections.abc import Mapping
 
-RETRAIN: Mapping[str, str] = {
+RETRAIN_TITLES: Mapping[str, str] = {
     "Read Request": "Checking for running executions",
     "Let Others Show": "Checking for running executions",
     "Generate Lists": "Listing the labeled photos",
@@ -21,7 +21,7 @@ _STAGING = "Creating a staging endpoint"
 _BROKEN = "Deleting the failed endpoint"
 _PRODUCTION = "Deploying to production"
 
-PROMOTE: Mapping[str, str] = {
+PROMOTE_TITLES: Mapping[str, str] = {
     "Read Request": "Checking for running executions",
     "Let Others Show": "Checking for running executions",
     "Clear Staging": _CLEARING,

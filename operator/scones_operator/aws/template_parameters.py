@@ -6,10 +6,10 @@ from functools import cache
 from typing import Any
 
 from scones_operator.application import find_application_file
-from scones_operator.errors import Refused
+from scones_operator.errors import PreconditionError
 
 
-def allows(parameter: str, value: str) -> bool:
+def is_allowed(parameter: str, value: str) -> bool:
     """Tell whether the template takes a value for one of its parameters."""
     rules = _parameters()[parameter]
     longest = int(rules.get("MaxLength", len(value)))
@@ -21,14 +21,14 @@ def max_length(parameter: str) -> int:
     return int(_parameters()[parameter]["MaxLength"])
 
 
-def rule(parameter: str) -> str:
+def constraint(parameter: str) -> str:
     """Return in words what the template takes for a parameter, such as ``"a whole number"``."""
     rules = _parameters()[parameter]
     longest = f", {rules['MaxLength']} characters at most" if "MaxLength" in rules else ""
     return f"{rules['ConstraintDescription']}{longest}"
 
 
-def overrides(parameters: Mapping[str, str]) -> list[str]:
+def parameter_overrides(parameters: Mapping[str, str]) -> list[str]:
     """Return parameters as arguments of SAM CLI.
 
     It takes the quotes off a value and the backslash from quotes and spaces inside, and knows no
@@ -36,12 +36,14 @@ def overrides(parameters: Mapping[str, str]) -> list[str]:
 
     Raises
     ------
-    Refused
+    PreconditionError
         If a value holds a backslash.
     """
     for name, value in parameters.items():
         if "\\" in value:
-            raise Refused(f"{name} is {value!r}: SAM CLI cannot pass on a backslash: use none")
+            raise PreconditionError(
+                f"{name} is {value!r}: SAM CLI cannot pass on a backslash: use none"
+            )
     quoted = {name: value.replace('"', '\\"') for name, value in parameters.items()}
     return [
         "--parameter-overrides",

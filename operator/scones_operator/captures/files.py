@@ -14,26 +14,26 @@ from typing import TYPE_CHECKING
 
 from scones.object_versions import ObjectVersion, list_folders, list_versions
 from scones_operator.aws.stack import Stack
-from scones_operator.captures.parser import Damage, read_file
-from scones_operator.captures.records import Captured
+from scones_operator.captures.parser import CorruptRecord, parse_file
+from scones_operator.captures.records import CaptureRecord
 
 if TYPE_CHECKING:
     import boto3
     from mypy_boto3_s3 import S3Client
 
-CAPTURES = "captures/"
+CAPTURE_PREFIX = "captures/"
 """Prefix of captured data in the data bucket, as the machine `promote` sets it up."""
 
-THREADS = 8
-_AHEAD = 2 * THREADS
+MAX_CONCURRENCY = 8
+_PREFETCH = 2 * MAX_CONCURRENCY
 """How many files are downloaded at once, and how many may wait on disk to be read."""
 
 _KEY = re.compile(
-    rf"{CAPTURES}(?P<endpoint>[^/]+)/(?P<variant>[^/]+)/(?P<hour>\d{{4}}/\d\d/\d\d/\d\d)/.+"
+    rf"{CAPTURE_PREFIX}(?P<endpoint>[^/]+)/(?P<variant>[^/]+)/(?P<hour>\d{{4}}/\d\d/\d\d/\d\d)/.+"
 )
 _HOUR = "%Y/%m/%d/%H"
 
-_COLLECTED = timedelta(hours=1)
+_COLLECTION_PERIOD = timedelta(hours=1)
 """How much later than the hour that a file is filed under a record in it may be."""
 
 
@@ -65,25 +65,25 @@ class CaptureFile:
 
 
 @dataclass(frozen=True)
-class Span:
+class TimeRange:
     """A range of time: from `since` on, and before `until`; aware datetimes."""
 
     since: datetime
     until: datetime
 
-    def holds(self, moment: datetime) -> bool:
+    def contains(self, time: datetime) -> bool:
         """Tell whether a moment is in it."""
-        return self.since <= moment < self.until
+        return self.since <= time < self.until
 
 
-def find_files(session: "boto3.Session", stack: Stack, span: Span) -> list[CaptureFile]:
+def find_files(session: "boto3.Session", stack: Stack, time_range: TimeRange) -> list[CaptureFile]:
     """Find the files that can hold what the production endpoint captured in a range of time.
 
     Parameters
     ----------
     session, stack
         Where.
-    span
+    time_range
         The range.
 
     Returns
@@ -93,16 +93,18 @@ def find_files(session: "boto3.Session", stack: Stack, span: Span) -> list[Captu
     """
     client = session.client("s3")
     # A file is filed under the hour of its first record, and collects others for a while.
-    first, last = _hour(span.since - _COLLECTED), _hour(span.until)
-    found = [
+    first, last = _hour(time_range.since - _COLLECTION_PERIOD), _hour(time_range.until)
+    files = [
         file
         for prefix in _variants(client, stack)
         for file in _files(client, stack, prefix, first, last)
     ]
-    return sorted(found, key=_when, reverse=True)
+    return sorted(files, key=_time_order, reverse=True)
 
 
-def find_file_versions(client: "S3Client", bucket: str, span: Span) -> Iterator[ObjectVersion]:
+def find_file_versions(
+    client: "S3Client", bucket: str, time_range: TimeRange
+) -> Iterator[ObjectVersion]:
     """Yield all versions of the files that can hold what any endpoint captured in a range of time.
 
     Parameters
@@ -111,25 +113,25 @@ def find_file_versions(client: "S3Client", bucket: str, span: Span) -> Iterator[
         An S3 client.
     bucket
         The data bucket.
-    span
+    time_range
         The range.
     """
-    first = (span.since - _COLLECTED).astimezone(UTC)
-    days = (span.until.astimezone(UTC).date() - first.date()).days
-    for endpoint in list_folders(client, bucket, CAPTURES):
+    first = (time_range.since - _COLLECTION_PERIOD).astimezone(UTC)
+    days = (time_range.until.astimezone(UTC).date() - first.date()).days
+    for endpoint in list_folders(client, bucket, CAPTURE_PREFIX):
         for variant in list_folders(client, bucket, endpoint):
             for day in range(days + 1):
                 date = first + timedelta(days=day)
                 yield from list_versions(client, bucket, f"{variant}{date:%Y/%m/%d}/")
 
 
-def read_files(
+def read_records(
     session: "boto3.Session",
     files: Sequence[CaptureFile],
-    span: Span,
-    show: Callable[[CaptureFile], None],
+    time_range: TimeRange,
+    on_read: Callable[[CaptureFile], None],
     limit: int | None = None,
-) -> Iterator[Captured | Damage]:
+) -> Iterator[CaptureRecord | CorruptRecord]:
     """Read what was captured in a range of time; files are downloaded while others are read.
 
     Parameters
@@ -138,9 +140,9 @@ def read_files(
         Where.
     files
         Which, in the order that they are to be read in.
-    span
+    time_range
         The range; records outside are passed over.
-    show
+    on_read
         Called with each file when it was read.
     limit
         How many records at most. Of the file that has too many its latest are taken, files
@@ -151,37 +153,47 @@ def read_files(
     Captured or Damage
         File by file.
     """
-    left = limit
+    remaining = limit
     with _downloading(session.client("s3"), files) as downloaded:
         for file, path in downloaded:
-            found = read_file(path, file.uri, file.endpoint, file.variant)
-            wanted = (item for item in found if isinstance(item, Damage) or span.holds(item.at))
-            for item in wanted if left is None else _latest(wanted, left):
-                yield item
-                left = left if left is None or isinstance(item, Damage) else left - 1
+            records = parse_file(path, file.uri, file.endpoint, file.variant)
+            selected = (
+                record
+                for record in records
+                if isinstance(record, CorruptRecord) or time_range.contains(record.requested_at)
+            )
+            for record in selected if remaining is None else _latest(selected, remaining):
+                yield record
+                remaining = (
+                    remaining
+                    if remaining is None or isinstance(record, CorruptRecord)
+                    else remaining - 1
+                )
             path.unlink()
-            show(file)
-            if left == 0:
+            on_read(file)
+            if remaining == 0:
                 return
 
 
-def _latest(found: Iterable[Captured | Damage], most: int) -> Iterator[Captured | Damage]:
+def _latest(
+    records: Iterable[CaptureRecord | CorruptRecord], limit: int
+) -> Iterator[CaptureRecord | CorruptRecord]:
     """Yield all damage, and the latest records, holding no more of them than that."""
-    kept: list[tuple[datetime, int, Captured]] = []
-    for place, item in enumerate(found):
-        if isinstance(item, Damage):
-            yield item
-        elif len(kept) < most:
-            heapq.heappush(kept, (item.at, place, item))
+    kept: list[tuple[datetime, int, CaptureRecord]] = []
+    for index, record in enumerate(records):
+        if isinstance(record, CorruptRecord):
+            yield record
+        elif len(kept) < limit:
+            heapq.heappush(kept, (record.requested_at, index, record))
         else:
-            heapq.heappushpop(kept, (item.at, place, item))
-    yield from (item for _, _, item in sorted(kept))
+            heapq.heappushpop(kept, (record.requested_at, index, record))
+    yield from (record for _, _, record in sorted(kept))
 
 
 def _variants(client: "S3Client", stack: Stack) -> list[str]:
     """Return the prefixes of what the endpoint's variants captured."""
     listed = client.get_paginator("list_objects_v2").paginate(
-        Bucket=stack.data_bucket, Prefix=f"{CAPTURES}{stack.endpoint}/", Delimiter="/"
+        Bucket=stack.data_bucket, Prefix=f"{CAPTURE_PREFIX}{stack.endpoint}/", Delimiter="/"
     )
     return [found["Prefix"] for page in listed for found in page.get("CommonPrefixes", [])]
 
@@ -205,11 +217,11 @@ def _files(
             )
 
 
-def _hour(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime(_HOUR)
+def _hour(time: datetime) -> str:
+    return time.astimezone(UTC).strftime(_HOUR)
 
 
-def _when(file: CaptureFile) -> tuple[str, str]:
+def _time_order(file: CaptureFile) -> tuple[str, str]:
     """Order files by time: they are named after the minute and second of their first record."""
     return file.hour, file.key.rpartition("/")[2]
 
@@ -220,7 +232,7 @@ def _downloading(
 ) -> Iterator[Iterator[tuple[CaptureFile, Path]]]:
     """Download files to a folder that lasts as long as this, a few ahead of who reads them."""
     with tempfile.TemporaryDirectory(prefix="scones-captures-") as folder:
-        pool = ThreadPoolExecutor(THREADS)
+        pool = ThreadPoolExecutor(MAX_CONCURRENCY)
 
         def download(number: int) -> Path:
             path = Path(folder, str(number))
@@ -231,7 +243,7 @@ def _downloading(
         def downloaded() -> Iterator[tuple[CaptureFile, Path]]:
             waiting: deque[Future[Path]] = deque()
             for number, file in enumerate(files):
-                while len(waiting) < _AHEAD and number + len(waiting) < len(files):
+                while len(waiting) < _PREFETCH and number + len(waiting) < len(files):
                     waiting.append(pool.submit(download, number + len(waiting)))
                 yield file, waiting.popleft().result()
 

@@ -15,22 +15,22 @@ from gzip import BadGzipFile, GzipFile
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from scones_operator.captures.records import Captured, UnreadableRecord, read_record
+from scones_operator.captures.records import CaptureRecord, InvalidCaptureError, parse_record
 
 _GZIP = b"\x1f\x8b"
 _CHUNK = 64 * 1024
 
-_LONGEST_RECORD = 64 * 1024 * 1024
+_MAX_RECORD_LENGTH = 64 * 1024 * 1024
 """Characters. A request and an answer of 6 MiB each, as base64 or escaped, are far below."""
 
-_LONGEST_TOKEN = 16
+_MAX_TOKEN_LENGTH = 16
 """Characters that a broken-off ``false`` or ``\\u00e9`` may be from the end of what was read."""
 
 _BEGINNING = re.compile(r'\{\s*"(?:captureData|eventMetadata|eventVersion)"\s*:')
 """A record's beginning: the members of no inner object are called so, and quotation marks within
 a payload are escaped."""
 
-_LONGEST_BEGINNING = 1024
+_MAX_BEGINNING_LENGTH = 1024
 """Characters of a beginning that may wait for their rest; white space may stretch it."""
 
 _SPACE = re.compile("[\\s\ufeff]*")
@@ -40,7 +40,7 @@ _ENCODINGS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 
 @dataclass(frozen=True)
-class Damage:
+class CorruptRecord:
     """Something in a file that is no whole record.
 
     Attributes
@@ -61,9 +61,9 @@ class Damage:
         return f"{self.file}, line {self.line}: {self.message}"
 
 
-def read_file(
+def parse_file(
     file: Path, name: str = "", endpoint: str = "", variant: str = ""
-) -> Iterator[Captured | Damage]:
+) -> Iterator[CaptureRecord | CorruptRecord]:
     """Read a file of captured data, record by record.
 
     Parameters
@@ -81,28 +81,28 @@ def read_file(
         In the order of the file.
     """
     with file.open("rb") as stream:
-        text = _Text(stream)
-        for found in _values(text):
-            damage = found.damage
-            if damage is None:
+        reader = _Reader(stream)
+        for parsed in _values(reader):
+            problem = parsed.error
+            if problem is None:
                 try:
-                    yield read_record(found.value, endpoint, variant)
-                except UnreadableRecord as error:
-                    damage = str(error)
-            if damage is not None:
-                yield Damage(name or str(file), found.line, damage)
+                    yield parse_record(parsed.value, endpoint, variant)
+                except InvalidCaptureError as error:
+                    problem = str(error)
+            if problem is not None:
+                yield CorruptRecord(name or str(file), parsed.line, problem)
 
 
 @dataclass(frozen=True)
-class _Found:
+class _ParsedValue:
     """A JSON value, or what is wrong where there should be one."""
 
     line: int
     value: object = None
-    damage: str | None = None
+    error: str | None = None
 
 
-class _Text:
+class _Reader:
     """What is looked at of a file: its text from `at` on; more is read when it is wanted.
 
     Attributes
@@ -118,34 +118,34 @@ class _Text:
     """
 
     def __init__(self, stream: BinaryIO) -> None:
-        self.held, self.at, self.line = "", 0, 1
+        self.text, self.offset, self.line = "", 0, 1
         self.ended = False
-        self.broken: str | None = None
+        self.error: str | None = None
         compressed = stream.read(len(_GZIP)) == _GZIP
         stream.seek(0)
         self._stream: Any = GzipFile(fileobj=stream) if compressed else stream
         self._decoder: codecs.IncrementalDecoder | None = None
 
     @property
-    def left(self) -> int:
+    def remaining(self) -> int:
         """How many characters are left of what is held."""
-        return len(self.held) - self.at
+        return len(self.text) - self.offset
 
-    def more(self) -> None:
+    def read_more(self) -> None:
         """Read on, in growing steps: a long record is parsed anew after each."""
-        parts = [self.held[self.at :]]
-        wanted = max(_CHUNK, self.left)
+        parts = [self.text[self.offset :]]
+        wanted = max(_CHUNK, self.remaining)
         while wanted > 0 and not self.ended:
             data = self._read()
             self.ended = not data
             parts.append(self._decoded(data))
             wanted -= len(data)
-        self.held, self.at = "".join(parts), 0
+        self.text, self.offset = "".join(parts), 0
 
     def go_to(self, at: int) -> None:
         """Be done with all that comes before."""
-        self.line += self.held.count("\n", self.at, at)
-        self.at = at
+        self.line += self.text.count("\n", self.offset, at)
+        self.offset = at
 
     def _decoded(self, data: bytes) -> str:
         if self._decoder is None:
@@ -158,75 +158,75 @@ class _Text:
             # One read at a time: of a file that breaks off, all that comes before is wanted.
             return bytes(self._stream.read1(_CHUNK))
         except (EOFError, BadGzipFile, zlib.error) as error:
-            self.broken = f"the compressed file is corrupt or incomplete: {error}"
+            self.error = f"the compressed file is corrupt or incomplete: {error}"
             return b""
 
 
-def _values(text: _Text) -> Iterator[_Found]:
+def _values(reader: _Reader) -> Iterator[_ParsedValue]:
     """Yield the values of a file, those of arrays one by one."""
     arrays, found = 0, None
-    while _skip_space(text):
-        mark = text.held[text.at]
+    while _skip_space(reader):
+        mark = reader.text[reader.offset]
         if mark == "[" or (arrays and mark in ",]"):
             arrays += {"[": 1, ",": 0, "]": -1}[mark]
-            text.go_to(text.at + 1)
+            reader.go_to(reader.offset + 1)
             continue
-        found = _next_value(text)
+        found = _next_value(reader)
         yield found
-        if found.damage is not None:
-            _skip_to_next(text)
-    if text.broken:
-        yield _Found(text.line, damage=text.broken)
-    elif arrays and not (found and found.damage):
-        yield _Found(text.line, damage="the array of records is incomplete")
+        if found.error is not None:
+            _skip_to_next(reader)
+    if reader.error:
+        yield _ParsedValue(reader.line, error=reader.error)
+    elif arrays and not (found and found.error):
+        yield _ParsedValue(reader.line, error="the array of records is incomplete")
 
 
-def _skip_space(text: _Text) -> bool:
+def _skip_space(reader: _Reader) -> bool:
     """Go to the next character that is no space; tells whether there is one."""
     while True:
-        space = _SPACE.match(text.held, text.at)
-        text.go_to(space.end() if space else text.at)
-        if text.left or text.ended:
-            return bool(text.left)
-        text.more()
+        space = _SPACE.match(reader.text, reader.offset)
+        reader.go_to(space.end() if space else reader.offset)
+        if reader.remaining or reader.ended:
+            return bool(reader.remaining)
+        reader.read_more()
 
 
 _DECODER = json.JSONDecoder()
 
 
-def _next_value(text: _Text) -> _Found:
+def _next_value(reader: _Reader) -> _ParsedValue:
     """Parse the value that begins here; where it is damaged it stays."""
-    line = text.line
+    line = reader.line
     while True:
         try:
-            value, end = _DECODER.raw_decode(text.held, text.at)
+            value, end = _DECODER.raw_decode(reader.text, reader.offset)
         except json.JSONDecodeError as error:
-            if not _is_broken_off(error, text):
-                return _Found(line, damage=f"the record is corrupt ({error.msg})")
-            if text.ended or text.left >= _LONGEST_RECORD:
-                return _Found(line, damage="the record is incomplete")
-            text.more()
+            if not _is_broken_off(error, reader):
+                return _ParsedValue(line, error=f"the record is corrupt ({error.msg})")
+            if reader.ended or reader.remaining >= _MAX_RECORD_LENGTH:
+                return _ParsedValue(line, error="the record is incomplete")
+            reader.read_more()
         except (RecursionError, ValueError) as error:
-            return _Found(line, damage=f"the record is corrupt ({error})")
+            return _ParsedValue(line, error=f"the record is corrupt ({error})")
         else:
-            text.go_to(end)
-            return _Found(line, value)
+            reader.go_to(end)
+            return _ParsedValue(line, value)
 
 
-def _is_broken_off(error: json.JSONDecodeError, text: _Text) -> bool:
+def _is_broken_off(error: json.JSONDecodeError, reader: _Reader) -> bool:
     """Tell text that ends too early from text that is wrong where it can be seen."""
     # A line's end within a string is another error, so that such a string has no end yet.
     unterminated = error.msg.startswith("Unterminated string")
-    return unterminated or error.pos >= len(text.held) - _LONGEST_TOKEN
+    return unterminated or error.pos >= len(reader.text) - _MAX_TOKEN_LENGTH
 
 
-def _skip_to_next(text: _Text) -> None:
+def _skip_to_next(reader: _Reader) -> None:
     """Go to where the next record begins, or to the end."""
-    text.go_to(text.at + 1)
+    reader.go_to(reader.offset + 1)
     while True:
-        beginning = _BEGINNING.search(text.held, text.at)
-        if beginning or text.ended:
-            text.go_to(beginning.start() if beginning else len(text.held))
+        beginning = _BEGINNING.search(reader.text, reader.offset)
+        if beginning or reader.ended:
+            reader.go_to(beginning.start() if beginning else len(reader.text))
             return
-        text.go_to(max(len(text.held) - _LONGEST_BEGINNING, text.at))
-        text.more()
+        reader.go_to(max(len(reader.text) - _MAX_BEGINNING_LENGTH, reader.offset))
+        reader.read_more()

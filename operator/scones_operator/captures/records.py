@@ -12,18 +12,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from scones.decisions import most_likely
+from scones.decisions import top_class
 
 _ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
 """SageMaker's ids are UUIDs. Files are named after them, so that nothing else may be in them."""
 
 
-class UnreadableRecord(ValueError):
+class InvalidCaptureError(ValueError):
     """It is no record of data capture, or its payload is damaged; the message says how."""
 
 
 @dataclass(frozen=True)
-class Captured:
+class CaptureRecord:
     """A request to an endpoint, and what it answered.
 
     Attributes
@@ -46,21 +46,21 @@ class Captured:
     """
 
     event_id: str
-    at: datetime
+    requested_at: datetime
     content_type: str | None
-    picture: bytes | None = field(repr=False)
+    image: bytes | None = field(repr=False)
     probabilities: tuple[float, ...] | None
     endpoint: str = ""
     variant: str = ""
     inference_id: str | None = None
 
     @property
-    def likeliest(self) -> tuple[int, float] | None:
+    def top_class(self) -> tuple[int, float] | None:
         """Index and probability of the most likely class, None where there is none."""
-        return most_likely(self.probabilities) if self.probabilities else None
+        return top_class(self.probabilities) if self.probabilities else None
 
 
-def read_record(document: Any, endpoint: str = "", variant: str = "") -> Captured:
+def parse_record(document: Any, endpoint: str = "", variant: str = "") -> CaptureRecord:
     """Read one record from its JSON.
 
     Parameters
@@ -77,13 +77,13 @@ def read_record(document: Any, endpoint: str = "", variant: str = "") -> Capture
     """
     parts = _member(document, "captureData")
     metadata = _member(document, "eventMetadata")
-    asked, answered = parts.get("endpointInput"), parts.get("endpointOutput")
-    return Captured(
+    request, response = parts.get("endpointInput"), parts.get("endpointOutput")
+    return CaptureRecord(
         event_id=_event_id(metadata),
-        at=_moment(_text(metadata, "inferenceTime")),
-        content_type=_content_type(asked),
-        picture=None if asked is None else _payload(asked),
-        probabilities=None if answered is None else _probabilities(_payload(answered)),
+        requested_at=_parse_time(_text(metadata, "inferenceTime")),
+        content_type=_content_type(request),
+        image=None if request is None else _payload(request),
+        probabilities=None if response is None else _probabilities(_payload(response)),
         endpoint=endpoint,
         variant=variant,
         inference_id=_optional_text(metadata, "inferenceId"),
@@ -91,29 +91,29 @@ def read_record(document: Any, endpoint: str = "", variant: str = "") -> Capture
 
 
 def _member(document: Any, name: str) -> Mapping[str, Any]:
-    found = document.get(name) if isinstance(document, Mapping) else None
-    if not isinstance(found, Mapping):
-        raise UnreadableRecord(f"not a record of data capture: it has no {name}")
-    return found
+    value = document.get(name) if isinstance(document, Mapping) else None
+    if not isinstance(value, Mapping):
+        raise InvalidCaptureError(f"not a record of data capture: it has no {name}")
+    return value
 
 
 def _text(members: Mapping[str, Any], name: str) -> str:
-    found = members.get(name)
-    if not isinstance(found, str):
-        raise UnreadableRecord(f"it has no {name}")
-    return found
+    value = members.get(name)
+    if not isinstance(value, str):
+        raise InvalidCaptureError(f"it has no {name}")
+    return value
 
 
 def _optional_text(members: Mapping[str, Any], name: str) -> str | None:
-    found = members.get(name)
-    return found if isinstance(found, str) else None
+    value = members.get(name)
+    return value if isinstance(value, str) else None
 
 
 def _event_id(metadata: Mapping[str, Any]) -> str:
-    found = _text(metadata, "eventId")
-    if not _ID.fullmatch(found):
-        raise UnreadableRecord(f"its eventId {found[:40]!r} is not valid")
-    return found
+    value = _text(metadata, "eventId")
+    if not _ID.fullmatch(value):
+        raise InvalidCaptureError(f"its eventId {value[:40]!r} is not valid")
+    return value
 
 
 def _content_type(part: Any) -> str | None:
@@ -121,25 +121,25 @@ def _content_type(part: Any) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def _moment(text: str) -> datetime:
+def _parse_time(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
-        raise UnreadableRecord(f"its inferenceTime {text[:40]!r} is not a time") from None
+        raise InvalidCaptureError(f"its inferenceTime {text[:40]!r} is not a time") from None
 
 
 def _payload(part: Any) -> bytes:
     """Return what was sent, whatever it was written as: BASE64, JSON or CSV."""
     if not isinstance(part, Mapping):
-        raise UnreadableRecord("its payload is not a JSON object")
+        raise InvalidCaptureError("its payload is not a JSON object")
     data = _text(part, "data")
     if part.get("encoding") != "BASE64":
         return data.encode("utf-8", "surrogatepass")
     try:
         return base64.b64decode(data, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise UnreadableRecord(f"its payload is not base64: {error}") from None
+        raise InvalidCaptureError(f"its payload is not base64: {error}") from None
 
 
 def _probabilities(answer: bytes) -> tuple[float, ...] | None:

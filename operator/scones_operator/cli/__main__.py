@@ -34,13 +34,18 @@ from scones_operator.cli.commands import (
     threshold,
     upload,
 )
-from scones_operator.cli.context import FAULT, at_desk, remember, with_options
+from scones_operator.cli.context import (
+    EXIT_ERROR,
+    pass_command_context,
+    store_options,
+    with_options,
+)
 from scones_operator.escaping import print_traceback
 
 app = typer.Typer(
     no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None, help=__doc__
 )
-app.callback()(with_options(remember))
+app.callback()(with_options(store_options))
 
 
 data_app = typer.Typer(
@@ -51,7 +56,9 @@ data_app = typer.Typer(
 
 
 def _add(command: Callable[..., None], example: str, group: typer.Typer = app) -> None:
-    group.command(epilog=f"Example: {example}", no_args_is_help=False)(at_desk(command))
+    group.command(epilog=f"Example: {example}", no_args_is_help=False)(
+        pass_command_context(command)
+    )
 
 
 # Help lists them in this order: photos, people, the model, watching it, data, a new project.
@@ -73,12 +80,13 @@ _add(promote.rollback, "scones rollback 2 --wait")
 _add(promote.host, "scones host s3://DATA_BUCKET/models/model.tar.gz --wait")
 _add(threshold.threshold, "scones threshold --precision 0.99")
 _add(executions.executions, "scones executions retrain --limit 5")
-_add(captures.captures, "scones captures --since 2h --to captured")
+_add(captures.captures, "scones captures --since 2h --output-dir captured")
 _add(simulate.simulate, "scones simulate --count 100 --rate 5")
 _add(report.report, "scones report --since 7d --truth labels.csv --open")
 _add(drift.drift, "scones drift --json")
 _add(doctor.doctor, "scones doctor --stack scones-staging --region eu-central-1")
-_add(presets.profiles, "scones profiles vehicles")
+_add(presets.presets, "scones presets vehicles")
+app.command("profiles", hidden=True)(pass_command_context(presets.presets))
 _add(delete.delete, "scones delete --dry-run")
 _add(init.init, "scones init ../my-photos ../my-project")
 
@@ -97,7 +105,7 @@ def main() -> None:
         app()
     except Exception:
         print_traceback()
-        sys.exit(FAULT)
+        sys.exit(EXIT_ERROR)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import typer
 
-from scones_operator.errors import Refused
+from scones_operator.errors import PreconditionError
 from scones_operator.escaping import escape
 
 
@@ -18,7 +18,7 @@ def require_confirmation(question: str, declined: str) -> None:
 
     Raises
     ------
-    Refused
+    PreconditionError
         If the answer is no, or the input ends without one.
     """
     try:
@@ -26,4 +26,4 @@ def require_confirmation(question: str, declined: str) -> None:
     except typer.Abort:
         agreed = False
     if not agreed:
-        raise Refused(declined)
+        raise PreconditionError(declined)

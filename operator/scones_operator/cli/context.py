@@ -12,17 +12,17 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
 from scones_operator.aws.session import aws_session, caller_name, local_session
-from scones_operator.aws.stack import STACK, Stack
+from scones_operator.aws.stack import DEFAULT_STACK_NAME, Stack
 from scones_operator.cli.hints import copyable
-from scones_operator.cli.output import Screen
+from scones_operator.cli.output import Output
 from scones_operator.cli.plain_text import make_console
-from scones_operator.errors import Fault, Refused, explain
+from scones_operator.errors import OperationError, PreconditionError, format_aws_error
 from scones_operator.escaping import escape
 
 if TYPE_CHECKING:
     import boto3
 
-DONE, OTHERWISE, USAGE, FAULT = 0, 1, 2, 3
+EXIT_OK, EXIT_UNSUCCESSFUL, EXIT_USAGE, EXIT_ERROR = 0, 1, 2, 3
 """Exit codes: done as asked, it came out otherwise, wrong usage, a fault."""
 
 
@@ -32,7 +32,9 @@ class Options:
 
     stack: Annotated[
         str | None,
-        typer.Option(envvar="SCONES_STACK", help=f"Name of the stack (default: {STACK})."),
+        typer.Option(
+            envvar="SCONES_STACK", help=f"Name of the stack (default: {DEFAULT_STACK_NAME})."
+        ),
     ] = None
     profile: Annotated[str | None, typer.Option(help="Profile of your AWS configuration.")] = None
     region: Annotated[str | None, typer.Option(help="AWS region.")] = None
@@ -50,16 +52,16 @@ class Options:
         typer.Option("--json", help="Print the result as JSON; progress goes to standard error."),
     ] = False
 
-    def over(self, others: "Options") -> "Options":
+    def with_defaults(self, defaults: "Options") -> "Options":
         """Return these options, and the others where nothing is given here."""
         names = [field.name for field in fields(self)]
-        chosen = {name: getattr(self, name) or getattr(others, name) for name in names}
+        chosen = {name: getattr(self, name) or getattr(defaults, name) for name in names}
         # Of all options only this one can be switched off.
-        chosen["local"] = others.local if self.local is None else self.local
+        chosen["local"] = defaults.local if self.local is None else self.local
         return Options(**chosen)
 
 
-class Desk:
+class CommandContext:
     """Where a command is at work.
 
     Parameters
@@ -71,10 +73,10 @@ class Desk:
     def __init__(self, options: Options) -> None:
         self._options = options
         out, err = make_console(), make_console(stderr=True)
-        self.written = copyable(
+        self.format_commands = copyable(
             {name: getattr(options, name) for name in ("stack", "profile", "region", "local")}
         )
-        self.screen = Screen(out, err, as_json=options.json, written=self.written)
+        self.output = Output(out, err, as_json=options.json, format_commands=self.format_commands)
 
     @cached_property
     def session(self) -> "boto3.Session":
@@ -103,7 +105,7 @@ class Desk:
     @property
     def stack_name(self) -> str:
         """Name of the stack, which may not exist."""
-        return self._options.stack or STACK
+        return self._options.stack or DEFAULT_STACK_NAME
 
     @cached_property
     def stack(self) -> Stack:
@@ -116,13 +118,13 @@ class Desk:
         return caller_name(self.session)
 
 
-def remember(context: typer.Context, options: Options) -> None:
+def store_options(context: typer.Context, options: Options) -> None:
     """Keep the options that were given before the command."""
     context.obj = options
 
 
-def at_desk(command: Callable[..., None]) -> Callable[..., None]:
-    """Make a function that takes a `Desk` first into one that takes the options of `Options`.
+def pass_command_context(command: Callable[..., None]) -> Callable[..., None]:
+    """Make a function of a `CommandContext` and more into one that takes the options of `Options`.
 
     What goes wrong is said in one line, and told by the exit code.
     """
@@ -130,29 +132,31 @@ def at_desk(command: Callable[..., None]) -> Callable[..., None]:
     own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
 
     @functools.wraps(command)
-    def run(context: typer.Context, **given: Any) -> None:
-        options = Options(**{name: given.pop(name) for name in shared}).over(context.obj)
+    def run(context: typer.Context, **arguments: Any) -> None:
+        options = Options(**{name: arguments.pop(name) for name in shared}).with_defaults(
+            context.obj
+        )
         if options.local and (options.profile or options.region):
             raise typer.BadParameter(
                 "--local cannot be combined with --profile or --region: leave them out, or give "
                 "--no-local (SCONES_LOCAL may be set)"
             )
-        desk = Desk(options)
+        ctx = CommandContext(options)
         try:
-            command(desk, **given)
+            command(ctx, **arguments)
         except typer.BadParameter as error:
             error.message = escape(error.message)
             raise
-        except Refused as error:
-            _complain(desk.written(str(error)), OTHERWISE)
-        except Fault as error:
-            _complain(desk.written(str(error)), FAULT)
+        except PreconditionError as error:
+            _exit_with_error(ctx.format_commands(str(error)), EXIT_UNSUCCESSFUL)
+        except OperationError as error:
+            _exit_with_error(ctx.format_commands(str(error)), EXIT_ERROR)
         except (BotoCoreError, ClientError) as error:
-            _complain(explain(error), FAULT)
+            _exit_with_error(format_aws_error(error), EXIT_ERROR)
         except BrokenPipeError:
             raise  # whoever reads has read enough
         except OSError as error:
-            _complain(_of_file(error), OTHERWISE)
+            _exit_with_error(_format_os_error(error), EXIT_UNSUCCESSFUL)
 
     context = inspect.Parameter(
         "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
@@ -169,8 +173,8 @@ def with_options(callback: Callable[..., None]) -> Callable[..., None]:
     shared = _parameters(keep_environment=True)
 
     @functools.wraps(callback)
-    def run(context: typer.Context, **given: Any) -> None:
-        callback(context, Options(**given))
+    def run(context: typer.Context, **arguments: Any) -> None:
+        callback(context, Options(**arguments))
 
     context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
     run.__signature__ = inspect.Signature([context, *shared.values()])  # type: ignore[attr-defined]
@@ -179,26 +183,26 @@ def with_options(callback: Callable[..., None]) -> Callable[..., None]:
 
 def _parameters(*, keep_environment: bool) -> dict[str, inspect.Parameter]:
     hints = get_type_hints(Options, include_extras=True)
-    found = {}
+    parameters = {}
     for field in fields(Options):
         kind, option = hints[field.name].__origin__, copy(hints[field.name].__metadata__[0])
         if not keep_environment:
             # Read once, before the command, where what is given there goes before it.
             option.envvar = None
-        found[field.name] = inspect.Parameter(
+        parameters[field.name] = inspect.Parameter(
             field.name,
             inspect.Parameter.KEYWORD_ONLY,
             default=field.default,
             annotation=Annotated[kind, option],
         )
-    return found
+    return parameters
 
 
-def _of_file(error: OSError) -> str:
+def _format_os_error(error: OSError) -> str:
     reason = error.strerror or str(error)
     return f"{error.filename}: {reason}" if error.filename else reason
 
 
-def _complain(error: str, code: int) -> None:
+def _exit_with_error(error: str, code: int) -> None:
     typer.echo(f"error: {escape(error)}", err=True)
     raise typer.Exit(code)

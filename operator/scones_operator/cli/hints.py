@@ -10,7 +10,18 @@ from pathlib import Path
 COMMANDS = (
     *("upload", "results", "show", "redrive", "review", "label", "console", "retrain", "models"),
     *("approve", "reject", "promote", "rollback", "host", "threshold", "executions", "captures"),
-    *("simulate", "report", "drift", "profiles", "data", "forget", "init", "copy", "doctor"),
+    *(
+        "simulate",
+        "report",
+        "drift",
+        "presets",
+        "profiles",
+        "data",
+        "forget",
+        "init",
+        "copy",
+        "doctor",
+    ),
     "delete",
 )
 

@@ -14,13 +14,12 @@ from rich.text import Text
 
 from scones_operator.cli.plain_text import escape_styled
 from scones_operator.escaping import escape, escape_json
-from scones_operator.item_progress import Amount
-from scones_operator.progress import Progress, Step
+from scones_operator.progress import ItemProgress, ProgressEvent, Step
 
 SPINNER_WIDTH = 2
 
 
-class Screen:
+class Output:
     """Writes for a person, or for a program.
 
     Parameters
@@ -29,7 +28,7 @@ class Screen:
         Standard output and standard error.
     as_json
         Whether the answer is JSON.
-    written
+    format_commands
         How a line for people is written, such as with its commands as they can be copied.
     """
 
@@ -39,20 +38,20 @@ class Screen:
         err: Console,
         *,
         as_json: bool = False,
-        written: Callable[[str], str] = str,
+        format_commands: Callable[[str], str] = str,
     ) -> None:
-        self._written = written
+        self._format_commands = format_commands
         self._out = out
         self._err = err
         self._as_json = as_json
-        self._counting = False
+        self._shows_progress = False
 
     @property
     def is_terminal(self) -> bool:
         """Whether standard output is a terminal, where long lines wrap."""
         return self._out.is_terminal
 
-    def answer(self, record: Mapping[str, Any], *shown: RenderableType) -> None:
+    def print_result(self, record: Mapping[str, Any], *text_form: RenderableType) -> None:
         """Give the answer of a command.
 
         Parameters
@@ -63,44 +62,44 @@ class Screen:
             The same for people.
         """
         if self._as_json:
-            text = json.dumps(record, indent=2, default=_plain, ensure_ascii=False)
+            text = json.dumps(record, indent=2, default=_json_default, ensure_ascii=False)
             self._out.out(escape_json(text), highlight=False)
             return
-        for item in shown:
+        for part in text_form:
             # The terminal breaks plain lines, so that what is copied from them stays whole.
-            whole = isinstance(item, str) or (isinstance(item, Text) and item.no_wrap is True)
-            self._out.print(self._safe(item), soft_wrap=whole)
+            whole = isinstance(part, str) or (isinstance(part, Text) and part.no_wrap is True)
+            self._out.print(self._safe(part), soft_wrap=whole)
 
-    def item(self, record: Mapping[str, Any], shown: Text) -> None:
+    def print_item(self, record: Mapping[str, Any], text_form: Text) -> None:
         """Give a part of an answer that comes bit by bit, as one line.
 
         Parameters
         ----------
         record
             For programs: a JSON object on a line of its own.
-        shown
+        text_form
             The same for people.
         """
         if self._as_json:
-            text = json.dumps(record, default=_plain, ensure_ascii=False)
+            text = json.dumps(record, default=_json_default, ensure_ascii=False)
             self._out.out(escape_json(text), highlight=False)
             return
         # On a terminal a progress bar knows only of what is written where it is itself.
-        console = self._err if self._counting and self._out.is_terminal else self._out
-        console.print(escape_styled(shown), soft_wrap=True)
+        console = self._err if self._shows_progress and self._out.is_terminal else self._out
+        console.print(escape_styled(text_form), soft_wrap=True)
 
-    def _safe(self, item: RenderableType) -> RenderableType:
-        if isinstance(item, str):
-            return Text(escape(self._written(item)))
-        return escape_styled(item) if isinstance(item, Text) else item
+    def _safe(self, part: RenderableType) -> RenderableType:
+        if isinstance(part, str):
+            return Text(escape(self._format_commands(part)))
+        return escape_styled(part) if isinstance(part, Text) else part
 
-    def say(self, text: str) -> None:
+    def print_info(self, text: str) -> None:
         """Tell something by the way."""
-        line = Text(escape(self._written(text)))
+        line = Text(escape(self._format_commands(text)))
         self._err.print(line, soft_wrap=not self._err.is_terminal)
 
     @contextmanager
-    def counting(self, title: str, total: int) -> Iterator[Callable[..., None]]:
+    def progress_bar(self, title: str, total: int) -> Iterator[Callable[..., None]]:
         """Show how many of so many are done, while it lasts.
 
         What is entered is called for each that is done, from any thread, with how things stand in
@@ -113,14 +112,14 @@ class Screen:
         quiet = self._as_json or not self._err.is_terminal
         with progress.Progress(*columns, console=self._err, transient=True, disable=quiet) as bars:
             task = bars.add_task(title, total=total, stand="")
-            self._counting = not quiet
+            self._shows_progress = not quiet
             try:
                 yield lambda stand="": bars.update(task, advance=1, stand=escape(stand))
             finally:
-                self._counting = False
+                self._shows_progress = False
 
     @contextmanager
-    def measuring(self) -> Iterator[Callable[[Amount], None]]:
+    def progress_bars(self) -> Iterator[Callable[[ItemProgress], None]]:
         """Show how far each part of long work is, while it lasts; what is entered takes amounts."""
         columns = (
             *(TextColumn("{task.description}", markup=False), BarColumn(bar_width=20)),
@@ -130,7 +129,7 @@ class Screen:
         with progress.Progress(*columns, console=self._err, disable=quiet) as bars:
             tasks: dict[str, progress.TaskID] = {}
 
-            def show(amount: Amount) -> None:
+            def show(amount: ItemProgress) -> None:
                 if amount.title not in tasks:
                     tasks[amount.title] = bars.add_task(amount.title, stand="")
                 bars.update(
@@ -143,14 +142,14 @@ class Screen:
             yield show
 
     @contextmanager
-    def following(self, execution: str) -> Iterator[Callable[[Progress], None]]:
+    def execution_progress(self, execution: str) -> Iterator[Callable[[ProgressEvent], None]]:
         """Show an execution's steps while it is followed; what is entered takes them."""
         with self._err.status(Text("Starting")) as status:
-            steps = _Steps(self._err, status)
+            steps = _StepProgress(self._err, status)
             try:
                 yield steps.show
             except KeyboardInterrupt:
-                self.say(f"Stopped following; the execution continues: {execution}")
+                self.print_info(f"Stopped following; the execution continues: {execution}")
                 raise
             except Exception:
                 steps.end("✗ ", "red")
@@ -158,7 +157,7 @@ class Screen:
             steps.end("✓ ", "green")
 
 
-class _Steps:
+class _StepProgress:
     """The steps of one execution: those done are ticked off, the last one spins."""
 
     def __init__(self, console: Console, status: Status) -> None:
@@ -166,13 +165,13 @@ class _Steps:
         self._status = status
         self._step: Step | None = None
 
-    def show(self, told: Progress) -> None:
-        if isinstance(told, Step):
-            self._enter(told)
+    def show(self, event: ProgressEvent) -> None:
+        if isinstance(event, Step):
+            self._enter(event)
         elif self._console.is_terminal:
-            self._update(escape(str(told).strip()))
+            self._update(escape(str(event).strip()))
         else:
-            self._console.print(Text(f"  {escape(str(told).strip())}"), soft_wrap=True)
+            self._console.print(Text(f"  {escape(str(event).strip())}"), soft_wrap=True)
 
     def end(self, mark: str, style: str) -> None:
         if self._step:
@@ -186,10 +185,12 @@ class _Steps:
         self._step = step
         self._update("")
 
-    def _tick(self, mark: str, style: str, lasted: timedelta) -> None:
+    def _tick(self, mark: str, style: str, duration: timedelta) -> None:
         title = self._step.title if self._step else ""
         self._console.print(
-            Text(mark, style=style) + Text(f"{title} ") + Text(duration(lasted), style="dim")
+            Text(mark, style=style)
+            + Text(f"{title} ")
+            + Text(format_duration(duration), style="dim")
         )
 
     def _update(self, detail: str) -> None:
@@ -199,15 +200,15 @@ class _Steps:
         self._status.update(line)
 
 
-def duration(lasted: timedelta) -> str:
+def format_duration(duration: timedelta) -> str:
     """Write a duration for people.
 
     Examples
     --------
-    >>> duration(timedelta(seconds=4.25)), duration(timedelta(seconds=3725))
+    >>> format_duration(timedelta(seconds=4.25)), format_duration(timedelta(seconds=3725))
     ('4.2 s', '1 h 2 min')
     """
-    seconds = max(lasted.total_seconds(), 0)
+    seconds = max(duration.total_seconds(), 0)
     if seconds < 59.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -216,7 +217,7 @@ def duration(lasted: timedelta) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
-def _plain(value: Any) -> str:
+def _json_default(value: Any) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
     raise TypeError(f"{value!r} has no JSON")

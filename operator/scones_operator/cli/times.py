@@ -9,10 +9,10 @@ import typer
 _AGO = re.compile(r"(?P<count>\d+)(?P<unit>[smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
-HOW = "such as 24h, 7d, 2026-11-20 or 2026-11-20T09:30 (your time; with Z, UTC)"
+TIME_FORMAT_HELP = "such as 24h, 7d, 2026-11-20 or 2026-11-20T09:30 (your time; with Z, UTC)"
 
 
-def parse_moment(text: str, now: datetime | None = None) -> datetime:
+def parse_time(text: str, now: datetime | None = None) -> datetime:
     """Read a moment: so long ago, or a date, with a time of day or without, in the user's zone.
 
     Parameters
@@ -34,37 +34,41 @@ def parse_moment(text: str, now: datetime | None = None) -> datetime:
 
     Examples
     --------
-    >>> parse_moment("90m", datetime(2026, 11, 20, 9, 0, tzinfo=UTC)).isoformat()
+    >>> parse_time("90m", datetime(2026, 11, 20, 9, 0, tzinfo=UTC)).isoformat()
     '2026-11-20T07:30:00+00:00'
     """
     try:
         if ago := _AGO.fullmatch(text.strip()):
-            since = timedelta(**{_UNITS[ago["unit"]]: int(ago["count"])})
-            return (now or datetime.now(UTC)) - since
+            duration = timedelta(**{_UNITS[ago["unit"]]: int(ago["count"])})
+            return (now or datetime.now(UTC)) - duration
         return datetime.fromisoformat(text.strip()).astimezone()
     except (ValueError, OverflowError):
-        raise typer.BadParameter(f"{text!r} is not a valid time: use one {HOW}") from None
+        raise typer.BadParameter(
+            f"{text!r} is not a valid time: use one {TIME_FORMAT_HELP}"
+        ) from None
 
 
-def require_range(since: datetime, until: datetime) -> None:
+def validate_time_range(since: datetime, until: datetime) -> None:
     """Make sure that a range has a beginning before its end."""
     if since >= until:
         raise typer.BadParameter(
-            f"the time range from {shown(since)} to {shown(until)} is empty: --since must be "
-            "earlier than --until"
+            f"the time range from {format_time(since)} to {format_time(until)} is empty: --since "
+            "must be earlier than --until"
         )
 
 
-def shown(moment: datetime) -> str:
+def format_time(time: datetime) -> str:
     """Write a moment for people, in their zone."""
-    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    return time.astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 SinceOption = Annotated[
     datetime,
-    typer.Option(metavar="TIME", parser=parse_moment, help=f"Start of the time range, {HOW}."),
+    typer.Option(
+        metavar="TIME", parser=parse_time, help=f"Start of the time range, {TIME_FORMAT_HELP}."
+    ),
 ]
 UntilOption = Annotated[
     datetime | None,
-    typer.Option(metavar="TIME", parser=parse_moment, help="End of the time range (default: now)."),
+    typer.Option(metavar="TIME", parser=parse_time, help="End of the time range (default: now)."),
 ]

@@ -20,21 +20,26 @@ from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
 from pydantic import AwareDatetime, BaseModel, Field
 
-from scones.endpoint_state import LONGEST_COMMENT
+from scones.endpoint_state import MAX_COMMENT_LENGTH
 from scones.records import Record, Skipped
 from scones_operator.aws.stack import Stack
-from scones_operator.console.background import Finishing
-from scones_operator.console.clients import Access
-from scones_operator.console.previews import Pictures
-from scones_operator.console.rows import RESULTS_SHOWN, Row, as_row
-from scones_operator.console.updates import News, Watch
-from scones_operator.errors import Fault, Refused, explain, is_locked_out
+from scones_operator.console.background import ReviewResumer
+from scones_operator.console.clients import ClientCache
+from scones_operator.console.previews import PreviewCache
+from scones_operator.console.rows import MAX_RESULTS, PhotoRow, to_photo_row
+from scones_operator.console.updates import Update, UpdateFeed
+from scones_operator.errors import (
+    OperationError,
+    PreconditionError,
+    format_aws_error,
+    is_credentials_error,
+)
 from scones_operator.escaping import escape
 from scones_operator.models import promotion, registry
 from scones_operator.models.production_history import Period, ProductionHistory
 from scones_operator.models.promotion import Promotion
-from scones_operator.models.registry import Production, Version
-from scones_operator.photos.results import State, Wanted, search_results
+from scones_operator.models.registry import ModelVersion, ProductionModel
+from scones_operator.photos.results import ResultFilter, State, search_results
 from scones_operator.review import queue
 
 if TYPE_CHECKING:
@@ -45,19 +50,19 @@ _log = logging.getLogger(__name__)
 HERE = Path(__file__).parent
 PLOTLY = Path(str(files("plotly"))) / "package_data" / "plotly.min.js"
 
-LOOK_SECONDS = 2.0
+POLL_SECONDS = 2.0
 """Between two looks at what is new."""
 
-NOTHING = News(rows=[], queue=None)
-VERSIONS_SHOWN = 10
-TROUBLES_SHOWN = 5
+EMPTY_UPDATE = Update(rows=[], queue=None)
+MAX_VERSIONS = 10
+MAX_ERRORS_SHOWN = 5
 """Unfinished reviews that the page names."""
-KEYS = "123456789"
+CLASS_KEYS = "123456789"
 """Keys of the first classes."""
 
 
 @dataclass
-class Room:
+class ConsoleContext:
     """Where the page is served from.
 
     Attributes
@@ -72,7 +77,7 @@ class Room:
         Set when the server is to end.
     """
 
-    access: Access
+    clients: ClientCache
     stack: Stack
     user: str
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
@@ -80,47 +85,47 @@ class Room:
     @property
     def session(self) -> "boto3.Session":
         """The way to AWS, as operations take it."""
-        return cast("boto3.Session", self.access)
+        return cast("boto3.Session", self.clients)
 
-    def row(self, record: Record) -> Row:
+    def row(self, record: Record) -> PhotoRow:
         """Put a record as the page shows it."""
-        return as_row(record, self.stack.loading_bays)
+        return to_photo_row(record, self.stack.loading_bays)
 
-    def finish(self) -> list[str]:
+    def resume_reviews(self) -> list[str]:
         """Finish reviews that were left unfinished; return what can't be."""
-        found = queue.finish(self.session, self.stack)
-        troubles = [escape(item.trouble) for item in found if item.trouble]
-        rest = len(troubles) - TROUBLES_SHOWN
+        found = queue.resume_reviews(self.session, self.stack)
+        errors = [escape(item.error) for item in found if item.error]
+        rest = len(errors) - MAX_ERRORS_SHOWN
         others = [f"{rest} more: `scones review` lists them"] if rest > 0 else []
-        return troubles[:TROUBLES_SHOWN] + others
+        return errors[:MAX_ERRORS_SHOWN] + others
 
 
-class Photo(BaseModel):
+class PhotoRef(BaseModel):
     """Which photo is meant, as the results table's key has it."""
 
     photo: str = Field(max_length=2048)
     version: str = Field(max_length=1024)
 
 
-class Said(Photo):
+class LabelRequest(PhotoRef):
     """A reviewer's word: a class, or null for none of them."""
 
     label: str | None
 
 
-class Undo(Photo):
+class UndoRequest(PhotoRef):
     """Which review is to be undone."""
 
     review: str
 
 
-class Comment(BaseModel):
+class CommentRequest(BaseModel):
     """Why a version is approved or rejected."""
 
-    comment: str = Field(default="", max_length=LONGEST_COMMENT)
+    comment: str = Field(default="", max_length=MAX_COMMENT_LENGTH)
 
 
-class Answer(Comment):
+class ApprovalDecision(CommentRequest):
     """The answer to a promotion's question."""
 
     approved: bool
@@ -150,15 +155,15 @@ class Filters(BaseModel):
     label: str | None = Field(default=None, max_length=256)
     name: str = Field(default="", max_length=1024)
 
-    def wanted(self) -> Wanted:
+    def result_filter(self) -> ResultFilter:
         """Return the filters as operations take them."""
         since = self.since or datetime.now(UTC) - timedelta(hours=self.hours)
-        return Wanted(
+        return ResultFilter(
             label=self.label, since=since, until=self.until, state=self.state, name=self.name
         )
 
 
-class ProductionShown(BaseModel):
+class ProductionPeriods(BaseModel):
     """Versions in production.
 
     Attributes
@@ -179,7 +184,7 @@ class ProductionShown(BaseModel):
     read_at: datetime
 
 
-class Results(BaseModel):
+class ResultsPage(BaseModel):
     """Results, the latest first, whether there are earlier ones in that time, and what is missing.
 
     Attributes
@@ -190,14 +195,14 @@ class Results(BaseModel):
         The records of that time that cannot be read, or None if there is none.
     """
 
-    rows: list[Row]
+    rows: list[PhotoRow]
     more: bool
     searched_since: datetime | None
     skipped: str | None
 
 
-def create_app(room: Room) -> FastAPI:
-    """Return the console's application, without `scones_operator.console.auth.Guard`."""
+def create_app(context: ConsoleContext) -> FastAPI:
+    """Return the console's application, without `scones_operator.console.auth.AuthMiddleware`."""
     app = FastAPI(openapi_url=None)
     templates = Jinja2Templates(HERE / "templates")
     app.mount("/static", StaticFiles(directory=HERE / "static"))
@@ -208,47 +213,53 @@ def create_app(room: Room) -> FastAPI:
 
     @app.get("/page", response_class=HTMLResponse)
     def page(request: Request) -> Response:
-        names = room.stack.class_names
+        names = context.stack.class_names
         classes = [
-            {"name": name, "key": KEYS[index : index + 1], "bay": room.stack.loading_bays.get(name)}
+            {
+                "name": name,
+                "key": CLASS_KEYS[index : index + 1],
+                "bay": context.stack.loading_bays.get(name),
+            }
             for index, name in enumerate(names)
         ]
-        shown = {"stack": room.stack.endpoint, "user": room.user, "classes": classes}
+        shown = {"stack": context.stack.endpoint, "user": context.user, "classes": classes}
         return templates.TemplateResponse(request, "page.html", shown)
 
     @app.get("/plotly.js")
     def charts() -> Response:
         return FileResponse(PLOTLY, headers={"Cache-Control": "private, max-age=86400"})
 
-    _add_results(app, room)
-    _add_review(app, room)
-    _add_models(app, room)
-    _add_errors(app, room)
+    _add_results(app, context)
+    _add_review(app, context)
+    _add_models(app, context)
+    _add_errors(app, context)
     return app
 
 
-def _add_results(app: FastAPI, room: Room) -> None:
-    pictures = Pictures(room.session, room.stack)
-    finishing = Finishing(room.finish)
-    history = ProductionHistory(room.session, room.stack)
+def _add_results(app: FastAPI, context: ConsoleContext) -> None:
+    previews = PreviewCache(context.session, context.stack)
+    resumer = ReviewResumer(context.resume_reviews)
+    history = ProductionHistory(context.session, context.stack)
 
     @app.get("/api/results")
-    def results(filters: Annotated[Filters, Query()]) -> Results:
-        skipped = Skipped(RESULTS_SHOWN)
-        found = search_results(room.session, room.stack, filters.wanted(), RESULTS_SHOWN, skipped)
-        return Results(
-            rows=[room.row(record) for record in found.records],
+    def results(filters: Annotated[Filters, Query()]) -> ResultsPage:
+        skipped = Skipped(MAX_RESULTS)
+        found = search_results(
+            context.session, context.stack, filters.result_filter(), MAX_RESULTS, skipped
+        )
+        return ResultsPage(
+            rows=[context.row(record) for record in found.records],
             more=found.more,
             searched_since=found.searched_since,
             skipped=skipped.message and escape(skipped.message),
         )
 
     @app.get("/api/production")
-    def production() -> ProductionShown:
+    def production() -> ProductionPeriods:
         read_at = datetime.now(UTC)
         found = history.read()
         running = found.production
-        return ProductionShown(
+        return ProductionPeriods(
             endpoint=running.endpoint if running else None,
             status=running.status if running else None,
             periods=list(found.periods),
@@ -256,165 +267,173 @@ def _add_results(app: FastAPI, room: Room) -> None:
         )
 
     @app.get("/api/photo")
-    def photo(which: Annotated[Photo, Query()]) -> Response:
-        return Response(pictures.get(which.photo, which.version), media_type="image/jpeg")
+    def photo(ref: Annotated[PhotoRef, Query()]) -> Response:
+        return Response(previews.get(ref.photo, ref.version), media_type="image/jpeg")
 
-    @app.get("/api/news", response_class=EventSourceResponse)
-    async def news() -> AsyncIterable[ServerSentEvent]:
-        watch = Watch(room.session, room.stack)
-        troubled = True  # so that the first look is told of, though nothing may be new
-        unfinished: list[str] = []
+    @app.get("/api/updates", response_class=EventSourceResponse)
+    async def updates() -> AsyncIterable[ServerSentEvent]:
+        feed = UpdateFeed(context.session, context.stack)
+        has_error = True  # so that the first look is told of, though nothing may be new
+        incomplete: list[str] = []
         skipped: str | None = None
-        while not room.stopping.is_set():
+        while not context.stopping.is_set():
             try:
-                found = await _in_thread(watch.look)
+                found = await _run_in_thread(feed.poll)
             except Exception as error:  # whatever it is, the page must show it
-                troubled = True
-                yield ServerSentEvent(event="trouble", data=escape(_trouble(room, error)))
+                has_error = True
+                yield ServerSentEvent(event="error", data=escape(_update_error(context, error)))
             else:
-                if found or troubled:
-                    yield ServerSentEvent(event="news", data=found or NOTHING)
-                troubled = False
-                if watch.skipped != skipped:
-                    skipped = watch.skipped
+                if found or has_error:
+                    yield ServerSentEvent(event="update", data=found or EMPTY_UPDATE)
+                has_error = False
+                if feed.skipped != skipped:
+                    skipped = feed.skipped
                     yield ServerSentEvent(event="skipped", data=escape(skipped or ""))
-                before, unfinished = unfinished, finishing.go_on()
-                if unfinished != before:
-                    yield ServerSentEvent(event="unfinished", data=unfinished)
+                before, incomplete = incomplete, resumer.start_if_due()
+                if incomplete != before:
+                    yield ServerSentEvent(event="incomplete", data=incomplete)
             with suppress(TimeoutError):
-                await asyncio.wait_for(room.stopping.wait(), LOOK_SECONDS)
+                await asyncio.wait_for(context.stopping.wait(), POLL_SECONDS)
 
 
-def _add_review(app: FastAPI, room: Room) -> None:
-    session, stack = room.session, room.stack
+def _add_review(app: FastAPI, context: ConsoleContext) -> None:
+    session, stack = context.session, context.stack
 
-    def _record(which: Photo) -> Record:
-        return queue.find_waiting(session, stack, which.photo, which.version)
+    def _record(ref: PhotoRef) -> Record:
+        return queue.get_pending(session, stack, ref.photo, ref.version)
 
     @app.post("/api/label")
-    def label(said: Said) -> Row:
-        record = _record(said)
-        if said.label is None:
-            return room.row(queue.say_not_a_vehicle(session, stack, record))
-        return room.row(queue.label(session, stack, record, said.label))
+    def label(request: LabelRequest) -> PhotoRow:
+        record = _record(request)
+        if request.label is None:
+            return context.row(queue.label_as_none(session, stack, record))
+        return context.row(queue.label(session, stack, record, request.label))
 
     @app.post("/api/undo")
-    def undo(which: Undo) -> Row:
-        record = queue.find_reviewed(session, stack, which.photo, which.version)
-        if record.review and record.review.id != which.review:
-            raise queue.NotUndone(which.review, record.review)
-        return room.row(queue.undo(session, stack, record))
+    def undo(ref: UndoRequest) -> PhotoRow:
+        record = queue.get_reviewed(session, stack, ref.photo, ref.version)
+        if record.review and record.review.id != ref.review:
+            raise queue.UndoError(ref.review, record.review)
+        return context.row(queue.undo(session, stack, record))
 
 
-def _add_models(app: FastAPI, room: Room) -> None:
-    session, stack = room.session, room.stack
+def _add_models(app: FastAPI, context: ConsoleContext) -> None:
+    session, stack = context.session, context.stack
 
     @app.get("/api/models")
     def models() -> dict[str, Any]:
-        production = registry.find_production(session, stack)
-        versions = registry.versions(session, stack, VERSIONS_SHOWN + 1)
+        production = registry.get_production_model(session, stack)
+        versions = registry.list_versions(session, stack, MAX_VERSIONS + 1)
         return {
-            "versions": [_version(version, production) for version in versions[:VERSIONS_SHOWN]],
-            "more": len(versions) > VERSIONS_SHOWN,
+            "versions": [_version_json(version, production) for version in versions[:MAX_VERSIONS]],
+            "more": len(versions) > MAX_VERSIONS,
             "production": production,
-            "promotions": [_promotion(item) for item in promotion.find_promotions(session, stack)],
+            "promotions": [
+                _promotion_json(item) for item in promotion.list_running_promotions(session, stack)
+            ],
         }
 
     @app.post("/api/models/{number}/approve")
-    def approve(number: int, why: Comment) -> dict[str, str]:
-        promotion.approve(session, stack, number, room.user, why.comment)
+    def approve(number: int, request: CommentRequest) -> dict[str, str]:
+        promotion.approve_version(session, stack, number, context.user, request.comment)
         return {"message": f"Version {number} is approved and is tested in staging."}
 
     @app.post("/api/models/{number}/reject")
-    def reject(number: int, why: Comment) -> dict[str, str]:
-        registry.reject(session, stack, number, why.comment)
+    def reject(number: int, request: CommentRequest) -> dict[str, str]:
+        registry.reject_version(session, stack, number, request.comment)
         return {"message": f"Version {number} is rejected."}
 
-    @app.post("/api/models/{number}/answer")
-    def answer(number: int, given: Answer) -> dict[str, str]:
-        asked = promotion.choose_question(promotion.find_promotions(session, stack), number)
-        promotion.answer(session, stack, asked, approved=given.approved, comment=given.comment)
-        then = "is approved and goes to production." if given.approved else "is not promoted."
+    @app.post("/api/models/{number}/promotion")
+    def decide_promotion(number: int, decision: ApprovalDecision) -> dict[str, str]:
+        asked = promotion.select_approval_request(
+            promotion.list_running_promotions(session, stack), number
+        )
+        promotion.send_approval(
+            session, stack, asked, approved=decision.approved, comment=decision.comment
+        )
+        then = "is approved and goes to production." if decision.approved else "is not promoted."
         return {"message": f"Version {number} {then}"}
 
 
-def _add_errors(app: FastAPI, room: Room) -> None:
+def _add_errors(app: FastAPI, context: ConsoleContext) -> None:
     """Say in words what went wrong; `kind` tells the page what to make of it."""
 
-    @app.exception_handler(Refused)
-    async def refused(_: Request, error: Refused) -> Response:
-        taken = isinstance(error, queue.AlreadyReviewed)
-        return _error(409, "taken" if taken else "refused", error)
+    @app.exception_handler(PreconditionError)
+    async def precondition(_: Request, error: PreconditionError) -> Response:
+        is_reviewed = isinstance(error, queue.AlreadyReviewedError)
+        return _error(409, "already_reviewed" if is_reviewed else "precondition", error)
 
-    @app.exception_handler(queue.Unfinished)
-    async def unfinished(_: Request, error: queue.Unfinished) -> Response:
-        row = room.row(error.record).model_dump(mode="json")
-        return _error(502, "unfinished", error, row=row)
+    @app.exception_handler(queue.ReviewIncompleteError)
+    async def incomplete(_: Request, error: queue.ReviewIncompleteError) -> Response:
+        row = context.row(error.record).model_dump(mode="json")
+        return _error(502, "incomplete", error, row=row)
 
-    @app.exception_handler(Fault)
-    async def fault(_: Request, error: Fault) -> Response:
-        return _error(502, "fault", error)
+    @app.exception_handler(OperationError)
+    async def operation_error(_: Request, error: OperationError) -> Response:
+        return _error(502, "error", error)
 
     @app.exception_handler(ClientError)
     @app.exception_handler(BotoCoreError)
     async def aws(_: Request, error: ClientError | BotoCoreError) -> Response:
-        return _error(502, "fault", _said(room, error))
+        return _error(502, "error", _aws_error_message(context, error))
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> Response:
-        told = [f"{item['loc'][-1]}: {item['msg']}" for item in error.errors()]
-        return _error(422, "refused", "; ".join(told))
+        messages = [
+            f"{error_item['loc'][-1]}: {error_item['msg']}" for error_item in error.errors()
+        ]
+        return _error(422, "precondition", "; ".join(messages))
 
 
 def _error(status: int, kind: str, error: object, **more: Any) -> Response:
     return JSONResponse({"kind": kind, "message": escape(str(error)), **more}, status_code=status)
 
 
-def _trouble(room: Room, error: Exception) -> str:
+def _update_error(context: ConsoleContext, error: Exception) -> str:
     """Return the reason why there is no news; what nobody expected is logged, too."""
     if isinstance(error, (ClientError, BotoCoreError)):
-        return _said(room, error)
-    if isinstance(error, (Fault, Refused)):
+        return _aws_error_message(context, error)
+    if isinstance(error, (OperationError, PreconditionError)):
         return str(error)
     _log.error("the page's news failed", exc_info=error)
     return f"unexpected error: {error!r}"
 
 
-def _said(room: Room, error: ClientError | BotoCoreError) -> str:
+def _aws_error_message(context: ConsoleContext, error: ClientError | BotoCoreError) -> str:
     """Say what AWS refused; where it is the credentials, they are read anew the next time."""
-    if is_locked_out(error):
-        room.access.renew()
-    return explain(error)
+    if is_credentials_error(error):
+        context.clients.reset()
+    return format_aws_error(error)
 
 
-async def _in_thread(look: Callable[[], Any]) -> Any:
+async def _run_in_thread(function: Callable[[], Any]) -> Any:
     """Do what blocks elsewhere; who leaves does not wait for it."""
-    return await anyio.to_thread.run_sync(look, abandon_on_cancel=True)
+    return await anyio.to_thread.run_sync(function, abandon_on_cancel=True)
 
 
-def _version(version: Version, production: Production | None) -> dict[str, Any]:
+def _version_json(version: ModelVersion, production: ProductionModel | None) -> dict[str, Any]:
     return {
         "number": version.number,
         "registered_at": version.registered_at,
         "status": version.status,
         "comment": escape(version.comment),
-        "accuracy": version.figure("accuracy"),
-        "threshold": version.figure("threshold"),
+        "accuracy": version.metric("accuracy"),
+        "threshold": version.metric("threshold"),
         "run": version.metadata.get("run"),
         "in_production": bool(production and production.runs(version)),
     }
 
 
-def _promotion(item: Promotion) -> dict[str, Any]:
-    question = item.question
+def _promotion_json(running: Promotion) -> dict[str, Any]:
+    request = running.approval_request
     return {
-        "what": item.what,
-        "started_at": item.started_at,
-        "step": item.step.title if item.step else None,
-        "question": question
+        "title": running.title,
+        "started_at": running.started_at,
+        "step": running.step.title if running.step else None,
+        "approval_request": request
         and {
-            "version": question.version,
-            "smoke_test": question.smoke_test,
-            "asked_at": question.asked_at,
+            "version": request.version,
+            "smoke_test": request.smoke_test,
+            "asked_at": request.requested_at,
         },
     }

@@ -16,14 +16,14 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-NAMES = ("127.0.0.1", "localhost")
+ALLOWED_HOSTS = ("127.0.0.1", "localhost")
 """What this machine calls itself; the page is served at no other address."""
 
 TOKEN_HEADER = "x-scones-token"  # noqa: S105
 """Holds the token, in each request for data."""
 
-_WITHOUT_DATA = ("/", "/plotly.js")
-_SCRIPTS = "/static/"
+_PUBLIC_PATHS = ("/", "/plotly.js")
+_STATIC_PREFIX = "/static/"
 
 # Plotly lays out with style elements; it is a script of ours like all others.
 _POLICY = "; ".join(
@@ -47,7 +47,7 @@ _HEADERS = {
 }
 
 
-class Guard:
+class AuthMiddleware:
     """Middleware that answers nobody else, and says so to all what a browser may do with answers.
 
     Parameters
@@ -63,7 +63,7 @@ class Guard:
     def __init__(self, app: ASGIApp, token: str, port: int) -> None:
         self._app = app
         self._token = token
-        self._hosts = {f"{name}:{port}" for name in NAMES}
+        self._hosts = {f"{name}:{port}" for name in ALLOWED_HOSTS}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it."""
@@ -81,43 +81,43 @@ class Guard:
 
         if scope["type"] != "http":
             return  # no websockets here: uvicorn closes them
-        answer = self._answer(Request(scope)) or self._app
-        await answer(scope, receive, send_with_headers)
+        response = self._reject(Request(scope)) or self._app
+        await response(scope, receive, send_with_headers)
 
-    def _answer(self, request: Request) -> Response | None:
+    def _reject(self, request: Request) -> Response | None:
         """Return what is answered here, None for what may pass."""
         headers = request.headers
         if headers.get("host") not in self._hosts:
-            return _refused("Unknown host name: open the link that `scones console` printed.")
+            return _forbidden("Unknown host name: open the link that `scones console` printed.")
         path = request.scope["path"]
         if request.method in ("GET", "HEAD") and (
-            path in _WITHOUT_DATA or path.startswith(_SCRIPTS)
+            path in _PUBLIC_PATHS or path.startswith(_STATIC_PREFIX)
         ):
             return None
-        given = headers.get(TOKEN_HEADER, "")
-        if not _same(given, self._token):
-            return _refused(
+        token_sent = headers.get(TOKEN_HEADER, "")
+        if not _matches(token_sent, self._token):
+            return _forbidden(
                 "This link has expired: open the one that `scones console` printed last."
-                if given
+                if token_sent
                 else "Open the link that `scones console` printed when it was started."
             )
         if request.method not in ("GET", "HEAD"):
-            return _foreign(headers)
+            return _reject_cross_site(headers)
         return None
 
 
-def _same(given: str, secret: str) -> bool:
-    return secrets.compare_digest(given.encode(), secret.encode())
+def _matches(token_sent: str, token: str) -> bool:
+    return secrets.compare_digest(token_sent.encode(), token.encode())
 
 
-def _foreign(headers: Headers) -> Response | None:
+def _reject_cross_site(headers: Headers) -> Response | None:
     """Refuse what another site's page may have sent, None for what our page sends."""
     if headers.get("origin") != f"http://{headers['host']}":
-        return _refused("The request came from another site.")
+        return _forbidden("The request came from another site.")
     if headers.get("content-type") != "application/json":
-        return _refused("The content type must be application/json.")
+        return _forbidden("The content type must be application/json.")
     return None
 
 
-def _refused(why: str) -> Response:
-    return PlainTextResponse(why, status_code=403)
+def _forbidden(reason: str) -> Response:
+    return PlainTextResponse(reason, status_code=403)

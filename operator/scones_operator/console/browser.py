@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-_WAY = """<!doctype html>
+_REDIRECT_PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="referrer" content="no-referrer">
@@ -19,7 +19,7 @@ _WAY = """<!doctype html>
 
 
 @contextmanager
-def browser_opened(url: str) -> Iterator[None]:
+def open_in_browser(url: str) -> Iterator[None]:
     """Open a link in the user's browser by way of a file, which is deleted in the end.
 
     All users of a machine see the arguments that programs are started with; the file can be read by
@@ -30,8 +30,10 @@ def browser_opened(url: str) -> Iterator[None]:
     url
         The link, with what lets in.
     """
-    with NamedTemporaryFile("w", encoding="utf-8", prefix="scones-", suffix=".html") as file:
-        file.write(_WAY.format(url=escape(url)))
-        file.flush()
-        webbrowser.open(Path(file.name).as_uri())
+    with NamedTemporaryFile(
+        "w", encoding="utf-8", prefix="scones-", suffix=".html"
+    ) as redirect_page:
+        redirect_page.write(_REDIRECT_PAGE.format(url=escape(url)))
+        redirect_page.flush()
+        webbrowser.open(Path(redirect_page.name).as_uri())
         yield

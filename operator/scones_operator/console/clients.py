@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from botocore.config import Config
 
 
-class Access:
+class ClientCache:
     """Stands in for a session: hands out clients, of which boto3 makes one at a time only.
 
     Parameters
@@ -53,7 +53,7 @@ class Access:
         with self._lock:
             return self._opened().get_credentials()
 
-    def renew(self) -> None:
+    def reset(self) -> None:
         """Read the configuration again at the next call: credentials are not taken any more."""
         with self._lock:
             self._session = None

@@ -8,18 +8,18 @@ from scones.photos import UnusablePhoto
 from scones.records import read_record
 from scones.reviews.labeled_photos import is_photo_stored, read_photo
 from scones_operator.aws.stack import Stack
-from scones_operator.errors import Refused
+from scones_operator.errors import PreconditionError
 from scones_operator.escaping import quote
 from scones_operator.photos.decoding import decode_photo
 
 if TYPE_CHECKING:
     import boto3
 
-KEPT = 24
+CACHE_SIZE = 24
 """So many pictures are kept, some 10 MB: those that were looked at last."""
 
 
-class Pictures:
+class PreviewCache:
     """Makes pictures of photos, and keeps the latest.
 
     Parameters
@@ -31,7 +31,7 @@ class Pictures:
     def __init__(self, session: "boto3.Session", stack: Stack) -> None:
         self._session = session
         self._stack = stack
-        self._kept: OrderedDict[tuple[str, str], bytes] = OrderedDict()
+        self._previews: OrderedDict[tuple[str, str], bytes] = OrderedDict()
         self._lock = Lock()
 
     def get(self, photo: str, version: str) -> bytes:
@@ -44,17 +44,19 @@ class Pictures:
 
         Raises
         ------
-        Refused
+        PreconditionError
             If there is no such photo, or it can't be shown.
         """
         with self._lock:
-            kept = self._kept.pop((photo, version), None)
-        picture = kept if kept and self._is_stored(photo, version) else self._make(photo, version)
+            cached = self._previews.pop((photo, version), None)
+        preview = (
+            cached if cached and self._is_stored(photo, version) else self._make(photo, version)
+        )
         with self._lock:
-            self._kept[photo, version] = picture
-            while len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
-        return picture
+            self._previews[photo, version] = preview
+            while len(self._previews) > CACHE_SIZE:
+                self._previews.popitem(last=False)
+        return preview
 
     def _is_stored(self, photo: str, version: str) -> bool:
         return is_photo_stored(self._session.client("s3"), photo, version)
@@ -63,9 +65,9 @@ class Pictures:
         client = self._session.client("dynamodb")
         record = read_record(client, self._stack.results_table, photo, version)
         if record is None:
-            raise Refused(f"there is no record of {quote(photo)}, version {version}")
+            raise PreconditionError(f"there is no record of {quote(photo)}, version {version}")
         try:
             data = read_photo(self._session.client("s3"), record)
             return decode_photo(data).data
         except UnusablePhoto as error:
-            raise Refused(f"the photo cannot be shown: {error}") from None
+            raise PreconditionError(f"the photo cannot be shown: {error}") from None

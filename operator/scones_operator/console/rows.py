@@ -11,11 +11,11 @@ from scones.serialize import Reason
 from scones_operator.escaping import escape
 from scones_operator.photos.results import State, state_of
 
-RESULTS_SHOWN = 5000
+MAX_RESULTS = 5000
 """The most results that a page is told of at once; of more, the latest."""
 
 
-class Row(BaseModel):
+class PhotoRow(BaseModel):
     """What the page knows of one version of a photo; moments are UTC.
 
     Attributes
@@ -56,13 +56,13 @@ class Row(BaseModel):
     loading_bay: str | None
     reason: Reason | None
     started_at: datetime
-    at: datetime
+    decided_at: datetime
     uploaded_at: datetime
     total_ms: float
     review: Review | None
 
 
-def as_row(record: Record, bays: Mapping[str, str]) -> Row:
+def to_photo_row(record: Record, bays: Mapping[str, str]) -> PhotoRow:
     """Leave out of a record what the page does not show.
 
     Parameters
@@ -72,27 +72,27 @@ def as_row(record: Record, bays: Mapping[str, str]) -> Row:
     bays
         The loading bay of each class: what a person said counts more than the model's guess.
     """
-    decided, review = record.decided, record.effective_review
-    return Row(
+    decision, review = record.decision, record.effective_review
+    return PhotoRow(
         photo=record.photo,
         version=record.version,
-        key=escape(decided.photo.key),
-        status=decided.status,
+        key=escape(decision.photo.key),
+        status=decision.status,
         state=state_of(record),
-        endpoint=decided.model.endpoint if decided.model else None,
-        label=decided.label,
-        confidence=decided.confidence,
-        probabilities=decided.probabilities,
-        threshold=decided.threshold,
-        familiarity=decided.familiarity,
-        familiarity_limit=decided.familiarity_limit,
-        unfamiliar=decided.unfamiliar,
+        endpoint=decision.model.endpoint if decision.model else None,
+        label=decision.label,
+        confidence=decision.confidence,
+        probabilities=decision.probabilities,
+        threshold=decision.threshold,
+        familiarity=decision.familiarity,
+        familiarity_limit=decision.familiarity_limit,
+        unfamiliar=decision.unfamiliar,
         loading_bay=record.effective_bay(bays),
-        reason=_escaped(decided.reason),
-        started_at=decided.timings.started_at,
-        at=decided.timings.decided_at,
-        uploaded_at=decided.timings.uploaded_at,
-        total_ms=decided.timings.total_ms,
+        reason=_escaped(decision.reason),
+        started_at=decision.timings.started_at,
+        decided_at=decision.timings.decided_at,
+        uploaded_at=decision.timings.uploaded_at,
+        total_ms=decision.timings.total_ms,
         review=review
         and review.model_copy(update={"by": escape(review.by), "arn": None, "user_id": None}),
     )

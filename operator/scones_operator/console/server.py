@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING
 from uvicorn import Config, Server
 
 from scones_operator.aws.stack import Stack
-from scones_operator.console.app import Room, create_app
-from scones_operator.console.auth import Guard
-from scones_operator.console.clients import Access
-from scones_operator.errors import Refused
+from scones_operator.console.app import ConsoleContext, create_app
+from scones_operator.console.auth import AuthMiddleware
+from scones_operator.console.clients import ClientCache
+from scones_operator.errors import PreconditionError
 
 if TYPE_CHECKING:
     import boto3
 
 ADDRESS = "127.0.0.1"
-GRACE_SECONDS = 10
+SHUTDOWN_GRACE_SECONDS = 10
 """So long a label that is being filed may take when the server is told to end."""
 
 
-class Page:
+class ConsoleServer:
     """The page, ready to be served.
 
     Parameters
@@ -42,7 +42,7 @@ class Page:
 
     Raises
     ------
-    Refused
+    PreconditionError
         If another program uses the port.
     """
 
@@ -53,8 +53,8 @@ class Page:
         port = self._socket.getsockname()[1]
         token = secrets.token_urlsafe(32)
         self.url = f"http://{ADDRESS}:{port}/#token={token}"
-        self._room = Room(Access(connect), stack, user)
-        app = Guard(create_app(self._room), token, port)
+        self._context = ConsoleContext(ClientCache(connect), stack, user)
+        app = AuthMiddleware(create_app(self._context), token, port)
         self._server = _Server(
             Config(
                 app,
@@ -63,14 +63,14 @@ class Page:
                 server_header=False,
                 lifespan="off",
                 ws="none",
-                timeout_graceful_shutdown=GRACE_SECONDS,
+                timeout_graceful_shutdown=SHUTDOWN_GRACE_SECONDS,
             ),
-            self._room,
+            self._context,
         )
 
-    def serve(self, opened: Callable[[], None]) -> None:
-        """Serve the page until Ctrl-C or `stop`; `opened` is called once it answers."""
-        self._server.opened = opened
+    def serve(self, on_ready: Callable[[], None]) -> None:
+        """Serve the page until Ctrl-C or `stop`; `on_ready` is called once it answers."""
+        self._server.on_ready = on_ready
         try:
             self._server.run([self._socket])
         except KeyboardInterrupt:
@@ -86,16 +86,16 @@ class Page:
 class _Server(Server):
     """Ends the streams of news when it is to end: they would keep it."""
 
-    def __init__(self, config: Config, room: Room) -> None:
+    def __init__(self, config: Config, context: ConsoleContext) -> None:
         super().__init__(config)
-        self._room = room
+        self._context = context
         self._loop: asyncio.AbstractEventLoop | None = None
-        self.opened: Callable[[], None] = lambda: None
+        self.on_ready: Callable[[], None] = lambda: None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
-        self.opened()
+        self.on_ready()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         super().handle_exit(sig, frame)
@@ -104,7 +104,7 @@ class _Server(Server):
     def end(self) -> None:
         self.should_exit = True
         if self._loop:
-            self._loop.call_soon_threadsafe(self._room.stopping.set)
+            self._loop.call_soon_threadsafe(self._context.stopping.set)
 
 
 def _bind(port: int) -> socket.socket:
@@ -115,7 +115,7 @@ def _bind(port: int) -> socket.socket:
         bound.listen()  # from now on, so that no other can bind it
     except OSError as error:
         bound.close()
-        raise Refused(
+        raise PreconditionError(
             f"port {port} cannot be used ({error.strerror}): is a console already open? Choose "
             "another with --port, or --port 0 for any free port"
         ) from None

@@ -19,15 +19,15 @@ from typing import Any
 
 from PIL import Image
 
-from scones.datasets.splits import Side
-from scones.lst import can_list
+from scones.datasets.splits import Split
+from scones.lst import is_valid_path
 from scones.photos.names import has_photo_suffix, is_hidden
-from scones_operator.datasets.download import Source
-from scones_operator.datasets.staging import Place, Staged, require_nothing_else
-from scones_operator.errors import Refused
-from scones_operator.item_progress import Amount, Tell
+from scones_operator.datasets.download import RemoteFile
+from scones_operator.datasets.staging import StagedPath, StagingResult, require_no_other_files
+from scones_operator.errors import PreconditionError
+from scones_operator.progress import ItemProgress, ProgressCallback
 
-SOURCE = Source(
+SOURCE = RemoteFile(
     "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz", "eb9058c3a382ffc7106e4002c42a8d85"
 )
 VEHICLES = ("bicycle", "motorcycle")
@@ -37,7 +37,7 @@ MAX_MEMBER_BYTES = 500_000_000
 
 SIZE = (32, 32)
 PIXELS = 32 * 32
-SIDE_OF: Mapping[str, Side] = {"train": "train", "test": "validation"}
+SPLIT_OF: Mapping[str, Split] = {"train": "train", "test": "validation"}
 """Which side the photos of each of the archive's members are on."""
 
 FINE_LABELS = (
@@ -57,28 +57,34 @@ FINE_LABELS = (
 """The classes, in the order of their indices."""
 
 
-def require_labels(labels: Sequence[str]) -> None:
+def validate_labels(labels: Sequence[str]) -> None:
     """Make sure that these are two or more fine labels of CIFAR-100.
 
     Raises
     ------
-    Refused
+    PreconditionError
         If one is not, which names the close ones, or there are too few.
     """
     for label in labels:
         if label not in FINE_LABELS:
-            near = difflib.get_close_matches(
+            suggestions = difflib.get_close_matches(
                 label.lower().replace(" ", "_"), FINE_LABELS, n=3, cutoff=0.5
             )
-            advice = f"did you mean {' or '.join(near)}?" if near else "docs/data.md lists them"
-            raise Refused(f"CIFAR-100 has no class {label!r}: {advice}")
+            advice = (
+                f"did you mean {' or '.join(suggestions)}?"
+                if suggestions
+                else "docs/data.md lists them"
+            )
+            raise PreconditionError(f"CIFAR-100 has no class {label!r}: {advice}")
     if len(set(labels)) < 2:
-        raise Refused(
+        raise PreconditionError(
             f"only one class given, {labels[0]}: a classifier needs two or more, so add others"
         )
 
 
-def stage(archive: Path, folder: Path, labels: Sequence[str], tell: Tell) -> Staged:
+def stage(
+    archive: Path, folder: Path, labels: Sequence[str], on_progress: ProgressCallback
+) -> StagingResult:
     """Write the photos of chosen classes as PNG files, CIFAR's test photos to validate on.
 
     Parameters
@@ -88,8 +94,8 @@ def stage(archive: Path, folder: Path, labels: Sequence[str], tell: Tell) -> Sta
     folder
         Where to; what is there and whole is left as it is.
     labels
-        Fine labels, see `require_labels`.
-    tell
+        Fine labels, see `validate_labels`.
+    on_progress
         Told how far it is.
 
     Returns
@@ -98,55 +104,60 @@ def stage(archive: Path, folder: Path, labels: Sequence[str], tell: Tell) -> Sta
 
     Raises
     ------
-    Refused
+    PreconditionError
         If the archive is not what it should be, or the folder holds other photos.
     """
     labels = tuple(dict.fromkeys(labels))
-    photos: dict[Place, bytes] = {}
+    photos: dict[StagedPath, bytes] = {}
     try:
-        for name, content in _unpickled(archive, tell):
+        for name, content in _unpickled(archive, on_progress):
             if name == "meta":
                 _require_known_labels(content)
             else:
-                _add(photos, _chosen(content, SIDE_OF[name], labels))
+                _add(photos, _select_photos(content, SPLIT_OF[name], labels))
     except Exception as error:  # whatever an archive that was tampered with may cause
-        raise Refused(
+        raise PreconditionError(
             f"{archive} is not CIFAR-100 for Python: {type(error).__name__}: {error}"
         ) from error
-    require_nothing_else(folder, photos)
-    staged = Staged(folder, labels)
-    for done, (place, pixels) in enumerate(photos.items(), start=1):
-        staged.put(place, _png(pixels))
-        tell(Amount("Writing photos", done, len(photos)))
+    require_no_other_files(folder, photos)
+    staged = StagingResult(folder, labels)
+    for done, (staged_path, pixels) in enumerate(photos.items(), start=1):
+        staged.write_photo(staged_path, _png(pixels))
+        on_progress(ItemProgress("Writing photos", done, len(photos)))
     return staged
 
 
-def _unpickled(archive: Path, tell: Tell) -> Iterator[tuple[str, dict[bytes, Any]]]:
+def _unpickled(
+    archive: Path, on_progress: ProgressCallback
+) -> Iterator[tuple[str, dict[bytes, Any]]]:
     """Yield the archive's pickles and their names; in one pass, as going back unpacks it anew."""
-    wanted = {*SIDE_OF, "meta"}
-    with _Told(archive, tell) as file, tarfile.open(fileobj=file, mode="r|gz") as members:
+    selected = {*SPLIT_OF, "meta"}
+    with (
+        _ProgressFile(archive, on_progress) as file,
+        tarfile.open(fileobj=file, mode="r|gz") as members,
+    ):
         for member in members:
             name = member.name.rpartition("/")[2]
-            content = members.extractfile(member) if name in wanted else None
+            content = members.extractfile(member) if name in selected else None
             if content:
                 if member.size > MAX_MEMBER_BYTES:
                     raise ValueError(f"{name} has more than {MAX_MEMBER_BYTES:,} bytes")
-                wanted.remove(name)
+                selected.remove(name)
                 yield name, _Unpickler(content, encoding="bytes").load()
-    if wanted:
-        raise ValueError(f"it has no {', '.join(sorted(wanted))}")
+    if selected:
+        raise ValueError(f"it has no {', '.join(sorted(selected))}")
 
 
-class _Told(FileIO):
+class _ProgressFile(FileIO):
     """An archive that tells how much of it was read."""
 
-    def __init__(self, archive: Path, tell: Tell) -> None:
+    def __init__(self, archive: Path, on_progress: ProgressCallback) -> None:
         super().__init__(archive)
-        self._tell, self._total = tell, archive.stat().st_size
+        self._tell, self._total = on_progress, archive.stat().st_size
 
     def read(self, size: int | None = -1, /) -> bytes:
         block = super().read(size)
-        self._tell(Amount("Reading the archive", self.tell(), self._total, "bytes"))
+        self._tell(ItemProgress("Reading the archive", self.tell(), self._total, "bytes"))
         return block
 
 
@@ -197,43 +208,43 @@ def _require_known_labels(meta: dict[bytes, Any]) -> None:
         raise ValueError(f"its classes are {', '.join(names)}")
 
 
-def _chosen(
-    batch: dict[bytes, Any], side: Side, labels: Sequence[str]
-) -> Iterator[tuple[Place, bytes]]:
+def _select_photos(
+    batch: dict[bytes, Any], split: Split, labels: Sequence[str]
+) -> Iterator[tuple[StagedPath, bytes]]:
     """Yield the photos of the chosen classes: where they belong, and their pixels."""
-    wanted = {FINE_LABELS.index(label): label for label in labels}
+    selected = {FINE_LABELS.index(label): label for label in labels}
     photos = zip(batch[b"fine_labels"], batch[b"filenames"], batch[b"data"].rows, strict=True)
     for label, name, pixels in photos:
-        if label in wanted:
-            yield Place(side, wanted[label], _plain(name)), pixels
+        if label in selected:
+            yield StagedPath(split, selected[label], _safe_name(name)), pixels
 
 
-def _add(photos: dict[Place, bytes], more: Iterator[tuple[Place, bytes]]) -> None:
+def _add(photos: dict[StagedPath, bytes], more: Iterator[tuple[StagedPath, bytes]]) -> None:
     """Add photos; a name that a class has already gets a number behind it."""
-    for place, pixels in more:
-        stem = place.name.removesuffix(".png")
+    for staged_path, pixels in more:
+        stem = staged_path.name.removesuffix(".png")
         names = (f"{stem}-{number}.png" for number in count(2))
-        free = place
+        free = staged_path
         while free in photos:
-            free = replace(place, name=next(names))
+            free = replace(staged_path, name=next(names))
         photos[free] = pixels
 
 
-def _plain(name: bytes) -> str:
+def _safe_name(name: bytes) -> str:
     """Return a name of the archive, if it is one that can do no harm.
 
     There are apostrophes in names, and perhaps letters of an encoding that nobody tells.
     """
     text = name.decode("latin-1")
-    if "/" in text or is_hidden(text) or not has_photo_suffix(text) or not can_list(text):
+    if "/" in text or is_hidden(text) or not has_photo_suffix(text) or not is_valid_path(text):
         raise ValueError(f"invalid photo name {text!r}")
     return text
 
 
 def _png(pixels: bytes) -> bytes:
     """Return a PNG file of a row of CIFAR's data: the red of each pixel, the green, the blue."""
-    planes = (pixels[at : at + PIXELS] for at in range(0, 3 * PIXELS, PIXELS))
-    picture = Image.merge("RGB", [Image.frombytes("L", SIZE, plane) for plane in planes])
+    channels = (pixels[at : at + PIXELS] for at in range(0, 3 * PIXELS, PIXELS))
+    image = Image.merge("RGB", [Image.frombytes("L", SIZE, channel) for channel in channels])
     file = BytesIO()
-    picture.save(file, "PNG")
+    image.save(file, "PNG")
     return file.getvalue()

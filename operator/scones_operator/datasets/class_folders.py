@@ -13,23 +13,23 @@ from scones.datasets.split_folders import (
     AmbiguousFolders,
     SplitFolders,
     find_split_folders,
-    kind_of,
     require_no_classes_within,
+    split_kind,
 )
-from scones.datasets.splits import Side, digest, is_held_back
-from scones.photos.names import has_photo_suffix, is_hidden, is_left_by_a_program
+from scones.datasets.splits import Split, digest, is_validation
+from scones.photos.names import has_photo_suffix, is_hidden, is_system_file
 from scones_operator.aws import template_parameters
 from scones_operator.datasets.staging import CANNOT_BE_DECODED, VALIDATION_SHARE
-from scones_operator.folder_files import FolderError, format_unusable, list_files
+from scones_operator.folder_files import FolderLayoutError, format_unusable, list_files
 
-IF_CLASSES = (
-    "If they are classes, rename their folders, or name all classes: --like PROFILE, or CLASSES= "
+CLASS_FOLDERS_ADVICE = (
+    "If they are classes, rename their folders, or name all classes: --like PRESET, or CLASSES= "
     "of make run"
 )
 
 
 @dataclass(frozen=True)
-class LabelledPhoto:
+class LabeledPhoto:
     """A photo on disk and its class, or None if it has no label or shows none of the classes."""
 
     path: Path
@@ -46,7 +46,7 @@ class Dataset:
         The classes in the order of their indices.
     train, validation
         The photos.
-    passed_over
+    skipped
         How many files lie among them that are no photos.
     negatives
         Photos of none of the classes, which are split only in S3.
@@ -62,17 +62,17 @@ class Dataset:
     """
 
     class_names: tuple[str, ...]
-    train: tuple[LabelledPhoto, ...]
-    validation: tuple[LabelledPhoto, ...]
-    passed_over: int = 0
-    negatives: tuple[LabelledPhoto, ...] = ()
-    splits: Mapping[Side, Path] = field(default_factory=dict)
+    train: tuple[LabeledPhoto, ...]
+    validation: tuple[LabeledPhoto, ...]
+    skipped: int = 0
+    negatives: tuple[LabeledPhoto, ...] = ()
+    splits: Mapping[Split, Path] = field(default_factory=dict)
     unused: int = 0
     outside: int = 0
     unusable: Mapping[Path, str] = field(default_factory=dict)
 
     @property
-    def photos_left_out(self) -> dict[str, int]:
+    def excluded_photos(self) -> dict[str, int]:
         """Numbers of photos that are not used, by what they are, in words; none of zero."""
         counts = {
             "photos outside the folders of classes": self.outside,
@@ -91,7 +91,7 @@ class _Roots:
     unused: Path | None = None
 
     @property
-    def splits(self) -> dict[Side, Path]:
+    def splits(self) -> dict[Split, Path]:
         return {"train": self.train, "validation": self.validation} if self.validation else {}
 
 
@@ -128,7 +128,7 @@ def read_dataset(
     """
     dataset, problems = scan_dataset(folder, class_names, share)
     if problems:
-        raise FolderError(*problems)
+        raise FolderLayoutError(*problems)
     return dataset
 
 
@@ -158,7 +158,7 @@ def scan_dataset(
     top = _unwrapped(folder, class_names)
     try:
         roots = _find_roots(top, class_names)
-    except FolderError as error:
+    except FolderLayoutError as error:
         return Dataset(tuple(class_names), (), ()), list(error.problems)
     names = tuple(class_names) or _class_folders(roots.train)
     if not class_names:
@@ -167,8 +167,8 @@ def scan_dataset(
     train = _read_classes(roots.train, names, folder, problems)
     own = roots.validation
     validation = _read_classes(own, names, folder, problems) if own else ()
-    negatives: tuple[LabelledPhoto, ...] = ()
-    with _noting(problems):
+    negatives: tuple[LabeledPhoto, ...] = ()
+    with _collect_problems(problems):
         negatives = _read_photos(top / NONE_OF_THE_CLASSES, None, folder)
     if not own:
         train, validation = _split(train, share)
@@ -185,24 +185,24 @@ def scan_dataset(
         max(photos - len(train) - len(validation) - len(negatives) - unused, 0),
     )
     if not own and not problems:
-        with _noting(problems):
+        with _collect_problems(problems):
             require_enough_photos(folder, dataset, share)
     return dataset, list(dict.fromkeys(problems))
 
 
 @contextmanager
-def _noting(problems: list[str]) -> Iterator[None]:
+def _collect_problems(problems: list[str]) -> Iterator[None]:
     """Add the problems of a `FolderError` to a list instead of raising it."""
     try:
         yield
-    except FolderError as error:
+    except FolderLayoutError as error:
         problems += error.problems
 
 
 def require_folder(folder: Path) -> None:
     """Make sure that there is a folder; raises FolderError otherwise."""
     if not folder.is_dir():
-        raise FolderError(f"there is no folder {folder}")
+        raise FolderLayoutError(f"there is no folder {folder}")
 
 
 def _unwrapped(folder: Path, class_names: Sequence[str]) -> Path:
@@ -212,11 +212,11 @@ def _unwrapped(folder: Path, class_names: Sequence[str]) -> Path:
     """
     inner = folder
     while only := _only_folder(inner):
-        if only.name in class_names or kind_of(only.name) not in {None, kind_of(inner.name)}:
+        if only.name in class_names or split_kind(only.name) not in {None, split_kind(inner.name)}:
             break
         inner = only
     found = _class_folders(inner)
-    return inner if len(found) > 1 or any(map(kind_of, found)) else folder
+    return inner if len(found) > 1 or any(map(split_kind, found)) else folder
 
 
 def _only_folder(folder: Path) -> Path | None:
@@ -241,10 +241,10 @@ def _find_roots(top: Path, class_names: Sequence[str]) -> _Roots:
     try:
         splits = find_split_folders(names, class_names)
         for name in names:
-            if splits is None and kind_of(name) == "train":
+            if splits is None and split_kind(name) == "train":
                 require_no_classes_within(name, _class_folders(top / name), class_names)
     except AmbiguousFolders as error:
-        raise FolderError(f"{top} {error}. {IF_CLASSES}") from None
+        raise FolderLayoutError(f"{top} {error}. {CLASS_FOLDERS_ADVICE}") from None
     if splits is None:
         return _Roots(top)
     _require_classes_in(top, splits, class_names)
@@ -254,7 +254,7 @@ def _find_roots(top: Path, class_names: Sequence[str]) -> _Roots:
         top / splits.unused if splits.unused else None,
     )
     if roots.validation and roots.train.resolve() == roots.validation.resolve():
-        raise FolderError(
+        raise FolderLayoutError(
             f"{top / splits.train} and {roots.validation} are the same folder, through a link: a "
             "model would be validated on its training photos. Remove the link"
         )
@@ -268,12 +268,12 @@ def _require_classes_in(top: Path, splits: SplitFolders, class_names: Sequence[s
     if not bare:
         return
     if any(map(_count_photos, bare)):
-        raise FolderError(
+        raise FolderLayoutError(
             f"the photos in {' and '.join(map(str, bare))} are not in the folder of a class: put "
             "them into one folder per class, or move them away if their classes are unknown. "
-            f"{IF_CLASSES}"
+            f"{CLASS_FOLDERS_ADVICE}"
         )
-    raise FolderError(
+    raise FolderLayoutError(
         f"{' and '.join(map(str, bare))} {'is' if len(bare) == 1 else 'are'} empty: add one folder "
         "per class, or remove the folder (without a validation folder, photos are held out)"
     )
@@ -303,7 +303,7 @@ def _misplaced(top: Path, roots: _Roots, class_names: Sequence[str]) -> Iterator
 def _inner_splits(folder: Path) -> Iterator[str]:
     """Yield that the folder of a class has splits in it, whose photos would all be trained on."""
     below = _class_folders(folder)
-    kinds = {kind: name for name in below if (kind := kind_of(name))}
+    kinds = {kind: name for name in below if (kind := split_kind(name))}
     if "train" in kinds and len(kinds) > 1:
         yield (
             f"{folder} contains folders for splits ({', '.join(below)}): put the classes into the "
@@ -320,19 +320,19 @@ def _unusable_names(folder: Path, names: Sequence[str]) -> Iterator[str]:
     for name in unusable:
         yield (
             f"the folder {str(folder / name)!r} cannot be a class because of its name: rename "
-            f"it. Class names are {template_parameters.rule('ClassNames')}"
+            f"it. Class names are {template_parameters.constraint('ClassNames')}"
         )
-    if not unusable and not template_parameters.allows("ClassNames", ",".join(names)):
+    if not unusable and not template_parameters.is_allowed("ClassNames", ",".join(names)):
         yield (
             f"the folders of {folder} cannot be the classes: class names are "
-            f"{template_parameters.rule('ClassNames')}"
+            f"{template_parameters.constraint('ClassNames')}"
         )
 
 
 def can_be_class(name: str) -> bool:
     """Return True if the template accepts a name as that of a class."""
     # The template has a pattern for lists of names only, which a comma would make of one.
-    return "," not in name and template_parameters.allows("ClassNames", f"{name},{name}")
+    return "," not in name and template_parameters.is_allowed("ClassNames", f"{name},{name}")
 
 
 def _class_folders(folder: Path) -> tuple[str, ...]:
@@ -343,7 +343,7 @@ def _class_folders(folder: Path) -> tuple[str, ...]:
 
 def _read_classes(
     folder: Path, names: Sequence[str], dataset: Path, problems: list[str]
-) -> tuple[LabelledPhoto, ...]:
+) -> tuple[LabeledPhoto, ...]:
     """Read the photos of every class, in the order of the classes; add what is wrong to a list."""
     existing = _class_folders(folder)
     unknown = sorted(set(existing) - set(names))
@@ -352,9 +352,9 @@ def _read_classes(
             f"{folder} has folders that are not a class: {', '.join(unknown)} "
             f"(the classes are {', '.join(names)}): {_advice(unknown, set(names) - set(existing))}"
         )
-    photos: list[LabelledPhoto] = []
+    photos: list[LabeledPhoto] = []
     for name in names:
-        with _noting(problems):
+        with _collect_problems(problems):
             photos += _read_class(folder / name, name, dataset)
     return tuple(photos)
 
@@ -367,19 +367,21 @@ def _advice(unknown: Sequence[str], missing: Set[str]) -> str:
     return "move them out of the dataset, or add them to the classes"
 
 
-def _read_class(folder: Path, name: str, dataset: Path) -> tuple[LabelledPhoto, ...]:
+def _read_class(folder: Path, name: str, dataset: Path) -> tuple[LabeledPhoto, ...]:
     if not folder.is_dir():
-        raise FolderError(f"class {name} has no folder {folder}: add it, with photos of the class")
+        raise FolderLayoutError(
+            f"class {name} has no folder {folder}: add it, with photos of the class"
+        )
     photos = _read_photos(folder, name, dataset)
     if not photos:
-        raise FolderError(f"class {name} has no photos: add some to {folder}")
+        raise FolderLayoutError(f"class {name} has no photos: add some to {folder}")
     return photos
 
 
-def _read_photos(folder: Path, label: str | None, dataset: Path) -> tuple[LabelledPhoto, ...]:
+def _read_photos(folder: Path, label: str | None, dataset: Path) -> tuple[LabeledPhoto, ...]:
     """Read the photos of a folder; none if it does not exist."""
     paths = (path for path in list_files(folder, dataset) if _is_photo(path, folder))
-    return tuple(LabelledPhoto(path, label) for path in paths)
+    return tuple(LabeledPhoto(path, label) for path in paths)
 
 
 def _is_photo(path: Path, folder: Path) -> bool:
@@ -390,14 +392,14 @@ def _is_photo(path: Path, folder: Path) -> bool:
     return _is_kept(path, folder) and has_photo_suffix(path.name)
 
 
-def is_somebodys_file(path: Path, folder: Path) -> bool:
+def is_user_file(path: Path, folder: Path) -> bool:
     """Tell a person's file in a folder from those that programs leave, and from empty ones."""
     return _is_kept(path, folder) and path.stat().st_size > 0
 
 
 def _is_kept(path: Path, folder: Path) -> bool:
     """Return True for a file that no program left, False for one that did and for a folder."""
-    return path.is_file() and not is_left_by_a_program(path.relative_to(folder).as_posix())
+    return path.is_file() and not is_system_file(path.relative_to(folder).as_posix())
 
 
 def count_files(folder: Path) -> int:
@@ -411,18 +413,22 @@ def _count_photos(folder: Path | None) -> int:
 
 
 def _split(
-    photos: Sequence[LabelledPhoto], share: float
-) -> tuple[tuple[LabelledPhoto, ...], tuple[LabelledPhoto, ...]]:
+    photos: Sequence[LabeledPhoto], share: float
+) -> tuple[tuple[LabeledPhoto, ...], tuple[LabeledPhoto, ...]]:
     """Hold out a share of the photos, and return those to train on and those to validate on."""
-    held_back = [_is_held_back(photo.path, share) for photo in photos]
-    train = tuple(p for p, is_held in zip(photos, held_back, strict=True) if not is_held)
-    return train, tuple(p for p, is_held in zip(photos, held_back, strict=True) if is_held)
+    validation = [_is_validation(photo.path, share) for photo in photos]
+    train = tuple(
+        p for p, in_validation in zip(photos, validation, strict=True) if not in_validation
+    )
+    return train, tuple(
+        p for p, in_validation in zip(photos, validation, strict=True) if in_validation
+    )
 
 
-def _is_held_back(path: Path, share: float) -> bool:
+def _is_validation(path: Path, share: float) -> bool:
     """Tell by a photo's content; once uploaded to S3 in one part it is on the same side there."""
     content_id = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
-    return is_held_back(digest(content_id), share)
+    return is_validation(digest(content_id), share)
 
 
 def require_enough_photos(folder: Path, dataset: Dataset, share: float) -> None:
@@ -457,7 +463,7 @@ def require_enough_photos(folder: Path, dataset: Dataset, share: float) -> None:
         problems.append(
             f"{CANNOT_BE_DECODED}, and so do not count: {', '.join(format_unusable(named))}"
         )
-    raise FolderError(*problems)
+    raise FolderLayoutError(*problems)
 
 
 def _short_classes(dataset: Dataset, share: float) -> Iterator[str]:

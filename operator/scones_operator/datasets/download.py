@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scones_operator.errors import Fault, Refused
-from scones_operator.item_progress import Amount, Tell
+from scones_operator.errors import OperationError, PreconditionError
+from scones_operator.progress import ItemProgress, ProgressCallback
 
 if TYPE_CHECKING:
     import httpx
@@ -19,11 +19,11 @@ ATTEMPTS = 5
 """How often in a row a connection may break off without having brought anything."""
 
 TIMEOUT_SECONDS = 30
-BLOCK = 1 << 20
+BLOCK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
-class Source:
+class RemoteFile:
     """A file on the web.
 
     Attributes
@@ -49,8 +49,11 @@ def cache_folder() -> Path:
     return (Path(chosen) if chosen else Path.home() / ".cache") / "scones"
 
 
-def fetch(
-    source: Source, folder: Path, tell: Tell, pause: Callable[[], None] = lambda: time.sleep(1)
+def download(
+    source: RemoteFile,
+    folder: Path,
+    on_progress: ProgressCallback,
+    sleep: Callable[[], None] = lambda: time.sleep(1),
 ) -> Path:
     """Download a file, unless it is there.
 
@@ -60,9 +63,9 @@ def fetch(
         Which.
     folder
         Where to. What a broken attempt brought is kept there, as ``NAME.part``.
-    tell
+    on_progress
         Told how far it is.
-    pause
+    sleep
         Called after a connection broke off, before the next attempt; waits a second by default.
 
     Returns
@@ -72,58 +75,60 @@ def fetch(
 
     Raises
     ------
-    Fault
+    OperationError
         If the server can't be reached or gives something else; says what to do.
     """
     target = folder / source.name
     if target.exists():
-        return check(target, source, tell)
+        return verify(target, source, on_progress)
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f"{source.name}.part"
-    _load(source, part, tell, pause)
-    found = md5_of(part, "Checking the archive", tell)
-    if found != source.md5:
-        aside = part.replace(folder / f"{source.name}.wrong-{found[:8]}")
-        raise Fault(
-            f"checksum mismatch for {source.url}: expected MD5 {source.md5}, got {found}. The file "
-            f"is kept as {aside}. Run the command again to download it again, or get the file "
+    _load(source, part, on_progress, sleep)
+    checksum = md5_of(part, "Checking the archive", on_progress)
+    if checksum != source.md5:
+        aside = part.replace(folder / f"{source.name}.wrong-{checksum[:8]}")
+        raise OperationError(
+            f"checksum mismatch for {source.url}: expected MD5 {source.md5}, got {checksum}. The "
+            f"file is kept as {aside}. Run the command again to download it again, or get the file "
             "elsewhere and give it with --archive"
         )
     return part.replace(target)
 
 
-def check(archive: Path, source: Source, tell: Tell) -> Path:
+def verify(archive: Path, source: RemoteFile, on_progress: ProgressCallback) -> Path:
     """Make sure that an archive is the published one, by its MD5.
 
     Raises
     ------
-    Refused
+    PreconditionError
         If it is not there, or another; says what to do.
     """
     if not archive.is_file():
-        raise Refused(f"file {archive} does not exist")
-    found = md5_of(archive, "Checking the archive", tell)
-    if found != source.md5:
-        raise Refused(
+        raise PreconditionError(f"file {archive} does not exist")
+    checksum = md5_of(archive, "Checking the archive", on_progress)
+    if checksum != source.md5:
+        raise PreconditionError(
             f"{archive} is not the published {source.name}: expected MD5 {source.md5}, got "
-            f"{found}. The file is unchanged. Run the command without --archive to download "
+            f"{checksum}. The file is unchanged. Run the command without --archive to download "
             f"{source.url}"
         )
     return archive
 
 
-def md5_of(path: Path, title: str, tell: Tell) -> str:
+def md5_of(path: Path, title: str, on_progress: ProgressCallback) -> str:
     """Return the MD5 of a file, in hexadecimal digits."""
     sum_, done, total = hashlib.md5(usedforsecurity=False), 0, path.stat().st_size
     with path.open("rb") as file:
-        while block := file.read(BLOCK):
+        while block := file.read(BLOCK_BYTES):
             sum_.update(block)
             done += len(block)
-            tell(Amount(title, done, total, "bytes"))
+            on_progress(ItemProgress(title, done, total, "bytes"))
     return sum_.hexdigest()
 
 
-def _load(source: Source, part: Path, tell: Tell, pause: Callable[[], None]) -> None:
+def _load(
+    source: RemoteFile, part: Path, on_progress: ProgressCallback, sleep: Callable[[], None]
+) -> None:
     """Load a file, however often the connection breaks off, as long as each brings something."""
     import httpx  # noqa: PLC0415  (commands that load nothing have no need of it)
 
@@ -132,21 +137,23 @@ def _load(source: Source, part: Path, tell: Tell, pause: Callable[[], None]) -> 
         while True:
             before = _size(part)
             try:
-                _load_rest(client, source, part, tell)
+                _load_rest(client, source, part, on_progress)
             except httpx.TransportError as error:
                 left = ATTEMPTS if _size(part) > before else left - 1
                 if not left:
-                    raise Fault(
+                    raise OperationError(
                         f"{source.url} cannot be downloaded: {error or type(error).__name__}. "
                         f"{_size(part):,} bytes are downloaded. Run the command again to resume, "
                         "or get the file elsewhere and give it with --archive"
                     ) from None
-                pause()
+                sleep()
             else:
                 return
 
 
-def _load_rest(client: "httpx.Client", source: Source, part: Path, tell: Tell) -> None:
+def _load_rest(
+    client: "httpx.Client", source: RemoteFile, part: Path, on_progress: ProgressCallback
+) -> None:
     """Load what is missing of a file; all of it from a server that knows no ranges."""
     have = _size(part)
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
@@ -154,17 +161,19 @@ def _load_rest(client: "httpx.Client", source: Source, part: Path, tell: Tell) -
         if have and answer.status_code == 416:
             if answer.headers.get("Content-Range") != f"bytes */{have}":
                 part.unlink()  # it is longer than the file, so of another one
-                _load_rest(client, source, part, tell)
+                _load_rest(client, source, part, on_progress)
         elif answer.status_code in (200, 206):
-            _append(answer, source, part, tell)
+            _append(answer, source, part, on_progress)
         else:
-            raise Fault(
+            raise OperationError(
                 f"{source.url} returned HTTP {answer.status_code} {answer.reason_phrase}: get "
                 f"{source.name} elsewhere and give it with --archive"
             )
 
 
-def _append(answer: "httpx.Response", source: Source, part: Path, tell: Tell) -> None:
+def _append(
+    answer: "httpx.Response", source: RemoteFile, part: Path, on_progress: ProgressCallback
+) -> None:
     """Write what a server sends behind what is there, or over it if it sends all."""
     begin = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range", ""))
     done = int(begin[1]) if begin and answer.status_code == 206 else 0
@@ -176,7 +185,7 @@ def _append(answer: "httpx.Response", source: Source, part: Path, tell: Tell) ->
         for block in answer.iter_raw():
             file.write(block)
             done += len(block)
-            tell(Amount("Downloading the archive", done, total, "bytes"))
+            on_progress(ItemProgress("Downloading the archive", done, total, "bytes"))
 
 
 def _size(path: Path) -> int:

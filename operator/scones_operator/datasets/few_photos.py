@@ -25,15 +25,15 @@ def warn_of_few_photos(dataset: Dataset) -> list[str]:
         for name in dataset.class_names
         if photos[name] < MIN_CLASS_PHOTOS
     ]
-    found = []
+    warnings = []
     if few:
-        found.append(
+        warnings.append(
             f"Few photos of {', '.join(few)}: a model learns little from less than "
             f"{MIN_CLASS_PHOTOS}."
         )
     if len(dataset.validation) < MIN_VALIDATION_PHOTOS:
-        found.append(
+        warnings.append(
             f"Only {len(dataset.validation)} validation photos: the familiarity limit needs at "
             f"least {MIN_VALIDATION_PHOTOS}, and has no effect until then."
         )
-    return found
+    return warnings

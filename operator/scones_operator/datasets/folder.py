@@ -9,14 +9,19 @@ from pathlib import Path
 from PIL import ImageOps
 
 from scones.classes import NONE_OF_THE_CLASSES
-from scones.datasets.splits import SIDES
-from scones.photos import UnusablePhoto, fit
+from scones.datasets.splits import SPLITS
+from scones.photos import UnusablePhoto, resize_to_fit
 from scones_operator.datasets.class_folders import Dataset
-from scones_operator.datasets.staging import Place, Staged, content_name, require_nothing_else
-from scones_operator.folder_files import FolderError, some
-from scones_operator.item_progress import Amount, Tell
+from scones_operator.datasets.staging import (
+    StagedPath,
+    StagingResult,
+    content_name,
+    require_no_other_files,
+)
+from scones_operator.folder_files import FolderLayoutError, abbreviate
+from scones_operator.progress import ItemProgress, ProgressCallback
 
-LONGEST = 1 << 16
+MAX_SIDE_PIXELS = 1 << 16
 """Pixels on the longer side that no photo has: mirrored copies are as large as the photo."""
 
 
@@ -24,14 +29,18 @@ LONGEST = 1 << 16
 class _Plan:
     """Which photo belongs where, and which are mirrored to where."""
 
-    photos: dict[Place, Path] = field(default_factory=dict)
-    mirrored: dict[Place, Path] = field(default_factory=dict)
+    photos: dict[StagedPath, Path] = field(default_factory=dict)
+    mirrored: dict[StagedPath, Path] = field(default_factory=dict)
     copies: int = 0
 
 
 def stage(
-    dataset: Dataset, source: Path, folder: Path, mirrored: Mapping[str, str], tell: Tell
-) -> Staged:
+    dataset: Dataset,
+    source: Path,
+    folder: Path,
+    mirrored: Mapping[str, str],
+    on_progress: ProgressCallback,
+) -> StagingResult:
     """Write the photos of a dataset, and mirrored copies of those to train on.
 
     Parameters
@@ -45,7 +54,7 @@ def stage(
         Where to; what is there is left as it is.
     mirrored
         Which class the mirror image of a class's photo is of; none to mirror nothing.
-    tell
+    on_progress
         Told how far it is.
 
     Returns
@@ -56,36 +65,36 @@ def stage(
     ------
     FolderError
         If one of the folders is in the other, or a photo is in two classes.
-    Refused
+    PreconditionError
         If the folder holds other photos.
     """
     _require_apart(source, folder)
-    plan = _plan(dataset, mirrored, tell)
-    require_nothing_else(folder, [*plan.photos, *plan.mirrored])
-    staged = Staged(folder, dataset.class_names)
+    plan = _plan(dataset, mirrored, on_progress)
+    require_no_other_files(folder, [*plan.photos, *plan.mirrored])
+    staged = StagingResult(folder, dataset.class_names)
     total = len(plan.photos) + len(plan.mirrored)
-    for done, (place, path) in enumerate(plan.photos.items(), start=1):
-        staged.put(place, path.read_bytes())
-        tell(Amount("Writing photos", done, total))
-    for done, (place, path) in enumerate(plan.mirrored.items(), start=len(plan.photos) + 1):
-        _put_mirrored(staged, place, path)
-        tell(Amount("Writing photos", done, total))
-    staged.splits = {side: path.relative_to(source) for side, path in dataset.splits.items()}
-    staged.left_out["files that are no photos"] += dataset.passed_over
-    staged.left_out.update(dataset.photos_left_out)
+    for done, (staged_path, path) in enumerate(plan.photos.items(), start=1):
+        staged.write_photo(staged_path, path.read_bytes())
+        on_progress(ItemProgress("Writing photos", done, total))
+    for done, (staged_path, path) in enumerate(plan.mirrored.items(), start=len(plan.photos) + 1):
+        _write_flipped(staged, staged_path, path)
+        on_progress(ItemProgress("Writing photos", done, total))
+    staged.splits = {split: path.relative_to(source) for split, path in dataset.splits.items()}
+    staged.excluded["files that are no photos"] += dataset.skipped
+    staged.excluded.update(dataset.excluded_photos)
     staged.unusable = {
         path.relative_to(source).as_posix(): problem for path, problem in dataset.unusable.items()
     }
-    staged.left_out["copies of photos that are there"] += plan.copies
+    staged.excluded["copies of photos that are there"] += plan.copies
     return staged
 
 
-def require_one_class(dataset: Dataset, tell: Tell) -> None:
+def require_one_class(dataset: Dataset, on_progress: ProgressCallback) -> None:
     """Raise an error if a photo of a dataset is in two classes.
 
     Parameters
     ----------
-    dataset, tell
+    dataset, on_progress
         As for `stage`.
 
     Raises
@@ -93,10 +102,10 @@ def require_one_class(dataset: Dataset, tell: Tell) -> None:
     FolderError
         If one is, by its content; the message names the files.
     """
-    _plan(dataset, {}, tell)
+    _plan(dataset, {}, on_progress)
 
 
-def mirror(photo: bytes) -> bytes:
+def flip(photo: bytes) -> bytes:
     """Return the mirror image of a photo, left to right, as a PNG file of the same size.
 
     Raises
@@ -105,56 +114,58 @@ def mirror(photo: bytes) -> bytes:
         If it can't be read.
     """
     file = BytesIO()
-    ImageOps.mirror(fit(photo, LONGEST)).save(file, "PNG")
+    ImageOps.mirror(resize_to_fit(photo, MAX_SIDE_PIXELS)).save(file, "PNG")
     return file.getvalue()
 
 
 def _require_apart(source: Path, folder: Path) -> None:
     inner, outer = folder.resolve(), source.resolve()
     if inner.is_relative_to(outer) or outer.is_relative_to(inner):
-        raise FolderError(
+        raise FolderLayoutError(
             f"{folder} and {source} are inside one another: stage into a separate folder"
         )
 
 
-def _plan(dataset: Dataset, mirrored: Mapping[str, str], tell: Tell) -> _Plan:
+def _plan(dataset: Dataset, mirrored: Mapping[str, str], on_progress: ProgressCallback) -> _Plan:
     """Name each photo; validation goes first, so that none is trained on that is validated on."""
     plan = _Plan()
-    places: defaultdict[str, dict[str, Path]] = defaultdict(dict)
+    staged_paths: defaultdict[str, dict[str, Path]] = defaultdict(dict)
     by_side = {"validation": dataset.validation, "train": dataset.train, None: dataset.negatives}
     total = sum(map(len, by_side.values()))
     done = 0
-    for side in (*reversed(SIDES), None):
-        for photo in by_side[side]:
+    for split in (*reversed(SPLITS), None):
+        for photo in by_side[split]:
             name = content_name(photo.path.read_bytes(), photo.path.suffix)
             label = photo.label or NONE_OF_THE_CLASSES
-            known = places[Path(name).stem]
+            known = staged_paths[Path(name).stem]
             plan.copies += label in known
             if label not in known:
                 known[label] = photo.path
-                plan.photos[Place(side, label, name)] = photo.path
-                if side == "train" and label in mirrored:
-                    twin = f"{Path(name).stem}-mirrored.png"
-                    plan.mirrored[Place(side, mirrored[label], twin)] = photo.path
+                plan.photos[StagedPath(split, label, name)] = photo.path
+                if split == "train" and label in mirrored:
+                    mirror_class = f"{Path(name).stem}-mirrored.png"
+                    plan.mirrored[StagedPath(split, mirrored[label], mirror_class)] = photo.path
             done += 1
-            tell(Amount("Reading photos", done, total))
-    _require_one_class(places.values())
+            on_progress(ItemProgress("Reading photos", done, total))
+    _require_one_class(staged_paths.values())
     return plan
 
 
-def _require_one_class(places: Iterable[Mapping[str, Path]]) -> None:
-    torn = [" and ".join(map(str, paths.values())) for paths in places if len(paths) > 1]
-    if torn:
-        are = "1 photo is" if len(torn) == 1 else f"{len(torn):,} photos are"
-        raise FolderError(f"{are} in two classes: {some(torn)}. Leave each in the right one")
+def _require_one_class(staged_paths: Iterable[Mapping[str, Path]]) -> None:
+    divided = [" and ".join(map(str, paths.values())) for paths in staged_paths if len(paths) > 1]
+    if divided:
+        are = "1 photo is" if len(divided) == 1 else f"{len(divided):,} photos are"
+        raise FolderLayoutError(
+            f"{are} in two classes: {abbreviate(divided)}. Leave each in the right one"
+        )
 
 
-def _put_mirrored(staged: Staged, place: Place, path: Path) -> None:
+def _write_flipped(staged: StagingResult, staged_path: StagedPath, path: Path) -> None:
     """Write a mirrored copy; one that is there is whole, and its name says of what it is."""
-    if (staged.folder / place.path).is_file():
-        staged.keep(place)
+    if (staged.folder / staged_path.path).is_file():
+        staged.count_photo(staged_path)
         return
     try:
-        staged.put(place, mirror(path.read_bytes()))
+        staged.write_photo(staged_path, flip(path.read_bytes()))
     except UnusablePhoto:
-        staged.left_out["unreadable photos without a mirrored copy"] += 1
+        staged.excluded["unreadable photos without a mirrored copy"] += 1

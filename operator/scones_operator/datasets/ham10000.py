@@ -20,15 +20,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from scones.datasets.splits import Side, digest, is_held_back
+from scones.datasets.splits import Split, digest, is_validation
 from scones.photos import UnusablePhoto, require_decodable
 from scones.photos.names import is_hidden
-from scones_operator.datasets.staging import Place, Staged, require_nothing_else
-from scones_operator.errors import Refused
-from scones_operator.folder_files import list_files, require_inside, some
-from scones_operator.item_progress import Amount, Tell
+from scones_operator.datasets.staging import StagedPath, StagingResult, require_no_other_files
+from scones_operator.errors import PreconditionError
+from scones_operator.folder_files import abbreviate, list_files, require_inside
+from scones_operator.progress import ItemProgress, ProgressCallback
 
-LESIONS = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
+CLASSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
 """The classes, as in the table's column ``dx``."""
 
 COLUMNS = ("lesion_id", "image_id", "dx")
@@ -38,7 +38,7 @@ PART = re.compile(r"HAM10000_images(_part_?\d+)?(?P<zip>\.zip)?", re.IGNORECASE)
 IMAGE_ID = re.compile(r"[\w-]+", re.ASCII)
 PHOTO = re.compile(r"(?:.*/)?(?P<image_id>[\w-]+)\.jpe?g", re.ASCII | re.IGNORECASE)
 
-LARGEST = 50_000_000
+MAX_PHOTO_BYTES = 50_000_000
 """More bytes than any photo has."""
 
 MAX_TABLE_BYTES = 10_000_000
@@ -92,7 +92,7 @@ class _Photo:
     read: Callable[[], bytes]
 
 
-def stage(source: Path, folder: Path, share: float, tell: Tell) -> Staged:
+def stage(source: Path, folder: Path, share: float, on_progress: ProgressCallback) -> StagingResult:
     """Write the photos, each lesion's on one side.
 
     Parameters
@@ -105,7 +105,7 @@ def stage(source: Path, folder: Path, share: float, tell: Tell) -> Staged:
     share
         Which share of the lesions is held back to validate on, 0 to 1. Which ones they are is
         decided by a hash of their ids.
-    tell
+    on_progress
         Told how far it is.
 
     Returns
@@ -114,27 +114,31 @@ def stage(source: Path, folder: Path, share: float, tell: Tell) -> Staged:
 
     Raises
     ------
-    Refused
+    PreconditionError
         If the source is not what it should be, or the folder holds other photos.
     """
     with _readable(source):
         entries = _entries(source)
-        places = _read_table(entries, share)
-        require_nothing_else(folder, places.values())
-        staged, missing, unpacked = Staged(folder, LESIONS), set(places), 0
+        staged_paths = _read_table(entries, share)
+        require_no_other_files(folder, staged_paths.values())
+        staged, missing, unpacked = StagingResult(folder, CLASSES), set(staged_paths), 0
         for name in sorted(filter(PART.fullmatch, entries)):
             for photo in _photos(entries[name], source):
                 unpacked += photo.size
                 _require_size(name, unpacked, MAX_UNPACKED_BYTES)
-                _stage_photo(staged, places, missing, photo)
-                tell(Amount("Writing photos", len(places) - len(missing), len(places)))
-    if len(missing) == len(places):
-        raise Refused(f"{source} has none of the photos in the table: {ADVICE}")
-    staged.left_out["rows of the table without a photo"] += len(missing)
+                _stage_photo(staged, staged_paths, missing, photo)
+                on_progress(
+                    ItemProgress(
+                        "Writing photos", len(staged_paths) - len(missing), len(staged_paths)
+                    )
+                )
+    if len(missing) == len(staged_paths):
+        raise PreconditionError(f"{source} has none of the photos in the table: {ADVICE}")
+    staged.excluded["rows of the table without a photo"] += len(missing)
     return staged
 
 
-def read_places(source: Path, share: float) -> dict[str, Place]:
+def read_staged_paths(source: Path, share: float) -> dict[str, StagedPath]:
     """Return the place of each photo of the table by its ``image_id``, without writing photos.
 
     Parameters
@@ -144,7 +148,7 @@ def read_places(source: Path, share: float) -> dict[str, Place]:
 
     Raises
     ------
-    Refused
+    PreconditionError
         If the source does not have the files of the dataset, or the table cannot be used.
     """
     with _readable(source):
@@ -153,16 +157,16 @@ def read_places(source: Path, share: float) -> dict[str, Place]:
 
 @contextmanager
 def _readable(source: Path) -> Iterator[None]:
-    """Raise `Refused` for zips that can't be read."""
+    """Raise `PreconditionError` for zips that can't be read."""
     try:
         yield
     except NotImplementedError as error:
-        raise Refused(
+        raise PreconditionError(
             f"{source} uses a compression that is not supported ({error}): unpack it with another "
             "program, and give the folder"
         ) from error
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError) as error:
-        raise Refused(
+        raise PreconditionError(
             f"{source} is corrupt or not a zip file ({error}): download it again"
         ) from error
 
@@ -170,7 +174,7 @@ def _readable(source: Path) -> Iterator[None]:
 def _entries(source: Path) -> dict[str, _Entry]:
     """Return files and folders by name, the table and the parts among them."""
     if not source.exists():
-        raise Refused(f"file {source} does not exist")
+        raise PreconditionError(f"file {source} does not exist")
     found = _listed(source if source.is_dir() else zipfile.Path(source))
     # An archive may have one folder around the files.
     while not any(map(_is_used, found)):
@@ -182,8 +186,8 @@ def _entries(source: Path) -> dict[str, _Entry]:
         require_inside((Path(str(found[name])) for name in found if _is_used(name)), source)
     for wanted, what in ((TABLE, "table HAM10000_metadata"), (PART, "HAM10000_images_part_1.zip")):
         if not any(map(wanted.fullmatch, found)):
-            holds = some(sorted(found)) or "nothing"
-            raise Refused(f"{source} has no {what} (it contains {holds}): {ADVICE}")
+            holds = abbreviate(sorted(found)) or "nothing"
+            raise PreconditionError(f"{source} has no {what} (it contains {holds}): {ADVICE}")
     return found
 
 
@@ -200,7 +204,7 @@ def _is_used(name: str) -> bool:
     return bool(TABLE.fullmatch(name) or PART.fullmatch(name))
 
 
-def _read_table(entries: dict[str, _Entry], share: float) -> dict[str, Place]:
+def _read_table(entries: dict[str, _Entry], share: float) -> dict[str, StagedPath]:
     """Return where each photo belongs, by its image_id."""
     name = min(filter(TABLE.fullmatch, entries))
     _require_no_password(entries[name])
@@ -210,16 +214,16 @@ def _read_table(entries: dict[str, _Entry], share: float) -> dict[str, Place]:
     try:
         lesions = _lesions(name, _rows(name, _decoded(content)))
     except UnicodeDecodeError as error:
-        raise Refused(f"the table {name} is corrupt ({error}): {ADVICE}") from None
+        raise PreconditionError(f"the table {name} is corrupt ({error}): {ADVICE}") from None
     except csv.Error as error:
-        raise Refused(f"the table {name} cannot be read ({error}): {ADVICE}") from None
+        raise PreconditionError(f"the table {name} cannot be read ({error}): {ADVICE}") from None
     if not lesions:
-        raise Refused(f"the table {name} has no rows: {ADVICE}")
-    places = {}
+        raise PreconditionError(f"the table {name} has no rows: {ADVICE}")
+    staged_paths = {}
     for image_id, (lesion, label) in lesions.items():
-        side: Side = "validation" if is_held_back(digest(lesion), share) else "train"
-        places[image_id] = Place(side, label, f"{image_id}.jpg")
-    return places
+        split: Split = "validation" if is_validation(digest(lesion), share) else "train"
+        staged_paths[image_id] = StagedPath(split, label, f"{image_id}.jpg")
+    return staged_paths
 
 
 def _decoded(content: bytes) -> str:
@@ -244,7 +248,7 @@ def _rows(name: str, text: str) -> Iterator[tuple[int, tuple[str, ...]]]:
 
     Raises
     ------
-    Refused
+    PreconditionError
         If a column is missing.
     csv.Error
         If a quotation mark has no other.
@@ -256,12 +260,17 @@ def _rows(name: str, text: str) -> Iterator[tuple[int, tuple[str, ...]]]:
     delimiter = max(DELIMITERS, key=header.count)
     rows = csv.reader(lines[skipped:], delimiter=delimiter, strict=True)
     columns = [column.strip().casefold() for column in next(rows, [])]
-    if lacking := [column for column in COLUMNS if column not in columns]:
-        raise Refused(f"the table {name} has no column {', '.join(lacking)}: {ADVICE}")
-    places = [columns.index(column) for column in COLUMNS]
+    if missing_columns := [column for column in COLUMNS if column not in columns]:
+        raise PreconditionError(
+            f"the table {name} has no column {', '.join(missing_columns)}: {ADVICE}"
+        )
+    staged_paths = [columns.index(column) for column in COLUMNS]
     for row in rows:
         if any(map(str.strip, row)):
-            values = (row[place].strip() if place < len(row) else "" for place in places)
+            values = (
+                row[staged_path].strip() if staged_path < len(row) else ""
+                for staged_path in staged_paths
+            )
             yield rows.line_num + skipped, tuple(values)
 
 
@@ -273,15 +282,15 @@ def _lesions(name: str, rows: Iterator[tuple[int, Sequence[str]]]) -> dict[str, 
     """Return lesion and class by image_id."""
     lesions: dict[str, tuple[str, str]] = {}
     for line, (lesion, image_id, label) in rows:
-        if label not in LESIONS or not IMAGE_ID.fullmatch(image_id):
-            raise Refused(
+        if label not in CLASSES or not IMAGE_ID.fullmatch(image_id):
+            raise PreconditionError(
                 f"the table {name} has image_id {image_id!r} and dx {label!r} in line "
-                f"{line}: dx is one of {', '.join(LESIONS)}"
+                f"{line}: dx is one of {', '.join(CLASSES)}"
             )
         if not lesion:
-            raise Refused(f"the table {name} has no lesion_id in line {line}: {ADVICE}")
+            raise PreconditionError(f"the table {name} has no lesion_id in line {line}: {ADVICE}")
         if lesions.setdefault(image_id, (lesion, label)) != (lesion, label):
-            raise Refused(
+            raise PreconditionError(
                 f"the table {name} has {image_id} again, for another lesion (line {line}): {ADVICE}"
             )
     return lesions
@@ -321,42 +330,44 @@ def _require_no_password(entry: _Entry) -> None:
 
 def _require_no_password_of(info: zipfile.ZipInfo) -> None:
     if info.flag_bits & _ENCRYPTED:
-        raise Refused(
+        raise PreconditionError(
             f"{info.filename} is protected by a password: unpack the archive with the password, "
             "and give the folder"
         )
 
 
 def _stage_photo(
-    staged: Staged, places: dict[str, Place], missing: set[str], photo: _Photo
+    staged: StagingResult, staged_paths: dict[str, StagedPath], missing: set[str], photo: _Photo
 ) -> None:
-    if photo.image_id not in places:
-        staged.left_out["photos without a row in the table"] += 1
+    if photo.image_id not in staged_paths:
+        staged.excluded["photos without a row in the table"] += 1
         return
     if photo.image_id not in missing:
-        staged.left_out["copies of photos that are there"] += 1
+        staged.excluded["copies of photos that are there"] += 1
         return
     missing.remove(photo.image_id)
-    place = places[photo.image_id]
-    if _is_there(staged.folder / place.path, photo):
-        staged.keep(place)
+    staged_path = staged_paths[photo.image_id]
+    if _is_staged(staged.folder / staged_path.path, photo):
+        staged.count_photo(staged_path)
         return
-    _require_size(photo.name, photo.size, LARGEST)
+    _require_size(photo.name, photo.size, MAX_PHOTO_BYTES)
     content = photo.read()
     try:
         require_decodable(content)
     except UnusablePhoto as error:
         staged.leave_out_unusable(photo.name, error.problem)
     else:
-        staged.put(place, content)
+        staged.write_photo(staged_path, content)
 
 
 def _require_size(name: str, size: int, limit: int) -> None:
     if size > limit:
-        raise Refused(f"{name} has more than {limit:,} bytes, unpacked: not HAM10000. {ADVICE}")
+        raise PreconditionError(
+            f"{name} has more than {limit:,} bytes, unpacked: not HAM10000. {ADVICE}"
+        )
 
 
-def _is_there(path: Path, photo: _Photo) -> bool:
+def _is_staged(path: Path, photo: _Photo) -> bool:
     """Return True if a photo of this size and checksum was written before, whole."""
     if photo.checksum is None or not path.is_file() or path.stat().st_size != photo.size:
         return False

@@ -11,27 +11,27 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from scones.classes import NONE_OF_THE_CLASSES
-from scones.datasets.splits import SIDES, Side
+from scones.datasets.splits import SPLITS, Split
 from scones.photos.names import is_hidden
-from scones_operator.errors import Refused
-from scones_operator.folder_files import some
+from scones_operator.errors import PreconditionError
+from scones_operator.folder_files import abbreviate
 
 VALIDATION_SHARE = 0.1
 """Share of a dataset without its own validation photos that is held back to validate on."""
 
 CANNOT_BE_DECODED = "photos that cannot be decoded"
 
-UNFINISHED = ".unfinished-"
+TEMP_PREFIX = ".unfinished-"
 """How the name of a file begins while it is being written; hidden, so never taken for a photo."""
 
 
 @dataclass(frozen=True)
-class Place:
+class StagedPath:
     """Where a photo lies in a staged dataset.
 
     Attributes
     ----------
-    side
+    split
         Its side, or None for a photo of none of the classes.
     label
         Its class, or `scones.classes.NONE_OF_THE_CLASSES`.
@@ -39,18 +39,18 @@ class Place:
         Its file name.
     """
 
-    side: Side | None
+    split: Split | None
     label: str
     name: str
 
     @property
     def path(self) -> PurePosixPath:
         """Its path below the dataset's folder."""
-        return PurePosixPath(self.side or "", self.label, self.name)
+        return PurePosixPath(self.split or "", self.label, self.name)
 
 
 @dataclass
-class Staged:
+class StagingResult:
     """What a staging came to.
 
     Attributes
@@ -74,30 +74,30 @@ class Staged:
 
     folder: Path
     class_names: tuple[str, ...]
-    counts: Counter[tuple[Side | None, str]] = field(default_factory=Counter)
+    counts: Counter[tuple[Split | None, str]] = field(default_factory=Counter)
     written: int = 0
-    left_out: Counter[str] = field(default_factory=Counter)
-    splits: Mapping[Side, Path] = field(default_factory=dict)
+    excluded: Counter[str] = field(default_factory=Counter)
+    splits: Mapping[Split, Path] = field(default_factory=dict)
     unusable: dict[str, str] = field(default_factory=dict)
 
-    def put(self, place: Place, data: bytes) -> None:
+    def write_photo(self, staged_path: StagedPath, data: bytes) -> None:
         """Write a photo where it belongs, unless it is there."""
-        self.written += write_once(self.folder / place.path, data)
-        self.keep(place)
+        self.written += write_once(self.folder / staged_path.path, data)
+        self.count_photo(staged_path)
 
-    def keep(self, place: Place) -> None:
+    def count_photo(self, staged_path: StagedPath) -> None:
         """Count a photo that is where it belongs."""
-        self.counts[place.side, place.label] += 1
+        self.counts[staged_path.split, staged_path.label] += 1
 
     def leave_out_unusable(self, path: str, problem: str) -> None:
         """Count and name a photo that cannot be decoded."""
         self.unusable[path] = problem
-        self.left_out[CANNOT_BE_DECODED] += 1
+        self.excluded[CANNOT_BE_DECODED] += 1
 
-    def by_class(self) -> Mapping[str, Mapping[Side, int]]:
+    def by_class(self) -> Mapping[str, Mapping[Split, int]]:
         """Return the counts by class and side."""
         return {
-            name: {side: self.counts[side, name] for side in SIDES} for name in self.class_names
+            name: {split: self.counts[split, name] for split in SPLITS} for name in self.class_names
         }
 
     @property
@@ -130,7 +130,7 @@ def write_once(path: Path, data: bytes) -> bool:
     if path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data:
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{UNFINISHED}{os.getpid()}")
+    unfinished = path.with_name(f"{TEMP_PREFIX}{os.getpid()}")
     try:
         unfinished.write_bytes(data)
         unfinished.replace(path)
@@ -139,7 +139,7 @@ def write_once(path: Path, data: bytes) -> bool:
     return True
 
 
-def require_nothing_else(folder: Path, places: Iterable[Place]) -> None:
+def require_no_other_files(folder: Path, staged_paths: Iterable[StagedPath]) -> None:
     """Make sure that a folder holds no photos but those of a staging.
 
     Photos of an earlier one, with another share, would be on both sides; those of other classes
@@ -147,15 +147,16 @@ def require_nothing_else(folder: Path, places: Iterable[Place]) -> None:
 
     Raises
     ------
-    Refused
+    PreconditionError
         If it does; nothing was written.
     """
-    wanted = {place.path for place in places}
-    strange = [path for path in staged_files(folder) if path not in wanted]
-    if strange:
-        raise Refused(
-            f"{folder} contains {_count(strange, 'file')} that {_are(strange)} not of this "
-            f"dataset, such as {some(map(str, strange))}: use another folder, or remove them"
+    expected = {staged_path.path for staged_path in staged_paths}
+    unexpected = [path for path in staged_files(folder) if path not in expected]
+    if unexpected:
+        raise PreconditionError(
+            f"{folder} contains {_count(unexpected, 'file')} that {_are(unexpected)} not of this "
+            f"dataset, such as {abbreviate(map(str, unexpected))}: use another folder, or remove "
+            "them"
         )
 
 
@@ -163,7 +164,7 @@ def staged_files(folder: Path) -> list[PurePosixPath]:
     """Return the paths of the files of a staged dataset, below its folder, without hidden ones."""
     found = (
         PurePosixPath(path.relative_to(folder).as_posix())
-        for top in (*SIDES, NONE_OF_THE_CLASSES)
+        for top in (*SPLITS, NONE_OF_THE_CLASSES)
         for path in (folder / top).rglob("*")
         if path.is_file()
     )

@@ -7,11 +7,11 @@ from os import cpu_count
 from pathlib import Path
 
 from scones.photos import UnusablePhoto, require_decodable
-from scones_operator.datasets.class_folders import Dataset, LabelledPhoto
-from scones_operator.item_progress import Amount, Tell
+from scones_operator.datasets.class_folders import Dataset, LabeledPhoto
+from scones_operator.progress import ItemProgress, ProgressCallback
 
 
-def leave_out_unusable(dataset: Dataset, on_progress: Tell) -> Dataset:
+def leave_out_unusable(dataset: Dataset, on_progress: ProgressCallback) -> Dataset:
     """Decode all photos of a dataset, and return it without those that cannot be decoded.
 
     A class may then have too few: see `class_folders.require_enough_photos`.
@@ -28,7 +28,7 @@ def leave_out_unusable(dataset: Dataset, on_progress: Tell) -> Dataset:
     if not unusable:
         return dataset
 
-    def usable(photos: Sequence[LabelledPhoto]) -> tuple[LabelledPhoto, ...]:
+    def usable(photos: Sequence[LabeledPhoto]) -> tuple[LabeledPhoto, ...]:
         return tuple(photo for photo in photos if photo.path not in unusable)
 
     return replace(
@@ -41,7 +41,7 @@ def leave_out_unusable(dataset: Dataset, on_progress: Tell) -> Dataset:
 
 
 def find_unusable(
-    paths: Sequence[Path], check: Callable[[bytes], object], on_progress: Tell
+    paths: Sequence[Path], check: Callable[[bytes], object], on_progress: ProgressCallback
 ) -> dict[Path, str]:
     """Check photos in parallel, and return the reason by path of those that are unusable.
 
@@ -75,7 +75,7 @@ def find_unusable(
         for done, (path, problem) in enumerate(zip(paths, problems, strict=True), start=1):
             if problem is not None:
                 unusable[path] = problem
-            on_progress(Amount("Checking photos", done, len(paths)))
+            on_progress(ItemProgress("Checking photos", done, len(paths)))
     finally:
         pool.shutdown(cancel_futures=True)
     return unusable

@@ -11,38 +11,38 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from scones.classes import NONE_OF_THE_CLASSES
-from scones.datasets.exclusions import why_left_out
+from scones.datasets.exclusions import exclusion_reason
 from scones.datasets.layout import DATASET, NEGATIVES, TRAIN, VALIDATION
 from scones.datasets.split_folders import AmbiguousFolders, SplitFolders, find_split_folders
-from scones.datasets.splits import Side
+from scones.datasets.splits import Split
 from scones.photos import require_decodable
 from scones.photos.names import is_hidden
 from scones_operator.datasets.class_folders import count_files, require_folder
 from scones_operator.datasets.unusable_photos import find_unusable
-from scones_operator.errors import Refused, explain
-from scones_operator.folder_files import format_unusable, list_files, some
-from scones_operator.item_progress import Amount, Tell
+from scones_operator.errors import PreconditionError, format_aws_error
+from scones_operator.folder_files import abbreviate, format_unusable, list_files
+from scones_operator.progress import ItemProgress, ProgressCallback
 
 if TYPE_CHECKING:
     import boto3
     from mypy_boto3_s3 import S3Client
 
-THREADS = 8
+MAX_CONCURRENCY = 8
 """As many as boto3's pool of connections has room for, and two left."""
 
-ENOUGH_FAILURES = 20
+MAX_FAILURES = 20
 """After so many the rest is not tried: what is wrong is wrong for all."""
 
 
 @dataclass(frozen=True)
-class Photos:
+class StagedPhotos:
     """Photos of a staged dataset, and where they go.
 
     Attributes
     ----------
     files
         File by key.
-    passed_over
+    skipped
         How many files lie among them that are none.
     unused
         Number of files in a folder for tests next to one for validation, which is not uploaded.
@@ -55,9 +55,9 @@ class Photos:
     """
 
     files: Mapping[str, Path]
-    passed_over: int = 0
+    skipped: int = 0
     unused: int = 0
-    splits: Mapping[Side, str] = field(default_factory=dict)
+    splits: Mapping[Split, str] = field(default_factory=dict)
     unusable: Mapping[str, str] = field(default_factory=dict)
     folder: Path = Path()
 
@@ -74,14 +74,14 @@ class Photos:
 
 
 @dataclass
-class Uploaded:
+class UploadResult:
     """What an upload came to.
 
     Attributes
     ----------
     bucket
         Where to.
-    sent, there
+    sent, existing
         How many were uploaded, and how many were there already.
     failed
         Why, by file.
@@ -91,12 +91,12 @@ class Uploaded:
 
     bucket: str
     sent: int = 0
-    there: int = 0
+    already_present: int = 0
     failed: dict[Path, str] = field(default_factory=dict)
-    not_tried: int = 0
+    not_attempted: int = 0
 
 
-def staged_photos(folder: Path) -> Photos:
+def staged_photos(folder: Path) -> StagedPhotos:
     """Find the photos of a staged dataset.
 
     Parameters
@@ -113,36 +113,36 @@ def staged_photos(folder: Path) -> Photos:
 
     Raises
     ------
-    Refused
+    PreconditionError
         If it does not, or has links out of it.
     """
     require_folder(folder)
-    splits = _splits_of(folder, (path.name for path in folder.iterdir() if path.is_dir()))
+    splits = _find_splits(folder, (path.name for path in folder.iterdir() if path.is_dir()))
     if splits is None or splits.validation is None:
-        raise Refused(
+        raise PreconditionError(
             f"{folder} does not have both {TRAIN}/ and {VALIDATION}/: stage it with "
             f"`scones data folder {folder} TO --upload`"
         )
     roots = {TRAIN: splits.train, VALIDATION: splits.validation}
     roots[NONE_OF_THE_CLASSES] = NONE_OF_THE_CLASSES
-    files, passed_over = {}, 0
+    files, skipped = {}, 0
     for top, root in ((top, folder / name) for top, name in roots.items()):
         for path in list_files(root, folder):
             name = path.relative_to(root).as_posix()
             is_loose = "/" not in name and top != NONE_OF_THE_CLASSES
             # Empty files are included: decoding finds them, and they are listed.
-            if is_loose or why_left_out(name, path.stat().st_size) not in (None, "empty"):
-                passed_over += 1
+            if is_loose or exclusion_reason(name, path.stat().st_size) not in (None, "empty"):
+                skipped += 1
             else:
                 files[f"{DATASET}{top}/{name}"] = path
     if not files:
-        raise Refused(f"{folder} contains no photos")
+        raise PreconditionError(f"{folder} contains no photos")
     unused = count_files(folder / splits.unused) if splits.unused else 0
-    used: dict[Side, str] = {"train": splits.train, "validation": splits.validation}
-    return Photos(files, passed_over, unused, used, folder=folder)
+    used: dict[Split, str] = {"train": splits.train, "validation": splits.validation}
+    return StagedPhotos(files, skipped, unused, used, folder=folder)
 
 
-def leave_out_unusable(photos: Photos, on_progress: Tell) -> Photos:
+def leave_out_unusable(photos: StagedPhotos, on_progress: ProgressCallback) -> StagedPhotos:
     """Decode all photos, and return those that can be decoded, with the reason for the others.
 
     Parameters
@@ -154,14 +154,14 @@ def leave_out_unusable(photos: Photos, on_progress: Tell) -> Photos:
 
     Raises
     ------
-    Refused
+    PreconditionError
         If no photo is left.
     """
     found = find_unusable(list(photos.files.values()), require_decodable, on_progress)
     files = {key: path for key, path in photos.files.items() if path not in found}
     unusable = {path.relative_to(photos.folder).as_posix(): found[path] for path in found}
     if not files:
-        raise Refused(
+        raise PreconditionError(
             f"{photos.folder} has no photo that can be decoded: "
             f"{', '.join(format_unusable(unusable))}"
         )
@@ -172,9 +172,9 @@ def upload(
     session: "boto3.Session",
     bucket: str,
     files: Mapping[str, Path],
-    tell: Tell,
+    on_progress: ProgressCallback,
     class_names: Sequence[str] = (),
-) -> Uploaded:
+) -> UploadResult:
     """Upload files, but for those that are there: of the same size and content.
 
     Parameters
@@ -183,7 +183,7 @@ def upload(
         Where to.
     files
         File by key. Splits that are there under other names are uploaded to those.
-    tell
+    on_progress
         Told how far it is.
     class_names
         The stack's classes, which may have the name of a split.
@@ -195,43 +195,45 @@ def upload(
 
     Raises
     ------
-    Refused
+    PreconditionError
         If the dataset there has no splits, or it can't be told what its folders are.
     botocore.exceptions.ClientError
         If the bucket can't be listed.
     """
     client = session.client("s3")
-    files = _placed(files, _splits_there(client, bucket, class_names))
-    there = dict(_listed(client, bucket, files))
-    uploaded = Uploaded(bucket)
-    pool = ThreadPoolExecutor(THREADS)
+    files = _with_split_names(files, _existing_splits(client, bucket, class_names))
+    existing = dict(_existing_objects(client, bucket, files))
+    uploaded = UploadResult(bucket)
+    pool = ThreadPoolExecutor(MAX_CONCURRENCY)
     try:
         running = {
-            pool.submit(_send, client, bucket, key, path, there.get(key)): path
+            pool.submit(_send, client, bucket, key, path, existing.get(key)): path
             for key, path in files.items()
         }
         for done, future in enumerate(as_completed(running), start=1):
-            _note(uploaded, running[future], future)
-            tell(Amount("Uploading photos", done, len(files)))
-            if len(uploaded.failed) >= ENOUGH_FAILURES:
+            _record_upload(uploaded, running[future], future)
+            on_progress(ItemProgress("Uploading photos", done, len(files)))
+            if len(uploaded.failed) >= MAX_FAILURES:
                 break
     finally:
         pool.shutdown(cancel_futures=True)
-    uploaded.not_tried = len(files) - uploaded.sent - uploaded.there - len(uploaded.failed)
+    uploaded.not_attempted = (
+        len(files) - uploaded.sent - uploaded.already_present - len(uploaded.failed)
+    )
     return uploaded
 
 
-def _splits_of(
+def _find_splits(
     where: Path | str, names: Iterable[str], class_names: Sequence[str] = ()
 ) -> SplitFolders | None:
     visible = {name for name in names if not is_hidden(name)} - {NONE_OF_THE_CLASSES}
     try:
         return find_split_folders(visible, class_names)
     except AmbiguousFolders as error:
-        raise Refused(f"{where} {error}") from None
+        raise PreconditionError(f"{where} {error}") from None
 
 
-def _splits_there(client: "S3Client", bucket: str, class_names: Sequence[str]) -> SplitFolders:
+def _existing_splits(client: "S3Client", bucket: str, class_names: Sequence[str]) -> SplitFolders:
     """Return the splits of the dataset there, or ours if it is empty."""
     uri = f"s3://{bucket}/{DATASET}"
     pages = client.get_paginator("list_objects_v2").paginate(
@@ -239,17 +241,17 @@ def _splits_there(client: "S3Client", bucket: str, class_names: Sequence[str]) -
     )
     prefixes = (entry["Prefix"] for page in pages for entry in page.get("CommonPrefixes", []))
     names = {prefix.removeprefix(DATASET).removesuffix("/") for prefix in prefixes}
-    splits = _splits_of(uri, names, class_names)
+    splits = _find_splits(uri, names, class_names)
     if splits is None and (others := sorted(names - {NONE_OF_THE_CLASSES})):
-        folders = some(f"{DATASET}{name}/" for name in others)
-        raise Refused(
+        folders = abbreviate(f"{DATASET}{name}/" for name in others)
+        raise PreconditionError(
             f"{uri} has other folders than {TRAIN}/ and {VALIDATION}/: {folders}. A dataset has "
             "either splits or classes at the top: remove them first"
         )
     return splits or SplitFolders(TRAIN, VALIDATION, None)
 
 
-def _placed(files: Mapping[str, Path], splits: SplitFolders) -> dict[str, Path]:
+def _with_split_names(files: Mapping[str, Path], splits: SplitFolders) -> dict[str, Path]:
     """Return the files by their keys in a dataset whose splits have other names."""
     names = {TRAIN: splits.train, VALIDATION: splits.validation or VALIDATION}
     placed = {}
@@ -259,7 +261,7 @@ def _placed(files: Mapping[str, Path], splits: SplitFolders) -> dict[str, Path]:
     return placed
 
 
-def _listed(
+def _existing_objects(
     client: "S3Client", bucket: str, files: Mapping[str, Path]
 ) -> Iterator[tuple[str, tuple[int, str]]]:
     """Yield size and entity tag by key of what is in the folders that files go to."""
@@ -271,11 +273,11 @@ def _listed(
 
 
 def _send(
-    client: "S3Client", bucket: str, key: str, path: Path, there: tuple[int, str] | None
+    client: "S3Client", bucket: str, key: str, path: Path, existing: tuple[int, str] | None
 ) -> bool:
     """Upload a file unless it is there; True if it was uploaded."""
     body = path.read_bytes()
-    if there and there[0] == len(body) and _is_same(client, bucket, key, body, there[1]):
+    if existing and existing[0] == len(body) and _is_same(client, bucket, key, body, existing[1]):
         return False
     client.put_object(Bucket=bucket, Key=key, Body=body, ChecksumAlgorithm="SHA256")
     return True
@@ -290,13 +292,13 @@ def _is_same(client: "S3Client", bucket: str, key: str, body: bytes, etag: str) 
     return head.get("ChecksumSHA256") == checksum
 
 
-def _note(uploaded: Uploaded, path: Path, future: Future[bool]) -> None:
+def _record_upload(uploaded: UploadResult, path: Path, future: Future[bool]) -> None:
     try:
         sent = future.result()
     except (ClientError, BotoCoreError) as error:
-        uploaded.failed[path] = explain(error)
+        uploaded.failed[path] = format_aws_error(error)
     except OSError as error:
         uploaded.failed[path] = str(error)
     else:
         uploaded.sent += sent
-        uploaded.there += not sent
+        uploaded.already_present += not sent

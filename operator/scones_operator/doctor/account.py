@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 
-from scones.callers import name_of
+from scones.callers import name_from_arn
 from scones_operator.aws import template_parameters
 from scones_operator.doctor.findings import Finding, ok, problem, unknown, warning
 from scones_operator.doctor.subject import Subject
-from scones_operator.errors import explain
+from scones_operator.errors import format_aws_error
 
 if TYPE_CHECKING:
     import boto3
@@ -42,7 +42,7 @@ Not every region's Parameter Store has the list:
 https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-public-parameters-global-infrastructure.html
 """
 
-_MOST_NAMES = 10
+_MAX_NAMES = 10
 """Maximum number of names in a request of GetParameters."""
 
 
@@ -59,8 +59,8 @@ def check_credentials(session: "boto3.Session") -> Finding:
             raise NoRegionError
         caller = session.client("sts").get_caller_identity()
     except (BotoCoreError, ClientError) as error:
-        return problem(explain(error), "nothing else can be checked before that")
-    return ok(f"{name_of(caller['Arn'])}, account {caller['Account']}, {session.region_name}")
+        return problem(format_aws_error(error), "nothing else can be checked before that")
+    return ok(f"{name_from_arn(caller['Arn'])}, account {caller['Account']}, {session.region_name}")
 
 
 def check_region(subject: Subject) -> Finding:
@@ -76,33 +76,33 @@ def check_region(subject: Subject) -> Finding:
 
 def check_services(subject: Subject) -> Finding:
     """Check that the region has all services, by AWS's list of services by region."""
-    found = _available(subject, subject.region) or _available(subject, FALLBACK_REGION)
-    if not found:
+    available = _available(subject, subject.region) or _available(subject, FALLBACK_REGION)
+    if not available:
         return unknown(
             f"Parameter Store has no list of the services in {subject.region}",
             "see https://aws.amazon.com/about-aws/global-infrastructure/regional-product-services",
         )
-    if missing := [name for service, name in SERVICES.items() if service not in found]:
+    if missing := [name for service, name in SERVICES.items() if service not in available]:
         return problem(f"{subject.region} has no {', '.join(missing)}", "choose another region")
     return ok(f"{subject.region} has all {len(SERVICES)} services")
 
 
 def check_instance_types(subject: Subject) -> Finding:
     """Check that EC2 has the instance types in the region, as SageMaker's instances are EC2's."""
-    wanted = sorted({subject.parameters[name].removeprefix("ml.") for name in INSTANCE_TYPES})
+    types = sorted({subject.parameters[name].removeprefix("ml.") for name in INSTANCE_TYPES})
     pages = subject.session.client("ec2").get_paginator("describe_instance_type_offerings")
-    found = pages.paginate(
-        LocationType="region", Filters=[{"Name": "instance-type", "Values": wanted}]
+    offerings = pages.paginate(
+        LocationType="region", Filters=[{"Name": "instance-type", "Values": types}]
     )
-    offered = {item["InstanceType"] for page in found for item in page["InstanceTypeOfferings"]}
-    if missing := [name for name in wanted if name not in offered]:
+    offered = {item["InstanceType"] for page in offerings for item in page["InstanceTypeOfferings"]}
+    if missing := [name for name in types if name not in offered]:
         return warning(
             f"EC2 does not offer {', '.join(missing)} in {subject.region}",
             "SageMaker probably does not offer them either: see "
             "https://aws.amazon.com/sagemaker/ai/pricing, and "
             f"choose another {' or '.join(_parameters_of(subject, missing))}",
         )
-    return ok(f"{subject.region} has {', '.join(wanted)}")
+    return ok(f"{subject.region} has {', '.join(types)}")
 
 
 def _parameters_of(subject: Subject, types: list[str]) -> list[str]:
@@ -111,13 +111,13 @@ def _parameters_of(subject: Subject, types: list[str]) -> list[str]:
     ]
 
 
-def _available(subject: Subject, asked: str) -> set[str]:
+def _available(subject: Subject, queried_region: str) -> set[str]:
     """Return the services of the subject's region that the Parameter Store of a region lists."""
-    client: Any = subject.session.client("ssm", region_name=asked)
+    client: Any = subject.session.client("ssm", region_name=queried_region)
     prefix = f"/aws/service/global-infrastructure/regions/{subject.region}/services/"
     names = [f"{prefix}{service}" for service in SERVICES]
-    found: set[str] = set()
-    for start in range(0, len(names), _MOST_NAMES):
-        answer = client.get_parameters(Names=names[start : start + _MOST_NAMES])
-        found |= {item["Name"].removeprefix(prefix) for item in answer["Parameters"]}
-    return found
+    available: set[str] = set()
+    for start in range(0, len(names), _MAX_NAMES):
+        response = client.get_parameters(Names=names[start : start + _MAX_NAMES])
+        available |= {item["Name"].removeprefix(prefix) for item in response["Parameters"]}
+    return available

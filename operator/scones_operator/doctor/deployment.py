@@ -61,15 +61,15 @@ def check_state(subject: Subject) -> Finding:
             f"{name} is not deployed: checked with {subject.source}; check again after `sam deploy`"
         )
     state = subject.deployment.description["StackStatus"]
-    found = f"{name} is {state}"
+    text = f"{name} is {state}"
     if state in _FAILED:
         failed = _FAILED[state]
-        return replace(failed, found=found, command=failed.command.format(name=name))
+        return replace(failed, message=text, command=failed.command.format(name=name))
     if state not in _UPDATED:
-        return warning(found, "wait until it ends, and check again")
+        return warning(text, "wait until it ends, and check again")
     if subject.deployment.stack is None:
-        return problem(f"{found}, but lacks outputs", "deploy the current template")
-    return ok(found)
+        return problem(f"{text}, but lacks outputs", "deploy the current template")
+    return ok(text)
 
 
 def check_threshold(subject: Subject, stack: Stack) -> Finding:
@@ -120,35 +120,35 @@ def check_rules(subject: Subject, stack: Stack) -> Finding:
 
 def check_alarms(subject: Subject, stack: Stack) -> Finding:
     """Check that no alarm is in ALARM, and that all of them notify."""
-    wanted = subject.deployed.resources_of("AWS::CloudWatch::Alarm")
+    alarm_names = subject.deployed.resources_of("AWS::CloudWatch::Alarm")
     pages = subject.session.client("cloudwatch").get_paginator("describe_alarms")
-    found = pages.paginate(AlarmNames=sorted(wanted.values()), AlarmTypes=["MetricAlarm"])
-    alarms = {item["AlarmName"]: item for page in found for item in page["MetricAlarms"]}
-    logical = {physical: name for name, physical in wanted.items()}
-    if firing := _named(alarms, logical, lambda alarm: alarm["StateValue"] == "ALARM"):
+    described = pages.paginate(AlarmNames=sorted(alarm_names.values()), AlarmTypes=["MetricAlarm"])
+    alarms = {item["AlarmName"]: item for page in described for item in page["MetricAlarms"]}
+    logical = {physical: name for name, physical in alarm_names.items()}
+    if firing := _alarm_names(alarms, logical, lambda alarm: alarm["StateValue"] == "ALARM"):
         return problem(f"in ALARM: {', '.join(firing)}", "see “Alarms” in docs/watching.md")
-    if missing := [name for name, physical in wanted.items() if physical not in alarms]:
+    if missing := [name for name, physical in alarm_names.items() if physical not in alarms]:
         return problem(f"deleted: {', '.join(missing)}", "deploy the stack again to restore alarms")
-    if silent := _named(alarms, logical, lambda alarm: not alarm["ActionsEnabled"]):
-        names = " ".join(wanted[name] for name in silent)
+    if silent := _alarm_names(alarms, logical, lambda alarm: not alarm["ActionsEnabled"]):
+        names = " ".join(alarm_names[name] for name in silent)
         return warning(
             f"notify nobody: {', '.join(silent)}",
             "enable their actions",
             f"aws cloudwatch enable-alarm-actions --alarm-names {names}",
         )
-    return ok(f"none of {len(wanted)} is in ALARM")
+    return ok(f"none of {len(alarm_names)} is in ALARM")
 
 
 def check_undelivered(subject: Subject, stack: Stack) -> Finding:
     """Check that no event waits because its state machine could not be started."""
     advice = "list them, then deliver them again without --dry-run"
-    return _check_queue(subject, stack.undelivered_events, advice, "scones redrive --dry-run")
+    return _check_queue(subject, stack.dead_letter_queue, advice, "scones redrive --dry-run")
 
 
 def check_unmeasured(subject: Subject, stack: Stack) -> Finding:
     """Check that no event waits because it could not be measured."""
     advice = "see “What was not measured” in docs/watching.md"
-    return _check_queue(subject, stack.missed_measurements, advice)
+    return _check_queue(subject, stack.missed_metrics_queue, advice)
 
 
 def _check_limit(
@@ -178,17 +178,17 @@ def _check_schedule(subject: Subject, logical: str, parameter: str) -> Finding:
         return problem(f"the stack has no resource {logical}", "deploy the current template")
     client = subject.session.client("scheduler")
     try:
-        found = client.get_schedule(Name=name)
+        schedule = client.get_schedule(Name=name)
     except ClientError as error:
         if error.response["Error"]["Code"] != "ResourceNotFoundException":
             raise
         return problem(f"{name} does not exist", "deploy the stack again to restore it")
-    state, wanted = found["State"], subject.parameters[parameter]
-    if state == wanted:
-        return ok(f"{name}: {state.lower()}, {found['ScheduleExpression']}")
+    state, expected = schedule["State"], subject.parameters[parameter]
+    if state == expected:
+        return ok(f"{name}: {state.lower()}, {schedule['ScheduleExpression']}")
     return problem(
-        f"{name} is {state.lower()}, though {parameter} is {wanted}",
-        f"set it to {wanted.lower()} in the EventBridge Scheduler console, or deploy with "
+        f"{name} is {state.lower()}, though {parameter} is {expected}",
+        f"set it to {expected.lower()} in the EventBridge Scheduler console, or deploy with "
         f"{parameter}={state}",
     )
 
@@ -215,7 +215,7 @@ def _bus(rule: Any) -> str:
     return str(rule.get("EventBusName", "default"))
 
 
-def _named(
+def _alarm_names(
     alarms: dict[str, Any], logical: dict[str, str], matches: Callable[[Any], bool]
 ) -> list[str]:
     return sorted(logical[name] for name, alarm in alarms.items() if matches(alarm))
@@ -223,8 +223,8 @@ def _named(
 
 def _check_queue(subject: Subject, queue: str, advice: str, command: str = "") -> Finding:
     client: Any = subject.session.client("sqs")
-    answer = client.get_queue_attributes(QueueUrl=queue, AttributeNames=_COUNTS)
-    count = sum(int(answer["Attributes"][name]) for name in _COUNTS)
+    response = client.get_queue_attributes(QueueUrl=queue, AttributeNames=_COUNTS)
+    count = sum(int(response["Attributes"][name]) for name in _COUNTS)
     if not count:
         return ok("empty")
     waiting = "1 message waits" if count == 1 else f"{count:,} messages wait"
@@ -233,7 +233,7 @@ def _check_queue(subject: Subject, queue: str, advice: str, command: str = "") -
 
 def _oldest(subject: Subject, queue: str) -> str:
     """Return how long the oldest message of a queue has waited, as far as it is known."""
-    answer = subject.session.client("cloudwatch").get_metric_statistics(
+    response = subject.session.client("cloudwatch").get_metric_statistics(
         Namespace="AWS/SQS",
         MetricName="ApproximateAgeOfOldestMessage",
         Dimensions=[{"Name": "QueueName", "Value": queue.rpartition("/")[2]}],
@@ -242,19 +242,19 @@ def _oldest(subject: Subject, queue: str) -> str:
         Period=60,
         Statistics=["Maximum"],
     )
-    points = sorted(answer["Datapoints"], key=lambda point: point["Timestamp"])
+    points = sorted(response["Datapoints"], key=lambda point: point["Timestamp"])
     if not points:
         return "for how long is not known yet"
-    return f"the oldest for {lasted(timedelta(seconds=points[-1]['Maximum']))}"
+    return f"the oldest for {format_duration(timedelta(seconds=points[-1]['Maximum']))}"
 
 
-def lasted(time: timedelta) -> str:
+def format_duration(time: timedelta) -> str:
     """Return a duration in its largest whole unit.
 
     Examples
     --------
-    >>> lasted(timedelta(days=2, hours=3)), lasted(timedelta(hours=1)), lasted(timedelta(seconds=9))
-    ('2 days', '1 hour', '0 minutes')
+    >>> [format_duration(timedelta(hours=hours)) for hours in (51, 1, 0)]
+    ['2 days', '1 hour', '0 minutes']
     """
     seconds = time.total_seconds()
     for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60)):

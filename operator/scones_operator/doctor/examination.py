@@ -22,7 +22,12 @@ from scones_operator.doctor import (
 )
 from scones_operator.doctor.findings import Finding, not_checked, unknown
 from scones_operator.doctor.subject import Subject, read_subject
-from scones_operator.errors import Fault, Refused, explain, missing_permission
+from scones_operator.errors import (
+    OperationError,
+    PreconditionError,
+    format_aws_error,
+    missing_permission,
+)
 
 if TYPE_CHECKING:
     import boto3
@@ -51,7 +56,7 @@ class Check:
     """
 
     name: str
-    look: Callable[[Subject], Finding]
+    run: Callable[[Subject], Finding]
     on_local_cloud: bool = True
 
 
@@ -180,11 +185,11 @@ def examine(
         subject = read_subject(session, name)
     except (BotoCoreError, ClientError) as error:
         skipped = dict.fromkeys([check.name for check in CHECKS], not_checked("needs the stack"))
-        return Examination({CREDENTIALS: credentials, STACK: _unread(error)} | skipped, None)
+        return Examination({CREDENTIALS: credentials, STACK: _unreadable(error)} | skipped, None)
     findings = {CREDENTIALS: credentials, STACK: deployment.check_state(subject)}
     elsewhere = not_checked("not on the local cloud")
     findings |= {check.name: elsewhere for check in CHECKS if not applies(check)}
-    chosen = {check.name: partial(check.look, subject) for check in CHECKS if applies(check)}
+    chosen = {check.name: partial(check.run, subject) for check in CHECKS if applies(check)}
     findings |= run_checks(chosen, on_progress, limit_seconds)
     order = [CREDENTIALS, STACK, *(check.name for check in CHECKS)]
     return Examination({name: findings[name] for name in order}, subject)
@@ -209,7 +214,7 @@ def run_checks(
     Raises
     ------
     Exception
-        If a check raises an error that is neither boto3's nor a `Fault` or `Refused`.
+        If a check raises an error that is none of boto3's, `OperationError` or `PreconditionError`.
     """
     todo: queue.SimpleQueue[str] = queue.SimpleQueue()
     done: queue.SimpleQueue[tuple[str, Finding | Exception]] = queue.SimpleQueue()
@@ -217,7 +222,7 @@ def run_checks(
         todo.put(name)
     for _ in range(min(WORKERS, len(checks))):
         # A pool's threads would keep the process alive until the slowest request has ended.
-        threading.Thread(target=_work, args=(checks, todo, done), daemon=True).start()
+        threading.Thread(target=_run_from_queue, args=(checks, todo, done), daemon=True).start()
     late = unknown(f"no answer within {limit_seconds:g} s", "run this again")
     findings = dict.fromkeys(checks, late)
     until = time.monotonic() + limit_seconds
@@ -233,7 +238,7 @@ def run_checks(
     return findings
 
 
-def _work(
+def _run_from_queue(
     checks: Mapping[str, Callable[[], Finding]],
     todo: "queue.SimpleQueue[str]",
     done: "queue.SimpleQueue[tuple[str, Finding | Exception]]",
@@ -244,22 +249,22 @@ def _work(
         except queue.Empty:
             return
         try:
-            done.put((name, _look(checks[name])))
+            done.put((name, _run_check(checks[name])))
         except Exception as error:
             done.put((name, error))
 
 
-def _look(check: Callable[[], Finding]) -> Finding:
+def _run_check(check: Callable[[], Finding]) -> Finding:
     try:
         return check()
-    except (BotoCoreError, ClientError, Fault, Refused) as error:
-        return _unread(error)
+    except (BotoCoreError, ClientError, OperationError, PreconditionError) as error:
+        return _unreadable(error)
 
 
-def _unread(error: BotoCoreError | ClientError | Fault | Refused) -> Finding:
-    if isinstance(error, (Fault, Refused)):
+def _unreadable(error: BotoCoreError | ClientError | OperationError | PreconditionError) -> Finding:
+    if isinstance(error, (OperationError, PreconditionError)):
         return unknown(str(error), "")
     if denied := missing_permission(error):
         advice = f"get the permission {denied}: DoctorPolicy has all that a deployed stack needs"
         return unknown(f"not permitted: {denied}", advice)
-    return unknown(explain(error), "")
+    return unknown(format_aws_error(error), "")

@@ -16,7 +16,7 @@ class Finding:
         ``ok``; ``warning`` if it works but is worth a check; ``problem`` if something
         must be done; ``unknown`` if it could not be read; ``not_checked`` if the check does not
         apply.
-    found
+    message
         What was found, in a sentence without a final period.
     advice
         What to do, or an empty text if there is nothing to do.
@@ -25,31 +25,31 @@ class Finding:
     """
 
     status: Status
-    found: str
+    message: str
     advice: str = ""
     command: str = ""
 
 
-def ok(found: str) -> Finding:
+def ok(message: str) -> Finding:
     """Return the finding that nothing needs to be done."""
-    return Finding("ok", found)
+    return Finding("ok", message)
 
 
-def warning(found: str, advice: str, command: str = "") -> Finding:
+def warning(message: str, advice: str, command: str = "") -> Finding:
     """Return the finding that something is worth a check."""
-    return Finding("warning", found, advice, command)
+    return Finding("warning", message, advice, command)
 
 
-def problem(found: str, advice: str, command: str = "") -> Finding:
+def problem(message: str, advice: str, command: str = "") -> Finding:
     """Return the finding that something must be done."""
-    return Finding("problem", found, advice, command)
+    return Finding("problem", message, advice, command)
 
 
-def unknown(found: str, advice: str) -> Finding:
+def unknown(message: str, advice: str) -> Finding:
     """Return the finding that something could not be read."""
-    return Finding("unknown", found, advice)
+    return Finding("unknown", message, advice)
 
 
-def not_checked(found: str) -> Finding:
+def not_checked(message: str) -> Finding:
     """Return the finding that a check does not apply."""
-    return Finding("not_checked", found)
+    return Finding("not_checked", message)

@@ -7,14 +7,14 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from scones.endpoint_state import find
+from scones.endpoint_state import describe_or_none
 from scones.records import Skipped
 from scones_operator.aws.stack import Stack
-from scones_operator.doctor.deployment import lasted
+from scones_operator.doctor.deployment import format_duration
 from scones_operator.doctor.findings import Finding, not_checked, ok, problem, warning
 from scones_operator.doctor.subject import Subject
-from scones_operator.models.promotion import find_promotions
-from scones_operator.review.queue import waiting
+from scones_operator.models.promotion import list_running_promotions
+from scones_operator.review.queue import list_pending
 
 LONG_APPROVAL = timedelta(hours=24)
 """Age of an approval request above which the check warns; its staging endpoint costs money."""
@@ -72,7 +72,7 @@ def check_endpoint(subject: Subject, stack: Stack) -> Finding:
     """Check that the production endpoint works, and that the stack made its model."""
     client = subject.session.client("sagemaker")
     name = stack.endpoint
-    endpoint = find(client.describe_endpoint, EndpointName=name)
+    endpoint = describe_or_none(client.describe_endpoint, EndpointName=name)
     if endpoint is None:
         return warning(
             f"there is no endpoint {name}: photos end as failed (EndpointMissing)",
@@ -105,13 +105,13 @@ def check_endpoint(subject: Subject, stack: Stack) -> Finding:
 
 def check_promotion(subject: Subject, stack: Stack) -> Finding:
     """Check that no promotion has waited long for approval."""
-    running = find_promotions(subject.session, stack)
-    asked = [promotion.question for promotion in running if promotion.question]
+    running = list_running_promotions(subject.session, stack)
+    asked = [promotion.approval_request for promotion in running if promotion.approval_request]
     if not asked:
-        return ok(f"{running[0].what} is running" if running else "none is running")
-    oldest = min(asked, key=lambda question: question.asked_at)
-    age = subject.now - oldest.asked_at
-    found = f"version {oldest.version} has waited for approval for {lasted(age)}"
+        return ok(f"{running[0].title} is running" if running else "none is running")
+    oldest = min(asked, key=lambda question: question.requested_at)
+    age = subject.now - oldest.requested_at
+    found = f"version {oldest.version} has waited for approval for {format_duration(age)}"
     if age < LONG_APPROVAL:
         return ok(found)
     limit = subject.parameters["ApprovalHours"]
@@ -125,13 +125,13 @@ def check_promotion(subject: Subject, stack: Stack) -> Finding:
 def check_review(subject: Subject, stack: Stack) -> Finding:
     """Check that no photo has waited long for review."""
     skipped = Skipped()
-    first = list(islice(waiting(subject.session, stack, skipped), 1))
+    first = list(islice(list_pending(subject.session, stack, skipped), 1))
     if skipped.message:
         return warning(skipped.message, "give the record its earlier content, or delete it")
     if not first:
         return ok("no photo waits")
-    age = subject.now - first[0].decided.timings.decided_at
-    found = f"the oldest photo has waited for {lasted(age)}"
+    age = subject.now - first[0].decision.timings.decided_at
+    found = f"the oldest photo has waited for {format_duration(age)}"
     if age < LONG_REVIEW:
         return ok(found)
     return warning(found, "review it, here or on the page of `scones console`", "scones review")
@@ -142,23 +142,23 @@ def _describe_image(subject: Subject, parts: re.Match[str]) -> Any:
     # SageMaker pulls from the registry of the image, which may be another account's.
     client: Any = subject.session.client("ecr")
     digest, tag = parts["digest"], parts["tag"] or "latest"
-    wanted = {"imageDigest": digest} if digest else {"imageTag": tag}
+    image_id = {"imageDigest": digest} if digest else {"imageTag": tag}
     try:
-        found = client.describe_images(
-            registryId=parts["account"], repositoryName=parts["repository"], imageIds=[wanted]
+        images = client.describe_images(
+            registryId=parts["account"], repositoryName=parts["repository"], imageIds=[image_id]
         )
     except ClientError as error:
         code = error.response["Error"]["Code"]
         if code not in {"ImageNotFoundException", "RepositoryNotFoundException"}:
             raise
         return None
-    return found["imageDetails"][0]
+    return images["imageDetails"][0]
 
 
 def _model(client: Any, endpoint: Any) -> Any:
     """Return the description of the model of an endpoint, or None if it is unknown."""
     config = endpoint.get("EndpointConfigName")
-    found = config and find(client.describe_endpoint_config, EndpointConfigName=config)
-    return found and find(
+    found = config and describe_or_none(client.describe_endpoint_config, EndpointConfigName=config)
+    return found and describe_or_none(
         client.describe_model, ModelName=found["ProductionVariants"][0]["ModelName"]
     )

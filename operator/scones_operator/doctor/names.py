@@ -2,7 +2,7 @@
 
 from botocore.exceptions import ClientError
 
-from scones.endpoint_state import find
+from scones.endpoint_state import describe_or_none
 from scones_operator.aws.stack import staging_endpoint_name
 from scones_operator.doctor.findings import Finding, ok, problem, warning
 from scones_operator.doctor.subject import Subject
@@ -12,7 +12,7 @@ def check_new_group(subject: Subject) -> Finding:
     """Check that the name of the model package group is free."""
     name = subject.parameters["EndpointName"]
     client = subject.session.client("sagemaker")
-    if find(client.describe_model_package_group, ModelPackageGroupName=name) is None:
+    if describe_or_none(client.describe_model_package_group, ModelPackageGroupName=name) is None:
         return ok(f"{name} is free")
     return problem(
         f"there is a model package group {name} already, so that the deployment fails",
@@ -25,7 +25,9 @@ def check_new_endpoint(subject: Subject) -> Finding:
     name = subject.parameters["EndpointName"]
     client = subject.session.client("sagemaker")
     names = [name, staging_endpoint_name(name)]
-    taken = [other for other in names if find(client.describe_endpoint, EndpointName=other)]
+    taken = [
+        other for other in names if describe_or_none(client.describe_endpoint, EndpointName=other)
+    ]
     if not taken:
         return ok(f"{' and '.join(names)} are free")
     return problem(

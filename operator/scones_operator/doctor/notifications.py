@@ -15,23 +15,23 @@ Source: https://docs.aws.amazon.com/sns/latest/api/API_Subscription.html
 
 def check_reviewers(subject: Subject, stack: Stack) -> Finding:
     """Check that the reviewers' subscriptions are confirmed."""
-    wanted = [subject.parameters["NotificationEmail"], subject.parameters["NotificationPhone"]]
-    found = _subscriptions(subject, stack.review_topic)
-    if not any(wanted) and not found:
+    expected = [subject.parameters["NotificationEmail"], subject.parameters["NotificationPhone"]]
+    subscriptions = _subscriptions(subject, stack.review_topic)
+    if not any(expected) and not subscriptions:
         return ok("nobody is notified: NotificationEmail and NotificationPhone are not set")
-    return _judge(stack.review_topic, [name for name in wanted if name], found)
+    return _compare(stack.review_topic, [name for name in expected if name], subscriptions)
 
 
 def check_operators(subject: Subject, stack: Stack) -> Finding:
     """Check that the operators' subscriptions are confirmed, and that there is one."""
-    wanted = subject.parameters["OperatorEmail"]
-    found = _subscriptions(subject, stack.operators_topic)
-    if not wanted and not found:
+    expected = subject.parameters["OperatorEmail"]
+    subscriptions = _subscriptions(subject, stack.operators_topic)
+    if not expected and not subscriptions:
         return warning(
             "nobody is notified of alarms, failures and approval requests",
             "deploy with OperatorEmail, and confirm the subscription by the link in its e-mail",
         )
-    return _judge(stack.operators_topic, [wanted] if wanted else [], found)
+    return _compare(stack.operators_topic, [expected] if expected else [], subscriptions)
 
 
 def check_sms(subject: Subject) -> Finding:
@@ -59,15 +59,17 @@ def _subscriptions(subject: Subject, topic: str) -> list[Any]:
     return [item for page in pages.paginate(TopicArn=topic) for item in page["Subscriptions"]]
 
 
-def _judge(topic: str, wanted: list[str], found: list[Any]) -> Finding:
-    if pending := [item["Endpoint"] for item in found if item["SubscriptionArn"] == PENDING]:
+def _compare(topic: str, expected: list[str], subscriptions: list[Any]) -> Finding:
+    if pending := [
+        item["Endpoint"] for item in subscriptions if item["SubscriptionArn"] == PENDING
+    ]:
         return problem(
             f"not confirmed: {', '.join(pending)}",
             "open the link in the e-mail from AWS Notifications; if it is lost, subscribe again",
             _subscribe(topic, pending[0]),
         )
-    known = {item["Endpoint"] for item in found}
-    if lost := [name for name in wanted if name not in known]:
+    known = {item["Endpoint"] for item in subscriptions}
+    if lost := [name for name in expected if name not in known]:
         return problem(
             f"no subscription of {', '.join(lost)}: canceled, or not confirmed in time",
             "subscribe again, and confirm it by the link in the e-mail",

@@ -11,7 +11,7 @@ from scones_operator.doctor.subject import Subject
 ALL_ENDPOINTS = "Number of instances across active endpoints"
 CONCURRENCY = "Concurrent executions"
 
-ENOUGH_CONCURRENCY = 100
+SUFFICIENT_CONCURRENCY = 100
 """Concurrent executions of Lambda functions below which photos wait for each other.
 
 New accounts may have a quota of 10, which three functions a photo, reviews and metrics share.
@@ -52,8 +52,8 @@ def check_concurrency(subject: Subject) -> Finding:
         return _unlisted(subject, CONCURRENCY, "lambda")
     limit = int(quota["Value"])
     found = f"{CONCURRENCY}: {limit:,}"
-    if limit < ENOUGH_CONCURRENCY:
-        command = _request("lambda", quota["QuotaCode"], ENOUGH_CONCURRENCY)
+    if limit < SUFFICIENT_CONCURRENCY:
+        command = _request("lambda", quota["QuotaCode"], SUFFICIENT_CONCURRENCY)
         return warning(f"{found}, shared by all functions of the account", REQUEST, command)
     return ok(found)
 
@@ -74,10 +74,10 @@ def _compare(subject: Subject, name: str, needed: int) -> Finding:
     return ok(found)
 
 
-def _request(service: str, code: str, wanted: int) -> str:
+def _request(service: str, code: str, value: int) -> str:
     return (
         f"aws service-quotas request-service-quota-increase --service-code {service} "
-        f"--quota-code {code} --desired-value {wanted}"
+        f"--quota-code {code} --desired-value {value}"
     )
 
 

@@ -20,7 +20,7 @@ from scones.classes import classes_hash
 from scones.evaluation.report import FILE
 from scones.lst import LstError
 from scones.runs import (
-    LISTS,
+    LISTS_PREFIX,
     MANIFEST,
     NEGATIVES_LIST,
     RETENTION_TAG,
@@ -29,13 +29,13 @@ from scones.runs import (
     RunIncomplete,
     RunOutdated,
 )
-from scones.smoke_test import NoPictures, select_pictures
-from scones.storage import named_faults, pages
+from scones.smoke_test import NoImages, select_images
+from scones.storage import list_pages, s3_errors
 from scones_operator.aws.stack import Stack
-from scones_operator.errors import Refused, storage_faults
-from scones_operator.item_progress import Amount, Tell
+from scones_operator.errors import PreconditionError, storage_errors
 from scones_operator.models import registry
-from scones_operator.models.registry import APPROVED, PENDING, Version
+from scones_operator.models.registry import APPROVED, PENDING, ModelVersion
+from scones_operator.progress import ItemProgress, ProgressCallback
 
 if TYPE_CHECKING:
     import boto3
@@ -47,10 +47,10 @@ SOURCE = "source_model_package"
 CHECKSUM = "artifacts_sha256"
 """Metadata of a copy: SHA-256 of the artifacts, 64 hexadecimal digits."""
 
-LARGEST_OBJECT = 5 * 1024**3
+MAX_OBJECT_BYTES = 5 * 1024**3
 """Bytes that S3 takes in one PutObject, whose condition and checksum hold for the whole object."""
 
-THREADS = 8
+MAX_CONCURRENCY = 8
 
 _BLOCK = 1 << 20
 
@@ -61,7 +61,7 @@ _ONLY_AT_SOURCE = ("saved_model",)
 
 
 @dataclass(frozen=True)
-class Place:
+class StackLocation:
     """A deployed stack and the session to reach it with."""
 
     session: "boto3.Session"
@@ -74,7 +74,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Copy:
+class CopyResult:
     """Result of `copy_version`.
 
     Attributes
@@ -87,8 +87,8 @@ class Copy:
         True if this call registered it, False if an earlier copy exists.
     """
 
-    source: Version
-    version: Version
+    source: ModelVersion
+    version: ModelVersion
     is_new: bool
 
 
@@ -112,14 +112,16 @@ class _File:
 
 
 @dataclass(frozen=True)
-class _Stored:
+class _StoredObject:
     """ETag of an object at the destination, and its SHA-256 in hexadecimal digits."""
 
     etag: str
     sha256: str
 
 
-def copy_version(source: Place, destination: Place, number: int, on_progress: Tell) -> Copy:
+def copy_version(
+    source: StackLocation, destination: StackLocation, number: int, on_progress: ProgressCallback
+) -> CopyResult:
     """Register an approved version of one stack in another stack, pending approval.
 
     The artifacts, the evaluation, and what the smoke test of the promotion needs are copied to the
@@ -137,84 +139,92 @@ def copy_version(source: Place, destination: Place, number: int, on_progress: Te
 
     Raises
     ------
-    Refused
+    PreconditionError
         If the version does not exist, is not approved, was not registered by a retraining, was
         trained for other classes or another algorithm than the destination has, has lost files or
         other artifacts than when it was registered, or if the destination holds another object
         under the same key.
-    Fault
+    OperationError
         If S3 rejects a request or cannot be reached.
     """
     if source.stack == destination.stack:
-        raise Refused("the source and the destination are the same stack: name two stacks")
-    original = registry.find_version(source.session, source.stack, number)
+        raise PreconditionError(
+            "the source and the destination are the same stack: name two stacks"
+        )
+    original = registry.get_version(source.session, source.stack, number)
     artifacts = _require_copyable(source, destination, original)
     if earlier := _find_copy(destination, original):
-        return Copy(original, earlier, is_new=False)
+        return CopyResult(original, earlier, is_new=False)
     run = _run_at(destination, original)
-    with storage_faults():
+    with storage_errors():
         stored = _copy_files(source, destination, original, artifacts, on_progress)
     arn = _register(source, destination, original, run.uri(artifacts), stored)
-    copied = registry.find_version(
+    copied = registry.get_version(
         destination.session, destination.stack, int(arn.rpartition("/")[2])
     )
-    return Copy(original, copied, is_new=True)
+    return CopyResult(original, copied, is_new=True)
 
 
-def _require_copyable(source: Place, destination: Place, version: Version) -> str:
+def _require_copyable(
+    source: StackLocation, destination: StackLocation, version: ModelVersion
+) -> str:
     """Return the path of a version's artifacts in its run; reject what cannot be copied."""
     if version.status != APPROVED:
-        raise Refused(
+        raise PreconditionError(
             f"version {version.number} is {version.status} in {source.stack.model_package_group}: "
             "only approved versions can be copied. Approve it there first"
         )
     metadata = version.metadata
     lacking = [name for name in ("run", "artifacts", "artifacts_etag") if not metadata.get(name)]
     if lacking:
-        raise Refused(
+        raise PreconditionError(
             f"version {version.number} has no {', '.join(lacking)} in its metadata: only versions "
             "that a retraining registered can be copied"
         )
     if not _RUN_NAME.fullmatch(metadata["run"]):
-        raise Refused(
+        raise PreconditionError(
             f"version {version.number} has an invalid run in its metadata: {metadata['run']!r}"
         )
     parameters = destination.stack.parameters
     classes = classes_hash(destination.stack.class_names, parameters["ImageShape"])
     if metadata.get("classes") != classes:
-        raise Refused(
+        raise PreconditionError(
             f"version {version.number} was trained for other classes or another image shape than "
             f"the destination has ({parameters['ClassNames']}; {parameters['ImageShape']}): deploy "
             "both stacks with the same ClassNames and ImageShape, in the same order"
         )
     if metadata.get("algorithm") != parameters["Algorithm"]:
-        raise Refused(
+        raise PreconditionError(
             f"version {version.number} needs Algorithm={metadata.get('algorithm')}, and the "
             f"destination has Algorithm={parameters['Algorithm']}: its image cannot serve the model"
         )
     folder = _run_at(source, version).uri("")
     if not metadata["artifacts"].startswith(f"{folder}model/"):
-        raise Refused(
+        raise PreconditionError(
             f"the artifacts of version {version.number}, {metadata['artifacts']}, are not in "
             f"{folder}model/: only versions that a retraining registered can be copied"
         )
     return metadata["artifacts"].removeprefix(folder)
 
 
-def _run_at(place: Place, version: Version) -> Run:
+def _run_at(place: StackLocation, version: ModelVersion) -> Run:
     """Return the run of a version in the data bucket of a place: the same name everywhere."""
     return Run(place.stack.data_bucket, version.metadata["run"])
 
 
-def _find_copy(destination: Place, original: Version) -> Version | None:
+def _find_copy(destination: StackLocation, original: ModelVersion) -> ModelVersion | None:
     """Return the newest version at the destination that is a copy of another one, or None."""
-    known = registry.versions(destination.session, destination.stack)
+    known = registry.list_versions(destination.session, destination.stack)
     return next((one for one in known if one.metadata.get(SOURCE) == original.arn), None)
 
 
 def _copy_files(
-    source: Place, destination: Place, original: Version, artifacts: str, on_progress: Tell
-) -> _Stored:
+    source: StackLocation,
+    destination: StackLocation,
+    original: ModelVersion,
+    artifacts: str,
+    on_progress: ProgressCallback,
+) -> _StoredObject:
     """Copy what a promotion and the drift check need, and return the stored artifacts."""
     model = _File(artifacts, etag=original.metadata["artifacts_etag"])
     others = _list_files(source, destination, original)
@@ -222,32 +232,34 @@ def _copy_files(
     clients = (source.s3, destination.s3)
     runs = (_run_at(source, original), _run_at(destination, original))
     stored = _copy_file(*clients, *runs, model)
-    on_progress(Amount("Copying files", 1, total))
-    with ThreadPoolExecutor(THREADS) as pool:
+    on_progress(ItemProgress("Copying files", 1, total))
+    with ThreadPoolExecutor(MAX_CONCURRENCY) as pool:
         copying = [pool.submit(_copy_file, *clients, *runs, file) for file in others]
         try:
             for done, future in enumerate(copying, 2):
                 future.result()
-                on_progress(Amount("Copying files", done, total))
+                on_progress(ItemProgress("Copying files", done, total))
         finally:
             pool.shutdown(cancel_futures=True)
     return stored
 
 
-def _list_files(source: Place, destination: Place, original: Version) -> list[_File]:
+def _list_files(
+    source: StackLocation, destination: StackLocation, original: ModelVersion
+) -> list[_File]:
     """List a run's evaluation, lists of held-out photos, and pictures of the smoke test."""
     run, stack = _run_at(source, original), destination.stack
     wanted = int(stack.parameters["SmokePhotos"])
     try:
-        pictures = select_pictures(source.s3, run, stack.class_names, wanted)
-    except (LstError, NoPictures, RunIncomplete, RunOutdated) as error:
-        raise Refused(
+        pictures = select_images(source.s3, run, stack.class_names, wanted)
+    except (LstError, NoImages, RunIncomplete, RunOutdated) as error:
+        raise PreconditionError(
             f"version {original.number} cannot be smoke-tested in the destination: {error}"
         ) from error
     listed = {
         item["Key"].removeprefix(run.key(""))
         for folder in ("evaluation/", "lists/")
-        for page in pages(source.s3, run.bucket, run.key(folder))
+        for page in list_pages(source.s3, run.bucket, run.key(folder))
         for item in page.get("Contents", [])
     }
     lists = [path for path in (MANIFEST, VALIDATION_LIST, NEGATIVES_LIST) if path in listed]
@@ -261,13 +273,13 @@ def _list_files(source: Place, destination: Place, original: Version) -> list[_F
 
 def _copy_file(
     source: "S3Client", destination: "S3Client", origin: Run, target: Run, file: _File
-) -> _Stored:
+) -> _StoredObject:
     """Copy an object, unless the destination has it."""
     with TemporaryFile() as body:
         digest, content_type = _download(source, origin, file, body)
         body.seek(0)
         tagging: dict[str, Any] = {"Tagging": RETENTION_TAG} if file.names_photos else {}
-        with named_faults(f"write {target.uri(file.path)}"):
+        with s3_errors(f"write {target.uri(file.path)}"):
             try:
                 # S3 compares the checksum with what it received.
                 response = destination.put_object(
@@ -284,29 +296,31 @@ def _copy_file(
                 if _status(error) != HTTPStatus.PRECONDITION_FAILED:
                     raise
                 return _existing(destination, target, file, digest)
-    return _Stored(response["ETag"].strip('"'), digest.hex())
+    return _StoredObject(response["ETag"].strip('"'), digest.hex())
 
 
 def _download(client: "S3Client", run: Run, file: _File, body: IO[bytes]) -> tuple[bytes, str]:
     """Write an object into a file, and return its SHA-256 and its content type."""
     uri = run.uri(file.path)
     wanted: dict[str, Any] = {"IfMatch": f'"{file.etag}"'} if file.etag else {}
-    with named_faults(f"read {uri}"):
+    with s3_errors(f"read {uri}"):
         try:
             found = client.get_object(Bucket=run.bucket, Key=run.key(file.path), **wanted)
         except client.exceptions.NoSuchKey:
-            raise Refused(f"{uri} does not exist: retrain, and copy the new version") from None
+            raise PreconditionError(
+                f"{uri} does not exist: retrain, and copy the new version"
+            ) from None
         except ClientError as error:
             if _status(error) != HTTPStatus.PRECONDITION_FAILED:
                 raise
-            raise Refused(
+            raise PreconditionError(
                 f"{uri} was overwritten after the version was registered: its ETag is not "
                 f"{file.etag}. Find out who wrote it, then retrain"
             ) from None
-        if found["ContentLength"] > LARGEST_OBJECT:
-            raise Refused(
-                f"{uri} has {found['ContentLength']:,} bytes: more than {LARGEST_OBJECT:,} cannot "
-                "be copied"
+        if found["ContentLength"] > MAX_OBJECT_BYTES:
+            raise PreconditionError(
+                f"{uri} has {found['ContentLength']:,} bytes: more than {MAX_OBJECT_BYTES:,} "
+                "cannot be copied"
             )
         digest = hashlib.sha256()
         for block in found["Body"].iter_chunks(_BLOCK):
@@ -315,20 +329,24 @@ def _download(client: "S3Client", run: Run, file: _File, body: IO[bytes]) -> tup
     return digest.digest(), found["ContentType"]
 
 
-def _existing(client: "S3Client", run: Run, file: _File, digest: bytes) -> _Stored:
+def _existing(client: "S3Client", run: Run, file: _File, digest: bytes) -> _StoredObject:
     """Return the object that exists at the destination; reject one with another content."""
     found = client.head_object(Bucket=run.bucket, Key=run.key(file.path), ChecksumMode="ENABLED")
     if found.get("ChecksumSHA256") != base64.b64encode(digest).decode():
-        raise Refused(
+        raise PreconditionError(
             f"{run.uri(file.path)} exists and is not a copy of the source's "
             f"{posixpath.basename(file.path)}: it has another SHA-256, or none. Find out who wrote "
             "it, and delete it before you copy again"
         )
-    return _Stored(found["ETag"].strip('"'), digest.hex())
+    return _StoredObject(found["ETag"].strip('"'), digest.hex())
 
 
 def _register(
-    source: Place, destination: Place, original: Version, artifacts: str, stored: _Stored
+    source: StackLocation,
+    destination: StackLocation,
+    original: ModelVersion,
+    artifacts: str,
+    stored: _StoredObject,
 ) -> str:
     """Register the copy, pending approval, and return its ARN."""
     package: Any = source.session.client("sagemaker").describe_model_package(
@@ -367,7 +385,7 @@ def _register(
             "artifacts": artifacts,
             "artifacts_etag": stored.etag,
             CHECKSUM: stored.sha256,
-            "lists": run.uri(LISTS),
+            "lists": run.uri(LISTS_PREFIX),
             SOURCE: original.arn,
         },
     )

@@ -7,16 +7,16 @@ from pydantic import ValidationError
 
 from scones.events import DriftChecked
 from scones_operator.aws.stack import Stack
-from scones_operator.errors import Fault
+from scones_operator.errors import OperationError
 
 if TYPE_CHECKING:
     import boto3
 
-LONGEST_SECONDS = 310
+TIMEOUT_SECONDS = 310
 """The function's own limit, and some seconds for the way."""
 
 
-class CheckFailed(Fault):
+class DriftCheckError(OperationError):
     """The function that checks failed; the message is its reason."""
 
 
@@ -38,7 +38,7 @@ def check_drift(session: "boto3.Session", stack: Stack, requested_by: str) -> Dr
     # boto3 takes a while to load, and most commands need no settings of it.
     from botocore.config import Config  # noqa: PLC0415
 
-    patient = Config(read_timeout=LONGEST_SECONDS, retries={"total_max_attempts": 1})
+    patient = Config(read_timeout=TIMEOUT_SECONDS, retries={"total_max_attempts": 1})
     answer = session.client("lambda", config=patient).invoke(
         FunctionName=stack.check_drift_function,
         Payload=json.dumps({"requested_by": requested_by}).encode(),
@@ -47,14 +47,14 @@ def check_drift(session: "boto3.Session", stack: Stack, requested_by: str) -> Dr
     if "FunctionError" in answer:
         error = json.loads(payload)
         kind = error.get("errorType", answer["FunctionError"])
-        raise CheckFailed(
+        raise DriftCheckError(
             f"the drift check failed: {kind}: {error.get('errorMessage', 'no reason was given')} "
             f"(its log: {stack.check_drift_function})"
         )
     try:
         return DriftChecked.model_validate_json(payload)
     except ValidationError as error:
-        raise CheckFailed(
+        raise DriftCheckError(
             f"the response of {stack.check_drift_function} cannot be read: deploy the stack and "
             f"use the command from the same version of Scones ({error.errors()[0]['msg']})"
         ) from None

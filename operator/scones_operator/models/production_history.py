@@ -7,10 +7,10 @@ from itertools import islice
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from scones.endpoint_state import Endpoint, find_endpoint
-from scones_operator.aws.executions import new_events, parse_object
+from scones.endpoint_state import EndpointState, describe_endpoint
+from scones_operator.aws.executions import history_since, parse_object
 from scones_operator.aws.stack import Stack
-from scones_operator.models.registry import Production, as_production
+from scones_operator.models.registry import ProductionModel, production_model_from_endpoint
 
 if TYPE_CHECKING:
     import boto3
@@ -60,7 +60,7 @@ class History:
         The known ones, the latest first. Gaps are times of which the version is not known.
     """
 
-    production: Production | None
+    production: ProductionModel | None
     periods: tuple[Period, ...]
 
 
@@ -70,7 +70,7 @@ class _Change:
 
     Attributes
     ----------
-    began_at
+    started_at
         Time at which the endpoint was first changed.
     ended_at
         End of the execution, or None while it runs.
@@ -80,7 +80,7 @@ class _Change:
         Version of a promotion that succeeded; otherwise None.
     """
 
-    began_at: datetime
+    started_at: datetime
     ended_at: datetime | None
     config: str | None = None
     version: int | None = None
@@ -112,18 +112,20 @@ class ProductionHistory:
             If AWS rejects a request.
         """
         # In this order: a change that begins in between closes the last period.
-        endpoint = find_endpoint(self.session.client("sagemaker"), self.stack.endpoint)
-        changes = sorted(self._read_changes(), key=attrgetter("began_at"))
+        endpoint = describe_endpoint(self.session.client("sagemaker"), self.stack.endpoint)
+        changes = sorted(self._read_changes(), key=attrgetter("started_at"))
         if endpoint is None:
             return History(None, ())
         periods = _periods(changes, endpoint, self.stack.model_package_group)
-        return History(as_production(self.stack, endpoint), tuple(reversed(list(periods))))
+        return History(
+            production_model_from_endpoint(self.stack, endpoint), tuple(reversed(list(periods)))
+        )
 
     def _read_changes(self) -> Iterator[_Change]:
         """Yield the changes of production."""
         client = self.session.client("stepfunctions")
         pages = client.get_paginator("list_executions").paginate(
-            stateMachineArn=self.stack.promote_machine,
+            stateMachineArn=self.stack.promote_state_machine,
             PaginationConfig={"PageSize": MAX_EXECUTIONS},
         )
         listed = (item for page in pages for item in page["executions"])
@@ -151,7 +153,7 @@ def _change(client: Any, description: Mapping[str, Any]) -> _Change | None:
     outcome = output.get("outcome")
     if outcome in UNCHANGED:
         return None
-    began_at = _began_at(new_events(client, description["executionArn"]))
+    began_at = _began_at(history_since(client, description["executionArn"]))
     if began_at is None:
         return None
     ended_at = description.get("stopDate")
@@ -168,7 +170,7 @@ def _began_at(events: Iterable[Mapping[str, Any]]) -> datetime | None:
     return None
 
 
-def _periods(changes: Sequence[_Change], endpoint: Endpoint, group: str) -> Iterator[Period]:
+def _periods(changes: Sequence[_Change], endpoint: EndpointState, group: str) -> Iterator[Period]:
     """Yield the periods between changes, the earliest first."""
     versions: dict[str, int] = {}
     version: int | None = None
@@ -176,7 +178,7 @@ def _periods(changes: Sequence[_Change], endpoint: Endpoint, group: str) -> Iter
     since: datetime | None = None
     for change in changes:
         if version is not None and since is not None:
-            yield Period(version, since, change.began_at)
+            yield Period(version, since, change.started_at)
         if change.config and change.version is not None:
             versions[change.config] = change.version
         config, since = change.config, change.ended_at
@@ -190,7 +192,7 @@ def _periods(changes: Sequence[_Change], endpoint: Endpoint, group: str) -> Iter
         yield Period(present, endpoint.changed_at, None)
 
 
-def _present_version(endpoint: Endpoint, group: str) -> int | None:
+def _present_version(endpoint: EndpointState, group: str) -> int | None:
     arn = endpoint.model.model_package_arn if endpoint.model else None
     head, _, number = (arn or "").rpartition("/")
     return int(number) if head.endswith(f":model-package/{group}") and number.isdigit() else None

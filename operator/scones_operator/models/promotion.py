@@ -10,30 +10,30 @@ from botocore.exceptions import ClientError
 
 from scones_operator.aws.executions import (
     Event,
-    Outcome,
-    new_events,
+    ExecutionOutcome,
+    history_since,
     parse_object,
-    scheduled,
-    start,
+    poll_execution,
+    sleep_briefly,
+    start_execution,
     steps,
-    wait_a_little,
-    watch,
+    task_arguments,
 )
 from scones_operator.aws.function_urls import UrlClient
 from scones_operator.aws.stack import Stack
-from scones_operator.aws.step_titles import PROMOTE
-from scones_operator.errors import Fault, Refused
+from scones_operator.aws.step_titles import PROMOTE_TITLES
+from scones_operator.errors import OperationError, PreconditionError
 from scones_operator.models import registry
-from scones_operator.models.registry import Version
-from scones_operator.progress import Progress, Step
+from scones_operator.models.registry import ModelVersion
+from scones_operator.progress import ProgressEvent, Step
 
 if TYPE_CHECKING:
     import boto3
 
-START_ATTEMPTS = 60
+MAX_START_POLLS = 60
 """How often is looked whether the approval's event has started the machine."""
 
-ASKING = "Ask A Person"
+APPROVAL_STATE = "Ask A Person"
 """The state that waits for a person's answer."""
 
 SAVED_MODELS = "models/"
@@ -42,11 +42,11 @@ SAVED_MODELS = "models/"
 No policy of the template lets anybody put something there: it takes an administrator.
 """
 
-_BEFORE_THE_ANSWER = {"TaskStarted", "TaskSubmitted"}
+_PENDING_TASK_EVENTS = {"TaskStarted", "TaskSubmitted"}
 
 
 @dataclass(frozen=True)
-class Question:
+class ApprovalRequest:
     """A promotion asks a person whether the version in staging may go to production.
 
     Attributes
@@ -70,7 +70,7 @@ class Question:
     event_id: int
     version: int
     smoke_test: str
-    asked_at: datetime
+    requested_at: datetime
 
 
 @dataclass(frozen=True)
@@ -93,13 +93,13 @@ class Promotion:
 
     execution: str
     started_at: datetime
-    what: str
+    title: str
     step: Step | None
-    question: Question | None
+    approval_request: ApprovalRequest | None
 
 
 @dataclass(frozen=True)
-class Approval:
+class ApprovedVersion:
     """What approving a version came to.
 
     Attributes
@@ -112,45 +112,45 @@ class Approval:
         ARNs of the promotions that had been started before.
     """
 
-    version: Version
+    version: ModelVersion
     execution: str | None
-    known: frozenset[str] = frozenset()
+    earlier_executions: frozenset[str] = frozenset()
 
 
-def find_promotions(session: "boto3.Session", stack: Stack) -> list[Promotion]:
+def list_running_promotions(session: "boto3.Session", stack: Stack) -> list[Promotion]:
     """Find what is under way, newest first."""
     client = session.client("stepfunctions")
     pages = client.get_paginator("list_executions").paginate(
-        stateMachineArn=stack.promote_machine, statusFilter="RUNNING"
+        stateMachineArn=stack.promote_state_machine, statusFilter="RUNNING"
     )
     running = [item for page in pages for item in page["executions"]]
     return [_promotion(client, item) for item in running]
 
 
-def require_free(session: "boto3.Session", stack: Stack) -> None:
+def require_no_running_promotion(session: "boto3.Session", stack: Stack) -> None:
     """Make sure that no promotion is under way: the machine does one at a time.
 
     Raises
     ------
-    Refused
+    PreconditionError
         If one is; says what to do about it.
     """
-    for promotion in find_promotions(session, stack):
-        if promotion.question:
-            version = promotion.question.version
-            raise Refused(
+    for promotion in list_running_promotions(session, stack):
+        if promotion.approval_request:
+            version = promotion.approval_request.version
+            raise PreconditionError(
                 f"the promotion of version {version} waits for approval: approve or reject it "
                 f"first, with `scones promote --approve {version}` or `--reject {version}`"
             )
-        raise Refused(
-            f"{promotion.what} is running ({promotion.step or 'just started'}): wait until it "
+        raise PreconditionError(
+            f"{promotion.title} is running ({promotion.step or 'just started'}): wait until it "
             "ends; `scones promote` shows its progress"
         )
 
 
-def approve(
+def approve_version(
     session: "boto3.Session", stack: Stack, number: int, by: str, comment: str = ""
-) -> Approval:
+) -> ApprovedVersion:
     """Approve a version, which starts its promotion.
 
     Where it was approved before, the registry is left as it is, since it is not documented
@@ -169,50 +169,50 @@ def approve(
 
     Raises
     ------
-    Refused
+    PreconditionError
         If there is no such version, it is in production, or another promotion is under way.
     """
-    version = registry.find_version(session, stack, number)
-    production = registry.find_production(session, stack)
+    version = registry.get_version(session, stack, number)
+    production = registry.get_production_model(session, stack)
     if version.status == registry.APPROVED:
         if production and production.runs(version):
-            raise Refused(f"version {number} is already approved and in production")
-        return Approval(version, _promote_again(session, stack, version, by))
-    require_free(session, stack)
-    known = frozenset(item["executionArn"] for item in _newest(session, stack))
-    registry.set_approval(session, version, registry.APPROVED, comment)
-    return Approval(version, None, known)
+            raise PreconditionError(f"version {number} is already approved and in production")
+        return ApprovedVersion(version, _restart_promotion(session, stack, version, by))
+    require_no_running_promotion(session, stack)
+    known = frozenset(item["executionArn"] for item in _recent_executions(session, stack))
+    registry.set_approval_status(session, version, registry.APPROVED, comment)
+    return ApprovedVersion(version, None, known)
 
 
-def await_promotion(
+def wait_for_promotion(
     session: "boto3.Session",
     stack: Stack,
-    approval: Approval,
-    pause: Callable[[], None] = wait_a_little,
+    approval: ApprovedVersion,
+    pause: Callable[[], None] = sleep_briefly,
 ) -> str:
     """Wait until an approval's event has started the promotion; gives the execution's ARN.
 
     Raises
     ------
-    Fault
+    OperationError
         If that takes too long.
     """
     if approval.execution:
         return approval.execution
     client = session.client("stepfunctions")
-    seen = set(approval.known)
-    for _ in range(START_ATTEMPTS):
+    seen = set(approval.earlier_executions)
+    for _ in range(MAX_START_POLLS):
         # SageMaker may send an event twice: the older execution is the one that goes on.
-        for item in reversed(_newest(session, stack)):
+        for item in reversed(_recent_executions(session, stack)):
             arn = item["executionArn"]
             if arn in seen:
                 continue
             seen.add(arn)
             request = parse_object(client.describe_execution(executionArn=arn)["input"])
-            if _package(request) == approval.version.arn:
+            if _model_package_arn(request) == approval.version.arn:
                 return str(arn)
         pause()
-    raise Fault(
+    raise OperationError(
         f"version {approval.version.number} is approved, but its promotion has not started: run "
         "the command again to start it directly, or check the rule of the state machine promote "
         "and the dead-letter queue UndeliveredEvents"
@@ -222,10 +222,10 @@ def await_promotion(
 def follow_promotion(
     session: "boto3.Session",
     execution: str,
-    show: Callable[[Progress], None],
+    show: Callable[[ProgressEvent], None],
     after: int = 0,
-    pause: Callable[[], None] = wait_a_little,
-) -> Question | Outcome:
+    pause: Callable[[], None] = sleep_briefly,
+) -> ApprovalRequest | ExecutionOutcome:
     """Follow a promotion until it asks a person or ends.
 
     Parameters
@@ -243,21 +243,21 @@ def follow_promotion(
 
     Raises
     ------
-    scones_operator.aws.executions.ExecutionFailed
+    scones_operator.aws.executions.ExecutionFailedError
         If it fails, with the reason.
     """
-    for tick in watch(session, execution, after, pause):
-        for step in steps(tick.events, PROMOTE):
-            if step.state != ASKING:  # of which the question tells
+    for tick in poll_execution(session, execution, after, pause):
+        for step in steps(tick.events, PROMOTE_TITLES):
+            if step.state != APPROVAL_STATE:  # of which the question tells
                 show(step)
         if tick.outcome:
             return tick.outcome
-        if asked := _asked(execution, tick.events):
+        if asked := _open_approval_request(execution, tick.events):
             return asked
     raise AssertionError("an execution ends with an outcome or an error")
 
 
-def choose_question(promotions: list[Promotion], number: int | None) -> Question:
+def select_approval_request(promotions: list[Promotion], number: int | None) -> ApprovalRequest:
     """Return the question that is to be answered.
 
     Parameters
@@ -269,33 +269,39 @@ def choose_question(promotions: list[Promotion], number: int | None) -> Question
 
     Raises
     ------
-    Refused
+    PreconditionError
         If nothing waits for an answer, or several, or another version.
     """
-    questions = [promotion.question for promotion in promotions if promotion.question]
+    questions = [
+        promotion.approval_request for promotion in promotions if promotion.approval_request
+    ]
     waiting = ", ".join(str(question.version) for question in questions)
     if not questions:
         if promotions:
             first = promotions[0]
-            raise Refused(
-                f"{first.what} is running, but does not wait for approval yet "
+            raise PreconditionError(
+                f"{first.title} is running, but does not wait for approval yet "
                 f"({first.step or 'just started'})"
             )
-        raise Refused(
+        raise PreconditionError(
             "no promotion is waiting for approval: start one with `scones approve VERSION`"
         )
     if number is None and len(questions) > 1:
-        raise Refused(f"several promotions wait for approval: choose one of the versions {waiting}")
+        raise PreconditionError(
+            f"several promotions wait for approval: choose one of the versions {waiting}"
+        )
     for question in questions:
         if number in (None, question.version):
             return question
-    raise Refused(f"version {number} does not wait for approval, but version {waiting} does")
+    raise PreconditionError(
+        f"version {number} does not wait for approval, but version {waiting} does"
+    )
 
 
-def answer(
+def send_approval(
     session: "boto3.Session",
     stack: Stack,
-    question: Question,
+    question: ApprovalRequest,
     *,
     approved: bool,
     comment: str = "",
@@ -315,7 +321,7 @@ def answer(
 
     Raises
     ------
-    Refused
+    PreconditionError
         If it isn't waiting any more.
     """
     answer_id = uuid.uuid4().hex
@@ -327,16 +333,20 @@ def answer(
     }
     answered = UrlClient(session, stack.answer_url, "scones promote").call(decision)
     # A request that is sent again after a broken connection may find its own answer.
-    if answered["kind"] == "not_waiting" and not _is_answer(session, question, answer_id):
-        raise Refused(
+    if answered["kind"] == "not_waiting" and not _is_approval_response(
+        session, question, answer_id
+    ):
+        raise PreconditionError(
             f"the promotion of version {question.version} no longer waits for approval: it "
             "was approved or rejected in the meantime, or timed out"
         )
 
 
-def _is_answer(session: "boto3.Session", question: Question, answer_id: str) -> bool:
+def _is_approval_response(
+    session: "boto3.Session", question: ApprovalRequest, answer_id: str
+) -> bool:
     """Return True if a question was answered with this ID, by the promotion's history."""
-    events = new_events(session.client("stepfunctions"), question.execution, question.event_id)
+    events = history_since(session.client("stepfunctions"), question.execution, question.event_id)
     outputs = [
         event["taskSucceededEventDetails"].get("output", "{}")
         for event in events
@@ -351,21 +361,23 @@ def start_rollback(session: "boto3.Session", stack: Stack, number: int, by: str)
 
     Raises
     ------
-    Refused
+    PreconditionError
         If there is no such version, it is not approved or in production, or a promotion is
         under way.
     """
-    version = registry.find_version(session, stack, number)
+    version = registry.get_version(session, stack, number)
     if version.status != registry.APPROVED:
-        raise Refused(
+        raise PreconditionError(
             f"version {number} is not approved (its status is {version.status}), so it cannot be "
             f"rolled back to: approve it with `scones approve {number}`, which tests it in staging"
         )
-    production = registry.find_production(session, stack)
+    production = registry.get_production_model(session, stack)
     if production and production.runs(version):
-        raise Refused(f"version {number} is already in production")
-    require_free(session, stack)
-    return start(session, stack.promote_machine, {"rollback_to": version.arn, "requested_by": by})
+        raise PreconditionError(f"version {number} is already in production")
+    require_no_running_promotion(session, stack)
+    return start_execution(
+        session, stack.promote_state_machine, {"rollback_to": version.arn, "requested_by": by}
+    )
 
 
 def start_hosting(session: "boto3.Session", stack: Stack, artifacts: str, by: str) -> str:
@@ -382,12 +394,12 @@ def start_hosting(session: "boto3.Session", stack: Stack, artifacts: str, by: st
 
     Raises
     ------
-    Refused
+    PreconditionError
         If there is no such object in `SAVED_MODELS`, or a promotion is under way.
     """
     bucket, _, key = artifacts.removeprefix("s3://").partition("/")
     if bucket != stack.data_bucket or not key.startswith(SAVED_MODELS):
-        raise Refused(
+        raise PreconditionError(
             f"only models in s3://{stack.data_bucket}/{SAVED_MODELS} can be hosted: copy the model "
             f"there with `aws s3 cp {artifacts} "
             f"s3://{stack.data_bucket}/{SAVED_MODELS}{key.rpartition('/')[2]}` (as an "
@@ -398,70 +410,80 @@ def start_hosting(session: "boto3.Session", stack: Stack, artifacts: str, by: st
     except ClientError as error:
         if error.response["Error"]["Code"] not in {"404", "NoSuchKey"}:
             raise
-        raise Refused(f"object {artifacts} does not exist") from None
-    require_free(session, stack)
-    return start(session, stack.promote_machine, {"artifacts": artifacts, "requested_by": by})
+        raise PreconditionError(f"object {artifacts} does not exist") from None
+    require_no_running_promotion(session, stack)
+    return start_execution(
+        session, stack.promote_state_machine, {"artifacts": artifacts, "requested_by": by}
+    )
 
 
-def _promote_again(session: "boto3.Session", stack: Stack, version: Version, by: str) -> str:
+def _restart_promotion(
+    session: "boto3.Session", stack: Stack, version: ModelVersion, by: str
+) -> str:
     """Return the promotion of a version that is under way, or start one."""
     client = session.client("stepfunctions")
-    for promotion in find_promotions(session, stack):
+    for promotion in list_running_promotions(session, stack):
         request = parse_object(client.describe_execution(executionArn=promotion.execution)["input"])
-        if _package(request) == version.arn:
+        if _model_package_arn(request) == version.arn:
             return promotion.execution
-    require_free(session, stack)
+    require_no_running_promotion(session, stack)
     # What the machine reads of the approval's event.
     request = {"detail": {"ModelPackageArn": version.arn}, "requested_by": by}
-    return start(session, stack.promote_machine, request)
+    return start_execution(session, stack.promote_state_machine, request)
 
 
-def _newest(session: "boto3.Session", stack: Stack) -> list[Any]:
+def _recent_executions(session: "boto3.Session", stack: Stack) -> list[Any]:
     """List the latest executions, newest first."""
     return list(
         session.client("stepfunctions").list_executions(
-            stateMachineArn=stack.promote_machine, maxResults=100
+            stateMachineArn=stack.promote_state_machine, maxResults=100
         )["executions"]
     )
 
 
 def _promotion(client: Any, item: Any) -> Promotion:
     execution = item["executionArn"]
-    events = new_events(client, execution)
+    events = history_since(client, execution)
     request = parse_object(events[0]["executionStartedEventDetails"]["input"]) if events else {}
-    done = list(steps(events, PROMOTE))
+    done = list(steps(events, PROMOTE_TITLES))
     step = done[-1] if done else None
-    return Promotion(execution, item["startDate"], _what(request), step, _asked(execution, events))
+    return Promotion(
+        execution,
+        item["startDate"],
+        _title(request),
+        step,
+        _open_approval_request(execution, events),
+    )
 
 
-def _what(request: Any) -> str:
-    if package := _package(request):
+def _title(request: Any) -> str:
+    if package := _model_package_arn(request):
         return f"the promotion of version {package.rpartition('/')[2]}"
     if target := request.get("rollback_to"):
         return f"the rollback to version {str(target).rpartition('/')[2]}"
     return f"the hosting of {request.get('artifacts', 'a model')}"
 
 
-def _package(request: Any) -> str | None:
+def _model_package_arn(request: Any) -> str | None:
     detail = request.get("detail")
     package = detail.get("ModelPackageArn") if isinstance(detail, dict) else None
     return None if package is None else str(package)
 
 
-def _asked(execution: str, events: tuple[Event, ...]) -> Question | None:
+def _open_approval_request(execution: str, events: tuple[Event, ...]) -> ApprovalRequest | None:
     """Return the question that the latest events leave open."""
-    latest = [event for event in events if event["type"] not in _BEFORE_THE_ANSWER]
+    latest = [event for event in events if event["type"] not in _PENDING_TASK_EVENTS]
     if not latest:
         return None
-    attributes = scheduled(latest[-1]).get("MessageAttributes", {})
+    attributes = task_arguments(latest[-1]).get("MessageAttributes", {})
     if "task_token" not in attributes:
         return None
     texts = {name: given["StringValue"] for name, given in attributes.items()}
-    return Question(
+    return ApprovalRequest(
         execution=execution,
         token=texts["task_token"],
         event_id=latest[-1]["id"],
         version=int(texts["version"]),
         smoke_test=texts.get("smoke_test", ""),
-        asked_at=latest[-1]["timestamp"],
+        requested_at=latest[-1]["timestamp"],
     )

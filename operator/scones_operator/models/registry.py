@@ -6,14 +6,14 @@ from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
-from scones.endpoint_state import Endpoint, find_endpoint
+from scones.endpoint_state import EndpointState, describe_endpoint
 from scones_operator.aws.stack import Stack
-from scones_operator.errors import Refused
+from scones_operator.errors import PreconditionError
 
 if TYPE_CHECKING:
     import boto3
 
-Decision = Literal["Approved", "Rejected"]
+ApprovalStatus = Literal["Approved", "Rejected"]
 
 APPROVED: Literal["Approved"] = "Approved"
 REJECTED: Literal["Rejected"] = "Rejected"
@@ -21,7 +21,7 @@ PENDING = "PendingManualApproval"
 
 
 @dataclass(frozen=True)
-class Version:
+class ModelVersion:
     """A version in the model package group.
 
     Attributes
@@ -45,7 +45,7 @@ class Version:
     comment: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
 
-    def figure(self, name: str) -> float | None:
+    def metric(self, name: str) -> float | None:
         """Return a number of the metadata, None where it has none of that name."""
         try:
             return float(self.metadata[name])
@@ -54,7 +54,7 @@ class Version:
 
 
 @dataclass(frozen=True)
-class Production:
+class ProductionModel:
     """What the production endpoint runs.
 
     Attributes
@@ -74,14 +74,16 @@ class Production:
     status: str
     model_package_arn: str | None = None
     artifacts: str | None = None
-    forgotten: str | None = None
+    missing_config: str | None = None
 
-    def runs(self, version: Version) -> bool:
+    def runs(self, version: ModelVersion) -> bool:
         """Return True if it runs that version, which an endpoint that is being deleted does not."""
         return self.status != "Deleting" and self.model_package_arn == version.arn
 
 
-def versions(session: "boto3.Session", stack: Stack, limit: int | None = None) -> list[Version]:
+def list_versions(
+    session: "boto3.Session", stack: Stack, limit: int | None = None
+) -> list[ModelVersion]:
     """Read the versions, newest first.
 
     Parameters
@@ -92,37 +94,37 @@ def versions(session: "boto3.Session", stack: Stack, limit: int | None = None) -
         How many at most; None reads all.
     """
     client = session.client("sagemaker")
-    return [_described(client, item) for item in islice(_listed(client, stack), limit)]
+    return [_describe(client, item) for item in islice(_list_packages(client, stack), limit)]
 
 
-def find_version(session: "boto3.Session", stack: Stack, number: int) -> Version:
+def get_version(session: "boto3.Session", stack: Stack, number: int) -> ModelVersion:
     """Read one version.
 
     Raises
     ------
-    Refused
+    PreconditionError
         If there is none of that number; names those there are.
     """
     client = session.client("sagemaker")
     known = []
-    for item in _listed(client, stack):
+    for item in _list_packages(client, stack):
         if item["ModelPackageVersion"] == number:
-            return _described(client, item)
+            return _describe(client, item)
         known.append(item["ModelPackageVersion"])
     group = stack.model_package_group
     if not known:
-        raise Refused(
+        raise PreconditionError(
             f"version {number} does not exist: {group} has no versions; train one with "
             "`scones retrain`"
         )
-    raise Refused(
+    raise PreconditionError(
         f"version {number} of {group} does not exist: the latest is {max(known)}; "
         "`scones models` lists them"
     )
 
 
-def set_approval(
-    session: "boto3.Session", version: Version, status: Decision, comment: str
+def set_approval_status(
+    session: "boto3.Session", version: ModelVersion, status: ApprovalStatus, comment: str
 ) -> None:
     """Approve or reject a version.
 
@@ -135,7 +137,7 @@ def set_approval(
     status
         `APPROVED` or `REJECTED`.
     comment
-        Why, up to `scones.endpoint_state.LONGEST_COMMENT` characters; may be empty.
+        Why, up to `scones.endpoint_state.MAX_COMMENT_LENGTH` characters; may be empty.
     """
     said: dict[str, Any] = {"ApprovalDescription": comment} if comment else {}
     session.client("sagemaker").update_model_package(
@@ -143,7 +145,9 @@ def set_approval(
     )
 
 
-def reject(session: "boto3.Session", stack: Stack, number: int, comment: str) -> Version:
+def reject_version(
+    session: "boto3.Session", stack: Stack, number: int, comment: str
+) -> ModelVersion:
     """Reject a version, so that it is not promoted, nor rolled back to; gives it as it was.
 
     Where it is in production it stays there until another one is promoted or rolled back to. A
@@ -151,23 +155,23 @@ def reject(session: "boto3.Session", stack: Stack, number: int, comment: str) ->
 
     Raises
     ------
-    Refused
+    PreconditionError
         If there is none of that number, or it is rejected already.
     """
-    found = find_version(session, stack, number)
+    found = get_version(session, stack, number)
     if found.status == REJECTED:
-        raise Refused(f"version {number} is already rejected")
-    set_approval(session, found, REJECTED, comment)
+        raise PreconditionError(f"version {number} is already rejected")
+    set_approval_status(session, found, REJECTED, comment)
     return found
 
 
-def find_production(session: "boto3.Session", stack: Stack) -> Production | None:
+def get_production_model(session: "boto3.Session", stack: Stack) -> ProductionModel | None:
     """Find out what the production endpoint runs; None where there is no such endpoint."""
-    found = find_endpoint(session.client("sagemaker"), stack.endpoint)
-    return as_production(stack, found) if found else None
+    found = describe_endpoint(session.client("sagemaker"), stack.endpoint)
+    return production_model_from_endpoint(stack, found) if found else None
 
 
-def as_production(stack: Stack, endpoint: Endpoint) -> Production:
+def production_model_from_endpoint(stack: Stack, endpoint: EndpointState) -> ProductionModel:
     """Return what the production endpoint runs.
 
     Parameters
@@ -179,13 +183,15 @@ def as_production(stack: Stack, endpoint: Endpoint) -> Production:
     """
     model = endpoint.model
     if model is None:
-        return Production(stack.endpoint, endpoint.status, forgotten=endpoint.config)
-    return Production(stack.endpoint, endpoint.status, model.model_package_arn, model.artifacts)
+        return ProductionModel(stack.endpoint, endpoint.status, missing_config=endpoint.config)
+    return ProductionModel(
+        stack.endpoint, endpoint.status, model.model_package_arn, model.artifacts
+    )
 
 
-def find_version_in_production(
-    session: "boto3.Session", stack: Stack, production: Production | None
-) -> Version | None:
+def get_production_version(
+    session: "boto3.Session", stack: Stack, production: ProductionModel | None
+) -> ModelVersion | None:
     """Read the version that production runs; None where it runs none that the registry knows.
 
     Parameters
@@ -198,13 +204,13 @@ def find_version_in_production(
     if production is None or production.model_package_arn is None:
         return None
     client = session.client("sagemaker")
-    for item in _listed(client, stack):
+    for item in _list_packages(client, stack):
         if item["ModelPackageArn"] == production.model_package_arn:
-            return _described(client, item)
+            return _describe(client, item)
     return None
 
 
-def _listed(client: Any, stack: Stack) -> Iterator[Any]:
+def _list_packages(client: Any, stack: Stack) -> Iterator[Any]:
     pages = client.get_paginator("list_model_packages").paginate(
         ModelPackageGroupName=stack.model_package_group,
         SortBy="CreationTime",
@@ -215,9 +221,9 @@ def _listed(client: Any, stack: Stack) -> Iterator[Any]:
         yield from page["ModelPackageSummaryList"]
 
 
-def _described(client: Any, item: Mapping[str, Any]) -> Version:
+def _describe(client: Any, item: Mapping[str, Any]) -> ModelVersion:
     package = client.describe_model_package(ModelPackageName=item["ModelPackageArn"])
-    return Version(
+    return ModelVersion(
         number=item["ModelPackageVersion"],
         arn=item["ModelPackageArn"],
         registered_at=package["CreationTime"],

@@ -3,11 +3,18 @@
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from scones_operator.aws.executions import Outcome, scheduled, start, steps, wait_a_little, watch
+from scones_operator.aws.executions import (
+    ExecutionOutcome,
+    poll_execution,
+    sleep_briefly,
+    start_execution,
+    steps,
+    task_arguments,
+)
 from scones_operator.aws.stack import Stack
-from scones_operator.aws.step_titles import RETRAIN
-from scones_operator.models.training_log import DEFAULT_EPOCHS, TrainingLog, parse
-from scones_operator.progress import Progress
+from scones_operator.aws.step_titles import RETRAIN_TITLES
+from scones_operator.models.training_log import DEFAULT_EPOCHS, TrainingLog, parse_line
+from scones_operator.progress import ProgressEvent
 
 if TYPE_CHECKING:
     import boto3
@@ -28,15 +35,15 @@ def start_retraining(
         Train though nothing is new.
     """
     request = {"requested_by": requested_by} | ({"force": True} if force else {})
-    return start(session, stack.retrain_machine, request)
+    return start_execution(session, stack.retrain_state_machine, request)
 
 
 def follow_retraining(
     session: "boto3.Session",
     execution: str,
-    show: Callable[[Progress], None],
-    pause: Callable[[], None] = wait_a_little,
-) -> Outcome:
+    show: Callable[[ProgressEvent], None],
+    pause: Callable[[], None] = sleep_briefly,
+) -> ExecutionOutcome:
     """Follow a retraining to its end.
 
     Parameters
@@ -57,33 +64,33 @@ def follow_retraining(
 
     Raises
     ------
-    scones_operator.aws.executions.ExecutionFailed
+    scones_operator.aws.executions.ExecutionFailedError
         If it fails, with the reason.
     """
-    training: _Training | None = None
-    for tick in watch(session, execution, pause=pause):
+    training: _TrainingJobLog | None = None
+    for tick in poll_execution(session, execution, pause=pause):
         if training:
             training.tell(show)
-        for step in steps(tick.events, RETRAIN):
+        for step in steps(tick.events, RETRAIN_TITLES):
             show(step)
             training = None
-        for arguments in map(scheduled, tick.events):
+        for arguments in map(task_arguments, tick.events):
             if "TrainingJobName" in arguments:
-                training = _Training(session, arguments)
+                training = _TrainingJobLog(session, arguments)
         if tick.outcome:
             return tick.outcome
     raise AssertionError("an execution ends with an outcome or an error")
 
 
-class _Training:
+class _TrainingJobLog:
     """The log of a training job, from what the machine asked SageMaker for."""
 
     def __init__(self, session: "boto3.Session", request: Mapping[str, Any]) -> None:
         self._epochs = int(request.get("HyperParameters", {}).get("epochs", DEFAULT_EPOCHS))
         self._log = TrainingLog(session, request["TrainingJobName"])
 
-    def tell(self, show: Callable[[Progress], None]) -> None:
+    def tell(self, show: Callable[[ProgressEvent], None]) -> None:
         """Show what is new."""
         for line in self._log.new_lines():
-            if told := parse(line, self._epochs):
+            if told := parse_line(line, self._epochs):
                 show(told)

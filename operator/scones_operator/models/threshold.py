@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scones_operator.aws.stack import Stack
-from scones_operator.errors import Refused, storage_faults
+from scones_operator.errors import PreconditionError, storage_errors
 from scones_operator.models import registry
 
 if TYPE_CHECKING:
     import boto3
 
-    from scones.evaluation.metrics import Point
+    from scones.evaluation.metrics import RiskCoveragePoint
     from scones.evaluation.stored_evaluation import Familiarity
 
 DECIMALS = 6
@@ -22,7 +22,7 @@ ALLOWED = r"(0?[.][0-9]+|[01]([.]0+)?)"
 
 
 @dataclass(frozen=True)
-class Effect:
+class OperatingPoint:
     """What a threshold does to photos like those that the model was validated on.
 
     Attributes
@@ -41,7 +41,7 @@ class Effect:
 
 
 @dataclass(frozen=True)
-class Curve:
+class RiskCoverageCurve:
     """The risk-coverage curve of the model in production.
 
     Attributes
@@ -61,18 +61,18 @@ class Curve:
     version: int
     run: str
     photos: int
-    points: Sequence["Point"]
+    points: Sequence["RiskCoveragePoint"]
     familiarity: "Familiarity | None" = None
 
-    def at(self, threshold: float) -> Effect:
+    def at_threshold(self, threshold: float) -> OperatingPoint:
         """Tell what a threshold does."""
         accepted = [point for point in self.points if point.threshold >= threshold]
         point = min(accepted, key=lambda point: point.threshold, default=None)
         if point is None:
-            return Effect(threshold, 0.0, None)
-        return Effect(threshold, point.coverage, point.risk)
+            return OperatingPoint(threshold, 0.0, None)
+        return OperatingPoint(threshold, point.coverage, point.risk)
 
-    def reaching(self, precision: float) -> Effect:
+    def for_precision(self, precision: float) -> OperatingPoint:
         """Tell the lowest threshold at which enough of what is decided is right.
 
         Parameters
@@ -82,16 +82,16 @@ class Curve:
 
         Raises
         ------
-        Refused
+        PreconditionError
             If no threshold reaches it; says which one comes closest.
         """
         from scones.evaluation.metrics import lowest_threshold  # noqa: PLC0415
 
         found = lowest_threshold(self.points, precision)
         if found:
-            return Effect(found.threshold, found.coverage, found.risk)
+            return OperatingPoint(found.threshold, found.coverage, found.risk)
         best = min(self.points, key=lambda point: (point.risk, -point.coverage))
-        raise Refused(
+        raise PreconditionError(
             f"no threshold reaches a precision of {precision:g} on the {self.photos} validation "
             f"photos of version {self.version}: the best is {1 - best.risk:.4f}, at "
             f"{best.threshold:g}, which accepts {best.coverage:.1%} of the photos"
@@ -165,14 +165,14 @@ def _read_parameter(session: "boto3.Session", name: str) -> str | None:
 
 
 def _write_parameter(session: "boto3.Session", name: str, limit: float) -> str:
-    text = written(limit)
+    text = format_threshold(limit)
     session.client("ssm").put_parameter(
         Name=name, Value=text, Type="String", AllowedPattern=ALLOWED, Overwrite=True
     )
     return text
 
 
-def written(threshold: float) -> str:
+def format_threshold(threshold: float) -> str:
     """Write a limit in decimal notation, which is the only one that the parameters take.
 
     Examples
@@ -184,59 +184,65 @@ def written(threshold: float) -> str:
     return text.rstrip("0").rstrip(".")
 
 
-def read_curve(session: "boto3.Session", stack: Stack) -> Curve:
+def load_curve(session: "boto3.Session", stack: Stack) -> RiskCoverageCurve:
     """Read the curve of the model in production, from the evaluation of its retraining.
 
     Raises
     ------
-    Refused
+    PreconditionError
         If nothing is in production, or it is no version of the registry, or its evaluation is gone
         or can't be read.
-    Fault
+    OperationError
         If S3 can't be read.
     """
     version = _version_in_production(session, stack)
     run = version.metadata.get("run")
     if run is None:
-        raise Refused(
+        raise PreconditionError(
             f"version {version.number} has no training run in its metadata, so its evaluation "
             "is unknown"
         )
     return _read_evaluation(session, stack, version.number, run)
 
 
-def _version_in_production(session: "boto3.Session", stack: Stack) -> registry.Version:
-    production = registry.find_production(session, stack)
+def _version_in_production(session: "boto3.Session", stack: Stack) -> registry.ModelVersion:
+    production = registry.get_production_model(session, stack)
     if production is None:
-        raise Refused(f"no model is in production: endpoint {stack.endpoint} does not exist")
-    if production.forgotten:
-        raise Refused(
-            f"the production model is unknown: {production.forgotten}, the configuration of "
+        raise PreconditionError(
+            f"no model is in production: endpoint {stack.endpoint} does not exist"
+        )
+    if production.missing_config:
+        raise PreconditionError(
+            f"the production model is unknown: {production.missing_config}, the configuration of "
             f"endpoint {stack.endpoint}, or its model was deleted. Fix this with "
             "`scones rollback VERSION`"
         )
-    version = registry.find_version_in_production(session, stack, production)
+    version = registry.get_production_version(session, stack, production)
     if version is None:
         model = production.model_package_arn or production.artifacts or "no model"
-        raise Refused(
+        raise PreconditionError(
             f"cannot read the evaluation: the production model {model} is not a registered version"
         )
     return version
 
 
-def _read_evaluation(session: "boto3.Session", stack: Stack, version: int, run: str) -> Curve:
-    from scones.evaluation.stored_evaluation import EvaluationUnreadable, read_evaluation  # noqa: PLC0415
+def _read_evaluation(
+    session: "boto3.Session", stack: Stack, version: int, run: str
+) -> RiskCoverageCurve:
+    from scones.evaluation.stored_evaluation import InvalidEvaluationError, read_evaluation  # noqa: PLC0415
     from scones.runs import Run, RunIncomplete  # noqa: PLC0415
 
     try:
-        with storage_faults():
+        with storage_errors():
             evaluation = read_evaluation(session.client("s3"), Run(stack.data_bucket, run))
     except RunIncomplete as error:
-        raise Refused(f"version {version} has no evaluation: {error}") from None
-    except EvaluationUnreadable as error:
-        raise Refused(f"version {version} has an evaluation that cannot be read: {error}") from None
+        raise PreconditionError(f"version {version} has no evaluation: {error}") from None
+    except InvalidEvaluationError as error:
+        raise PreconditionError(
+            f"version {version} has an evaluation that cannot be read: {error}"
+        ) from None
     judgement = evaluation.candidate
     # The curve is thinned out, and this point is one that matters.
     chosen = [judgement.at_threshold] if judgement.at_threshold else []
     points = [*judgement.risk_coverage, *chosen]
-    return Curve(version, run, judgement.photos, points, judgement.familiarity)
+    return RiskCoverageCurve(version, run, judgement.photos, points, judgement.familiarity)

@@ -16,7 +16,7 @@ DEFAULT_EPOCHS = 30
 """Of the built-in image-classification algorithm."""
 
 
-def parse(line: str, epochs: int) -> Epoch | LogLine | None:
+def parse_line(line: str, epochs: int) -> Epoch | LogLine | None:
     """Understand a line of a training job's log; None where it tells nothing new.
 
     Parameters

@@ -11,16 +11,16 @@ from scones_operator.aws.stack import Stack
 if TYPE_CHECKING:
     import boto3
 
-Machine = Literal["classify", "retrain", "promote"]
+StateMachine = Literal["classify", "retrain", "promote"]
 
-HIDDEN_SECONDS = 900
+VISIBILITY_TIMEOUT_SECONDS = 900
 """How long messages are hidden from others that look: they wait for the executions of those before
 them, which may take minutes."""
 
 LONG_POLL_SECONDS = 2
 """Waiting asks all of SQS's servers; without it messages may be overlooked."""
 
-_MACHINES: Mapping[str, Machine] = {
+_STATE_MACHINES: Mapping[str, StateMachine] = {
     "Object Created": "classify",
     "Retraining Requested": "retrain",
     "SageMaker Model Package State Change": "promote",
@@ -28,7 +28,7 @@ _MACHINES: Mapping[str, Machine] = {
 """Which machine an event is for, by its detail-type, as the template's rules have it."""
 
 
-class NotUnderstood(Exception):
+class UnknownMessageError(Exception):
     """It can't be told what a message is for; says why."""
 
 
@@ -56,7 +56,7 @@ class Message:
 
 
 @dataclass(frozen=True)
-class Request:
+class ExecutionRequest:
     """An execution that should have been.
 
     Attributes
@@ -69,23 +69,23 @@ class Request:
         What it is about, for people: a photo's key, or who asked for what.
     """
 
-    machine: Machine
-    given: Mapping[str, Any]
-    what: str
+    state_machine: StateMachine
+    input: Mapping[str, Any]
+    title: str
 
     @property
     def photo(self) -> tuple[str, str] | None:
         """S3 URI and version of the photo that it is about, as the results table has them."""
-        if self.machine != "classify":
+        if self.state_machine != "classify":
             return None
-        detail = self.given["detail"]
+        detail = self.input["detail"]
         found = detail["object"]
         uri = f"s3://{detail['bucket']['name']}/{found['key']}"
         return uri, found.get("version-id") or found["etag"]
 
 
 @contextmanager
-def receiving(session: "boto3.Session", queue: str) -> Iterator[Sequence[Message]]:
+def receive_messages(session: "boto3.Session", queue: str) -> Iterator[Sequence[Message]]:
     """Take all messages of a queue; those not deleted in the end can be received again at once.
 
     Parameters
@@ -102,15 +102,15 @@ def receiving(session: "boto3.Session", queue: str) -> Iterator[Sequence[Message
         yield list(messages.values())
     finally:
         for message in messages.values():
-            _release(client, queue, message)
+            _make_visible(client, queue, message)
 
 
-def delete(session: "boto3.Session", queue: str, message: Message) -> None:
+def delete_message(session: "boto3.Session", queue: str, message: Message) -> None:
     """Delete a message of a queue."""
     session.client("sqs").delete_message(QueueUrl=queue, ReceiptHandle=message.receipt)
 
 
-def understand(message: Message, stack: Stack) -> Request:
+def parse_message(message: Message, stack: Stack) -> ExecutionRequest:
     """Tell which execution a message should have started.
 
     Parameters
@@ -130,9 +130,9 @@ def understand(message: Message, stack: Stack) -> Request:
     try:
         event = json.loads(message.body)
     except ValueError:
-        raise NotUnderstood("its body is not JSON") from None
+        raise UnknownMessageError("its body is not JSON") from None
     if not isinstance(event, dict):
-        raise NotUnderstood("its body is not a JSON object")
+        raise UnknownMessageError("its body is not a JSON object")
     machine = _machine(event, message.attributes, stack)
     if machine == "classify":
         return _classification(event, stack)
@@ -141,49 +141,55 @@ def understand(message: Message, stack: Stack) -> Request:
     return _retraining(event)
 
 
-def _machine(event: Mapping[str, Any], attributes: Mapping[str, str], stack: Stack) -> Machine:
-    targets: dict[str, Machine] = {
-        stack.classify_machine: "classify",
-        stack.retrain_machine: "retrain",
-        stack.promote_machine: "promote",
+def _machine(event: Mapping[str, Any], attributes: Mapping[str, str], stack: Stack) -> StateMachine:
+    targets: dict[str, StateMachine] = {
+        stack.classify_state_machine: "classify",
+        stack.retrain_state_machine: "retrain",
+        stack.promote_state_machine: "promote",
     }
     target = attributes.get("TARGET_ARN")
     if target is not None:
         if target not in targets:
-            raise NotUnderstood(f"it was for {target}, which is not a state machine of this stack")
+            raise UnknownMessageError(
+                f"it was for {target}, which is not a state machine of this stack"
+            )
         return targets[target]
     kind = str(event.get("detail-type"))
-    if kind not in _MACHINES:
-        raise NotUnderstood(f"no state machine accepts events of the detail type {kind}")
-    return _MACHINES[kind]
+    if kind not in _STATE_MACHINES:
+        raise UnknownMessageError(f"no state machine accepts events of the detail type {kind}")
+    return _STATE_MACHINES[kind]
 
 
-def _classification(event: Mapping[str, Any], stack: Stack) -> Request:
+def _classification(event: Mapping[str, Any], stack: Stack) -> ExecutionRequest:
     """Check all that the machine's first state reads."""
     try:
         bucket, found = event["detail"]["bucket"]["name"], event["detail"]["object"]
         key, _, _, _ = found["key"], found["etag"], found["size"], event["time"]
     except (KeyError, TypeError):
-        raise NotUnderstood("it is not an upload event: it has no time or no object") from None
+        raise UnknownMessageError(
+            "it is not an upload event: it has no time or no object"
+        ) from None
     if bucket != stack.photos_bucket:
-        raise NotUnderstood(f"its photo is in {bucket}, not in {stack.photos_bucket}")
-    return Request("classify", event, key)
+        raise UnknownMessageError(f"its photo is in {bucket}, not in {stack.photos_bucket}")
+    return ExecutionRequest("classify", event, key)
 
 
-def _promotion(event: Mapping[str, Any]) -> Request:
+def _promotion(event: Mapping[str, Any]) -> ExecutionRequest:
     try:
         package = event["detail"]["ModelPackageArn"]
     except (KeyError, TypeError):
-        raise NotUnderstood("it has no ModelPackageArn to promote") from None
-    return Request("promote", event, f"approval of version {package.rpartition('/')[2]}")
+        raise UnknownMessageError("it has no ModelPackageArn to promote") from None
+    return ExecutionRequest("promote", event, f"approval of version {package.rpartition('/')[2]}")
 
 
-def _retraining(event: Mapping[str, Any]) -> Request:
+def _retraining(event: Mapping[str, Any]) -> ExecutionRequest:
     # The rule gives the machine the event's detail alone.
     given = event.get("detail") if event.get("detail-type") == "Retraining Requested" else event
     if not isinstance(given, Mapping):
-        raise NotUnderstood("the detail of its event is not a JSON object")
-    return Request("retrain", given, f"requested by {given.get('requested_by', 'unknown')}")
+        raise UnknownMessageError("the detail of its event is not a JSON object")
+    return ExecutionRequest(
+        "retrain", given, f"requested by {given.get('requested_by', 'unknown')}"
+    )
 
 
 def _receive(client: Any, queue: str, messages: dict[str, Message]) -> None:
@@ -193,7 +199,7 @@ def _receive(client: Any, queue: str, messages: dict[str, Message]) -> None:
             QueueUrl=queue,
             MaxNumberOfMessages=10,
             MessageAttributeNames=["All"],
-            VisibilityTimeout=HIDDEN_SECONDS,
+            VisibilityTimeout=VISIBILITY_TIMEOUT_SECONDS,
             WaitTimeSeconds=LONG_POLL_SECONDS,
         )
         found = [_message(item) for item in answer.get("Messages", [])]
@@ -211,7 +217,7 @@ def _message(item: Mapping[str, Any]) -> Message:
     return Message(item["MessageId"], item["ReceiptHandle"], item["Body"], attributes)
 
 
-def _release(client: Any, queue: str, message: Message) -> None:
+def _make_visible(client: Any, queue: str, message: Message) -> None:
     """Let a message be received again; one that is deleted is none of the queue's any more."""
     try:
         client.change_message_visibility(

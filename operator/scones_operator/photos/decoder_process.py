@@ -18,7 +18,7 @@ from io import BytesIO
 import pillow_heif
 from PIL import Image
 
-from scones.photos import EncodedImage, UnusablePhoto, fit
+from scones.photos import EncodedImage, UnusablePhoto, resize_to_fit
 
 PREVIEW_QUALITY = 85
 
@@ -128,7 +128,7 @@ def preview(data: bytes, max_side: int) -> EncodedImage:
         Maximum width and height in pixels.
     """
     file = BytesIO()
-    fit(data, max_side).save(file, "JPEG", quality=PREVIEW_QUALITY)
+    resize_to_fit(data, max_side).save(file, "JPEG", quality=PREVIEW_QUALITY)
     return EncodedImage("image/jpeg", file.getvalue())
 
 

@@ -21,7 +21,7 @@ from scones.photos import EncodedImage, UnusablePhoto
 
 DECODING_TIMEOUT_SECONDS = 60
 PREVIEW_MAX_SIDE = 1600
-MAX_ANSWER_BYTES = 20_000_000
+MAX_OUTPUT_BYTES = 20_000_000
 """More than the largest preview has, which is an image of 1600 x 1600 pixels."""
 
 COMMAND = (sys.executable, "-I", "-m", "scones_operator.photos.decoder_process")
@@ -29,7 +29,7 @@ COMMAND = (sys.executable, "-I", "-m", "scones_operator.photos.decoder_process")
 _MAX_MESSAGE_LENGTH = 500
 
 
-class _Answer(BaseModel):
+class _DecoderHeader(BaseModel):
     """What a decoder writes first. It is checked, in case a photo has taken over its decoder."""
 
     content_type: Literal["image/png", "image/jpeg"] | None = None
@@ -68,10 +68,10 @@ def decode_photo(data: bytes, max_side: int = PREVIEW_MAX_SIDE) -> EncodedImage:
     with _processes:
         output, exit_code = _run([*COMMAND, str(max_side)], data)
     header, _, content = output.partition(b"\n")
-    if exit_code or len(output) > MAX_ANSWER_BYTES:
+    if exit_code or len(output) > MAX_OUTPUT_BYTES:
         raise UnusablePhoto("corrupt", f"its decoder {_describe(exit_code)}: take another photo")
     try:
-        answer = _Answer.model_validate_json(header)
+        answer = _DecoderHeader.model_validate_json(header)
     except ValidationError:
         raise UnusablePhoto(
             "corrupt", "its decoder returned no image: take another photo"
@@ -100,7 +100,7 @@ def _run(command: list[str], data: bytes) -> tuple[bytes, int]:
         ) as process:
             try:
                 output = _read(cast(IO[bytes], process.stdout).fileno(), end)
-                if len(output) <= MAX_ANSWER_BYTES:
+                if len(output) <= MAX_OUTPUT_BYTES:
                     with suppress(subprocess.TimeoutExpired):
                         process.wait(max(0, end - monotonic()))
             finally:
@@ -114,7 +114,7 @@ def _read(descriptor: int, end: float) -> bytes:
     output = bytearray()
     with DefaultSelector() as selector:
         selector.register(descriptor, EVENT_READ)
-        while len(output) <= MAX_ANSWER_BYTES and (remaining := end - monotonic()) > 0:
+        while len(output) <= MAX_OUTPUT_BYTES and (remaining := end - monotonic()) > 0:
             if selector.select(remaining):
                 block = read(descriptor, 2**16)
                 if not block:

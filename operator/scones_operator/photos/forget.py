@@ -12,40 +12,40 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from scones.datasets.layout import DATASET
-from scones.datasets.split_folders import kind_of
+from scones.datasets.split_folders import split_kind
 from scones.decisions import DECIMALS
 from scones.object_versions import (
     ObjectVersion,
     list_folders,
+    list_key_versions,
     list_versions,
     remove_version,
-    versions_of,
 )
-from scones.records import SIMULATED, Record, inference_id, read_versions
-from scones.reviews.labeled_photos import FOLDER, copy_name, copy_stem, is_copy_of
+from scones.records import SIMULATED_PREFIX, Record, inference_id, read_versions
+from scones.reviews.labeled_photos import REVIEWED_FOLDER, copy_name, copy_stem, is_copy_of
 from scones.runs import (
-    LISTS,
+    IMAGES_PREFIX,
+    LISTS_PREFIX,
     NEGATIVES_LIST,
-    PICTURES,
     RETENTION_TAG,
-    RUNS,
+    RUNS_PREFIX,
     VALIDATION_LIST,
     read_entries,
 )
-from scones_operator.aws.classify_log import LONGEST_EXECUTION
+from scones_operator.aws.classify_log import MAX_EXECUTION_TIME
 from scones_operator.aws.stack import Stack
-from scones_operator.captures.files import Span, find_file_versions
-from scones_operator.captures.records import Captured, UnreadableRecord, read_record
-from scones_operator.errors import Fault, Refused
+from scones_operator.captures.files import TimeRange, find_file_versions
+from scones_operator.captures.records import CaptureRecord, InvalidCaptureError, parse_record
+from scones_operator.errors import OperationError, PreconditionError
 from scones_operator.escaping import quote
 from scones_operator.models import registry
 from scones_operator.photos import dead_letter_queue
-from scones_operator.photos.uploads import INCOMING
+from scones_operator.photos.uploads import INCOMING_PREFIX
 
 if TYPE_CHECKING:
     import boto3
 
-Place = Literal[
+TraceKind = Literal[
     "queue",
     "capture",
     "image",
@@ -77,13 +77,13 @@ class Trace:
         Removes it; doing so twice changes nothing.
     """
 
-    place: Place
+    place: TraceKind
     name: str
     remove: Callable[[], object] = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True)
-class Learned:
+class TrainedRun:
     """A retraining that used the photo.
 
     Attributes
@@ -103,7 +103,7 @@ class Learned:
 
 
 @dataclass(frozen=True)
-class Findings:
+class PhotoTraces:
     """What the stack has of a photo.
 
     Attributes
@@ -118,7 +118,7 @@ class Findings:
 
     uri: str
     traces: Sequence[Trace]
-    learned: Sequence[Learned]
+    learned: Sequence[TrainedRun]
 
 
 @dataclass(frozen=True)
@@ -135,18 +135,18 @@ class _Photo:
         return {version.id for version in self.stored} | {one.version for one in self.records}
 
     @property
-    def span(self) -> Span | None:
+    def span(self) -> TimeRange | None:
         """When it may have been sent to the endpoint; None if nothing is known of it."""
-        timings = [record.decided.timings for record in self.records]
+        timings = [record.decision.timings for record in self.records]
         begun = [version.modified_at for version in self.stored]
         begun += [one.uploaded_at for one in timings]
         if not begun:
             return None
         now = datetime.now(UTC)
         # A failed photo may be redriven at any time, and keeps its first decision if it fails.
-        final = self.records and all(one.decided.status != "failed" for one in self.records)
+        final = self.records and all(one.decision.status != "failed" for one in self.records)
         until = max(one.decided_at for one in timings) + REDELIVERY if final else now
-        return Span(min(begun) - timedelta(minutes=1), min(until, now) + timedelta(minutes=1))
+        return TimeRange(min(begun) - timedelta(minutes=1), min(until, now) + timedelta(minutes=1))
 
 
 def photo_key(stack: Stack, photo: str) -> str:
@@ -161,18 +161,22 @@ def photo_key(stack: Stack, photo: str) -> str:
 
     Raises
     ------
-    Refused
+    PreconditionError
         If the URI is not one of the photos bucket.
     """
     if photo.startswith("s3://"):
         bucket, _, key = photo.removeprefix("s3://").partition("/")
         if bucket != stack.photos_bucket:
-            raise Refused(f"{quote(photo)} is not in the photos bucket, {stack.photos_bucket}")
+            raise PreconditionError(
+                f"{quote(photo)} is not in the photos bucket, {stack.photos_bucket}"
+            )
         return key
-    return photo if photo.startswith((INCOMING, SIMULATED)) else INCOMING + photo
+    return (
+        photo if photo.startswith((INCOMING_PREFIX, SIMULATED_PREFIX)) else INCOMING_PREFIX + photo
+    )
 
 
-def find_traces(session: "boto3.Session", stack: Stack, key: str) -> Findings:
+def find_traces(session: "boto3.Session", stack: Stack, key: str) -> PhotoTraces:
     """Find everything that names or holds a photo; nothing is changed.
 
     Parameters
@@ -184,7 +188,7 @@ def find_traces(session: "boto3.Session", stack: Stack, key: str) -> Findings:
 
     Raises
     ------
-    Refused
+    PreconditionError
         If the photo is being decided or trained on: it would leave new traces.
     """
     search = _Search(session, stack)
@@ -207,10 +211,10 @@ def find_traces(session: "boto3.Session", stack: Stack, key: str) -> Findings:
         *search.objects(photo),
         *search.records(photo),
     ]
-    return Findings(photo.uri, traces, search.learned(listed))
+    return PhotoTraces(photo.uri, traces, search.learned(listed))
 
 
-def forget(findings: Findings, show: Callable[[Trace], None]) -> None:
+def forget(findings: PhotoTraces, show: Callable[[Trace], None]) -> None:
     """Remove what was found.
 
     Parameters
@@ -243,12 +247,12 @@ class _Copies:
     def may_be_in(self, data: bytes) -> bool:
         """Return False if a list can not name a copy; names of copies are ASCII."""
         names = (self.stem, *(key.rpartition("/")[2] for key in self.keys))
-        return any(f"{FOLDER}/{name}".encode() in data for name in names)
+        return any(f"{REVIEWED_FOLDER}/{name}".encode() in data for name in names)
 
     def include(self, path: str) -> bool:
         """Return True if a list's path, relative to its root, is that of a copy."""
         folder, _, name = path.rpartition("/")
-        in_reviewed = folder.rpartition("/")[2] == FOLDER
+        in_reviewed = folder.rpartition("/")[2] == REVIEWED_FOLDER
         known = any(key.endswith(f"/{path}") for key in self.keys)
         return known or (in_reviewed and name.startswith(self.stem))
 
@@ -285,21 +289,21 @@ class _Search:
 
     def read(self, key: str) -> _Photo:
         uri = f"s3://{self._stack.photos_bucket}/{key}"
-        stored = versions_of(self._s3, self._stack.photos_bucket, key)
+        stored = list_key_versions(self._s3, self._stack.photos_bucket, key)
         records = []
         for found in read_versions(self._table, self._stack.results_table, uri):
             if not isinstance(found, Record):
                 # Captured data without an ID is found by what the record says.
-                raise Fault(f"captured data of the photo cannot be found: {found}")
+                raise OperationError(f"captured data of the photo cannot be found: {found}")
             records.append(found)
         return _Photo(uri, stored, records)
 
     def require_no_retraining(self) -> None:
         running = self._session.client("stepfunctions").list_executions(
-            stateMachineArn=self._stack.retrain_machine, statusFilter="RUNNING", maxResults=1
+            stateMachineArn=self._stack.retrain_state_machine, statusFilter="RUNNING", maxResults=1
         )
         if running["executions"]:
-            raise Refused(
+            raise PreconditionError(
                 "a retraining is running, which may use the photo: wait until it ends (`scones "
                 "executions retrain`), then forget the photo"
             )
@@ -309,16 +313,16 @@ class _Search:
         bucket, name, stem = self._stack.data_bucket, copy_name(key), copy_stem(photo.uri)
         keys = {one.review.dataset_key for one in photo.records if one.review}
         for folder in self._class_folders():
-            for version in list_versions(self._s3, bucket, f"{folder}{FOLDER}/{name}-"):
+            for version in list_versions(self._s3, bucket, f"{folder}{REVIEWED_FOLDER}/{name}-"):
                 by_name = version.key.rpartition("/")[2].startswith(stem)
                 if version.key not in keys and (by_name or self._is_copy(version, photo)):
                     keys.add(version.key)
-        return [found for one in keys if one for found in versions_of(self._s3, bucket, one)]
+        return [found for one in keys if one for found in list_key_versions(self._s3, bucket, one)]
 
     def _class_folders(self) -> Iterator[str]:
         for folder in list_folders(self._s3, self._stack.data_bucket, DATASET):
             yield folder
-            if kind_of(folder.removeprefix(DATASET).removesuffix("/")):
+            if split_kind(folder.removeprefix(DATASET).removesuffix("/")):
                 yield from list_folders(self._s3, self._stack.data_bucket, folder)
 
     def _is_copy(self, version: ObjectVersion, photo: _Photo) -> bool:
@@ -333,15 +337,15 @@ class _Search:
         etags = {copy.etag for copy in copies if copy.etag}
         if not etags:
             return []
-        found = list_versions(self._s3, self._stack.photos_bucket, SIMULATED)
+        found = list_versions(self._s3, self._stack.photos_bucket, SIMULATED_PREFIX)
         return [self.read(key) for key in sorted({one.key for one in found if one.etag in etags})]
 
     def find_lists(self, copies: _Copies) -> Iterator[_List]:
         """Yield the lists of all runs that name copies, in any of their versions."""
         without = partial(_without_entries, copies)
-        for run in list_folders(self._s3, self._stack.data_bucket, RUNS):
+        for run in list_folders(self._s3, self._stack.data_bucket, RUNS_PREFIX):
             found: dict[str, set[int]] = {}
-            for version in list_versions(self._s3, self._stack.data_bucket, f"{run}{LISTS}"):
+            for version in list_versions(self._s3, self._stack.data_bucket, f"{run}{LISTS_PREFIX}"):
                 data = self._content(version)
                 if without(data) != data:
                     found.setdefault(version.key, set()).update(_indices(version.key, data, copies))
@@ -349,17 +353,17 @@ class _Search:
                 yield _List(key, run, frozenset(indices), without)
 
     def queues(self, uris: Sequence[str]) -> Iterator[Trace]:
-        for queue in (self._stack.undelivered_events, self._stack.missed_measurements):
-            with dead_letter_queue.receiving(self._session, queue) as messages:
+        for queue in (self._stack.dead_letter_queue, self._stack.missed_metrics_queue):
+            with dead_letter_queue.receive_messages(self._session, queue) as messages:
                 count = sum(_names_any(message.body, uris) for message in messages)
             if count:
                 yield Trace("queue", queue, partial(self._clear, queue, uris))
 
     def _clear(self, queue: str, uris: Sequence[str]) -> None:
-        with dead_letter_queue.receiving(self._session, queue) as messages:
+        with dead_letter_queue.receive_messages(self._session, queue) as messages:
             for message in messages:
                 if _names_any(message.body, uris):
-                    dead_letter_queue.delete(self._session, queue, message)
+                    dead_letter_queue.delete_message(self._session, queue, message)
 
     def captures(self, photos: Sequence[_Photo]) -> Iterator[Trace]:
         ids = {inference_id(one.uri, version) for one in photos for version in one.versions}
@@ -380,7 +384,7 @@ class _Search:
             for index in sorted(one.indices):
                 for folder in folders:
                     yield from self._all("prediction", f"{folder}{index}.")
-                yield from self._all("image", f"{one.run}{PICTURES}{index}.")
+                yield from self._all("image", f"{one.run}{IMAGES_PREFIX}{index}.")
 
     def _prediction_folders(self, run: str) -> list[str]:
         """Return where a run has predictions: SageMaker may keep a folder of its input."""
@@ -388,7 +392,7 @@ class _Search:
         tops = list_folders(self._s3, bucket, f"{run}{_PREDICTIONS}")
         return [*tops, *(inner for top in tops for inner in list_folders(self._s3, bucket, top))]
 
-    def _all(self, place: Place, prefix: str) -> Iterator[Trace]:
+    def _all(self, place: TraceKind, prefix: str) -> Iterator[Trace]:
         for version in list_versions(self._s3, self._stack.data_bucket, prefix):
             yield self._removing(place, version)
 
@@ -409,15 +413,15 @@ class _Search:
             )
             yield Trace("record", f"{record.photo} {record.version}", remove)
 
-    def learned(self, listed: Iterable[_List]) -> list[Learned]:
+    def learned(self, listed: Iterable[_List]) -> list[TrainedRun]:
         """Return the retrainings whose lists name the photo, and their model versions."""
         uses: dict[str, Literal["trained", "validated"]] = {}
         for one in listed:
-            run = one.run.removeprefix(RUNS).rstrip("/")
+            run = one.run.removeprefix(RUNS_PREFIX).rstrip("/")
             uses[run] = "trained" if _is_trained_on(one.key) else uses.get(run, "validated")
-        known = registry.versions(self._session, self._stack) if uses else []
+        known = registry.list_versions(self._session, self._stack) if uses else []
         versions = {version.metadata.get("run"): version.number for version in known}
-        return [Learned(run, use, versions.get(run)) for run, use in sorted(uses.items())]
+        return [TrainedRun(run, use, versions.get(run)) for run, use in sorted(uses.items())]
 
     def _content(self, version: ObjectVersion) -> bytes:
         if version.is_delete_marker:
@@ -425,18 +429,18 @@ class _Search:
         found = self._s3.get_object(Bucket=version.bucket, Key=version.key, VersionId=version.id)
         return found["Body"].read()
 
-    def _removing(self, place: Place, version: ObjectVersion) -> Trace:
+    def _removing(self, place: TraceKind, version: ObjectVersion) -> Trace:
         return Trace(place, version.uri, partial(remove_version, self._s3, version))
 
-    def _rewriting(self, place: Place, key: str, without: Callable[[bytes], bytes]) -> Trace:
+    def _rewriting(self, place: TraceKind, key: str, without: Callable[[bytes], bytes]) -> Trace:
         uri = f"s3://{self._stack.data_bucket}/{key}"
         return Trace(place, uri, partial(self._rewrite, key, without))
 
     def _rewrite(self, key: str, without: Callable[[bytes], bytes]) -> None:
         """Replace a file by one without the photo, and remove all versions that have it."""
         bucket = self._stack.data_bucket
-        tag = {"Tagging": RETENTION_TAG} if key.startswith(RUNS) else {}
-        for version in versions_of(self._s3, bucket, key):
+        tag = {"Tagging": RETENTION_TAG} if key.startswith(RUNS_PREFIX) else {}
+        for version in list_key_versions(self._s3, bucket, key):
             data = self._content(version)
             kept = without(data)
             if kept == data:
@@ -450,10 +454,10 @@ def _require_decided(photo: _Photo) -> None:
     decided = {record.version for record in photo.records}
     for version in photo.stored:
         age = datetime.now(UTC) - version.modified_at
-        if version.is_delete_marker or version.id in decided or age > LONGEST_EXECUTION:
+        if version.is_delete_marker or version.id in decided or age > MAX_EXECUTION_TIME:
             continue
-        left = round((LONGEST_EXECUTION - age).total_seconds())
-        raise Refused(
+        left = round((MAX_EXECUTION_TIME - age).total_seconds())
+        raise PreconditionError(
             f"{quote(photo.uri)} was uploaded recently and may still be processed: try again in "
             f"{left} s"
         )
@@ -493,8 +497,8 @@ def _is_captured(ids: set[str], records: Sequence[Record], line: bytes) -> bool:
     """Return True if a line of captured data is of one of the photos."""
     try:
         document = json.loads(line)
-        captured = read_record(document)
-    except (ValueError, RecursionError, UnreadableRecord):
+        captured = parse_record(document)
+    except (ValueError, RecursionError, InvalidCaptureError):
         return False
     named = document["eventMetadata"].get("inferenceId")
     if named:
@@ -503,11 +507,13 @@ def _is_captured(ids: set[str], records: Sequence[Record], line: bytes) -> bool:
     return any(_is_answer_to(record, captured) for record in records)
 
 
-def _is_answer_to(record: Record, captured: Captured) -> bool:
-    decided, timings = record.decided, record.decided.timings
+def _is_answer_to(record: Record, captured: CaptureRecord) -> bool:
+    decided, timings = record.decision, record.decision.timings
     if decided.probabilities is None or captured.probabilities is None:
         return False
-    in_time = timings.started_at - timedelta(seconds=1) <= captured.at <= timings.decided_at
+    in_time = (
+        timings.started_at - timedelta(seconds=1) <= captured.requested_at <= timings.decided_at
+    )
     answered = [round(probability, DECIMALS) for probability in captured.probabilities]
     known = [round(probability, DECIMALS) for probability in decided.probabilities.values()]
     return in_time and sorted(answered) == sorted(known)

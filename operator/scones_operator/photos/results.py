@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 2.0
 
-PAGE = 100
+PAGE_SIZE = 100
 """How many of each status are read at once: the newest are wanted, seldom more than these."""
 
-LATENESS = timedelta(seconds=90)
+MAX_INDEX_DELAY = timedelta(seconds=90)
 """How much older than the newest a record may be that only shows now: between the moment that it
 names and its place in the index lie the machine's tries to write it, and the index's own delay."""
 
@@ -36,7 +36,7 @@ MAX_SEARCHED = 20_000
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ResultFilter:
     """Filters of results; None takes all.
 
     Attributes
@@ -62,12 +62,12 @@ class Wanted:
     state: State | None = None
     name: str | None = None
 
-    def takes(self, record: "Record") -> bool:
+    def matches(self, record: "Record") -> bool:
         """Return True if the class, the state and the name of a record are wanted."""
         return (
             self.label in (None, record.effective_label)
             and self.state in (None, state_of(record))
-            and (self.name or "").casefold() in record.decided.photo.key.casefold()
+            and (self.name or "").casefold() in record.decision.photo.key.casefold()
         )
 
     @property
@@ -83,7 +83,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchResult:
     """Results of a search.
 
     Attributes
@@ -112,17 +112,17 @@ def state_of(record: "Record") -> State:
     """
     from scones.records import is_simulated  # noqa: PLC0415
 
-    status = record.decided.status
+    status = record.decision.status
     if status != "needs_review":
         return status
     if record.effective_review:
         return "reviewed"
-    return "simulated" if is_simulated(record.decided.photo.key) else "waiting"
+    return "simulated" if is_simulated(record.decision.photo.key) else "waiting"
 
 
 def search_results(
-    session: "boto3.Session", stack: Stack, wanted: Wanted, limit: int, skipped: "Skipped"
-) -> Found:
+    session: "boto3.Session", stack: Stack, wanted: ResultFilter, limit: int, skipped: "Skipped"
+) -> SearchResult:
     """Read the latest results that match; at most `MAX_SEARCHED` records are read.
 
     Parameters
@@ -136,9 +136,9 @@ def search_results(
     skipped
         Gets the unreadable records.
     """
-    from scones.records import read_decided  # noqa: PLC0415
+    from scones.records import query_records  # noqa: PLC0415
 
-    read = read_decided(
+    read = query_records(
         session.client("dynamodb"),
         stack.results_table,
         skipped,
@@ -149,17 +149,17 @@ def search_results(
     found: list[Record] = []
     last: Record | None = None
     for last in islice(read, MAX_SEARCHED):
-        if wanted.takes(last):
+        if wanted.matches(last):
             found.append(last)
         if len(found) > limit:
-            return Found(found[:limit], more=True, searched_since=None)
+            return SearchResult(found[:limit], more=True, searched_since=None)
     if last is None or next(read, None) is None:
-        return Found(found, more=skipped.is_full, searched_since=None)
-    return Found(found, more=True, searched_since=_decided_at(last))
+        return SearchResult(found, more=skipped.is_full, searched_since=None)
+    return SearchResult(found, more=True, searched_since=_decided_at(last))
 
 
 def read_results(
-    session: "boto3.Session", stack: Stack, wanted: Wanted, skipped: "Skipped"
+    session: "boto3.Session", stack: Stack, wanted: ResultFilter, skipped: "Skipped"
 ) -> Iterator["Record"]:
     """Read results, the latest decision first, as many as are asked for.
 
@@ -173,22 +173,22 @@ def read_results(
         Gets the unreadable records.
     """
     # Lazy import: Pydantic and the photos' decoders slow down --help.
-    from scones.records import read_decided  # noqa: PLC0415
+    from scones.records import query_records  # noqa: PLC0415
 
     client = session.client("dynamodb")
-    found = read_decided(
+    found = query_records(
         client,
         stack.results_table,
         skipped,
         wanted.read_statuses,
         since=wanted.since,
         until=wanted.until,
-        page_size=PAGE,
+        page_size=PAGE_SIZE,
     )
-    return filter(wanted.takes, found)
+    return filter(wanted.matches, found)
 
 
-def wait_a_little() -> None:
+def sleep_briefly() -> None:
     """Wait between two looks at the table."""
     time.sleep(POLL_SECONDS)
 
@@ -196,10 +196,10 @@ def wait_a_little() -> None:
 def follow_results(
     session: "boto3.Session",
     stack: Stack,
-    wanted: Wanted,
+    wanted: ResultFilter,
     first: int,
     skipped: "Skipped",
-    pause: Callable[[], None] = wait_a_little,
+    pause: Callable[[], None] = sleep_briefly,
 ) -> Iterator["Record"]:
     """Yield the newest results, the oldest of them first, and then new ones as they come, for ever.
 
@@ -217,7 +217,7 @@ def follow_results(
         Called between two looks.
     """
     everything = replace(wanted, label=None, state=None, name=None)
-    known = _Known(wanted.since)
+    known = _SeenResults(wanted.since)
     known.new(list(_recent(read_results(session, stack, everything, skipped))))
     newest = list(islice(read_results(session, stack, wanted, skipped), first))
     # What came between the two looks is shown once, here.
@@ -226,7 +226,7 @@ def follow_results(
     while True:
         pause()
         found = read_results(session, stack, replace(everything, since=known.since), skipped)
-        yield from filter(wanted.takes, known.new(list(found)))
+        yield from filter(wanted.matches, known.new(list(found)))
 
 
 def _recent(records: Iterable["Record"]) -> Iterator["Record"]:
@@ -234,12 +234,12 @@ def _recent(records: Iterable["Record"]) -> Iterator["Record"]:
     newest: datetime | None = None
     for record in records:
         newest = newest or _decided_at(record)
-        if _decided_at(record) < newest - LATENESS:
+        if _decided_at(record) < newest - MAX_INDEX_DELAY:
             return
         yield record
 
 
-class _Known:
+class _SeenResults:
     """The results that were there before or were shown, as far back as others may come late."""
 
     def __init__(self, since: datetime | None) -> None:
@@ -252,7 +252,7 @@ class _Known:
         self._moments |= {_identity(record): _decided_at(record) for record in fresh}
         if self._moments:
             # By the machine's own moments: the clock here may be wrong.
-            horizon = max(self._moments.values()) - LATENESS
+            horizon = max(self._moments.values()) - MAX_INDEX_DELAY
             self.since = max(horizon, self.since or horizon)
             self._moments = {key: at for key, at in self._moments.items() if at >= horizon}
         return fresh
@@ -263,4 +263,4 @@ def _identity(record: "Record") -> tuple[str, str, datetime]:
 
 
 def _decided_at(record: "Record") -> datetime:
-    return record.decided.timings.decided_at
+    return record.decision.timings.decided_at

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from scones_operator.aws.stack import Stack
-from scones_operator.errors import Refused, storage_faults
+from scones_operator.errors import PreconditionError, storage_errors
 from scones_operator.photos.uploads import find_photos
 
 if TYPE_CHECKING:
     import boto3
     from mypy_boto3_s3 import S3Client
 
-DOWNLOADS = 8
+MAX_CONCURRENCY = 8
 
 T = TypeVar("T")
 
@@ -28,9 +28,7 @@ class Sample:
     label: str | None
 
 
-def pick_from_folder(
-    folder: Path, class_names: Sequence[str], count: int, seed: int
-) -> list[Sample]:
+def sample_folder(folder: Path, class_names: Sequence[str], count: int, seed: int) -> list[Sample]:
     """Pick photos of a folder, some of them again where it has fewer.
 
     Parameters
@@ -46,17 +44,17 @@ def pick_from_folder(
 
     Raises
     ------
-    Refused
+    PreconditionError
         If there is no photo.
     """
     if not folder.is_dir():
-        raise Refused(f"there is no folder {folder}")
+        raise PreconditionError(f"there is no folder {folder}")
     found = [photo.path for photo in find_photos([folder])]
     picked = _pick(found, count, seed)
     return [Sample(path, _label(path.relative_to(folder), class_names)) for path in picked]
 
 
-def pick_from_dataset(
+def sample_dataset(
     session: "boto3.Session", stack: Stack, count: int, seed: int, into: Path
 ) -> list[Sample]:
     """Pick photos of the dataset in S3 that are there to validate on; some of them again.
@@ -72,13 +70,13 @@ def pick_from_dataset(
 
     Raises
     ------
-    Refused
+    PreconditionError
         If the dataset has no such photo, or is not laid out as it must be.
-    Fault
+    OperationError
         If S3 can't be read.
     """
     client = session.client("s3")
-    with storage_faults():
+    with storage_errors():
         picked = _pick(sorted(_validation_photos(client, stack)), count, seed)
 
     def download(key: str) -> tuple[str, Path]:
@@ -88,7 +86,7 @@ def pick_from_dataset(
         return key, path
 
     numbers = {key: number for number, (key, _) in enumerate(dict(picked).items())}
-    with ThreadPoolExecutor(DOWNLOADS) as pool:
+    with ThreadPoolExecutor(MAX_CONCURRENCY) as pool:
         paths = dict(pool.map(download, numbers))
     return [Sample(paths[key], label) for key, label in picked]
 
@@ -97,31 +95,35 @@ def _validation_photos(client: "S3Client", stack: Stack) -> Iterator[tuple[str, 
     """Yield the keys of the photos that models are validated on, and their classes."""
     # They bring boto3, which takes longer than showing a command's help.
     from scones.datasets.errors import DatasetError  # noqa: PLC0415
-    from scones.datasets.exclusions import why_left_out  # noqa: PLC0415
-    from scones.datasets.layout import discover  # noqa: PLC0415
-    from scones.datasets.splits import digest, is_held_back  # noqa: PLC0415
-    from scones.storage import pages  # noqa: PLC0415
+    from scones.datasets.exclusions import exclusion_reason  # noqa: PLC0415
+    from scones.datasets.layout import discover_layout  # noqa: PLC0415
+    from scones.datasets.splits import digest, is_validation  # noqa: PLC0415
+    from scones.storage import list_pages  # noqa: PLC0415
 
     share = float(stack.parameters["ValidationShare"])
     try:
-        layout = discover(client, stack.data_bucket, stack.class_names, share)
+        layout = discover_layout(client, stack.data_bucket, stack.class_names, share)
         for folder in layout.folders:
-            for page in pages(client, stack.data_bucket, folder.prefix) if folder.held_back else ():
+            for page in (
+                list_pages(client, stack.data_bucket, folder.prefix)
+                if folder.validation_share
+                else ()
+            ):
                 for entry in page.get("Contents", []):
                     number = digest(entry["ETag"].strip('"'))
-                    wanted = is_held_back(number, folder.held_back)
+                    wanted = is_validation(number, folder.validation_share)
                     path = entry["Key"].removeprefix(folder.prefix)
-                    if wanted and not why_left_out(path, entry["Size"]):
+                    if wanted and not exclusion_reason(path, entry["Size"]):
                         yield entry["Key"], stack.class_names[folder.class_index]
     except DatasetError as error:
-        raise Refused(f"{error}; or give your own photos with --photos") from None
+        raise PreconditionError(f"{error}; or give your own photos with --photos") from None
 
 
 def _pick(found: Iterable[T], count: int, seed: int) -> list[T]:
     """Pick so many, all of them before any for the second time."""
     everything = list(found)
     if not everything:
-        raise Refused(
+        raise PreconditionError(
             "there are no photos to choose from: give some with --photos, or upload a dataset"
         )
     rng = random.Random(seed)  # noqa: S311

@@ -16,25 +16,25 @@ from scones_operator.photos.sampling import Sample
 from scones_operator.photos.upload_results import (
     ANNOUNCEMENT_TIMEOUT_SECONDS,
     DECISION_TIMEOUT_SECONDS,
-    result_line,
+    result_json_line,
 )
-from scones_operator.photos.uploads import Photo, upload_photo
+from scones_operator.photos.uploads import PhotoFile, upload_photo
 
 if TYPE_CHECKING:
     import boto3
 
     from scones.records import Record
 
-UPLOADS = 8
+MAX_CONCURRENCY = 8
 """How many photos are uploaded at once."""
 
 POLL_SECONDS = 0.1
 """Between two looks at the records of the photos that are under way."""
 
-BATCH = 100
+BATCH_SIZE = 100
 """Records that DynamoDB gives at once."""
 
-FOLDER = Path("build/simulations")
+RESULTS_DIR = Path("build/simulations")
 """Where the results of simulations are kept."""
 
 
@@ -51,7 +51,7 @@ def _new_name() -> str:
 
 
 @dataclass(frozen=True)
-class Plan:
+class SimulationPlan:
     """What is to be sent.
 
     Attributes
@@ -72,13 +72,13 @@ class Plan:
     def folder(self) -> str:
         """What the photos' keys begin with."""
         # It brings Pydantic and the photos' decoders, which takes long beside showing help.
-        from scones.records import SIMULATED  # noqa: PLC0415
+        from scones.records import SIMULATED_PREFIX  # noqa: PLC0415
 
-        return f"{SIMULATED}{self.name}/"
+        return f"{SIMULATED_PREFIX}{self.name}/"
 
 
 @dataclass
-class Sent:
+class SentPhoto:
     """A photo that was sent, and what is known of it.
 
     Attributes
@@ -110,7 +110,7 @@ class Sent:
     @property
     def status(self) -> str | None:
         """How it ended; None where no record came in time."""
-        return self.record.decided.status if self.record else None
+        return self.record.decision.status if self.record else None
 
 
 @dataclass(frozen=True)
@@ -132,29 +132,29 @@ class Simulation:
     """
 
     name: str
-    sent: Sequence[Sent]
-    begun: datetime
-    ended: datetime
+    sent: Sequence[SentPhoto]
+    started_at: datetime
+    ended_at: datetime
     rate: float
     skipped: str | None = None
 
     @property
-    def rate_reached(self) -> float | None:
+    def achieved_rate(self) -> float | None:
         """Photos a second that were sent; None where there is one only."""
         took = self.sent[-1].started_at - self.sent[0].started_at
         return (len(self.sent) - 1) / took if took > 0 else None
 
     @property
-    def answered(self) -> int:
+    def prediction_count(self) -> int:
         """How many photos the model was asked about."""
         return sum(one.status in ("classified", "needs_review") for one in self.sent)
 
 
-def simulate(
+def run_simulation(
     session: "boto3.Session",
     stack: Stack,
-    plan: Plan,
-    show: Callable[[Sent], None],
+    plan: SimulationPlan,
+    show: Callable[[SentPhoto], None],
     clock: Clock | None = None,
 ) -> Simulation:
     """Send photos at a steady rate, several at a time, and wait for what becomes of them.
@@ -174,12 +174,12 @@ def simulate(
     """
     begun = datetime.now(UTC)
     clock = clock or Clock()
-    drivers = _Drivers(session, stack, show, clock)
+    drivers = _PhotoSender(session, stack, show, clock)
     sent = [
-        Sent(photo, f"{plan.folder}{number:05d}-{photo.path.name}")
+        SentPhoto(photo, f"{plan.folder}{number:05d}-{photo.path.name}")
         for number, photo in enumerate(plan.photos)
     ]
-    pool = ThreadPoolExecutor(UPLOADS)
+    pool = ThreadPoolExecutor(MAX_CONCURRENCY)
     try:
         start = clock.now()
         for number, one in enumerate(sent):
@@ -193,15 +193,15 @@ def simulate(
 
 
 @dataclass
-class _Drivers:
+class _PhotoSender:
     """Uploads photos, and looks for the records of those that are under way."""
 
     session: "boto3.Session"
     stack: Stack
-    show: Callable[[Sent], None]
+    show: Callable[[SentPhoto], None]
     clock: Clock
-    started: list["Future[Sent]"] = field(default_factory=list)
-    _under_way: list[Sent] = field(default_factory=list)
+    started: list["Future[SentPhoto]"] = field(default_factory=list)
+    _under_way: list[SentPhoto] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._s3 = self.session.client("s3")
@@ -210,10 +210,10 @@ class _Drivers:
         self._table = self.session.client("dynamodb")
         self.skipped = Skipped()
 
-    def upload(self, one: Sent) -> Sent:
+    def upload(self, one: SentPhoto) -> SentPhoto:
         """Upload a photo."""
         one.started_at = self.clock.now()
-        one.version = upload_photo(self._s3, self.stack, Photo(one.photo.path, one.key)).version
+        one.version = upload_photo(self._s3, self.stack, PhotoFile(one.photo.path, one.key)).version
         return one
 
     def collect_until(self, moment: float) -> None:
@@ -232,16 +232,16 @@ class _Drivers:
         done = [future for future in self.started if future.done()]
         self.started = [future for future in self.started if not future.done()]
         self._under_way += [future.result() for future in done]
-        for start in range(0, len(self._under_way), BATCH):
-            self._read(self._under_way[start : start + BATCH])
+        for start in range(0, len(self._under_way), BATCH_SIZE):
+            self._read(self._under_way[start : start + BATCH_SIZE])
         ended = [one for one in self._under_way if self._has_ended(one)]
         self._under_way = [one for one in self._under_way if not self._has_ended(one)]
         for one in ended:
             self.show(one)
 
-    def _read(self, batch: Iterable[Sent]) -> None:
+    def _read(self, batch: Iterable[SentPhoto]) -> None:
         # It brings Pydantic and the photos' decoders, which takes long beside showing help.
-        from scones.records import UnreadableRecord, as_record  # noqa: PLC0415
+        from scones.records import UnreadableRecord, record_from_item  # noqa: PLC0415
 
         keys: list[Any] = [
             {
@@ -258,7 +258,7 @@ class _Drivers:
         by_version = {}
         for item in answer["Responses"].get(table, []):
             try:
-                record = as_record(item)
+                record = record_from_item(item)
             except UnreadableRecord as error:
                 self.skipped.add(error)
             else:
@@ -268,7 +268,7 @@ class _Drivers:
                 one.record = by_version[one.version]
                 one.seen_at = now if one.seen_at is None else one.seen_at
 
-    def _has_ended(self, one: Sent) -> bool:
+    def _has_ended(self, one: SentPhoto) -> bool:
         now = self.clock.now()
         if one.record is None or one.seen_at is None:
             return now - one.started_at > DECISION_TIMEOUT_SECONDS
@@ -302,21 +302,21 @@ def summarize(simulation: Simulation, seed: int, captured: int) -> dict[str, Any
     sent = simulation.sent
     taken = [one.latency_ms for one in sent if one.latency_ms is not None]
     latency = {f"p{n}": round(percentile(taken, n), 1) if taken else None for n in (50, 95)}
-    labels = Counter(one.record.decided.label for one in sent if one.record)
+    labels = Counter(one.record.decision.label for one in sent if one.record)
     return {
         "simulation": simulation.name,
         "seed": seed,
-        "begun": simulation.begun.isoformat(),
-        "ended": simulation.ended.isoformat(),
+        "begun": simulation.started_at.isoformat(),
+        "ended": simulation.ended_at.isoformat(),
         "photos": len(sent),
         "statuses": dict(Counter(one.status or "no record" for one in sent).most_common()),
-        "unfamiliar": sum(bool(one.record and one.record.decided.unfamiliar) for one in sent),
+        "unfamiliar": sum(bool(one.record and one.record.decision.unfamiliar) for one in sent),
         "labels": {label: count for label, count in labels.most_common() if label},
         "accuracy": _accuracy(sent, ("classified", "needs_review")),
         "accepted_accuracy": _accuracy(sent, ("classified",)),
         "latency_ms": latency,
         "rate": simulation.rate,
-        "rate_reached": _rounded(simulation.rate_reached),
+        "rate_reached": _rounded(simulation.achieved_rate),
         "captured": captured,
     }
 
@@ -338,20 +338,20 @@ def write_results(simulation: Simulation, summary: Mapping[str, Any], folder: Pa
     return results
 
 
-def _row(one: Sent) -> str:
+def _row(one: SentPhoto) -> str:
     record = one.record
-    return result_line(
+    return result_json_line(
         one.key,
         one.photo.label,
         one.latency_ms,
-        record.decided if record else None,
+        record.decision if record else None,
         announced=record is not None and record.announced,
     )
 
 
-def _accuracy(sent: Iterable[Sent], statuses: Sequence[str]) -> float | None:
+def _accuracy(sent: Iterable[SentPhoto], statuses: Sequence[str]) -> float | None:
     right = [
-        one.record.decided.label == one.photo.label
+        one.record.decision.label == one.photo.label
         for one in sent
         if one.photo.label and one.record and one.status in statuses
     ]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from scones.classes import NONE_OF_THE_CLASSES
 from scones_operator.aws.stack import Stack
 from scones_operator.escaping import escape_json
-from scones_operator.photos.uploads import MAX_CONCURRENCY, Photo, Upload, upload_photo
+from scones_operator.photos.uploads import MAX_CONCURRENCY, PhotoFile, UploadedPhoto, upload_photo
 
 if TYPE_CHECKING:
     import boto3
@@ -59,10 +59,10 @@ class PhotoResult:
         Why the photo's record cannot be read, or None.
     """
 
-    upload: Upload
+    upload: UploadedPhoto
     record: "Record | None"
     latency_ms: float | None
-    trouble: str | None = None
+    error: str | None = None
 
     @property
     def announced(self) -> bool:
@@ -73,7 +73,7 @@ class PhotoResult:
 def wait_for_results(
     session: "boto3.Session",
     stack: Stack,
-    uploads: Iterable[Upload],
+    uploads: Iterable[UploadedPhoto],
     show: Callable[[PhotoResult], None],
     timeout: float = DECISION_TIMEOUT_SECONDS,
 ) -> list[PhotoResult]:
@@ -108,7 +108,7 @@ def wait_for_results(
 def upload_and_wait(
     session: "boto3.Session",
     stack: Stack,
-    photos: Sequence[Photo],
+    photos: Sequence[PhotoFile],
     show: Callable[[PhotoResult], None],
 ) -> list[PhotoResult]:
     """Upload photos, `MAX_IN_FLIGHT` at a time, and wait for the results.
@@ -129,12 +129,12 @@ def upload_and_wait(
         for result in waiting.check():
             show(result)
             results[result.upload.photo.key] = result
-            if result.record is None and result.trouble is None:
+            if result.record is None and result.error is None:
                 in_flight = len(photos)
     return [results[photo.key] for photo in photos]
 
 
-def is_right(truth: str, label: str | None, status: str) -> bool:
+def is_correct(truth: str, label: str | None, status: str) -> bool:
     """Return True if a decision is right: a photo of none of the classes is right in review.
 
     Parameters
@@ -151,7 +151,7 @@ def is_right(truth: str, label: str | None, status: str) -> bool:
     return label == truth
 
 
-def result_line(
+def result_json_line(
     name: str,
     truth: str | None,
     latency_ms: float | None,
@@ -199,7 +199,7 @@ class _Waiting:
     def __len__(self) -> int:
         return len(self._pending)
 
-    def add(self, upload: Upload) -> str:
+    def add(self, upload: UploadedPhoto) -> str:
         """Add an upload and return its key."""
         self._pending[upload.photo.key] = PhotoResult(upload, None, None)
         self._progress_at = time.monotonic()
@@ -234,7 +234,7 @@ class _Waiting:
         key, now = result.upload.photo.key, time.monotonic()
         if isinstance(record, Exception):
             self._progress_at = now
-            yield replace(self._pending.pop(key), trouble=str(record))
+            yield replace(self._pending.pop(key), error=str(record))
             return
         if result.record is None:
             latency_ms = (now - result.upload.started_at) * 1000

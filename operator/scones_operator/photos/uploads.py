@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scones_operator.aws.stack import Stack
-from scones_operator.errors import Refused
+from scones_operator.errors import PreconditionError
 from scones_operator.folder_files import list_files, require_photos
 
 if TYPE_CHECKING:
     import boto3
     from mypy_boto3_s3 import S3Client
 
-INCOMING = "incoming/"
+INCOMING_PREFIX = "incoming/"
 """Where the photos bucket's rule looks for photos."""
 
-LONGEST_KEY = 1024
+MAX_KEY_LENGTH = 1024
 """Bytes of an S3 key, in UTF-8."""
 
 MAX_CONCURRENCY = 4
@@ -28,7 +28,7 @@ MAX_CONCURRENCY = 4
 
 
 @dataclass(frozen=True)
-class Photo:
+class PhotoFile:
     """A file on disk, and its key in the photos bucket."""
 
     path: Path
@@ -36,7 +36,7 @@ class Photo:
 
 
 @dataclass(frozen=True)
-class Upload:
+class UploadedPhoto:
     """A photo that is in the bucket now.
 
     Attributes
@@ -49,12 +49,12 @@ class Upload:
         When its upload began, in seconds of the monotonic clock.
     """
 
-    photo: Photo
+    photo: PhotoFile
     version: str
     started_at: float = field(compare=False)
 
 
-def find_photos(paths: Iterable[Path], prefix: str = "") -> list[Photo]:
+def find_photos(paths: Iterable[Path], prefix: str = "") -> list[PhotoFile]:
     """Find the files that are meant, and name their keys.
 
     Parameters
@@ -72,20 +72,23 @@ def find_photos(paths: Iterable[Path], prefix: str = "") -> list[Photo]:
 
     Raises
     ------
-    Refused
+    PreconditionError
         If a path is not there, a file is empty, a folder has no photo, a link out of it or a file
         that is not a photo by its content, or a key would be too long or that of two photos.
     """
-    start = INCOMING + prefix.strip("/").removeprefix(INCOMING)
+    start = INCOMING_PREFIX + prefix.strip("/").removeprefix(INCOMING_PREFIX)
     start = start if start.endswith("/") else start + "/"
-    photos = [Photo(file, start + name) for path in paths for file, name in _files(path)]
+    photos = [PhotoFile(file, start + name) for path in paths for file, name in _files(path)]
     _require_keys(photos)
     return photos
 
 
 def upload_photos(
-    session: "boto3.Session", stack: Stack, photos: Sequence[Photo], show: Callable[[Upload], None]
-) -> list[Upload]:
+    session: "boto3.Session",
+    stack: Stack,
+    photos: Sequence[PhotoFile],
+    show: Callable[[UploadedPhoto], None],
+) -> list[UploadedPhoto]:
     """Upload photos, a few at a time.
 
     Parameters
@@ -104,7 +107,7 @@ def upload_photos(
     """
     client = session.client("s3")
 
-    def upload(photo: Photo) -> Upload:
+    def upload(photo: PhotoFile) -> UploadedPhoto:
         done = upload_photo(client, stack, photo)
         show(done)
         return done
@@ -123,7 +126,7 @@ def _pool() -> Iterator[ThreadPoolExecutor]:
         pool.shutdown(cancel_futures=True)
 
 
-def upload_photo(client: "S3Client", stack: Stack, photo: Photo) -> Upload:
+def upload_photo(client: "S3Client", stack: Stack, photo: PhotoFile) -> UploadedPhoto:
     """Upload a photo."""
     started_at = time.monotonic()
     with photo.path.open("rb") as body:
@@ -133,49 +136,49 @@ def upload_photo(client: "S3Client", stack: Stack, photo: Photo) -> Upload:
             Body=body,
             ContentType=mimetypes.guess_type(photo.path.name)[0] or "application/octet-stream",
         )
-    return Upload(photo, str(answer["VersionId"]), started_at)
+    return UploadedPhoto(photo, str(answer["VersionId"]), started_at)
 
 
 def _files(path: Path) -> Iterator[tuple[Path, str]]:
     """Yield the files that a path means, each with its name."""
     if path.is_file():
         if not path.stat().st_size:
-            raise Refused(f"{path} is empty: choose a photo")
+            raise PreconditionError(f"{path} is empty: choose a photo")
         yield path, path.name
         return
     if not path.is_dir():
-        raise Refused(f"{path} does not exist")
+        raise PreconditionError(f"{path} does not exist")
     found = [file for file in list_files(path, path) if _is_photo(file, path)]
     if not found:
-        raise Refused(f"{path} contains no photos: hidden and empty files are skipped")
+        raise PreconditionError(f"{path} contains no photos: hidden and empty files are skipped")
     require_photos(found)
     for file in found:
         yield file, f"{path.resolve().name}/{file.relative_to(path).as_posix()}".lstrip("/")
 
 
 def _is_photo(file: Path, folder: Path) -> bool:
-    from scones.photos.names import is_left_by_a_program  # noqa: PLC0415
+    from scones.photos.names import is_system_file  # noqa: PLC0415
 
     return (
         file.is_file()
-        and not is_left_by_a_program(file.relative_to(folder).as_posix())
+        and not is_system_file(file.relative_to(folder).as_posix())
         and file.stat().st_size > 0
     )
 
 
-def _require_keys(photos: Iterable[Photo]) -> None:
+def _require_keys(photos: Iterable[PhotoFile]) -> None:
     """Make sure that each photo can have its key, and has it alone."""
     of_key: dict[str, Path] = {}
     for photo in photos:
         size = len(photo.key.encode())
-        if size > LONGEST_KEY:
-            raise Refused(
-                f"the key of {photo.path} would have {size} bytes, {LONGEST_KEY} are the most: "
+        if size > MAX_KEY_LENGTH:
+            raise PreconditionError(
+                f"the key of {photo.path} would have {size} bytes, {MAX_KEY_LENGTH} are the most: "
                 "shorten its path or the prefix"
             )
         other = of_key.setdefault(photo.key, photo.path)
         if other is not photo.path:
-            raise Refused(
+            raise PreconditionError(
                 f"{other} and {photo.path} would both have the key {photo.key}: upload them "
                 "apart, each with a --prefix of its own"
             )

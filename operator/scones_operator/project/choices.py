@@ -15,9 +15,9 @@ from pydantic import ValidationError
 from scones_operator import presets
 from scones_operator.application import CHECKOUT
 from scones_operator.aws import template_parameters
-from scones_operator.aws.stack import STACK
-from scones_operator.errors import Refused
-from scones_operator.presets import Profile
+from scones_operator.aws.stack import DEFAULT_STACK_NAME
+from scones_operator.errors import PreconditionError
+from scones_operator.presets import Preset
 
 IMAGE_SHAPE = "3,96,96"
 """Default image shape: channels, height, width. Small enough to train on a laptop's processor."""
@@ -25,7 +25,7 @@ IMAGE_SHAPE = "3,96,96"
 MINIMUM_ACCURACY = 0.6
 """Default minimum accuracy, 0 to 1, as in the template."""
 
-_SIDED = re.compile(r"(?i)(?<![a-z])(left|right)(?![a-z])")
+_DIRECTION = re.compile(r"(?i)(?<![a-z])(left|right)(?![a-z])")
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Choices:
     Attributes
     ----------
     name
-        Name of the project, its stack, its endpoint and its profile.
+        Name of the project, its stack, its endpoint and its preset.
     loading_bays
         Bay by class, or None for a letter for each class: A, B, C and so on.
     image_shape
@@ -58,7 +58,7 @@ def name_problems(name: str) -> list[str]:
     """
     ending, longest = _longest_ending(), _longest_name()
     if (
-        not template_parameters.allows("EndpointName", name)
+        not template_parameters.is_allowed("EndpointName", name)
         or not name[:1].isalpha()
         or len(name) > longest
     ):
@@ -69,9 +69,9 @@ def name_problems(name: str) -> list[str]:
             f"lower-case letters, digits and hyphens{advice}; its stack NAME{ending} may have "
             f"{template_parameters.max_length('EndpointName')}"
         ]
-    if name in presets.names():
+    if name in presets.list_presets():
         return [
-            f"the project cannot be named {name}: that is a profile that comes with the "
+            f"the project cannot be named {name}: that is a preset that comes with the "
             "application; choose another --name"
         ]
     return []
@@ -122,11 +122,11 @@ def augmentation_type(class_names: Sequence[str]) -> str:
     >>> augmentation_type(["bicycle", "van"]), augmentation_type(["door-left", "door-right"])
     ('crop', 'none')
     """
-    return "none" if any(map(_SIDED.search, class_names)) else "crop"
+    return "none" if any(map(_DIRECTION.search, class_names)) else "crop"
 
 
-def profile_values(choices: Choices, class_names: Sequence[str]) -> dict[str, Any]:
-    """Return the fields of a project's profile, as its file has them."""
+def preset_values(choices: Choices, class_names: Sequence[str]) -> dict[str, Any]:
+    """Return the fields of a project's preset, as its file has them."""
     bays = choices.loading_bays
     values = {
         "description": f"Photos of {choices.name}: {', '.join(class_names)}",
@@ -139,25 +139,23 @@ def profile_values(choices: Choices, class_names: Sequence[str]) -> dict[str, An
     return {key: value for key, value in values.items() if value != {}}
 
 
-def make_profile(choices: Choices, class_names: Sequence[str]) -> Profile:
-    """Return the profile of a project.
+def make_preset(choices: Choices, class_names: Sequence[str]) -> Preset:
+    """Return the preset of a project.
 
     Raises
     ------
-    Refused
+    PreconditionError
         If the template does not accept it; the message names all reasons.
     """
     try:
-        return Profile.model_validate(
-            {**profile_values(choices, class_names), "name": choices.name}
-        )
+        return Preset.model_validate({**preset_values(choices, class_names), "name": choices.name})
     except ValidationError as error:
         problems = "; ".join(map(presets.describe_problem, error.errors()))
-        raise Refused(problems) from None
+        raise PreconditionError(problems) from None
 
 
 def write_toml(values: Mapping[str, Any]) -> str:
-    r"""Return a profile's fields as TOML: tables of text last.
+    r"""Return a preset's fields as TOML: tables of text last.
 
     A JSON string is a TOML basic string, except that TOML requires DEL to be escaped
     (https://toml.io/en/v1.0.0#string).
@@ -198,7 +196,7 @@ def _suggest_name(name: str) -> str:
     """Return the allowed name that is nearest to one that is not, or nothing."""
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).lstrip("-0123456789")
     slug = slug[: _longest_name()].rstrip("-")
-    return slug if slug and slug not in presets.names() else ""
+    return slug if slug and slug not in presets.list_presets() else ""
 
 
 def _longest_name() -> int:
@@ -212,6 +210,10 @@ def _longest_ending() -> str:
     config = tomllib.loads((CHECKOUT / "samconfig.toml").read_text(encoding="utf-8"))
     environments = (table for table in config.values() if isinstance(table, Mapping))
     stacks = (table.get("global", {}).get("parameters", {}) for table in environments)
-    names = (str(found.get("stack_name", "")) for found in stacks)
-    endings = (name.removeprefix(STACK) for name in names if name.startswith(f"{STACK}-"))
+    names = (str(endings_found.get("stack_name", "")) for endings_found in stacks)
+    endings = (
+        name.removeprefix(DEFAULT_STACK_NAME)
+        for name in names
+        if name.startswith(f"{DEFAULT_STACK_NAME}-")
+    )
     return max(endings, key=len, default="")

@@ -11,15 +11,15 @@ from scones.photos import ImageShape
 from scones_operator.application import CHECKOUT
 from scones_operator.aws import template_parameters
 from scones_operator.datasets.class_folders import Dataset, can_be_class
-from scones_operator.errors import Refused
-from scones_operator.item_progress import Tell
-from scones_operator.presets import Profile
+from scones_operator.errors import PreconditionError
+from scones_operator.presets import Preset
+from scones_operator.progress import ProgressCallback
 from scones_operator.project import git, photo_checks
-from scones_operator.project.choices import Choices, make_profile, name_problems
+from scones_operator.project.choices import Choices, make_preset, name_problems
 from scones_operator.project.files import Files, project_files
 
 
-class ProjectError(Refused):
+class ProjectError(PreconditionError):
     """The request for a project has problems.
 
     Attributes
@@ -41,7 +41,7 @@ class Project:
     ----------
     folder
         Folder that the project is written to.
-    profile
+    preset
         Its name, classes and loading bays.
     dataset
         Its photos, which are not copied.
@@ -52,7 +52,7 @@ class Project:
     """
 
     folder: Path
-    profile: Profile
+    preset: Preset
     dataset: Dataset
     files: Files
     warnings: tuple[str, ...]
@@ -62,7 +62,7 @@ class Project:
         return [path for path in self.files if os.path.lexists(self.folder / path)]
 
 
-def plan(photos: Path, folder: Path, choices: Choices, on_progress: Tell) -> Project:
+def plan(photos: Path, folder: Path, choices: Choices, on_progress: ProgressCallback) -> Project:
     """Check photos, names and folders, and return the project without writing anything.
 
     Parameters
@@ -80,7 +80,7 @@ def plan(photos: Path, folder: Path, choices: Choices, on_progress: Tell) -> Pro
     ------
     ProjectError
         If the photos, the name, the bays or the folders are not usable.
-    Refused, Fault
+    PreconditionError, OperationError
         If this application is not a Git checkout or one of its files cannot be rewritten.
     """
     checkout = CHECKOUT
@@ -88,16 +88,16 @@ def plan(photos: Path, folder: Path, choices: Choices, on_progress: Tell) -> Pro
     problems = [*name_problems(choices.name), *folder_problems(photos, folder, checkout)]
     dataset, of_photos = photo_checks.check_photos(photos, _shape(choices), on_progress)
     problems += of_photos
-    profile = None
+    preset = None
     try:
-        profile = make_profile(choices, _usable_classes(dataset.class_names))
-    except Refused as error:
+        preset = make_preset(choices, _usable_classes(dataset.class_names))
+    except PreconditionError as error:
         problems.append(str(error))
-    if problems or profile is None:
+    if problems or preset is None:
         raise ProjectError(problems)
     reference = os.path.relpath(photos.resolve(), folder.resolve())
-    files = project_files(checkout, tracked, reference, choices, profile)
-    return Project(folder, profile, dataset, files, tuple(photo_checks.warnings(dataset)))
+    files = project_files(checkout, tracked, reference, choices, preset)
+    return Project(folder, preset, dataset, files, tuple(photo_checks.warnings(dataset)))
 
 
 def folder_problems(photos: Path, folder: Path, checkout: Path) -> list[str]:
@@ -137,7 +137,7 @@ def write(project: Project) -> None:
 
     Raises
     ------
-    Fault
+    OperationError
         If Git fails.
     """
     target = project.folder.resolve()
@@ -170,7 +170,7 @@ def _write(place: Path, content: Path | str) -> None:
 
 def _shape(choices: Choices) -> ImageShape:
     """Return the image shape to check photos at: the default if the chosen one is invalid."""
-    if template_parameters.allows("ImageShape", choices.image_shape):
+    if template_parameters.is_allowed("ImageShape", choices.image_shape):
         return ImageShape.parse(choices.image_shape)
     return ImageShape.parse(Choices.image_shape)
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from scones_operator.errors import Fault
-from scones_operator.presets import Profile
+from scones_operator.errors import OperationError
+from scones_operator.presets import Preset
 from scones_operator.project import rewrite
-from scones_operator.project.choices import Choices, profile_values, write_toml
+from scones_operator.project.choices import Choices, preset_values, write_toml
 
 MANUAL = "docs/scones.md"
 """Path of the application's own README in a project."""
@@ -27,7 +27,7 @@ Files = Mapping[str, Path | str]
 
 
 def project_files(
-    checkout: Path, tracked: list[str], photos: str, choices: Choices, profile: Profile
+    checkout: Path, tracked: list[str], photos: str, choices: Choices, preset: Preset
 ) -> Files:
     """Return the files of a new project.
 
@@ -39,30 +39,34 @@ def project_files(
         Paths of its files.
     photos
         Folder of the photos, as the project refers to it.
-    choices, profile
-        Choices and profile of the project.
+    choices, preset
+        Choices and preset of the project.
 
     Raises
     ------
-    Fault
+    OperationError
         If a file that must be rewritten is missing or has an unexpected form.
     """
     copied: dict[str, Path | str] = {path: checkout / path for path in tracked}
-    return {**copied, **_rewritten(checkout, tracked, profile), **_own(photos, choices, profile)}
+    return {
+        **copied,
+        **_rewritten_files(checkout, tracked, preset),
+        **_generated_files(photos, choices, preset),
+    }
 
 
-def defaults(profile: Profile) -> dict[str, str]:
+def defaults(preset: Preset) -> dict[str, str]:
     """Return the parameters whose defaults in the template are the project's, with their values."""
-    return {**profile.parameters(), "EndpointName": profile.name}
+    return {**preset.parameters(), "EndpointName": preset.name}
 
 
-def _rewritten(checkout: Path, tracked: list[str], profile: Profile) -> dict[str, str]:
+def _rewritten_files(checkout: Path, tracked: list[str], preset: Preset) -> dict[str, str]:
     def read(path: str) -> str:
         if path not in tracked:
-            raise Fault(f"{checkout} has no {path} that Git tracks: restore it")
+            raise OperationError(f"{checkout} has no {path} that Git tracks: restore it")
         return (checkout / path).read_text(encoding="utf-8")
 
-    name, values = profile.name, defaults(profile)
+    name, values = preset.name, defaults(preset)
     stack = read("operator/scones_operator/aws/stack.py")
     files = {
         "template.yaml": rewrite.rewrite_template(read("template.yaml"), values),
@@ -73,26 +77,24 @@ def _rewritten(checkout: Path, tracked: list[str], profile: Profile) -> dict[str
     }
     for path in tracked:
         if path.startswith(EVENTS) and path.endswith(".json"):
-            files[path] = rewrite.rewrite_event(
-                read(path), profile.class_names, profile.loading_bays
-            )
+            files[path] = rewrite.rewrite_event(read(path), preset.class_names, preset.loading_bays)
     if MANUAL not in tracked:
         files[MANUAL] = rewrite.move_links(read("README.md"), "docs")
     return files
 
 
-def _own(photos: str, choices: Choices, profile: Profile) -> dict[str, str]:
+def _generated_files(photos: str, choices: Choices, preset: Preset) -> dict[str, str]:
     facts = {
-        "name": profile.name,
+        "name": preset.name,
         "photos": photos,
-        "class_names": profile.class_names,
-        "loading_bays": profile.loading_bays,
-        "augmentation": profile.hyperparameters["augmentation_type"],
+        "class_names": preset.class_names,
+        "loading_bays": preset.loading_bays,
+        "augmentation": preset.hyperparameters["augmentation_type"],
         "manual": MANUAL,
     }
-    values = profile_values(choices, profile.class_names)
+    values = preset_values(choices, preset.class_names)
     return {
-        f"presets/{profile.name}.toml": write_toml(values),
+        f"presets/{preset.name}.toml": write_toml(values),
         "project.mk": _render("project.mk.j2", facts),
         "README.md": _render("README.md.j2", facts),
         "tests/unit/test_project.py": _render("test_project.py.j2", facts),

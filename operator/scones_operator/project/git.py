@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from scones_operator.errors import Fault, Refused
+from scones_operator.errors import OperationError, PreconditionError
 
 
 def tracked_files(checkout: Path) -> list[str]:
@@ -15,16 +15,16 @@ def tracked_files(checkout: Path) -> list[str]:
 
     Raises
     ------
-    Refused
+    PreconditionError
         If it is not the top folder of a Git checkout.
-    Fault
+    OperationError
         If Git is not installed.
     """
-    found = _git(checkout, "rev-parse", "--show-toplevel")
-    top = found.stdout.decode().removesuffix("\n")
-    if found.returncode or Path(top).resolve() != checkout.resolve():
-        reason = f" ({_message(found)})" if found.returncode else ""
-        raise Refused(
+    result = _git(checkout, "rev-parse", "--show-toplevel")
+    top = result.stdout.decode().removesuffix("\n")
+    if result.returncode or Path(top).resolve() != checkout.resolve():
+        reason = f" ({_message(result)})" if result.returncode else ""
+        raise PreconditionError(
             f"{checkout} is not a Git checkout{reason}, which lists the files of the application: "
             "clone the repository, and run scones init there"
         )
@@ -40,7 +40,7 @@ def add_to_repository(folder: Path, paths: Iterable[str]) -> None:
 
     Raises
     ------
-    Fault
+    OperationError
         If Git fails.
     """
     if not (folder / ".git").exists():
@@ -54,10 +54,10 @@ def add_to_repository(folder: Path, paths: Iterable[str]) -> None:
 
 
 def _run(folder: Path, *arguments: str, standard_input: bytes = b"") -> bytes:
-    """Run Git and return its output; raises Fault if it fails."""
+    """Run Git and return its output; raises OperationError if it fails."""
     done = _git(folder, *arguments, standard_input=standard_input)
     if done.returncode:
-        raise Fault(f"git {arguments[0]} failed in {folder}: {_message(done)}")
+        raise OperationError(f"git {arguments[0]} failed in {folder}: {_message(done)}")
     return done.stdout
 
 
@@ -76,4 +76,4 @@ def _git(
             command, input=standard_input, capture_output=True, env=environ, check=False
         )
     except FileNotFoundError:
-        raise Fault("Git is not installed: install it, and try again") from None
+        raise OperationError("Git is not installed: install it, and try again") from None

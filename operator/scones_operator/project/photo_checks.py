@@ -8,11 +8,13 @@ from scones_operator.datasets import folder as any_folder
 from scones_operator.datasets.class_folders import Dataset, scan_dataset
 from scones_operator.datasets.few_photos import warn_of_few_photos
 from scones_operator.datasets.unusable_photos import find_unusable
-from scones_operator.folder_files import FolderError, format_unusable
-from scones_operator.item_progress import Tell
+from scones_operator.folder_files import FolderLayoutError, format_unusable
+from scones_operator.progress import ProgressCallback
 
 
-def check_photos(folder: Path, shape: ImageShape, on_progress: Tell) -> tuple[Dataset, list[str]]:
+def check_photos(
+    folder: Path, shape: ImageShape, on_progress: ProgressCallback
+) -> tuple[Dataset, list[str]]:
     """Read a dataset and find every problem that training would have with it.
 
     Parameters
@@ -30,22 +32,24 @@ def check_photos(folder: Path, shape: ImageShape, on_progress: Tell) -> tuple[Da
         What could be read, and the problems, a sentence each.
     """
     dataset, problems = scan_dataset(folder)
-    problems += _damaged(dataset, shape, on_progress)
+    problems += _unusable_photo_problems(dataset, shape, on_progress)
     try:
         any_folder.require_one_class(dataset, on_progress)
-    except FolderError as error:
+    except FolderLayoutError as error:
         problems += error.problems
     return dataset, problems
 
 
 def warnings(dataset: Dataset) -> list[str]:
     """Return warnings about a dataset that is usable but small, or not used whole."""
-    left_out = dataset.photos_left_out
+    left_out = dataset.excluded_photos
     found = [f"Left out: {what} ({count:,})." for what, count in left_out.items()]
     return [*found, *warn_of_few_photos(dataset)]
 
 
-def _damaged(dataset: Dataset, shape: ImageShape, on_progress: Tell) -> Iterator[str]:
+def _unusable_photo_problems(
+    dataset: Dataset, shape: ImageShape, on_progress: ProgressCallback
+) -> Iterator[str]:
     paths = [photo.path for photo in (*dataset.train, *dataset.validation, *dataset.negatives)]
     problems = find_unusable(paths, lambda data: prepare(data, shape), on_progress)
     if problems:

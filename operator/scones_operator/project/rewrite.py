@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from scones_operator.errors import Fault
+from scones_operator.errors import OperationError
 
 EXAMPLE_CONFIDENCE = 0.9817
 """Confidence in the examples of events/."""
@@ -16,7 +16,7 @@ _OVERRIDES = re.compile(r"((?:^#.*\n)*)^parameter_overrides = (\[[^\]]*\])\n", r
 """A list of parameter overrides in samconfig.toml, with the comment above it."""
 
 _STACK_NAME = re.compile(r"^(stack_name = )(\".*\")$", re.MULTILINE)
-_STACK = re.compile(r"^(STACK = )(\".*\")$", re.MULTILINE)
+_STACK = re.compile(r"^(DEFAULT_STACK_NAME = )(\".*\")$", re.MULTILINE)
 _LINK = re.compile(r"(\]\()([^)#:\s]+)((?:#[^)\s]*)?\))")
 """A Markdown link to a file, without a scheme."""
 
@@ -33,7 +33,7 @@ def rewrite_template(text: str, defaults: Mapping[str, str]) -> str:
 
     Raises
     ------
-    Fault
+    OperationError
         If a parameter has no default on a separate line.
     """
     for name, value in defaults.items():
@@ -44,7 +44,9 @@ def rewrite_template(text: str, defaults: Mapping[str, str]) -> str:
             re.MULTILINE,
         )
         if not found:
-            raise Fault(f"template.yaml has no parameter {name} with a default: restore it")
+            raise OperationError(
+                f"template.yaml has no parameter {name} with a default: restore it"
+            )
         # A JSON string is a YAML string in double quotes.
         written = value if found[1] == "Number" else json.dumps(value, ensure_ascii=False)
         text = text[: found.start(2)] + written + text[found.end(2) :]
@@ -69,7 +71,7 @@ def rewrite_samconfig(text: str, old: str, new: str, defaults: Mapping[str, str]
 
     Raises
     ------
-    Fault
+    OperationError
         If one of them is still overridden, in a form that is not supported.
     """
     text = _STACK_NAME.sub(
@@ -87,7 +89,7 @@ def rewrite_samconfig(text: str, old: str, new: str, defaults: Mapping[str, str]
     text = _OVERRIDES.sub(rewrite, text)
     left = sorted(_overridden(tomllib.loads(text)) & (defaults.keys() - {"EndpointName"}))
     if left:
-        raise Fault(
+        raise OperationError(
             f"samconfig.toml overrides {', '.join(left)}: write parameter_overrides as a list of "
             '"Name=value"'
         )
@@ -99,12 +101,14 @@ def stack_name(text: str) -> str:
 
     Raises
     ------
-    Fault
+    OperationError
         If it defines none.
     """
     found = _STACK.search(text)
     if not found:
-        raise Fault("operator/scones_operator/aws/stack.py does not define STACK: restore it")
+        raise OperationError(
+            "operator/scones_operator/aws/stack.py does not define DEFAULT_STACK_NAME: restore it"
+        )
     return str(json.loads(found[2]))
 
 

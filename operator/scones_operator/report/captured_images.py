@@ -9,31 +9,30 @@ from typing import TYPE_CHECKING
 
 from scones.records import inference_id
 from scones_operator.aws.stack import Stack
-from scones_operator.captures.export import guess
-from scones_operator.captures.files import Span, find_files, read_files
-from scones_operator.captures.parser import Damage
-from scones_operator.captures.records import Captured
-from scones_operator.item_progress import Tell, silence
-from scones_operator.report.photo_rows import Photo
-from scones_operator.report.telling import told
+from scones_operator.captures.export import predicted_class
+from scones_operator.captures.files import TimeRange, find_files, read_records
+from scones_operator.captures.parser import CorruptRecord
+from scones_operator.captures.records import CaptureRecord
+from scones_operator.progress import ProgressCallback, ignore_progress, track
+from scones_operator.report.photo_rows import ReportPhoto
 
 if TYPE_CHECKING:
     import boto3
 
-READ = 2000
+MAX_READ = 2000
 """Records that are looked at, the latest of the range."""
 
-SHOWN = 24
+MAX_SHOWN = 24
 """Pictures that are shown, those that the model is least sure of."""
 
-LARGEST = 4_000_000
+MAX_TOTAL_BYTES = 4_000_000
 """Bytes that all of them may have."""
 
 _TYPES = ("image/png", "image/jpeg")
 
 
 @dataclass(frozen=True)
-class Picture:
+class CapturedImage:
     """A captured picture and what the model said of it.
 
     Attributes
@@ -49,89 +48,93 @@ class Picture:
     uri: str
     label: str
     confidence: float
-    at: datetime
-    photo: Photo | None = None
+    requested_at: datetime
+    photo: ReportPhoto | None = None
 
 
 @dataclass(frozen=True)
-class Pictures:
+class CapturedImages:
     """The captured pictures of a range of time.
 
     Attributes
     ----------
     shown
         Those that the model is least sure of, the least sure first.
-    read, damaged
+    read, corrupt
         How many records were looked at, and how many more are damaged.
     all_read
         Whether the range has no more.
     """
 
-    shown: tuple[Picture, ...] = ()
+    shown: tuple[CapturedImage, ...] = ()
     read: int = 0
-    damaged: int = 0
-    all_read: bool = True
+    corrupt: int = 0
+    complete: bool = True
 
 
-def read_pictures(
+def read_captured_images(
     session: "boto3.Session",
     stack: Stack,
-    span: Span,
-    photos: Iterable[Photo] = (),
-    tell: Tell = silence,
-) -> Pictures:
+    time_range: TimeRange,
+    photos: Iterable[ReportPhoto] = (),
+    on_progress: ProgressCallback = ignore_progress,
+) -> CapturedImages:
     """Read the captured pictures that the model was least sure of.
 
     Parameters
     ----------
     session, stack
         Where.
-    span
-        The range; of one with more than `READ` records the latest are looked at.
+    time_range
+        The range; of one with more than `MAX_READ` records the latest are looked at.
     photos
         The report's photos, which captured requests are assigned to by their inference IDs.
-    tell
+    on_progress
         Told of each record that was read.
     """
-    files = find_files(session, stack, span)
-    read = damaged = 0
-    least: list[tuple[float, int, Captured, str]] = []  # a heap with the surest on top
-    records = read_files(session, files, span, lambda _: None, READ)
-    for found in told(records, "Captured data", tell):
-        if isinstance(found, Damage):
-            damaged += 1
+    files = find_files(session, stack, time_range)
+    read = corrupt = 0
+    least_confident: list[
+        tuple[float, int, CaptureRecord, str]
+    ] = []  # a heap with the surest on top
+    records = read_records(session, files, time_range, lambda _: None, MAX_READ)
+    for record in track(records, "Captured data", on_progress):
+        if isinstance(record, CorruptRecord):
+            corrupt += 1
             continue
         read += 1
-        guessed = guess(found, stack.class_names)
-        if guessed and found.picture and found.content_type in _TYPES:
-            label, confidence = guessed
-            heapq.heappush(least, (-confidence, read, found, label))
-            if len(least) > SHOWN:
-                heapq.heappop(least)
-    known = _by_inference_id(stack, photos) if least else {}
+        prediction = predicted_class(record, stack.class_names)
+        if prediction and record.image and record.content_type in _TYPES:
+            label, confidence = prediction
+            heapq.heappush(least_confident, (-confidence, read, record, label))
+            if len(least_confident) > MAX_SHOWN:
+                heapq.heappop(least_confident)
+    photos_by_id = _by_inference_id(stack, photos) if least_confident else {}
     shown = tuple(
-        _picture(captured, label, -surety, known.get(captured.inference_id or ""))
-        for surety, _, captured, label in sorted(least, reverse=True)
+        _captured_image(captured, label, -least, photos_by_id.get(captured.inference_id or ""))
+        for least, _, captured, label in sorted(least_confident, reverse=True)
     )
-    return Pictures(_small_enough(shown), read, damaged, all_read=read < READ)
+    return CapturedImages(_limit_size(shown), read, corrupt, complete=read < MAX_READ)
 
 
-def _by_inference_id(stack: Stack, photos: Iterable[Photo]) -> dict[str, Photo]:
+def _by_inference_id(stack: Stack, photos: Iterable[ReportPhoto]) -> dict[str, ReportPhoto]:
     bucket = stack.photos_bucket
     return {inference_id(f"s3://{bucket}/{photo.key}", photo.version): photo for photo in photos}
 
 
-def _picture(captured: Captured, label: str, confidence: float, photo: Photo | None) -> Picture:
-    data = base64.b64encode(captured.picture or b"").decode()
+def _captured_image(
+    captured: CaptureRecord, label: str, confidence: float, photo: ReportPhoto | None
+) -> CapturedImage:
+    data = base64.b64encode(captured.image or b"").decode()
     uri = f"data:{captured.content_type};base64,{data}"
-    return Picture(uri, label, confidence, captured.at, photo)
+    return CapturedImage(uri, label, confidence, captured.requested_at, photo)
 
 
-def _small_enough(pictures: tuple[Picture, ...]) -> tuple[Picture, ...]:
+def _limit_size(images: tuple[CapturedImage, ...]) -> tuple[CapturedImage, ...]:
     """Leave out the last ones if all together are too large."""
     size = 0
-    for count, picture in enumerate(pictures):
-        size += len(picture.uri)
-        if size > LARGEST:
-            return pictures[:count]
-    return pictures
+    for count, image in enumerate(images):
+        size += len(image.uri)
+        if size > MAX_TOTAL_BYTES:
+            return images[:count]
+    return images

@@ -12,8 +12,8 @@ from typing import Any
 import plotly.graph_objects as go
 
 from scones_operator import escaping
-from scones_operator.report.photo_rows import Photo
-from scones_operator.report.stats import Interval, Latency, Predicted
+from scones_operator.report.photo_rows import ReportPhoto
+from scones_operator.report.stats import ClassCounts, Interval, Latency
 from scones_operator.rounding import format_share
 
 BLUE, ORANGE = "#2e86c8", "#d97c0b"
@@ -22,45 +22,45 @@ BLUE, ORANGE = "#2e86c8", "#d97c0b"
 PURPLE = "#9a6fc4"
 """Beside blue, where it is not about being sure."""
 
-_GREY = "rgba(128,128,128,.9)"
-_SURE = {"color": BLUE}
-_UNSURE = {
+_GRAY = "rgba(128,128,128,.9)"
+_CLASSIFIED = {"color": BLUE}
+_NEEDS_REVIEW = {
     "color": ORANGE,
     "pattern": {"shape": "/", "size": 6, "solidity": 0.25, "bgcolor": ORANGE, "fgcolor": "#5c3200"},
 }
 _TICKS = 5
-_MARKS = {"ticks": "outside", "ticklen": 6, "tickcolor": _GREY}
+_MARKS = {"ticks": "outside", "ticklen": 6, "tickcolor": _GRAY}
 
 Chart = dict[str, Any]
 Clock = Callable[[datetime], datetime]
 """Turns a moment into one of the reader's zone."""
 
 
-def confidence_of_each(photos: Sequence[Photo], clock: Clock) -> Chart:
+def confidence_by_photo(photos: Sequence[ReportPhoto], clock: Clock) -> Chart:
     """Draw a bar for each photo that the model answered, in the order of their decisions."""
     figure = go.Figure(layout=_layout("confidence"))
     for name, status, marker in (
-        ("sure", "classified", _SURE),
-        ("needs review", "needs_review", _UNSURE),
+        ("sure", "classified", _CLASSIFIED),
+        ("needs review", "needs_review", _NEEDS_REVIEW),
     ):
-        places = [place for place, photo in enumerate(photos) if photo.status == status]
-        texts = [_said_of(photos[place], clock) for place in places]
+        positions = [position for position, photo in enumerate(photos) if photo.status == status]
+        texts = [_hover_text(photos[position], clock) for position in positions]
         figure.add_bar(
-            x=places,
-            y=[photos[place].confidence for place in places],
+            x=positions,
+            y=[photos[position].confidence for position in positions],
             width=0.8,
             name=name,
             marker=marker,
             hovertext=texts,
             hovertemplate="%{hovertext}<extra></extra>",
         )
-    edges = [place + side for place in range(len(photos)) for side in (-0.5, 0.5)]
+    edges = [position + edge for position in range(len(photos)) for edge in (-0.5, 0.5)]
     figure.add_scatter(
         x=edges,
         y=[photo.threshold for photo in photos for _ in range(2)],
         **_threshold_line(),
     )
-    ticks = _ticks([clock(photo.at) for photo in photos])
+    ticks = _ticks([clock(photo.decided_at) for photo in photos])
     figure.update_xaxes(
         tickvals=list(ticks.values()),
         ticktext=list(ticks),
@@ -70,10 +70,10 @@ def confidence_of_each(photos: Sequence[Photo], clock: Clock) -> Chart:
     return _as_json(figure)
 
 
-def confidence_of_intervals(intervals: Sequence[Interval], clock: Clock) -> Chart:
+def confidence_by_interval(intervals: Sequence[Interval], clock: Clock) -> Chart:
     """Draw a bar for each stretch of time: the median, and between which four fifths are."""
     figure = go.Figure(layout=_layout("median confidence"))
-    starts = [_written(clock(interval.start)) for interval in intervals]
+    starts = [_axis_time(clock(interval.start)) for interval in intervals]
     milliseconds = intervals[0].length.total_seconds() * 1000
     figure.add_bar(
         x=starts,
@@ -87,21 +87,21 @@ def confidence_of_intervals(intervals: Sequence[Interval], clock: Clock) -> Char
             "symmetric": False,
             "array": [interval.high - interval.median for interval in intervals],
             "arrayminus": [interval.median - interval.low for interval in intervals],
-            "color": _GREY,
+            "color": _GRAY,
             "thickness": 1.2,
             "width": 2,
         },
         hovertext=[
             f"{interval.photos} photos<br>median {interval.median:.3f}, 10 % below "
-            f"{interval.low:.3f}<br>{interval.unsure} needed review"
+            f"{interval.low:.3f}<br>{interval.needs_review} needed review"
             for interval in intervals
         ],
         hovertemplate="%{x}<br>%{hovertext}<extra></extra>",
     )
     edges = [
-        _written(clock(moment))
+        _axis_time(clock(time))
         for interval in intervals
-        for moment in (interval.start, interval.start + interval.length)
+        for time in (interval.start, interval.start + interval.length)
     ]
     figure.add_scatter(
         x=edges,
@@ -112,25 +112,25 @@ def confidence_of_intervals(intervals: Sequence[Interval], clock: Clock) -> Char
     return _as_json(figure)
 
 
-def predictions(predicted: Sequence[Predicted]) -> Chart:
+def predictions(counts: Sequence[ClassCounts]) -> Chart:
     """Draw how often each class was predicted, surely and not."""
     figure = go.Figure(layout=_layout("photos"))
-    names = [_plain(one.label) for one in predicted]
+    names = [_escape_for_plotly(item.label) for item in counts]
     figure.add_bar(
         x=names,
-        y=[one.classified for one in predicted],
+        y=[item.classified for item in counts],
         name="sure",
-        marker=_SURE,
+        marker=_CLASSIFIED,
         hovertemplate="%{x}: %{y} accepted<extra></extra>",
     )
     figure.add_bar(
         x=names,
-        y=[one.needs_review for one in predicted],
+        y=[item.needs_review for item in counts],
         name="needs review",
-        marker=_UNSURE,
+        marker=_NEEDS_REVIEW,
         hovertemplate="%{x}: %{y} need review<extra></extra>",
     )
-    figure.update_layout(barmode="stack", bargap=0.5 if len(predicted) < 5 else 0.2)
+    figure.update_layout(barmode="stack", bargap=0.5 if len(counts) < 5 else 0.2)
     figure.update_xaxes(type="category")
     figure.update_yaxes(range=None, rangemode="tozero", tickformat=",d")
     return _as_json(figure)
@@ -139,10 +139,10 @@ def predictions(predicted: Sequence[Predicted]) -> Chart:
 def latency(latencies: Sequence[Latency]) -> Chart:
     """Draw how long each step takes."""
     figure = go.Figure(layout=_layout("milliseconds"))
-    steps = [one.step.replace("upload to ", "upload to<br>") for one in latencies]
+    steps = [item.step.replace("upload to ", "upload to<br>") for item in latencies]
     for name, values, color in (
-        ("p50", [one.p50 for one in latencies], BLUE),
-        ("p95", [one.p95 for one in latencies], PURPLE),
+        ("p50", [item.p50 for item in latencies], BLUE),
+        ("p95", [item.p95 for item in latencies], PURPLE),
     ):
         figure.add_bar(
             x=steps,
@@ -157,25 +157,25 @@ def latency(latencies: Sequence[Latency]) -> Chart:
     return _as_json(figure)
 
 
-def _ticks(moments: Sequence[datetime]) -> dict[str, int]:
+def _ticks(times: Sequence[datetime]) -> dict[str, int]:
     """Tell what is written below the bars of some moments, at which places; each text but once."""
-    last = len(moments) - 1
-    places = sorted({round(step * last / (_TICKS - 1)) for step in range(_TICKS)})
-    day = "" if moments[0].date() == moments[last].date() else "<br>%Y-%m-%d"
+    last = len(times) - 1
+    positions = sorted({round(step * last / (_TICKS - 1)) for step in range(_TICKS)})
+    day = "" if times[0].date() == times[last].date() else "<br>%Y-%m-%d"
     ticks: dict[str, int] = {}
     # Seconds, tenths or milliseconds: photos of a burst are decided within a second.
     for end in (8, 10, 12):
         ticks = {}
-        for place in places:
-            moment = moments[place]
-            text = f"{moment:%H:%M:%S.%f}"[:end] + moment.strftime(day)
-            ticks.setdefault(text, place)
-        if len(ticks) == len(places):
+        for position in positions:
+            time = times[position]
+            text = f"{time:%H:%M:%S.%f}"[:end] + time.strftime(day)
+            ticks.setdefault(text, position)
+        if len(ticks) == len(positions):
             break
     return ticks
 
 
-def _layout(upwards: str) -> dict[str, Any]:
+def _layout(y_title: str) -> dict[str, Any]:
     clear = "rgba(0,0,0,0)"
     return {
         "template": "none",
@@ -196,7 +196,7 @@ def _layout(upwards: str) -> dict[str, Any]:
         "xaxis": {"fixedrange": True, "showgrid": False, "automargin": True, **_MARKS},
         "yaxis": {
             "fixedrange": True,
-            "title": {"text": upwards, "standoff": 8},
+            "title": {"text": y_title, "standoff": 8},
             "range": [0, 1.02],
             "zeroline": True,
         },
@@ -207,30 +207,32 @@ def _threshold_line() -> dict[str, Any]:
     return {
         "mode": "lines",
         "name": "threshold",
-        "line": {"color": _GREY, "width": 2, "dash": "6px,3px"},
+        "line": {"color": _GRAY, "width": 2, "dash": "6px,3px"},
         "hovertemplate": "threshold %{y:.3f}<extra></extra>",
     }
 
 
-def _said_of(photo: Photo, clock: Clock) -> str:
+def _hover_text(photo: ReportPhoto, clock: Clock) -> str:
     """Write what is shown of a photo."""
     familiarity = format_share(photo.familiarity or 0.0, photo.familiarity_limit, 3)
-    why = f", {photo.reason}" if photo.reason else ""
+    reason = f", {photo.reason}" if photo.reason else ""
     if photo.unfamiliar:
-        why = f"{why} {familiarity}"
-    guess = f"{photo.label} {format_share(photo.confidence or 0.0, photo.threshold, 3)}{why}"
-    lines = (escaping.escape(photo.key), guess, f"{clock(photo.at):%H:%M:%S}")
-    return "<br>".join(map(_plain, lines))
+        reason = f"{reason} {familiarity}"
+    prediction = (
+        f"{photo.label} {format_share(photo.confidence or 0.0, photo.threshold, 3)}{reason}"
+    )
+    lines = (escaping.escape(photo.key), prediction, f"{clock(photo.decided_at):%H:%M:%S}")
+    return "<br>".join(map(_escape_for_plotly, lines))
 
 
-def _plain(text: str) -> str:
+def _escape_for_plotly(text: str) -> str:
     """Write a text that Plotly shows as it is: it takes tags, and names come from strangers."""
     return escape(text, quote=False)
 
 
-def _written(moment: datetime) -> str:
+def _axis_time(time: datetime) -> str:
     """Write a moment as Plotly's axes take it: as it is on the clock."""
-    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds")
+    return time.replace(tzinfo=None).isoformat(timespec="milliseconds")
 
 
 def _as_json(figure: go.Figure) -> Chart:

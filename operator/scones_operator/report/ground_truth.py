@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from scones_operator.errors import Refused
+from scones_operator.errors import PreconditionError
 
 PHOTO_COLUMNS = ("photo", "key", "name", "file")
 LABEL_COLUMNS = ("truth", "label", "class")
 """What the columns of a table may be called, the first that is there is taken."""
 
 
-class Truth:
+class GroundTruth:
     """The class of each photo that it is known of.
 
     Parameters
@@ -32,7 +32,7 @@ class Truth:
     def __len__(self) -> int:
         return len(self._by_version) + len(self._by_path)
 
-    def of(self, bucket: str, key: str, version: str | None) -> str | None:
+    def label(self, bucket: str, key: str, version: str | None) -> str | None:
         """Return the class of a photo; None where it is not known.
 
         Parameters
@@ -42,8 +42,8 @@ class Truth:
 
         Examples
         --------
-        >>> truth = Truth({}, {"van/7.png": "van"})
-        >>> truth.of("photos", "incoming/run/van/7.png", "v1")
+        >>> truth = GroundTruth({}, {"van/7.png": "van"})
+        >>> truth.label("photos", "incoming/run/van/7.png", "v1")
         'van'
         """
         if version and version in self._by_version:
@@ -53,10 +53,10 @@ class Truth:
         )
 
 
-NOTHING_KNOWN = Truth({}, {})
+NO_GROUND_TRUTH = GroundTruth({}, {})
 
 
-def read_truth(file: Path) -> Truth:
+def read_ground_truth(file: Path) -> GroundTruth:
     """Read a file of labelled photos.
 
     Parameters
@@ -69,30 +69,30 @@ def read_truth(file: Path) -> Truth:
 
     Raises
     ------
-    Refused
+    PreconditionError
         If it is something else, or has no class of any photo; says what and where.
     """
-    truth = labels_of(file)
+    truth = read_labels(file)
     if not truth:
-        raise Refused(f"{file} names the class of no photo")
+        raise PreconditionError(f"{file} names the class of no photo")
     return truth
 
 
-def labels_of(file: Path) -> Truth:
-    """Read a file as `read_truth` does, though it may know nothing."""
+def read_labels(file: Path) -> GroundTruth:
+    """Read a file as `read_ground_truth` does, though it may know nothing."""
     by_version: dict[str, str] = {}
     by_path: dict[str, str] = {}
     try:
         text = file.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise Refused(f"{file} can't be read: {error}") from None
+        raise PreconditionError(f"{file} can't be read: {error}") from None
     rows = _json_rows(file, text) if text.lstrip().startswith("{") else _table_rows(file, text)
     for photo, version, label in rows:
         if label and version:
             by_version[version] = label
         elif label:
             by_path[photo] = label
-    return Truth(by_version, by_path)
+    return GroundTruth(by_version, by_path)
 
 
 _Row = tuple[str, str | None, str | None]
@@ -107,9 +107,9 @@ def _json_rows(file: Path, text: str) -> Iterator[_Row]:
         try:
             row = json.loads(line)
         except ValueError as error:
-            raise Refused(f"{file}, line {number}: not JSON: {error}") from None
+            raise PreconditionError(f"{file}, line {number}: not JSON: {error}") from None
         if not isinstance(row, dict):
-            raise Refused(f"{file}, line {number}: not a JSON object")
+            raise PreconditionError(f"{file}, line {number}: not a JSON object")
         yield _json_row(file, number, row)
 
 
@@ -123,7 +123,9 @@ def _json_row(file: Path, number: int, row: Mapping[str, Any]) -> _Row:
         return str(row.get("name", "")), None, label
     path = next((row[name] for name in PHOTO_COLUMNS if isinstance(row.get(name), str)), None)
     if path is None:
-        raise Refused(f"{file}, line {number}: names no photo ({', '.join(PHOTO_COLUMNS)})")
+        raise PreconditionError(
+            f"{file}, line {number}: names no photo ({', '.join(PHOTO_COLUMNS)})"
+        )
     return path, None, label
 
 
@@ -140,18 +142,18 @@ def _table_rows(file: Path, text: str) -> Iterator[_Row]:
         for row in table:
             yield (row[photo] or "").strip(), None, (row[label] or "").strip()
     except csv.Error as error:
-        raise Refused(f"{file}, line {table.line_num}: no table: {error}") from None
+        raise PreconditionError(f"{file}, line {table.line_num}: no table: {error}") from None
 
 
-def _column(file: Path, columns: Iterable[str], names: Iterable[str], what: str) -> str:
-    known = {column.strip().lower(): column for column in columns}
-    found = next((known[name] for name in names if name in known), None)
-    if found is None:
-        raise Refused(
-            f"{file} has no column of {what}: call it {' or '.join(names)}, in the first line, "
+def _column(file: Path, columns: Iterable[str], names: Iterable[str], title: str) -> str:
+    accepted = {column.strip().lower(): column for column in columns}
+    matching = next((accepted[name] for name in names if name in accepted), None)
+    if matching is None:
+        raise PreconditionError(
+            f"{file} has no column of {title}: call it {' or '.join(names)}, in the first line, "
             "with commas between; or give JSON lines"
         )
-    return found
+    return matching
 
 
 def _paths(bucket: str, key: str) -> Iterator[str]:

@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING
 from scones.classes import NONE_OF_THE_CLASSES
 from scones.event_metrics import upload_to_decision
 from scones.events import Status
-from scones.records import Record, Skipped, is_simulated, read_decided
+from scones.records import Record, Skipped, is_simulated, query_records
 from scones_operator.aws.stack import Stack
-from scones_operator.captures.files import Span
-from scones_operator.item_progress import Tell, silence
-from scones_operator.report.ground_truth import Truth
-from scones_operator.report.telling import told
+from scones_operator.captures.files import TimeRange
+from scones_operator.progress import ProgressCallback, ignore_progress, track
+from scones_operator.report.ground_truth import GroundTruth
 
 if TYPE_CHECKING:
     import boto3
 
-NOT_A_VEHICLE = "none of the classes"
+NONE_OF_THE_CLASSES_TEXT = "none of the classes"
 """Shown where a person says that a photo shows none."""
 
 STEPS = ("serialize", "classify", "threshold", "all steps", "upload to decision")
@@ -25,7 +24,7 @@ STEPS = ("serialize", "classify", "threshold", "all steps", "upload to decision"
 
 
 @dataclass(frozen=True, slots=True)
-class Photo:
+class ReportPhoto:
     """A version of a photo that was decided.
 
     Attributes
@@ -47,7 +46,7 @@ class Photo:
     steps
         Milliseconds of each of `STEPS`; None where it was not reached.
     said
-        The class that a person sees, or `NOT_A_VEHICLE`; None where nobody said.
+        The class that a person sees, or `NONE_OF_THE_CLASSES_TEXT`; None where nobody said.
     truth
         Its class, where the report is given it.
     """
@@ -55,7 +54,7 @@ class Photo:
     key: str
     version: str
     status: Status
-    at: datetime
+    decided_at: datetime
     label: str | None
     confidence: float | None
     threshold: float | None
@@ -65,13 +64,13 @@ class Photo:
     reason: str | None
     message: str | None
     steps: tuple[float | None, ...]
-    said: str | None
+    reviewed_label: str | None
     truth: str | None
 
     @property
-    def shows(self) -> str | None:
+    def label_shown(self) -> str | None:
         """The class by the report's truth, else by a reviewer; None if neither is known."""
-        return self.truth or self.said
+        return self.truth or self.reviewed_label
 
     @property
     def simulated(self) -> bool:
@@ -79,62 +78,64 @@ class Photo:
         return is_simulated(self.key)
 
     @property
-    def waiting(self) -> bool:
+    def review_pending(self) -> bool:
         """Whether a person is yet to say what it shows."""
-        return self.status == "needs_review" and not self.said and not self.simulated
+        return self.status == "needs_review" and not self.reviewed_label and not self.simulated
 
 
 def read_photos(
     session: "boto3.Session",
     stack: Stack,
-    span: Span,
-    truth: Truth,
+    time_range: TimeRange,
+    truth: GroundTruth,
     skipped: Skipped,
-    tell: Tell = silence,
-) -> list[Photo]:
+    on_progress: ProgressCallback = ignore_progress,
+) -> list[ReportPhoto]:
     """Read what was decided in a range of time, the earliest first.
 
     Parameters
     ----------
     session, stack
         Where.
-    span
+    time_range
         The range.
     truth
         The classes that are known.
     skipped
         Gets the unreadable records.
-    tell
+    on_progress
         Told of each result that was read.
     """
     client = session.client("dynamodb")
-    found = read_decided(client, stack.results_table, skipped, since=span.since, until=span.until)
-    photos = (_photo(record, truth) for record in told(found, "Results", tell))
-    return sorted(photos, key=lambda photo: photo.at)
+    records = query_records(
+        client, stack.results_table, skipped, since=time_range.since, until=time_range.until
+    )
+    photos = (_photo(record, truth) for record in track(records, "Results", on_progress))
+    return sorted(photos, key=lambda photo: photo.decided_at)
 
 
-def _photo(record: Record, truth: Truth) -> Photo:
-    decided, review = record.decided, record.effective_review
-    photo, timings = decided.photo, decided.timings
-    taken = (timings.serialize_ms, timings.classify_ms, timings.threshold_ms, timings.total_ms)
-    return Photo(
+def _photo(record: Record, truth: GroundTruth) -> ReportPhoto:
+    decision, review = record.decision, record.effective_review
+    photo, timings = decision.photo, decision.timings
+    durations = (timings.serialize_ms, timings.classify_ms, timings.threshold_ms, timings.total_ms)
+    return ReportPhoto(
         key=photo.key,
         version=record.version,
-        status=decided.status,
-        at=timings.decided_at,
-        label=decided.label,
-        confidence=decided.confidence,
-        threshold=decided.threshold,
-        familiarity=decided.familiarity,
-        familiarity_limit=decided.familiarity_limit,
-        unfamiliar=decided.unfamiliar,
-        reason=decided.reason.code if decided.reason else None,
-        message=decided.reason.message if decided.reason else None,
-        steps=(*taken, upload_to_decision(timings)),
-        said=(review.label or NOT_A_VEHICLE) if review else None,
-        truth=_class_shown(truth.of(photo.bucket, photo.key, photo.version_id)),
+        status=decision.status,
+        decided_at=timings.decided_at,
+        label=decision.label,
+        confidence=decision.confidence,
+        threshold=decision.threshold,
+        familiarity=decision.familiarity,
+        familiarity_limit=decision.familiarity_limit,
+        unfamiliar=decision.unfamiliar,
+        reason=decision.reason.code if decision.reason else None,
+        message=decision.reason.message if decision.reason else None,
+        steps=(*durations, upload_to_decision(timings)),
+        reviewed_label=(review.label or NONE_OF_THE_CLASSES_TEXT) if review else None,
+        truth=_truth_label(truth.label(photo.bucket, photo.key, photo.version_id)),
     )
 
 
-def _class_shown(truth: str | None) -> str | None:
-    return NOT_A_VEHICLE if truth == NONE_OF_THE_CLASSES else truth
+def _truth_label(truth: str | None) -> str | None:
+    return NONE_OF_THE_CLASSES_TEXT if truth == NONE_OF_THE_CLASSES else truth

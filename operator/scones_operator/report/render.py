@@ -14,16 +14,16 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from scones.records import STATUSES
-from scones_operator.captures.files import Span
+from scones_operator.captures.files import TimeRange
 from scones_operator.escaping import escape
-from scones_operator.models.registry import Production, Version
+from scones_operator.models.registry import ModelVersion, ProductionModel
 from scones_operator.report import charts, stats
-from scones_operator.report.captured_images import Pictures
+from scones_operator.report.captured_images import CapturedImages
 from scones_operator.report.mistakes import Mistakes
-from scones_operator.report.photo_rows import Photo
+from scones_operator.report.photo_rows import ReportPhoto
 from scones_operator.rounding import format_rate, format_share
 
-ABOUT_MODEL = {
+MODEL_METADATA_KEYS = {
     "accuracy": "accuracy",
     "calibration_error": "calibration error",
     "threshold": "suggested threshold",
@@ -42,7 +42,7 @@ class Report:
     ----------
     endpoint, region
         Whose report: the endpoint of production, and where it is.
-    span, made_at
+    time_range, made_at
         About which time, and when it was made.
     class_names
         The classes, in the order of their indices.
@@ -60,13 +60,13 @@ class Report:
 
     endpoint: str
     region: str
-    span: Span
+    time_range: TimeRange
     made_at: datetime
     class_names: tuple[str, ...]
-    photos: list[Photo]
-    pictures: Pictures
-    production: Production | None
-    version: Version | None
+    photos: list[ReportPhoto]
+    captured_images: CapturedImages
+    production: ProductionModel | None
+    version: ModelVersion | None
     skipped: str | None = None
     mistakes: Mistakes = field(default_factory=Mistakes)
 
@@ -82,8 +82,8 @@ def render(report: Report, zone: tzinfo | None = None) -> str:
         In which moments are written; None for the machine's own.
     """
 
-    def clock(moment: datetime) -> datetime:
-        return moment.astimezone(zone)
+    def clock(time: datetime) -> datetime:
+        return time.astimezone(zone)
 
     style, script, plotly = _part("page.css"), _part("page.js"), get_plotlyjs()
     page: str = _template().render(
@@ -93,46 +93,48 @@ def render(report: Report, zone: tzinfo | None = None) -> str:
         style=Markup(style),  # noqa: S704 - files of ours, and of Plotly
         scripts=[Markup(text) for text in (plotly, script)],  # noqa: S704
         policy=_policy(plotly, script),
-        **_figures(report),
+        **_statistics(report),
         **_charts(report, clock),
     )
     return page
 
 
-def _figures(report: Report) -> dict[str, Any]:
+def _statistics(report: Report) -> dict[str, Any]:
     photos, names = report.photos, report.class_names
-    asked = stats.answered(photos)
+    predicted_photos = stats.with_prediction(photos)
     counts = Counter(photo.status for photo in photos)
     return {
         "counts": {status: counts[status] for status in STATUSES},
-        "asked": asked,
-        "predicted": stats.predicted(photos, names),
-        "latencies": stats.latencies(photos),
-        "endings": stats.endings(photos),
-        "by_truth": stats.judged_by_truth(photos, names),
-        "by_people": stats.judged_by_people(photos, names),
-        "about_model": ABOUT_MODEL,
+        "predicted_photos": predicted_photos,
+        "class_counts": stats.count_predictions(photos, names),
+        "latencies": stats.latency_stats(photos),
+        "reasons": stats.count_reasons(photos),
+        "by_truth": stats.accuracy_by_ground_truth(photos, names),
+        "by_reviews": stats.accuracy_by_reviews(photos, names),
+        "model_metadata_keys": MODEL_METADATA_KEYS,
         "unfamiliar": sum(photo.unfamiliar for photo in photos),
-        "waiting": sum(photo.waiting for photo in photos),
+        "pending": sum(photo.review_pending for photo in photos),
         "simulated": sum(photo.status == "needs_review" and photo.simulated for photo in photos),
     }
 
 
 def _charts(report: Report, clock: charts.Clock) -> dict[str, Any]:
-    asked = stats.answered(report.photos)
-    if not asked:
+    predicted_photos = stats.with_prediction(report.photos)
+    if not predicted_photos:
         return {"charts": {}, "intervals": []}
-    intervals = stats.intervals(asked)
-    single = len(asked) <= stats.SINGLE
+    intervals = stats.group_by_interval(predicted_photos)
+    single = len(predicted_photos) <= stats.MAX_SINGLE_BARS
     confidence = (
-        charts.confidence_of_each(asked, clock)
+        charts.confidence_by_photo(predicted_photos, clock)
         if single
-        else charts.confidence_of_intervals(intervals, clock)
+        else charts.confidence_by_interval(intervals, clock)
     )
     drawn = {
         "confidence": confidence,
-        "predictions": charts.predictions(stats.predicted(asked, report.class_names)),
-        "latency": charts.latency(stats.latencies(report.photos)),
+        "predictions": charts.predictions(
+            stats.count_predictions(predicted_photos, report.class_names)
+        ),
+        "latency": charts.latency(stats.latency_stats(report.photos)),
     }
     return {"charts": drawn, "intervals": [] if single else intervals}
 
@@ -164,13 +166,13 @@ def _template() -> Any:
         finalize=_visible,
     )
     environment.globals["rate"] = _rate
-    environment.filters["beside"] = lambda value, limit: format_share(value, limit, 3)
+    environment.filters["share_beside"] = lambda value, limit: format_share(value, limit, 3)
     environment.filters["breakable"] = _breakable
-    environment.filters["moment"] = lambda moment: f"{moment:%Y-%m-%d %H:%M:%S}"
+    environment.filters["time"] = lambda time: f"{time:%Y-%m-%d %H:%M:%S}"
     return environment.from_string(_part("page.html.j2"))
 
 
-def _zone(moment: datetime) -> str:
+def _zone(time: datetime) -> str:
     """Name a moment's zone by how far it is from Greenwich.
 
     Examples
@@ -178,7 +180,7 @@ def _zone(moment: datetime) -> str:
     >>> _zone(datetime.fromisoformat("2026-11-20T09:00:00+05:30"))
     'UTC+05:30'
     """
-    offset = moment.strftime("%z")
+    offset = time.strftime("%z")
     return "UTC" if offset == "+0000" else f"UTC{offset[:3]}:{offset[3:5]}"
 
 

@@ -8,13 +8,13 @@ from itertools import groupby
 
 from scones.classes import NONE_OF_THE_CLASSES
 from scones.percentiles import percentile
-from scones_operator.photos.upload_results import is_right
-from scones_operator.report.photo_rows import NOT_A_VEHICLE, STEPS, Photo
+from scones_operator.photos.upload_results import is_correct
+from scones_operator.report.photo_rows import NONE_OF_THE_CLASSES_TEXT, STEPS, ReportPhoto
 
-SINGLE = 80
+MAX_SINGLE_BARS = 80
 """Up to so many photos have a bar each."""
 
-INTERVALS = 60
+MAX_INTERVALS = 60
 """More are put together into about so many intervals, of a length that people count in."""
 
 _LENGTHS = tuple(
@@ -45,7 +45,7 @@ class Interval:
     start: datetime
     length: timedelta
     photos: int
-    unsure: int
+    needs_review: int
     low: float
     median: float
     high: float
@@ -53,7 +53,7 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class Predicted:
+class ClassCounts:
     """How often a class was predicted, surely and not."""
 
     label: str
@@ -77,7 +77,7 @@ class Latency:
 
 
 @dataclass(frozen=True)
-class Ending:
+class ReasonCount:
     """Photos that were rejected, or have failed, for the same reason.
 
     Attributes
@@ -96,7 +96,7 @@ class Ending:
 
 
 @dataclass(frozen=True)
-class OfClass:
+class ClassAccuracy:
     """Counts behind recall and precision of a class.
 
     Attributes
@@ -114,11 +114,11 @@ class OfClass:
     label: str
     photos: int
     predicted: int
-    right: int
+    correct: int
 
 
 @dataclass(frozen=True)
-class Judged:
+class AccuracyStats:
     """How right the model is where it is known what photos show.
 
     Attributes
@@ -134,23 +134,23 @@ class Judged:
     """
 
     photos: int
-    right: int
+    correct: int
     accepted: int
-    accepted_right: int
+    accepted_correct: int
     rows: tuple[str, ...]
     columns: tuple[str, ...]
     matrix: tuple[tuple[int, ...], ...]
 
     @property
-    def by_class(self) -> list[OfClass]:
+    def by_class(self) -> list[ClassAccuracy]:
         """Counts of each class that the model predicts or has."""
         numbers = dict(zip(self.rows, self.matrix, strict=True))
-        found = []
-        for place, label in enumerate(self.columns):
+        classes = []
+        for index, label in enumerate(self.columns):
             row = numbers.get(label, (0,) * len(self.columns))
-            predicted = sum(one[place] for one in self.matrix)
-            found.append(OfClass(label, sum(row), predicted, row[place]))
-        return found
+            predicted = sum(counts[index] for counts in self.matrix)
+            classes.append(ClassAccuracy(label, sum(row), predicted, row[index]))
+        return classes
 
     @property
     def lines(self) -> list[tuple[str, list[tuple[str, int]]]]:
@@ -159,17 +159,17 @@ class Judged:
         return [(row, list(zip(self.columns, counts, strict=True))) for row, counts in each]
 
     @property
-    def most(self) -> int:
+    def max_count(self) -> int:
         """The highest count of the matrix."""
         return max(max(row) for row in self.matrix)
 
 
-def answered(photos: Iterable[Photo]) -> list[Photo]:
+def with_prediction(photos: Iterable[ReportPhoto]) -> list[ReportPhoto]:
     """Return the photos that the model gave an answer to."""
     return [photo for photo in photos if photo.confidence is not None]
 
 
-def intervals(photos: Sequence[Photo]) -> list[Interval]:
+def group_by_interval(photos: Sequence[ReportPhoto]) -> list[Interval]:
     """Put the photos that the model answered together by time; there must be one.
 
     Parameters
@@ -177,113 +177,129 @@ def intervals(photos: Sequence[Photo]) -> list[Interval]:
     photos
         In the order of their decisions.
     """
-    asked = answered(photos)
-    covered = asked[-1].at - asked[0].at
-    length = next((one for one in _LENGTHS if covered / one <= INTERVALS), _LENGTHS[-1])
+    predicted_photos = with_prediction(photos)
+    covered = predicted_photos[-1].decided_at - predicted_photos[0].decided_at
+    length = next(
+        (candidate for candidate in _LENGTHS if covered / candidate <= MAX_INTERVALS), _LENGTHS[-1]
+    )
 
-    def start(photo: Photo) -> datetime:
-        since = photo.at - datetime.min.replace(tzinfo=UTC)
-        return photo.at - since % length
+    def start(photo: ReportPhoto) -> datetime:
+        since = photo.decided_at - datetime.min.replace(tzinfo=UTC)
+        return photo.decided_at - since % length
 
-    return [_interval(at, length, list(held)) for at, held in groupby(asked, key=start)]
+    return [
+        _interval(start_time, length, list(group))
+        for start_time, group in groupby(predicted_photos, key=start)
+    ]
 
 
-def _interval(start: datetime, length: timedelta, held: Sequence[Photo]) -> Interval:
-    confidences = [photo.confidence or 0.0 for photo in held]
+def _interval(start: datetime, length: timedelta, group: Sequence[ReportPhoto]) -> Interval:
+    confidences = [photo.confidence or 0.0 for photo in group]
     return Interval(
         start=start,
         length=length,
-        photos=len(held),
-        unsure=sum(photo.status == "needs_review" for photo in held),
+        photos=len(group),
+        needs_review=sum(photo.status == "needs_review" for photo in group),
         low=percentile(confidences, 10),
         median=percentile(confidences, 50),
         high=percentile(confidences, 90),
-        threshold=held[-1].threshold or 0.0,
+        threshold=group[-1].threshold or 0.0,
     )
 
 
-def predicted(photos: Iterable[Photo], class_names: Sequence[str]) -> list[Predicted]:
+def count_predictions(
+    photos: Iterable[ReportPhoto], class_names: Sequence[str]
+) -> list[ClassCounts]:
     """Count predictions by class: the stack's classes in their order, then others that occur."""
     counts = Counter((photo.label, photo.status) for photo in photos if photo.label)
     others = sorted({label for label, _ in counts if label} - set(class_names))
     return [
-        Predicted(label, counts[label, "classified"], counts[label, "needs_review"])
+        ClassCounts(label, counts[label, "classified"], counts[label, "needs_review"])
         for label in (*class_names, *others)
     ]
 
 
-def latencies(photos: Sequence[Photo]) -> list[Latency]:
+def latency_stats(photos: Sequence[ReportPhoto]) -> list[Latency]:
     """Return how long each step takes, without those that no photo reached."""
-    found = []
+    stats = []
     for index, step in enumerate(STEPS):
-        taken = [ms for photo in photos if (ms := photo.steps[index]) is not None]
-        if taken:
-            found.append(Latency(step, len(taken), percentile(taken, 50), percentile(taken, 95)))
-    return found
+        durations = [ms for photo in photos if (ms := photo.steps[index]) is not None]
+        if durations:
+            stats.append(
+                Latency(step, len(durations), percentile(durations, 50), percentile(durations, 95))
+            )
+    return stats
 
 
-def endings(photos: Iterable[Photo]) -> list[Ending]:
+def count_reasons(photos: Iterable[ReportPhoto]) -> list[ReasonCount]:
     """Count why photos were rejected, or have failed, the most frequent first."""
-    by_reason: dict[tuple[str, str], list[Photo]] = defaultdict(list)
+    by_reason: dict[tuple[str, str], list[ReportPhoto]] = defaultdict(list)
     for photo in photos:
         if photo.reason and photo.label is None:
             by_reason[photo.status, photo.reason].append(photo)
-    found = [
-        Ending(status, reason, len(held), held[-1].key, held[-1].message or "")
-        for (status, reason), held in by_reason.items()
+    counts = [
+        ReasonCount(status, reason, len(group), group[-1].key, group[-1].message or "")
+        for (status, reason), group in by_reason.items()
     ]
-    return sorted(found, key=lambda ending: -ending.photos)
+    return sorted(counts, key=lambda ending: -ending.photos)
 
 
-def judged_by_truth(photos: Iterable[Photo], class_names: Sequence[str]) -> Judged | None:
+def accuracy_by_ground_truth(
+    photos: Iterable[ReportPhoto], class_names: Sequence[str]
+) -> AccuracyStats | None:
     """Compare the model's answers with the classes that the report was given; None without any.
 
     A photo of none of the classes is right in review.
     """
-    return _judged(photos, class_names, lambda photo: photo.truth, _is_right_by_truth)
+    return _accuracy(photos, class_names, lambda photo: photo.truth, _is_correct_by_truth)
 
 
-def confident_mistakes(photos: Iterable[Photo]) -> list[Photo]:
+def confident_mistakes(photos: Iterable[ReportPhoto]) -> list[ReportPhoto]:
     """Return the photos that the model decided wrongly by the truth, the most confident first."""
     found = [
         photo
         for photo in photos
-        if photo.status == "classified" and photo.truth and not _is_right_by_truth(photo)
+        if photo.status == "classified" and photo.truth and not _is_correct_by_truth(photo)
     ]
     return sorted(found, key=lambda photo: -(photo.confidence or 0.0))
 
 
-def _is_right_by_truth(photo: Photo) -> bool:
-    truth = NONE_OF_THE_CLASSES if photo.truth == NOT_A_VEHICLE else photo.truth or ""
-    return is_right(truth, photo.label, photo.status)
+def _is_correct_by_truth(photo: ReportPhoto) -> bool:
+    truth = NONE_OF_THE_CLASSES if photo.truth == NONE_OF_THE_CLASSES_TEXT else photo.truth or ""
+    return is_correct(truth, photo.label, photo.status)
 
 
-def judged_by_people(photos: Iterable[Photo], class_names: Sequence[str]) -> Judged | None:
+def accuracy_by_reviews(
+    photos: Iterable[ReportPhoto], class_names: Sequence[str]
+) -> AccuracyStats | None:
     """Hold the model's guesses against what people said of them; None where they said nothing."""
-    return _judged(
-        photos, class_names, lambda photo: photo.said, lambda photo: photo.label == photo.said
+    return _accuracy(
+        photos,
+        class_names,
+        lambda photo: photo.reviewed_label,
+        lambda photo: photo.label == photo.reviewed_label,
     )
 
 
-def _judged(
-    photos: Iterable[Photo],
+def _accuracy(
+    photos: Iterable[ReportPhoto],
     class_names: Sequence[str],
-    actual: Callable[[Photo], str | None],
-    is_right: Callable[[Photo], bool],
-) -> Judged | None:
-    known = [photo for photo in photos if photo.label and actual(photo)]
-    if not known:
+    actual: Callable[[ReportPhoto], str | None],
+    is_right: Callable[[ReportPhoto], bool],
+) -> AccuracyStats | None:
+    labeled = [photo for photo in photos if photo.label and actual(photo)]
+    if not labeled:
         return None
-    pairs = [(actual(photo) or "", photo.label or "") for photo in known]
+    pairs = [(actual(photo) or "", photo.label or "") for photo in labeled]
     counts = Counter(pairs)
-    rows = _ordered((shows for shows, _ in pairs), class_names)
+    rows = _ordered((label_shown for label_shown, _ in pairs), class_names)
     columns = _ordered((label for _, label in pairs), class_names)
-    accepted = [photo for photo in known if photo.status == "classified"]
-    return Judged(
-        photos=len(known),
-        right=sum(map(is_right, known)),
+    accepted = [photo for photo in labeled if photo.status == "classified"]
+    return AccuracyStats(
+        photos=len(labeled),
+        correct=sum(map(is_right, labeled)),
         accepted=len(accepted),
-        accepted_right=sum(map(is_right, accepted)),
+        accepted_correct=sum(map(is_right, accepted)),
         rows=rows,
         columns=columns,
         matrix=tuple(tuple(counts[row, column] for column in columns) for row in rows),
@@ -292,5 +308,7 @@ def _judged(
 
 def _ordered(found: Iterable[str], class_names: Sequence[str]) -> tuple[str, ...]:
     """Put the classes in their order, others behind them, and what is no class last."""
-    others = sorted(set(found) - set(class_names), key=lambda name: (name == NOT_A_VEHICLE, name))
+    others = sorted(
+        set(found) - set(class_names), key=lambda name: (name == NONE_OF_THE_CLASSES_TEXT, name)
+    )
     return (*class_names, *others)

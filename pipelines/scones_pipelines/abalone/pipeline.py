@@ -22,16 +22,16 @@ from scones_pipelines.steps import (
     TAGS,
     UPLOADED_BUCKET,
     UPLOADED_KEY,
-    Surroundings,
+    PipelineContext,
     approval_parameter,
-    artifacts_of,
     fail_step,
-    input_from,
-    output_to,
+    model_artifacts_uri,
     output_uri,
+    processing_input,
+    processing_output,
+    property_file_value,
     register_step,
     uploaded_object,
-    value_of,
 )
 
 HERE = Path(__file__).parent
@@ -80,20 +80,22 @@ def get_pipeline(
     pipeline_name, model_package_group_name
         Names of the pipeline and of the group of its models, which has to exist.
     """
-    around = Surroundings(session, role, default_bucket or session.default_bucket(), pipeline_name)
+    context = PipelineContext(
+        session, role, default_bucket or session.default_bucket(), pipeline_name
+    )
     processing_type = ParameterString("ProcessingInstanceType", default_value="ml.m5.xlarge")
     training_type = ParameterString("TrainingInstanceType", default_value="ml.m5.xlarge")
     approval = approval_parameter("Approved", "Rejected")
-    data = uploaded_object("Input", around.bucket, "abalone/abalone.csv")
+    data = uploaded_object("Input", context.bucket, "abalone/abalone.csv")
     max_mse = ParameterFloat("MaxMse", default_value=6.0)
     sklearn = _image("sklearn", SKLEARN_VERSION, region)
     xgboost = _image("xgboost", XGBOOST_VERSION, region)
 
-    preprocess = _preprocess(around, sklearn, data.uri, processing_type)
-    train = _train(around, xgboost, preprocess, training_type)
-    evaluate = _evaluate(around, xgboost, preprocess, train, processing_type)
+    preprocess = _preprocess(context, sklearn, data.uri, processing_type)
+    train = _train(context, xgboost, preprocess, training_type)
+    evaluate = _evaluate(context, xgboost, preprocess, train, processing_type)
     register = register_step(
-        around.builder(xgboost, train),
+        context.builder(xgboost, train),
         statistics=Join(on="/", values=[output_uri(evaluate, "evaluation"), REPORT.path]),
         metadata={"training_job": train.properties.TrainingJobName, "data": data.uri},
         content_types=["text/csv"],
@@ -104,7 +106,7 @@ def get_pipeline(
         approval_status=approval,
     )
     parameters = [processing_type, training_type, approval, *data.parameters, max_mse]
-    return around.pipeline_of(
+    return context.create_pipeline(
         parameters, [preprocess, train, evaluate, _check(evaluate, max_mse, register)]
     )
 
@@ -119,28 +121,30 @@ def _image(framework: str, version: str, region: str) -> Any:
     )
 
 
-def _preprocess(around: Surroundings, image: Any, data: Any, instance_type: Any) -> Any:
+def _preprocess(context: PipelineContext, image: Any, data: Any, instance_type: Any) -> Any:
     """Return the step that splits the table."""
-    return around.processing_step(
+    return context.processing_step(
         "Preprocess",
         image=image,
         script=HERE / "preprocess.py",
         instance_type=instance_type,
-        inputs=[input_from("raw", data)],
-        outputs=[output_to(name, around.uri(name)) for name in ("train", "validation", "test")],
+        inputs=[processing_input("raw", data)],
+        outputs=[
+            processing_output(name, context.uri(name)) for name in ("train", "validation", "test")
+        ],
     )
 
 
-def _train(around: Surroundings, image: Any, preprocess: Any, instance_type: Any) -> Any:
+def _train(context: PipelineContext, image: Any, preprocess: Any, instance_type: Any) -> Any:
     """Return the step that trains the built-in algorithm."""
     trainer = ModelTrainer(
         training_image=image,
-        role=around.role,
-        sagemaker_session=around.session,
-        base_job_name=around.pipeline,
+        role=context.role,
+        sagemaker_session=context.session,
+        base_job_name=context.pipeline,
         compute=Compute(instance_type=instance_type, instance_count=1, volume_size_in_gb=30),
         stopping_condition=StoppingCondition(max_runtime_in_seconds=MAX_RUNTIME_SECONDS),
-        output_data_config=OutputDataConfig(s3_output_path=around.uri("model")),
+        output_data_config=OutputDataConfig(s3_output_path=context.uri("model")),
         hyperparameters=HYPERPARAMETERS,
         tags=[{"key": key, "value": value} for key, value in TAGS.items()],
     )
@@ -159,26 +163,26 @@ def _train(around: Surroundings, image: Any, preprocess: Any, instance_type: Any
 
 
 def _evaluate(
-    around: Surroundings, image: Any, preprocess: Any, train: Any, instance_type: Any
+    context: PipelineContext, image: Any, preprocess: Any, train: Any, instance_type: Any
 ) -> Any:
     """Return the step that measures the model on the test rows."""
-    return around.processing_step(
+    return context.processing_step(
         "Evaluate",
         image=image,
         script=HERE / "evaluate.py",
         instance_type=instance_type,
         inputs=[
-            input_from("model", artifacts_of(train)),
-            input_from("test", output_uri(preprocess, "test")),
+            processing_input("model", model_artifacts_uri(train)),
+            processing_input("test", output_uri(preprocess, "test")),
         ],
-        outputs=[output_to("evaluation", around.uri("evaluation"))],
+        outputs=[processing_output("evaluation", context.uri("evaluation"))],
         property_files=[REPORT],
     )
 
 
 def _check(evaluate: Any, max_mse: Any, register: Any) -> Any:
     """Return the condition for the registration."""
-    error = value_of(evaluate, REPORT, "regression_metrics.mse.value")
+    error = property_file_value(evaluate, REPORT, "regression_metrics.mse.value")
     sentence = "The mean squared error on the test rows is above MaxMse, which is"
     return ConditionStep(
         "CheckError",

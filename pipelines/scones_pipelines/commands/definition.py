@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from scones_pipelines.commands.loading import (
+from scones_pipelines.commands.pipeline_modules import (
     Target,
     UsageError,
     build_pipeline,
@@ -20,9 +20,9 @@ from scones_pipelines.commands.loading import (
 from scones_pipelines.session import (
     OFFLINE_REGION,
     OFFLINE_ROLE,
-    account_of,
     create_offline_session,
     prepare_offline_environment,
+    role_account,
 )
 
 EXIT_OK, EXIT_USAGE = 0, 2
@@ -55,7 +55,7 @@ def _definition(options: argparse.Namespace) -> str:
     region = kwargs.get("region") or environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
     region = options.region or region or OFFLINE_REGION
     role = options.role_arn or kwargs.get("role") or OFFLINE_ROLE
-    account = account_of(role)
+    account = role_account(role)
     bucket = options.bucket or kwargs.get("default_bucket") or f"sagemaker-{region}-{account}"
     kwargs = {key: kwargs[key] for key in kwargs if key not in ("region", "role", "default_bucket")}
     prepare_offline_environment(region)

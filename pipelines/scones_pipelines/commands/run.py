@@ -16,8 +16,8 @@ from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
 from scones_pipelines.commands.definition import add_target_options
-from scones_pipelines.commands.following import POLL_SECONDS, SUCCEEDED, follow
-from scones_pipelines.commands.loading import (
+from scones_pipelines.commands.follow import POLL_SECONDS, SUCCEEDED, follow_execution
+from scones_pipelines.commands.pipeline_modules import (
     Target,
     UsageError,
     build_pipeline,
@@ -27,7 +27,7 @@ from scones_pipelines.commands.loading import (
     upload_parameters,
 )
 from scones_pipelines.commands.triggers import Schedule, Trigger, TriggerError, Uploads
-from scones_pipelines.session import account_of, create_session, prepare_environment
+from scones_pipelines.session import create_session, prepare_environment, role_account
 
 EXIT_OK, EXIT_UNSUCCESSFUL, EXIT_USAGE, EXIT_ERROR, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -44,18 +44,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(options)
     except (UsageError, ValueError) as error:
-        return _failed(error, EXIT_USAGE)
+        return _print_error(error, EXIT_USAGE)
     except (Boto3Error, BotoCoreError, ClientError, TriggerError) as error:
-        return _failed(error, EXIT_ERROR)
+        return _print_error(error, EXIT_ERROR)
 
 
-def _failed(error: Exception, code: int) -> int:
+def _print_error(error: Exception, code: int) -> int:
     print(f"error: {error}", file=sys.stderr)
     return code
 
 
 def _run(options: argparse.Namespace) -> int:
-    target, kwargs = _target(options)
+    target, kwargs = _resolve_target(options)
     parameters = parse_mapping(options.parameters, "--parameters")
     _require_roles(options)
     tags = parse_tags(options.tags)
@@ -80,7 +80,7 @@ def _run(options: argparse.Namespace) -> int:
     return _follow(client, execution, options)
 
 
-def _target(options: argparse.Namespace) -> tuple[Target, dict[str, Any]]:
+def _resolve_target(options: argparse.Namespace) -> tuple[Target, dict[str, Any]]:
     """Return where to run, and the arguments that are left for ``get_pipeline``."""
     kwargs = parse_mapping(options.kwargs, "--kwargs")
     environ = os.environ
@@ -96,7 +96,7 @@ def _target(options: argparse.Namespace) -> tuple[Target, dict[str, Any]]:
     role = options.role_arn or kwargs.pop("role", None)
     if not role:
         raise UsageError("no role: give the pipeline's role with --role-arn")
-    default = f"sagemaker-{region}-{account_of(role)}"
+    default = f"sagemaker-{region}-{role_account(role)}"
     bucket = options.bucket or kwargs.pop("default_bucket", None) or default
     return Target(region, role, bucket), kwargs
 
@@ -141,7 +141,7 @@ def _start(client: Any, name: str, parameters: dict[str, Any], options: argparse
     request: dict[str, Any] = {"PipelineName": name}
     if parameters:
         request["PipelineParameters"] = [
-            {"Name": key, "Value": _text(value)} for key, value in parameters.items()
+            {"Name": key, "Value": _parameter_text(value)} for key, value in parameters.items()
         ]
     if options.description:
         request["PipelineExecutionDescription"] = options.description
@@ -149,16 +149,16 @@ def _start(client: Any, name: str, parameters: dict[str, Any], options: argparse
     return execution
 
 
-def _text(value: Any) -> str:
+def _parameter_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
 def _follow(client: Any, execution: str, options: argparse.Namespace) -> int:
-    def show(line: str) -> None:
+    def print_line(line: str) -> None:
         print(f"{time.strftime('%H:%M:%S')}  {line}", flush=True)
 
     try:
-        outcome = follow(client, execution, show, options.poll_seconds)
+        outcome = follow_execution(client, execution, print_line, options.poll_seconds)
     except KeyboardInterrupt:
         print(
             "\nInterrupted; the execution continues. Stop it with\n  aws sagemaker "

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
-from scones_pipelines.commands.loading import UsageError, quiet_sdk
+from scones_pipelines.commands.pipeline_modules import UsageError, quiet_sdk
 
 _OUTPUTS = ("pipelines/", "retraining/")
 """Prefixes that pipelines write to: an upload there must not start one."""
 
-_LONGEST_NAME = 64
-_LONGEST_DESCRIPTION = 512
+_MAX_NAME_LENGTH = 64
+_MAX_DESCRIPTION_LENGTH = 512
 """Limits of EventBridge for rules, in characters."""
 
 
@@ -165,14 +165,14 @@ class Uploads:
             If the bucket sends no events to EventBridge, or EventBridge does not take the target.
         """
         _require_events(session.boto_session.client("s3"), self.bucket)
-        name = f"{pipeline.name}-upload"[:_LONGEST_NAME]
+        name = f"{pipeline.name}-upload"[:_MAX_NAME_LENGTH]
         where = f"s3://{self.bucket}/{self.key}"
         client = session.boto_session.client("events")
         client.put_rule(
             Name=name,
             EventPattern=json.dumps(self.pattern),
             State="ENABLED",
-            Description=f"Starts {pipeline.name} for uploads to {where}"[:_LONGEST_DESCRIPTION],
+            Description=f"Starts {pipeline.name} for uploads to {where}"[:_MAX_DESCRIPTION_LENGTH],
         )
         answer = client.put_targets(Rule=name, Targets=[self._target(arn)])
         for failure in answer.get("FailedEntries", []):
@@ -181,8 +181,10 @@ class Uploads:
 
     def _target(self, arn: str) -> dict[str, Any]:
         values = [{"Name": name, "Value": value} for name, value in self.parameters.items()]
-        given = {"SageMakerPipelineParameters": {"PipelineParameterList": values}} if values else {}
-        return {"Id": "pipeline", "Arn": arn, "RoleArn": self.role, **given}
+        members = (
+            {"SageMakerPipelineParameters": {"PipelineParameterList": values}} if values else {}
+        )
+        return {"Id": "pipeline", "Arn": arn, "RoleArn": self.role, **members}
 
 
 def _require_events(client: Any, bucket: str) -> None:

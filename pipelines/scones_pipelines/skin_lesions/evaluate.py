@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from scones.decisions import most_likely
-from scones.evaluation.metrics import Answer
-from scones.evaluation.model_metrics import Judgement, judge
+from scones.decisions import top_class
+from scones.evaluation.metrics import LabeledPrediction
+from scones.evaluation.model_metrics import ModelMetrics, compute_model_metrics
 from scones.photos import UnusablePhoto
-from scones_operator.datasets.ham10000 import LESIONS
+from scones_operator.datasets.ham10000 import CLASSES
 
-WANTED_PRECISION = 0.99
+TARGET_PRECISION = 0.99
 """Precision that the reported threshold reaches, 0 to 1."""
 
 Predict = Callable[[bytes], Sequence[float]]
@@ -60,7 +60,7 @@ def load_model(archive: Path, folder: Path) -> Predict:
 
 def predict_all(
     predict: Predict, folder: Path, class_names: Sequence[str]
-) -> Iterator[tuple[str, Answer | None]]:
+) -> Iterator[tuple[str, LabeledPrediction | None]]:
     """Yield the path of each test photo and the prediction, or None if the photo is unusable.
 
     Parameters
@@ -80,16 +80,16 @@ def predict_all(
                 print(f"unusable photo {name}/{path.name}: {error}")
                 yield f"{name}/{path.name}", None
             else:
-                yield f"{name}/{path.name}", Answer(index, *most_likely(probabilities))
+                yield f"{name}/{path.name}", LabeledPrediction(index, *top_class(probabilities))
 
 
-def report(judgement: Judgement, unusable: int) -> dict[str, Any]:
+def report(judgement: ModelMetrics, unusable: int) -> dict[str, Any]:
     """Return the content of evaluation.json.
 
     Parameters
     ----------
     judgement
-        From `scones.evaluation.model_metrics.judge`.
+        From `scones.evaluation.model_metrics.compute_model_metrics`.
     unusable
         Number of photos without a prediction.
 
@@ -159,11 +159,11 @@ def evaluate(archive: Path, folder: Path) -> dict[str, Any]:
     """
     with tempfile.TemporaryDirectory() as unpacked:
         predict = load_model(archive, Path(unpacked))
-        predictions = [answer for _, answer in predict_all(predict, folder, LESIONS)]
+        predictions = [answer for _, answer in predict_all(predict, folder, CLASSES)]
     usable = [answer for answer in predictions if answer is not None]
     if not usable:
         raise EvaluationError(f"none of the {len(predictions)} test photos is usable")
-    judgement = judge(usable, LESIONS, WANTED_PRECISION)
+    judgement = compute_model_metrics(usable, CLASSES, TARGET_PRECISION)
     return report(judgement, len(predictions) - len(usable))
 
 

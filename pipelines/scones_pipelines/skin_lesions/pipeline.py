@@ -20,19 +20,19 @@ from scones_pipelines.steps import (
     TRAINING_REPOSITORY,
     UPLOADED_BUCKET,
     UPLOADED_KEY,
-    Surroundings,
+    PipelineContext,
     approval_parameter,
-    artifacts_of,
     fail_step,
-    input_from,
-    output_to,
+    model_artifacts_uri,
     output_uri,
-    own_image,
     photo_channel,
     photo_training_step,
+    processing_input,
+    processing_output,
+    project_image_uri,
+    property_file_value,
     register_step,
     uploaded_object,
-    value_of,
 )
 
 HERE = Path(__file__).parent
@@ -46,13 +46,13 @@ HYPERPARAMETERS: Mapping[str, Any] = {
     "augmentation_type": "crop_color_transform",
 }
 
-COUNTED = ("num_classes", "num_training_samples", "mini_batch_size")
+COUNT_HYPERPARAMETERS = ("num_classes", "num_training_samples", "mini_batch_size")
 """Hyperparameters that the preprocessing counts."""
 
 CHANNELS = ("train", "validation", "train_lst", "validation_lst")
 """Channels of the training, which are outputs of the preprocessing."""
 
-MEASURED = ("accuracy", "balanced_accuracy", "photos")
+METRIC_NAMES = ("accuracy", "balanced_accuracy", "photos")
 """Values of the evaluation in the metadata of a version."""
 
 SUMMARY = PropertyFile(name="Summary", output_name="summary", path="summary.json")
@@ -100,93 +100,107 @@ def get_pipeline(  # noqa: PLR0913, PLR0917
         Whether to train on spot instances. The training then has checkpoints, and is not taken from
         the cache.
     """
-    around = Surroundings(session, role, default_bucket or session.default_bucket(), pipeline_name)
-    training_image = training_image or own_image(TRAINING_REPOSITORY, role, region)
+    context = PipelineContext(
+        session, role, default_bucket or session.default_bucket(), pipeline_name
+    )
+    training_image = training_image or project_image_uri(TRAINING_REPOSITORY, role, region)
     processing_type = ParameterString("ProcessingInstanceType", default_value="ml.m5.xlarge")
     training_type = ParameterString("TrainingInstanceType", default_value="ml.g4dn.xlarge")
-    archive = uploaded_object("Archive", around.bucket, "ham10000/")
+    archive = uploaded_object("Archive", context.bucket, "ham10000/")
     minimum_accuracy = ParameterFloat("MinimumAccuracy", default_value=0.6)
     approval = approval_parameter("Approved", "Rejected")
     processing = {
-        "image": processing_image or own_image(PROCESSING_REPOSITORY, role, region),
+        "image": processing_image or project_image_uri(PROCESSING_REPOSITORY, role, region),
         "instance_type": processing_type,
     }
 
     shares = {"validation-share": str(validation_share), "test-share": str(test_share)}
-    preprocess = _preprocess(around, archive.uri, shares, processing)
+    preprocess = _preprocess(context, archive.uri, shares, processing)
     train = photo_training_step(
         "Train",
         session=session,
         role=role,
         image=training_image,
         channels=[photo_channel(name, output_uri(preprocess, name)) for name in CHANNELS],
-        hyperparameters={**_counted(preprocess), **HYPERPARAMETERS, **(hyperparameters or {})},
-        output=around.uri("model"),
-        checkpoints=around.uri("checkpoints") if spot else None,
+        hyperparameters={
+            **_count_hyperparameters(preprocess),
+            **HYPERPARAMETERS,
+            **(hyperparameters or {}),
+        },
+        output=context.uri("model"),
+        checkpoints=context.uri("checkpoints") if spot else None,
         instance_type=training_type,
         spot=spot,
     )
-    evaluate = _evaluate(around, preprocess, train, processing)
+    evaluate = _evaluate(context, preprocess, train, processing)
     register = register_step(
-        around.builder(training_image, train),
+        context.builder(training_image, train),
         statistics=Join(on="/", values=[output_uri(evaluate, "evaluation"), REPORT.path]),
         metadata={
             "training_job": train.properties.TrainingJobName,
             "data": archive.uri,
             "algorithm": "own",
-            **{name: value_of(evaluate, REPORT, f"metadata.{name}") for name in MEASURED},
+            **{
+                name: property_file_value(evaluate, REPORT, f"metadata.{name}")
+                for name in METRIC_NAMES
+            },
         },
         **PHOTO_TYPES,
         model_package_group_name=model_package_group_name,
         approval_status=approval,
     )
-    return around.pipeline_of(
+    return context.create_pipeline(
         [processing_type, training_type, *archive.parameters, minimum_accuracy, approval],
         [preprocess, train, evaluate, _check(evaluate, minimum_accuracy, register)],
     )
 
 
 def _preprocess(
-    around: Surroundings, archive: Any, shares: Mapping[str, str], processing: Mapping[str, Any]
+    context: PipelineContext, archive: Any, shares: Mapping[str, str], processing: Mapping[str, Any]
 ) -> Any:
     """Return the step that unpacks the archive and splits it."""
     names = (*CHANNELS[:2], "test", *CHANNELS[2:], "summary")
-    return around.processing_step(
+    return context.processing_step(
         "Preprocess",
         **processing,
         script=HERE / "preprocess.py",
-        inputs=[input_from("archive", archive)],
-        outputs=[output_to(name, around.uri(name)) for name in names],
+        inputs=[processing_input("archive", archive)],
+        outputs=[processing_output(name, context.uri(name)) for name in names],
         property_files=[SUMMARY],
         arguments=shares,
     )
 
 
-def _counted(preprocess: Any) -> dict[str, Any]:
+def _count_hyperparameters(preprocess: Any) -> dict[str, Any]:
     """Return the hyperparameters that the preprocessing counts."""
-    return {name: value_of(preprocess, SUMMARY, f"hyperparameters.{name}") for name in COUNTED}
+    return {
+        name: property_file_value(preprocess, SUMMARY, f"hyperparameters.{name}")
+        for name in COUNT_HYPERPARAMETERS
+    }
 
 
 def _evaluate(
-    around: Surroundings, preprocess: Any, train: Any, processing: Mapping[str, Any]
+    context: PipelineContext, preprocess: Any, train: Any, processing: Mapping[str, Any]
 ) -> Any:
     """Return the step that measures the model on the test photos."""
-    return around.processing_step(
+    return context.processing_step(
         "Evaluate",
         **processing,
         script=HERE / "evaluate.py",
         inputs=[
-            input_from("model", artifacts_of(train)),
-            input_from("test", output_uri(preprocess, "test")),
+            processing_input("model", model_artifacts_uri(train)),
+            processing_input("test", output_uri(preprocess, "test")),
         ],
-        outputs=[output_to("evaluation", around.uri("evaluation"))],
+        outputs=[processing_output("evaluation", context.uri("evaluation"))],
         property_files=[REPORT],
     )
 
 
 def _check(evaluate: Any, minimum_accuracy: Any, register: Any) -> Any:
     """Return the condition for the registration."""
-    accuracy = value_of(evaluate, REPORT, "multiclass_classification_metrics.accuracy.value")
+    accuracy = property_file_value(
+        evaluate, REPORT, "multiclass_classification_metrics.accuracy.value"
+    )
     sentence = "The accuracy on the test photos is below MinimumAccuracy, which is"
     return ConditionStep(
         "CheckAccuracy",

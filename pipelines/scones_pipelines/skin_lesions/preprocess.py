@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from scones.lst import LstEntry, write
-from scones_operator.datasets.ham10000 import LESIONS, read_places, stage
-from scones_operator.errors import Refused
-from scones_operator.item_progress import Amount
+from scones_operator.datasets.ham10000 import CLASSES, read_staged_paths, stage
+from scones_operator.errors import PreconditionError
+from scones_operator.progress import ItemProgress
 
 SPLITS = ("train", "validation", "test")
 
@@ -33,12 +33,14 @@ def find_archive(folder: Path) -> Path:
 
     Raises
     ------
-    Refused
+    PreconditionError
         If the folder is empty.
     """
     files = [path for path in folder.iterdir() if not path.name.startswith(".")]
     if not files:
-        raise Refused("the input is empty: upload the zip of HAM10000, or name it with ArchiveKey")
+        raise PreconditionError(
+            "the input is empty: upload the zip of HAM10000, or name it with ArchiveKey"
+        )
     only = files[0]
     whole = len(files) == 1 and only.suffix == ".zip" and "images_part" not in only.name
     return only if whole else folder
@@ -63,38 +65,40 @@ def split(archive: Path, folder: Path, shares: Shares) -> Mapping[str, str]:
 
     Raises
     ------
-    Refused
+    PreconditionError
         If the archive cannot be used, or a class has no photo in one of the splits.
     """
     validation, test = shares
     if not (validation > 0 and test > 0 and validation + test < 1):
-        raise Refused(f"shares {validation:g} and {test:g}: both are above 0, their sum is below 1")
-    staged = stage(archive, folder, validation + test, _ignore)
-    for place in read_places(archive, test).values():
-        held_out = folder / "validation" / place.label / place.name
-        if place.side == "validation" and held_out.is_file():
-            target = folder / "test" / place.label / place.name
+        raise PreconditionError(
+            f"shares {validation:g} and {test:g}: both are above 0, their sum is below 1"
+        )
+    staged = stage(archive, folder, validation + test, _ignore_progress)
+    for staged_path in read_staged_paths(archive, test).values():
+        held_out = folder / "validation" / staged_path.label / staged_path.name
+        if staged_path.side == "validation" and held_out.is_file():
+            target = folder / "test" / staged_path.label / staged_path.name
             target.parent.mkdir(parents=True, exist_ok=True)
             held_out.rename(target)
     _require_all_classes(folder)
     return staged.unusable
 
 
-def _ignore(amount: Amount) -> None:
+def _ignore_progress(amount: ItemProgress) -> None:
     """Show no progress: a job's log keeps every line."""
 
 
 def _require_all_classes(folder: Path) -> None:
     for name in SPLITS:
-        missing = [label for label in LESIONS if not count(folder / name)[label]]
+        missing = [label for label in CLASSES if not count_photos(folder / name)[label]]
         if missing:
-            raise Refused(
+            raise PreconditionError(
                 f"no photo of {', '.join(missing)} in the split {name}: raise its share, or use "
                 "more photos"
             )
 
 
-def count(folder: Path) -> Counter[str]:
+def count_photos(folder: Path) -> Counter[str]:
     """Return the number of photos by class.
 
     Parameters
@@ -105,7 +109,7 @@ def count(folder: Path) -> Counter[str]:
     return Counter(path.parent.name for path in folder.glob("*/*.jpg"))
 
 
-def entries(folder: Path, class_names: Sequence[str] = LESIONS) -> list[LstEntry]:
+def list_file_entries(folder: Path, class_names: Sequence[str] = CLASSES) -> list[LstEntry]:
     """Return the entries of a list of the photos of a split, sorted by class and name.
 
     Parameters
@@ -133,13 +137,13 @@ def summary(folder: Path, unusable: int) -> Mapping[str, Any]:
     unusable
         Number of photos that cannot be decoded.
     """
-    counts = {name: dict(count(folder / name)) for name in SPLITS}
+    counts = {name: dict(count_photos(folder / name)) for name in SPLITS}
     photos = sum(counts["train"].values())
     return {
         "counts": counts,
         "unusable": unusable,
         "hyperparameters": {
-            "num_classes": str(len(LESIONS)),
+            "num_classes": str(len(CLASSES)),
             "num_training_samples": str(photos),
             "mini_batch_size": str(min(32, photos)),
         },
@@ -153,7 +157,7 @@ def main() -> int:
     shares = (options.validation_share, options.test_share)
     try:
         unusable = split(find_archive(options.input_archive), folder, shares)
-    except Refused as error:
+    except PreconditionError as error:
         print(error, file=sys.stderr)
         # The paths are those of the container; the text is at most 1 KB.
         options.exit_message.write_text(str(error)[:1000], encoding="utf-8")
@@ -162,7 +166,7 @@ def main() -> int:
         print(f"{name}: excluded, it cannot be decoded: {problem}", file=sys.stderr)
     for name in ("train", "validation"):
         target = getattr(options, f"output_{name}_lst") / f"{name}.lst"
-        target.write_text("".join(write(entries(folder / name))), encoding="utf-8")
+        target.write_text("".join(write(list_file_entries(folder / name))), encoding="utf-8")
     document = summary(folder, len(unusable))
     text = json.dumps(document, indent=2)
     (options.output_summary / "summary.json").write_text(text, encoding="utf-8")

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from scones.evaluation.transform_failure import Fault
+from scones.evaluation.transform_failure import TransformFailure
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
 
 POLL_SECONDS = 5.0
-ENDED = frozenset({"Completed", "Failed", "Stopped"})
+FINAL_STATUSES = frozenset({"Completed", "Failed", "Stopped"})
 HOSTING = frozenset({"InService", "Updating", "SystemUpdating", "RollingBack"})
 """Statuses of an endpoint that has a model."""
 
@@ -46,7 +46,7 @@ class Champion:
 
 
 @dataclass(frozen=True)
-class Job:
+class TransformJob:
     """A transform job to run.
 
     Attributes
@@ -108,9 +108,9 @@ def _champion(client: "SageMakerClient", container: Mapping[str, Any]) -> Champi
 def predict(
     client: "SageMakerClient",
     champion: Champion,
-    job: Job,
+    job: TransformJob,
     sleep: Callable[[float], None] = time.sleep,
-) -> Fault | None:
+) -> TransformFailure | None:
     """Run a transform job of the model in production and return what went wrong, or None.
 
     Parameters
@@ -128,22 +128,22 @@ def predict(
         _start(client, champion, job)
         while True:
             description = client.describe_transform_job(TransformJobName=job.name)
-            if description["TransformJobStatus"] in ENDED:
+            if description["TransformJobStatus"] in FINAL_STATUSES:
                 break
             sleep(POLL_SECONDS)
     except ClientError as error:
-        return Fault(
+        return TransformFailure(
             error=error.response["Error"]["Code"], cause=error.response["Error"]["Message"]
         )
     except BotoCoreError as error:
-        return Fault(error=type(error).__name__, cause=str(error))
+        return TransformFailure(error=type(error).__name__, cause=str(error))
     if description["TransformJobStatus"] == "Completed":
         return None
     # As Step Functions reports a job that did not complete, which the evaluation reads.
-    return Fault(error="States.TaskFailed", cause=json.dumps(description, default=str))
+    return TransformFailure(error="States.TaskFailed", cause=json.dumps(description, default=str))
 
 
-def _start(client: "SageMakerClient", champion: Champion, job: Job) -> None:
+def _start(client: "SageMakerClient", champion: Champion, job: TransformJob) -> None:
     client.create_model(
         ModelName=job.name,
         ExecutionRoleArn=job.role,
@@ -169,7 +169,9 @@ def _start(client: "SageMakerClient", champion: Champion, job: Job) -> None:
     )
 
 
-def compare(client: "SageMakerClient", endpoint: str, classes: str, job: Job) -> dict[str, Any]:
+def compare(
+    client: "SageMakerClient", endpoint: str, classes: str, job: TransformJob
+) -> dict[str, Any]:
     """Predict with the model in production and return the result for the evaluation.
 
     Parameters
@@ -184,14 +186,14 @@ def compare(client: "SageMakerClient", endpoint: str, classes: str, job: Job) ->
     Returns
     -------
     dict
-        ``champion``, whether there is a model in production of the same classes; ``fault``, why it
+        ``champion``, whether there is a model in production of the same classes; ``error``, why it
         has no predictions, or None.
     """
     champion = find_champion(client, endpoint)
     if champion is None or champion.classes not in (None, classes):
         return {"champion": False, "fault": None}
-    fault = predict(client, champion, job)
-    return {"champion": True, "fault": fault and fault.model_dump()}
+    error = predict(client, champion, job)
+    return {"champion": True, "fault": error and error.model_dump()}
 
 
 def main() -> int:
@@ -199,7 +201,7 @@ def main() -> int:
     options = _parser().parse_args()
     plan = json.loads((options.input_plan / "plan.json").read_text(encoding="utf-8"))
     folder = f"s3://{options.bucket}/retraining/{options.run}"
-    job = Job(
+    job = TransformJob(
         # The names that the pipeline's role may use.
         name=f"pipelines-{options.run}-champion",
         role=options.role_arn,

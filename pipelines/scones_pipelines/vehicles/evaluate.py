@@ -14,15 +14,15 @@ import boto3
 from botocore.config import Config
 
 from scones.classes import parse_class_names
-from scones.datasets.generate import LAST_TRAINED
+from scones.datasets.generate import LAST_TRAINED_KEY
 from scones.endpoint import UnusablePrediction
 from scones.evaluation import evaluate, publish
 from scones.evaluation.evaluate import NoPredictions, Request
-from scones.evaluation.plots import draw
+from scones.evaluation.plots import plot_all
 from scones.evaluation.predictions import THREADS
 from scones.evaluation.verdict import Limits
 from scones.runs import Run, RunIncomplete, RunOutdated
-from scones.storage import StorageBusy, StorageRefused, named_faults
+from scones.storage import StorageBusy, StorageRefused, s3_errors
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -38,7 +38,7 @@ _FAILURES = (
 )
 
 
-def registration(
+def registration_metadata(
     plan: dict[str, Any], summary: dict[str, Any], artifacts: str, etag: str
 ) -> dict[str, str]:
     """Return the metadata of the model version that depend on this execution.
@@ -78,7 +78,7 @@ def _number(value: float | None) -> str:
     return "none" if value is None else f"{value:.15g}"
 
 
-def remember(client: "S3Client", run: Run, recipe: str) -> None:
+def save_fingerprint(client: "S3Client", run: Run, recipe: str) -> None:
     """Write what was trained last, where `retrain` reads and writes it too.
 
     Parameters
@@ -91,9 +91,9 @@ def remember(client: "S3Client", run: Run, recipe: str) -> None:
         From the plan.
     """
     body = json.dumps({"fingerprint": recipe, "run": run.name}).encode()
-    with named_faults(f"write s3://{run.bucket}/{LAST_TRAINED}"):
+    with s3_errors(f"write s3://{run.bucket}/{LAST_TRAINED_KEY}"):
         client.put_object(
-            Bucket=run.bucket, Key=LAST_TRAINED, Body=body, ContentType="application/json"
+            Bucket=run.bucket, Key=LAST_TRAINED_KEY, Body=body, ContentType="application/json"
         )
 
 
@@ -108,7 +108,7 @@ def entity_tag(client: "S3Client", uri: str) -> str:
         S3 URI of the object.
     """
     bucket, _, key = uri.removeprefix("s3://").partition("/")
-    with named_faults(f"read {uri}"):
+    with s3_errors(f"read {uri}"):
         return client.head_object(Bucket=bucket, Key=key)["ETag"].strip('"')
 
 
@@ -129,16 +129,16 @@ def main() -> int:
     names = parse_class_names(options.class_names)
     try:
         report = evaluate(client, run.bucket, request, names, limits)
-        summary = publish(client, run.bucket, report, draw(report))
+        summary = publish(client, run.bucket, report, plot_all(report))
         etag = entity_tag(client, options.artifacts)
-        remember(client, run, plan["recipe"])
+        save_fingerprint(client, run, plan["recipe"])
     except _FAILURES as error:
         print(error, file=sys.stderr)
         options.exit_message.write_text(str(error)[:1000], encoding="utf-8")
         return 1
     files = {
         "evaluation.json": summary,
-        "registration.json": registration(plan, summary, options.artifacts, etag),
+        "registration.json": registration_metadata(plan, summary, options.artifacts, etag),
     }
     for name, document in files.items():
         text = json.dumps(document, indent=2, ensure_ascii=False)

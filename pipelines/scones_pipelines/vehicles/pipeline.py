@@ -27,25 +27,25 @@ from scones_pipelines.steps import (
     PROCESSING_REPOSITORY,
     REQUEST_RETRIES,
     TRAINING_REPOSITORY,
-    Surroundings,
+    PipelineContext,
     approval_parameter,
-    artifacts_of,
     fail_step,
-    input_from,
-    output_to,
+    model_artifacts_uri,
     output_uri,
-    own_image,
     photo_channel,
     photo_training_step,
+    processing_input,
+    processing_output,
+    project_image_uri,
+    property_file_value,
     register_step,
-    value_of,
 )
 
 HERE = Path(__file__).parent
 
 CHANNELS = ("train", "validation", "train_lst", "validation_lst", "negatives")
 
-COUNTED = (
+COUNT_HYPERPARAMETERS = (
     "image_shape",
     "mini_batch_size",
     "num_classes",
@@ -53,7 +53,7 @@ COUNTED = (
 )
 """Hyperparameters that the preprocessing takes from the dataset and the image shape."""
 
-MEASURED = (
+METRIC_NAMES = (
     "fingerprint",
     "classes",
     "artifacts",
@@ -121,25 +121,27 @@ def get_pipeline(  # noqa: PLR0913, PLR0917
     spot
         Whether to train on spot instances.
     """
-    around = Surroundings(session, role, default_bucket or session.default_bucket(), pipeline_name)
-    training_image = training_image or own_image(TRAINING_REPOSITORY, role, region)
+    context = PipelineContext(
+        session, role, default_bucket or session.default_bucket(), pipeline_name
+    )
+    training_image = training_image or project_image_uri(TRAINING_REPOSITORY, role, region)
     given = _parameters()
     chosen = {name: str(value) for name, value in (hyperparameters or {}).items()}
     processing = {
-        "image": processing_image or own_image(PROCESSING_REPOSITORY, role, region),
+        "image": processing_image or project_image_uri(PROCESSING_REPOSITORY, role, region),
         "instance_type": given["ProcessingInstanceType"],
         # What they read in S3 changes under the same keys.
         "cached": False,
     }
 
-    preprocess = around.processing_step(
+    preprocess = context.processing_step(
         "Preprocess",
         **processing,
         script=HERE / "preprocess.py",
-        outputs=[output_to("plan", around.uri("plan"))],
+        outputs=[processing_output("plan", context.uri("plan"))],
         property_files=[PLAN],
         arguments={
-            **_of_run(around, given),
+            **_run_arguments(context, given),
             "image-shape": given["ImageShape"],
             "validation-share": str(validation_share),
             "training-image": training_image,
@@ -152,71 +154,71 @@ def get_pipeline(  # noqa: PLR0913, PLR0917
         role=role,
         image=training_image,
         channels=_channels(preprocess),
-        hyperparameters=_counted(preprocess) | chosen,
-        output=_in_run(around, "model"),
-        checkpoints=_in_run(around, "checkpoints"),
+        hyperparameters=_count_hyperparameters(preprocess) | chosen,
+        output=_run_uri(context, "model"),
+        checkpoints=_run_uri(context, "checkpoints"),
         instance_type=given["TrainingInstanceType"],
         cached=False,
         spot=spot,
     )
     model = ModelStep(
         "SaveModel",
-        step_args=_builder(around, training_image, train).build(),
+        step_args=_builder(context, training_image, train).build(),
         retry_policies=[REQUEST_RETRIES],
     )
-    transform = _predict(around, model, given["TransformInstanceType"])
-    champion = around.processing_step(
+    transform = _predict(context, model, given["TransformInstanceType"])
+    champion = context.processing_step(
         "PredictWithChampion",
         **processing,
         script=HERE / "champion.py",
-        inputs=[input_from("plan", output_uri(preprocess, "plan"))],
-        outputs=[output_to("champion", around.uri("champion"))],
+        inputs=[processing_input("plan", output_uri(preprocess, "plan"))],
+        outputs=[processing_output("champion", context.uri("champion"))],
         arguments={
             "run": RUN,
-            "bucket": around.bucket,
+            "bucket": context.bucket,
             "endpoint-name": endpoint_name or model_package_group_name,
             "role-arn": role,
             "transform-instance-type": given["TransformInstanceType"],
         },
     )
-    evaluate = around.processing_step(
+    evaluate = context.processing_step(
         "Evaluate",
         **processing,
         script=HERE / "evaluate.py",
         inputs=[
-            input_from("plan", output_uri(preprocess, "plan")),
-            input_from("champion", output_uri(champion, "champion")),
+            processing_input("plan", output_uri(preprocess, "plan")),
+            processing_input("champion", output_uri(champion, "champion")),
         ],
-        outputs=[output_to("evaluation", around.uri("evaluation"))],
+        outputs=[processing_output("evaluation", context.uri("evaluation"))],
         property_files=[EVALUATION, REGISTRATION],
         arguments={
-            **_of_run(around, given),
-            "artifacts": artifacts_of(train),
+            **_run_arguments(context, given),
+            "artifacts": model_artifacts_uri(train),
             "minimum-accuracy": given["MinimumAccuracy"].to_string(),
             "accuracy-margin": given["AccuracyMargin"].to_string(),
         },
         depends_on=[transform],
     )
     register = register_step(
-        _builder(around, training_image, train),
-        statistics=value_of(evaluate, EVALUATION, "evaluation"),
+        _builder(context, training_image, train),
+        statistics=property_file_value(evaluate, EVALUATION, "evaluation"),
         metadata={
             "run": RUN,
             "training_job": train.properties.TrainingJobName,
             "saved_model": model.properties.ModelName,
-            "lists": _in_run(around, "lists/"),
-            "image_shape": value_of(preprocess, PLAN, "image_shape"),
+            "lists": _run_uri(context, "lists/"),
+            "image_shape": property_file_value(preprocess, PLAN, "image_shape"),
             "algorithm": "own",
             "code_version": code_version,
-            **{name: value_of(evaluate, REGISTRATION, name) for name in MEASURED},
+            **{name: property_file_value(evaluate, REGISTRATION, name) for name in METRIC_NAMES},
         },
         **PHOTO_TYPES,
         model_package_group_name=model_package_group_name,
         approval_status=given["ModelApprovalStatus"],
     )
     steps = [train, model, transform, champion, evaluate, _check(evaluate, register)]
-    return around.pipeline_of(
-        list(given.values()), [preprocess, _if_anything_new(preprocess, given["Force"], steps)]
+    return context.create_pipeline(
+        list(given.values()), [preprocess, _if_dataset_changed(preprocess, given["Force"], steps)]
     )
 
 
@@ -236,14 +238,14 @@ def _parameters() -> dict[str, Any]:
     return {parameter.name: parameter for parameter in parameters}
 
 
-def _of_run(around: Surroundings, given: Mapping[str, Any]) -> dict[str, Any]:
+def _run_arguments(context: PipelineContext, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments that scripts have in common."""
-    return {"run": RUN, "bucket": around.bucket, "class-names": given["ClassNames"]}
+    return {"run": RUN, "bucket": context.bucket, "class-names": given["ClassNames"]}
 
 
-def _in_run(around: Surroundings, *path: str) -> Any:
+def _run_uri(context: PipelineContext, *path: str) -> Any:
     """Return a URI below those of the run, where `retrain` writes too."""
-    return Join(on="/", values=["s3:/", around.bucket, "retraining", RUN, *path])
+    return Join(on="/", values=["s3:/", context.bucket, "retraining", RUN, *path])
 
 
 def _channels(preprocess: Any) -> list[Any]:
@@ -251,23 +253,26 @@ def _channels(preprocess: Any) -> list[Any]:
     return [
         photo_channel(
             name,
-            value_of(preprocess, PLAN, f"channels.{name}.S3Uri"),
-            value_of(preprocess, PLAN, f"channels.{name}.S3DataType"),
+            property_file_value(preprocess, PLAN, f"channels.{name}.S3Uri"),
+            property_file_value(preprocess, PLAN, f"channels.{name}.S3DataType"),
         )
         for name in CHANNELS
     ]
 
 
-def _counted(preprocess: Any) -> dict[str, Any]:
+def _count_hyperparameters(preprocess: Any) -> dict[str, Any]:
     """Return the hyperparameters that the dataset decides."""
-    return {name: value_of(preprocess, PLAN, f"hyperparameters.{name}") for name in COUNTED}
+    return {
+        name: property_file_value(preprocess, PLAN, f"hyperparameters.{name}")
+        for name in COUNT_HYPERPARAMETERS
+    }
 
 
-def _builder(around: Surroundings, image: str, train: Any) -> Any:
-    return around.builder(image, train, network=Networking(enable_network_isolation=True))
+def _builder(context: PipelineContext, image: str, train: Any) -> Any:
+    return context.builder(image, train, network=Networking(enable_network_isolation=True))
 
 
-def _predict(around: Surroundings, model: Any, instance_type: Any) -> Any:
+def _predict(context: PipelineContext, model: Any, instance_type: Any) -> Any:
     """Return the step that predicts the validation photos with the new model."""
     transformer = Transformer(
         model_name=model.properties.ModelName,
@@ -275,13 +280,13 @@ def _predict(around: Surroundings, model: Any, instance_type: Any) -> Any:
         instance_type=instance_type,
         strategy="SingleRecord",
         max_payload=1,
-        output_path=_in_run(around, "predictions", "candidate"),
-        sagemaker_session=around.session,
+        output_path=_run_uri(context, "predictions", "candidate"),
+        sagemaker_session=context.session,
     )
     return TransformStep(
         "Predict",
         step_args=transformer.transform(
-            data=_in_run(around, "pictures/"),
+            data=_run_uri(context, "pictures/"),
             content_type="application/x-image",
             compression_type="None",
             split_type="None",
@@ -292,7 +297,9 @@ def _predict(around: Surroundings, model: Any, instance_type: Any) -> Any:
 
 def _check(evaluate: Any, register: Any) -> Any:
     """Return the condition for the registration."""
-    verdict, message = (value_of(evaluate, EVALUATION, name) for name in ("verdict", "message"))
+    verdict, message = (
+        property_file_value(evaluate, EVALUATION, name) for name in ("verdict", "message")
+    )
     return ConditionStep(
         "GoodEnough",
         conditions=[ConditionEquals(left=verdict, right="good")],
@@ -301,9 +308,9 @@ def _check(evaluate: Any, register: Any) -> Any:
     )
 
 
-def _if_anything_new(preprocess: Any, force: Any, steps: Sequence[Any]) -> Any:
+def _if_dataset_changed(preprocess: Any, force: Any, steps: Sequence[Any]) -> Any:
     """Return the condition for everything after the preprocessing."""
-    new = ConditionEquals(left=value_of(preprocess, PLAN, "new"), right="yes")
+    new = ConditionEquals(left=property_file_value(preprocess, PLAN, "new"), right="yes")
     forced = ConditionEquals(left=force, right="true")
     return ConditionStep(
         "AnythingNew",

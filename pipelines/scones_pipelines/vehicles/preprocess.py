@@ -19,7 +19,7 @@ from scones.classes import classes_hash
 from scones.datasets.errors import DatasetError
 from scones.datasets.generate import generate_lists
 from scones.datasets.manifest import GeneratedLists
-from scones.prepared_images import THREADS, Batch, prepare_pictures
+from scones.prepared_images import THREADS, ImageBatch, prepare_images
 from scones.runs import Run
 from scones.settings import GenerateListsSettings
 from scones.storage import StorageBusy, StorageRefused
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-def recipe(fingerprint: str, training_image: str) -> str:
+def training_fingerprint(fingerprint: str, training_image: str) -> str:
     """Return what `retrain` compares to see whether a training would learn the same again.
 
     Parameters
@@ -71,7 +71,7 @@ def plan(
     """
     channels = {name: channel.model_dump() for name, channel in lists.channels.items()}
     channels.setdefault("negatives", {"S3DataType": "S3Prefix", "S3Uri": run.uri("lists/")})
-    made_from = recipe(lists.fingerprint, training_image)
+    made_from = training_fingerprint(lists.fingerprint, training_image)
     return {
         "run": run.name,
         "fingerprint": lists.fingerprint,
@@ -85,7 +85,7 @@ def plan(
     }
 
 
-def prepare_held_out(
+def prepare_validation_images(
     client: "S3Client", run: Run, lists: GeneratedLists, settings: GenerateListsSettings
 ) -> int:
     """Write the images that the model is evaluated on and return the number of unusable photos.
@@ -103,10 +103,10 @@ def prepare_held_out(
         photos = lists.photos
         if part.list_file == "negatives.lst" and negatives is not None:
             photos = negatives.photos
-        batch = Batch(
+        batch = ImageBatch(
             run=run.name, photos=photos, start=part.start, end=part.end, list_file=part.list_file
         )
-        prepared = prepare_pictures(client, run.bucket, batch, settings.image_shape)
+        prepared = prepare_images(client, run.bucket, batch, settings.image_shape)
         unreadable += prepared.unreadable
         for example in prepared.examples:
             print(f"unusable photo {example}")
@@ -135,7 +135,7 @@ def main() -> int:
             }
         )
         lists = generate_lists(client, run.name, settings)
-        unreadable = prepare_held_out(client, run, lists, settings)
+        unreadable = prepare_validation_images(client, run, lists, settings)
     except (DatasetError, StorageBusy, StorageRefused, ValueError) as error:
         print(error, file=sys.stderr)
         options.exit_message.write_text(str(error)[:1000], encoding="utf-8")

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import pytest
 
 from scones_pipelines.commands import definition
-from scones_pipelines.commands.loading import upload_parameters
+from scones_pipelines.commands.pipeline_modules import upload_parameters
 from tests.golden_files import GOLDEN, NAMES, define, without_hashes
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from scones_pipelines.commands.loading import (
+from scones_pipelines.commands.pipeline_modules import (
     Target,
     UsageError,
     build_pipeline,

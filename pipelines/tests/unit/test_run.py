@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from botocore.validate import ParamValidator
 
 from scones_pipelines.commands import run
-from scones_pipelines.commands.following import follow
+from scones_pipelines.commands.follow import follow_execution
 
 ARN = "arn:aws:sagemaker:eu-west-1:111122223333:pipeline/abalone/execution/abcdefghijkl"
 ROLE = "arn:aws:iam::111122223333:role/PipelineRole"
@@ -54,7 +54,7 @@ class SageMaker:
 
 def followed(sagemaker: SageMaker) -> tuple[Any, list[str]]:
     lines: list[str] = []
-    return follow(sagemaker, ARN, lines.append, sleep=lambda _: None), lines
+    return follow_execution(sagemaker, ARN, lines.append, sleep=lambda _: None), lines
 
 
 def test_each_change_of_a_step_is_told_once() -> None:

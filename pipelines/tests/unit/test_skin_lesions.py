@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from scones.lst import read
-from scones_operator.datasets.ham10000 import LESIONS
-from scones_operator.errors import Refused
+from scones_operator.datasets.ham10000 import CLASSES
+from scones_operator.errors import PreconditionError
 from scones_pipelines.skin_lesions import evaluate, preprocess
 
 Row = tuple[str, str, str]
@@ -29,7 +29,7 @@ Row = tuple[str, str, str]
 def table_rows(lesions_per_class: int, photos_per_lesion: int = 2) -> list[Row]:
     return [
         (f"HAM_{label}{lesion}", f"ISIC_{label}{lesion}x{photo}", label)
-        for label in LESIONS
+        for label in CLASSES
         for lesion in range(lesions_per_class)
         for photo in range(photos_per_lesion)
     ]
@@ -82,7 +82,7 @@ def test_no_lesion_is_in_two_splits(
     validation: float, test: float, sizes: list[int], salt: int
 ) -> None:
     rows = [
-        (f"HAM_{salt}_{lesion}", f"ISIC_{salt}_{lesion}x{photo}", LESIONS[lesion % len(LESIONS)])
+        (f"HAM_{salt}_{lesion}", f"ISIC_{salt}_{lesion}x{photo}", CLASSES[lesion % len(CLASSES)])
         for lesion, size in enumerate(sizes)
         for photo in range(size)
     ]
@@ -109,9 +109,9 @@ def test_all_three_splits_have_all_classes_in_their_shares(tmp_path: Path, whole
 
     preprocess.split(archive, tmp_path, (0.2, 0.2))
 
-    counts = {name: preprocess.count(tmp_path / name) for name in preprocess.SPLITS}
+    counts = {name: preprocess.count_photos(tmp_path / name) for name in preprocess.SPLITS}
     assert sum(sum(count.values()) for count in counts.values()) == len(rows)
-    assert all(set(count) == set(LESIONS) for count in counts.values())
+    assert all(set(count) == set(CLASSES) for count in counts.values())
     for name, share in (("train", 0.6), ("validation", 0.2), ("test", 0.2)):
         assert sum(counts[name].values()) / len(rows) == pytest.approx(share, abs=0.06)
 
@@ -141,19 +141,19 @@ def test_photos_are_those_of_the_archive(tmp_path: Path) -> None:
 def test_shares_that_leave_a_split_empty_are_refused(
     tmp_path: Path, shares: tuple[float, float]
 ) -> None:
-    with pytest.raises(Refused, match="both are above 0, their sum is below 1"):
+    with pytest.raises(PreconditionError, match="both are above 0, their sum is below 1"):
         preprocess.split(tmp_path, tmp_path, shares)
 
 
 def test_a_class_without_a_photo_in_a_split_is_refused(tmp_path: Path) -> None:
     archive = write_archive(tmp_path / "in", table_rows(1))
 
-    with pytest.raises(Refused, match=r"no photo of .* in the split"):
+    with pytest.raises(PreconditionError, match=r"no photo of .* in the split"):
         preprocess.split(archive, tmp_path, (0.1, 0.1))
 
 
 def test_an_empty_input_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="the input is empty"):
+    with pytest.raises(PreconditionError, match="the input is empty"):
         preprocess.find_archive(tmp_path)
 
 
@@ -180,7 +180,7 @@ def test_lists_name_the_photos_with_their_classes(
         assert {entry.path for entry in listed} == {
             path.relative_to(out / name).as_posix() for path in (out / name).glob("*/*.jpg")
         }
-        assert all(entry.path.startswith(LESIONS[entry.class_index] + "/") for entry in listed)
+        assert all(entry.path.startswith(CLASSES[entry.class_index] + "/") for entry in listed)
     summary = json.loads((out / "summary" / "summary.json").read_text())
     photos = len(list((out / "train").glob("*/*.jpg")))
     assert summary["hyperparameters"] == {
@@ -221,7 +221,7 @@ def test_a_damaged_archive_is_the_reason_of_the_failure(
 
 
 def certain(label: str) -> list[float]:
-    return [float(name == label) for name in LESIONS]
+    return [float(name == label) for name in CLASSES]
 
 
 def test_accuracy_and_balanced_accuracy_are_measured(tmp_path: Path) -> None:
@@ -231,16 +231,17 @@ def test_accuracy_and_balanced_accuracy_are_measured(tmp_path: Path) -> None:
             (tmp_path / label / f"{number}.jpg").write_text(label)
 
     answers = [
-        answer for _, answer in evaluate.predict_all(lambda _: certain("nv"), tmp_path, LESIONS)
+        answer for _, answer in evaluate.predict_all(lambda _: certain("nv"), tmp_path, CLASSES)
     ]
     document = evaluate.report(
-        evaluate.judge([answer for answer in answers if answer], LESIONS, 0.99), unusable=0
+        evaluate.compute_model_metrics([answer for answer in answers if answer], CLASSES, 0.99),
+        unusable=0,
     )
 
     metrics = document["multiclass_classification_metrics"]
     assert metrics["accuracy"]["value"] == pytest.approx(0.8)
     assert metrics["balanced_accuracy"]["value"] == pytest.approx(0.5)
-    nv, mel = LESIONS.index("nv"), LESIONS.index("mel")
+    nv, mel = CLASSES.index("nv"), CLASSES.index("mel")
     assert metrics["confusion_matrix"][mel][nv] == 2
     assert document["metadata"] == {
         "accuracy": "0.8000",

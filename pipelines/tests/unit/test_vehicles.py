@@ -10,9 +10,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from scones.classes import classes_hash
-from scones.datasets.list_files import Batch
+from scones.datasets.list_files import ListRange
 from scones.datasets.manifest import Channel, GeneratedLists
-from scones.evaluation.transform_failure import Fault
+from scones.evaluation.transform_failure import TransformFailure
 from scones.runs import Run
 from scones.settings import GenerateListsSettings
 from scones_pipelines.vehicles import champion, evaluate, pipeline, preprocess
@@ -46,7 +46,7 @@ def lists(last_trained: str | None = None) -> GeneratedLists:
         photos="s3://data/dataset/",
         negatives=None,
         last_trained=last_trained,
-        batches=[Batch(start=0, end=10, list_file="validation.lst")],
+        batches=[ListRange(start=0, end=10, list_file="validation.lst")],
     )
 
 
@@ -87,7 +87,9 @@ def summary(familiarity: dict[str, Any] | None, threshold: float | None) -> dict
 
 def registered(familiarity: dict[str, Any] | None, threshold: float | None) -> dict[str, str]:
     plan = preprocess.plan(lists(), RUN, SETTINGS, "image:1")
-    return evaluate.registration(plan, summary(familiarity, threshold), "s3://data/m", "etag")
+    return evaluate.registration_metadata(
+        plan, summary(familiarity, threshold), "s3://data/m", "etag"
+    )
 
 
 def test_numbers_are_written_as_jsonata_writes_them() -> None:
@@ -121,7 +123,7 @@ def test_the_metadata_are_those_that_retrain_registers() -> None:
     ours = set(json.loads(register[1]))
 
     assert ours == theirs
-    assert set(registered(None, None)) == set(pipeline.MEASURED)
+    assert set(registered(None, None)) == set(pipeline.METRIC_NAMES)
 
 
 class Storage:
@@ -141,7 +143,7 @@ class Storage:
 def test_what_was_trained_last_is_remembered_where_retrain_looks() -> None:
     storage: Any = Storage()
 
-    evaluate.remember(storage, RUN, "recipe")
+    evaluate.save_fingerprint(storage, RUN, "recipe")
 
     assert storage.written == {
         "retraining/last-trained.json": {"fingerprint": "recipe", "run": "pipeline-abc"}
@@ -154,7 +156,7 @@ def test_the_entity_tag_has_no_quotation_marks() -> None:
     assert evaluate.entity_tag(storage, "s3://data/a/model.tar.gz") == "abc-2"
 
 
-JOB = champion.Job(
+JOB = champion.TransformJob(
     "pipelines-run-champion", "role", "s3://d/pictures/", "s3://d/out", "ml.m5.xlarge"
 )
 PACKAGE = "arn:aws:sagemaker:eu-west-1:111122223333:model-package/scones/3"
@@ -254,14 +256,16 @@ def test_without_a_comparable_model_nothing_is_created(account: SageMaker) -> No
 
 
 def test_a_failed_job_is_a_fault_that_the_evaluation_explains() -> None:
-    fault = Fault.model_validate(compared(SageMaker("hash", ends=["Failed"]))["fault"])
+    fault = TransformFailure.model_validate(compared(SageMaker("hash", ends=["Failed"]))["fault"])
 
-    assert fault.has_job
+    assert fault.job_created
     assert fault.end == "failed (out of memory)"
 
 
 def test_a_job_that_cannot_be_created_is_a_fault() -> None:
-    fault = Fault.model_validate(compared(SageMaker("hash", missing="instance"))["fault"])
+    fault = TransformFailure.model_validate(
+        compared(SageMaker("hash", missing="instance"))["fault"]
+    )
 
-    assert not fault.has_job
+    assert not fault.job_created
     assert fault.reason == "no instance"

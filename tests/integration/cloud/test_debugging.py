@@ -86,7 +86,7 @@ def nothing_listens_afterwards(port: int) -> Iterator[None]:
 def test_a_breakpoint_in_the_source_is_met_and_the_answer_arrives(
     app: TinyApp, function: str, source: Path, port: int, requests: DebugRequests
 ) -> None:
-    with requests.ask(name_of(function), port, [source]) as request:
+    with requests.add(name_of(function), port, [source]) as request:
         call = Call(lambda: app.invoke(function, {"number": 21}))
         assert eventually(lambda: request.waits)
         with Debugger(port) as debugger:
@@ -112,7 +112,7 @@ def test_a_breakpoint_in_the_source_is_met_and_the_answer_arrives(
 def test_who_stops_asking_lets_the_function_go_on(
     app: TinyApp, function: str, source: Path, port: int, requests: DebugRequests
 ) -> None:
-    with requests.ask(name_of(function), port, [source]):
+    with requests.add(name_of(function), port, [source]):
         call = Call(lambda: app.invoke(function, {"number": 3}))
         assert eventually(lambda: not is_closed(port))
         waited = not call.answered
@@ -126,7 +126,7 @@ def test_others_do_not_wait_meanwhile(
     app: TinyApp, function: str, source: Path, port: int, requests: DebugRequests
 ) -> None:
     other = app.function(CODE)
-    with requests.ask(name_of(function), port, [source]):
+    with requests.add(name_of(function), port, [source]):
         call = Call(lambda: app.invoke(function, {"number": 3}))
         assert eventually(lambda: not is_closed(port))
 
@@ -145,7 +145,7 @@ def test_it_listens_on_loopback_only_and_answers_no_web_page(
         **{"seq": 1, "type": "request", "command": "evaluate"},
         "arguments": {"expression": f"open({str(ran)!r}, 'w')", "context": "repl"},
     }
-    with requests.ask(name_of(function), port, [source]) as request:
+    with requests.add(name_of(function), port, [source]) as request:
         call = Call(lambda: app.invoke(function, {"number": 3}))
         # A connection to try it would close the port for a moment: debugpy serves one client.
         assert eventually(lambda: request.waits)

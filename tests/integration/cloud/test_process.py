@@ -222,7 +222,7 @@ def test_an_interrupted_start_leaves_no_process(
         spawned.append(process.pid)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(lifecycle, "_await_answer", interrupt)
+    monkeypatch.setattr(lifecycle, "_wait_until_ready", interrupt)
     with pytest.raises(KeyboardInterrupt):
         lifecycle.start(tmp_path / "state")
     assert len(spawned) == 1

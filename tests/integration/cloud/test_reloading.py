@@ -15,7 +15,7 @@ from scones_local.cloud import lifecycle
 from scones_local.cloud.lifecycle import Cloud
 from scones_local.cloud.state import StateFolder
 from scones_local.lambda_runtime import RUNTIME
-from scones_local.run.output import Screen
+from scones_local.run.output import Output
 from scones_local.run.reload import Reloader, ReloadError
 from scones_local.run.sources import Source, archive, read_sources
 from scones_local.run.watch import Watcher
@@ -298,7 +298,7 @@ class Watching:
 
     def __init__(self, project: Project, work: Path) -> None:
         self._file = io.StringIO()
-        screen = Screen(Console(file=self._file, width=300))
+        screen = Output(Console(file=self._file, width=300))
         self.watcher = Watcher(project.running, work, screen, project.root / "template.yaml")
         self._thread = threading.Thread(target=self.watcher.watch, daemon=True)
 

@@ -4,29 +4,29 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from scones.evaluation.metrics import Answer
-from scones.evaluation.model_metrics import Judgement, NotJudged, judge
-from scones.evaluation.plots import WIDTH, draw
-from scones.evaluation.report import Report
+from scones.evaluation.metrics import LabeledPrediction
+from scones.evaluation.model_metrics import ModelMetrics, NotEvaluated, compute_model_metrics
+from scones.evaluation.plots import WIDTH, plot_all
+from scones.evaluation.report import EvaluationReport
 from scones.evaluation.verdict import Limits, Verdict
 
 RUN = f"{'e' * 31}-20261102031500-4f9a1c"
 BLUE, ORANGE = (31, 111, 178), (217, 115, 13)
 
-right = Answer(0, 0, 0.9)
-wrong = Answer(0, 1, 0.6)
+right = LabeledPrediction(0, 0, 0.9)
+wrong = LabeledPrediction(0, 1, 0.6)
 
 
 def report(
-    candidate: list[Answer],
-    champion: list[Answer] | None = None,
+    candidate: list[LabeledPrediction],
+    champion: list[LabeledPrediction] | None = None,
     names: tuple[str, ...] = ("a", "b"),
     wanted_precision: float = 0.99,
-) -> Report:
-    def judged(answers: list[Answer]) -> Judgement:
-        return judge(answers, names, wanted_precision)
+) -> EvaluationReport:
+    def judged(answers: list[LabeledPrediction]) -> ModelMetrics:
+        return compute_model_metrics(answers, names, wanted_precision)
 
-    return Report(
+    return EvaluationReport(
         run=RUN,
         fingerprint="f" * 64,
         class_names=names,
@@ -34,7 +34,7 @@ def report(
         verdict=Verdict("good", "good"),
         limits=Limits(0.85, 0.01, wanted_precision, 0.05),
         candidate=judged(candidate),
-        champion=judged(champion) if champion else NotJudged("there is none"),
+        champion=judged(champion) if champion else NotEvaluated("there is none"),
     )
 
 
@@ -48,16 +48,19 @@ def pixels(picture: bytes, colour: tuple[int, int, int]) -> int:
     [
         report([right, wrong] * 10, [right] * 20),
         report([right]),
-        report([Answer(0, 1, 1.0)], [Answer(0, 0, 0.0)]),
+        report([LabeledPrediction(0, 1, 1.0)], [LabeledPrediction(0, 0, 0.0)]),
         report([right] * 3, wanted_precision=1.0),
         report([right] * 3, wanted_precision=0.0),
         report([right, wrong], names=("$x$", "$\\frac{$", "größe " * 40)),
-        report([Answer(n, n, 0.5) for n in range(60)], names=tuple(f"c{n}" for n in range(60))),
+        report(
+            [LabeledPrediction(n, n, 0.5) for n in range(60)],
+            names=tuple(f"c{n}" for n in range(60)),
+        ),
     ],
     ids=["both", "one photo", "certain", "all right", "anything", "names", "60 classes"],
 )
-def test_pictures_of_one_width_whatever_they_show(drawn: Report) -> None:
-    pictures = draw(drawn)
+def test_pictures_of_one_width_whatever_they_show(drawn: EvaluationReport) -> None:
+    pictures = plot_all(drawn)
 
     assert list(pictures) == ["confusion.png", "reliability.png", "risk-coverage.png"]
     for data in pictures.values():
@@ -66,8 +69,8 @@ def test_pictures_of_one_width_whatever_they_show(drawn: Report) -> None:
 
 
 def test_the_champion_is_drawn_beside_the_candidate() -> None:
-    alone = draw(report([right, wrong]))
-    both = draw(report([right, wrong], [right, wrong, wrong]))
+    alone = plot_all(report([right, wrong]))
+    both = plot_all(report([right, wrong], [right, wrong, wrong]))
 
     for name in ("reliability.png", "risk-coverage.png"):
         assert pixels(alone[name], BLUE) > 0
@@ -80,15 +83,15 @@ def test_the_chosen_threshold_is_marked() -> None:
     unmarked = replace(marked, candidate=replace(marked.candidate, at_threshold=None))
 
     with_mark, without = (
-        pixels(draw(drawn)["risk-coverage.png"], BLUE) for drawn in (marked, unmarked)
+        pixels(plot_all(drawn)["risk-coverage.png"], BLUE) for drawn in (marked, unmarked)
     )
 
     assert with_mark > without + 50
 
 
 def test_the_confusion_matrix_is_coloured_by_share() -> None:
-    def brightness(answers: list[Answer]) -> int:
-        image = Image.open(BytesIO(draw(report(answers))["confusion.png"]))
+    def brightness(answers: list[LabeledPrediction]) -> int:
+        image = Image.open(BytesIO(plot_all(report(answers))["confusion.png"]))
         return image.convert("L").getpixel((300, 300))
 
     assert brightness([right] * 10 + [wrong]) < 100

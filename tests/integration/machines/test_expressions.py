@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ministack.services import stepfunctions
 
-from scones.reviews import Joined
+from scones.reviews import JoinOutcome
 from tests.integration.machines.exploration import (
     ACCOUNT,
     EXECUTION,
@@ -289,7 +289,7 @@ CLASSIFY: Results = {
     "Serialize": [{"Payload": USABLE}, {"Payload": REJECTED}],
     "Classify": [{"Payload": ANSWER}, {"Payload": ANSWER | {"familiarity": 0.4}}],
     "Threshold": [{"Payload": DECISION}],
-    "Join Reviews": [{"Payload": {"outcome": name}} for name in get_args(Joined)],
+    "Join Reviews": [{"Payload": {"outcome": name}} for name in get_args(JoinOutcome)],
     "Claim Record": [{"Attributes": {"event": {"S": RECORDED}}}],
 }
 

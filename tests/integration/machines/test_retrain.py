@@ -240,7 +240,7 @@ def test_the_batches_of_both_lists_are_prepared(app: TinyApp, photos: int, negat
     }
     function = app.function(ECHO)
     machine = app.machine(
-        substituted(states, PreparePicturesFunction=function), allow("lambda:InvokeFunction")
+        substituted(states, PrepareImagesFunction=function), allow("lambda:InvokeFunction")
     )
 
     prepared = app.run(machine)["output"]

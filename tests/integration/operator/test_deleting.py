@@ -10,8 +10,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from scones_operator.aws import stack_deletion
-from scones_operator.aws.stack_deletion import Found, Item
-from scones_operator.errors import Refused
+from scones_operator.aws.stack_deletion import DeletionPlan, StackResource
+from scones_operator.errors import PreconditionError
 from tests.integration.cloud.tiny_app import TinyApp
 from tests.integration.cloud.tiny_model import IMAGE, TinyModels
 
@@ -89,8 +89,8 @@ class Used:
     name: str
     ids: dict[str, str]
 
-    def find(self) -> Found:
-        return stack_deletion.find(self.app.session, self.name)
+    def find(self) -> DeletionPlan:
+        return stack_deletion.plan_deletion(self.app.session, self.name)
 
 
 @pytest.fixture(scope="module")
@@ -179,10 +179,10 @@ class Stopped(Exception):
     """The command was stopped."""
 
 
-def interrupted_after(count: int) -> Callable[[Item], None]:
-    told: list[Item] = []
+def interrupted_after(count: int) -> Callable[[StackResource], None]:
+    told: list[StackResource] = []
 
-    def tell(item: Item) -> None:
+    def tell(item: StackResource) -> None:
         told.append(item)
         if len(told) == count:
             raise Stopped
@@ -211,14 +211,14 @@ def test_a_stack_is_deleted_with_all_that_was_made_for_it(used: Used) -> None:
     # Each run is stopped later than the one before, and each continues.
     for removed in (2, 4, 5):
         with pytest.raises(Stopped):
-            stack_deletion.delete(used.app.session, used.find(), interrupted_after(removed))
+            stack_deletion.delete_stack(used.app.session, used.find(), interrupted_after(removed))
     left = used.find()
     assert len(left.items) == len(found.items) - 11
-    stack_deletion.delete(used.app.session, left, lambda item: None)
+    stack_deletion.delete_stack(used.app.session, left, lambda item: None)
 
     assert_gone(used)
     assert_others_stay(used)
-    with pytest.raises(Refused, match="does not exist"):
+    with pytest.raises(PreconditionError, match="does not exist"):
         used.find()
 
 
@@ -259,5 +259,5 @@ def test_a_stack_of_another_application_is_refused(app: TinyApp) -> None:
     topic = {"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}
     app.client("cloudformation").create_stack(StackName=name, TemplateBody=json.dumps(topic))
 
-    with pytest.raises(Refused, match="not one of this application"):
-        stack_deletion.find(app.session, name)
+    with pytest.raises(PreconditionError, match="not one of this application"):
+        stack_deletion.plan_deletion(app.session, name)

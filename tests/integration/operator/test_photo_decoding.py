@@ -148,7 +148,7 @@ def test_a_decoder_whose_child_keeps_its_output_open(
 
 
 def test_a_decoder_that_writes_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoding, "MAX_ANSWER_BYTES", 1000)
+    monkeypatch.setattr(decoding, "MAX_OUTPUT_BYTES", 1000)
     message = error(monkeypatch, "import os\nwhile True: os.write(1, bytes(100000))")
     assert "wrote too much" in message
 

@@ -11,7 +11,7 @@ import pytest
 
 from scones_local import samples
 from scones_operator.application import CHECKOUT
-from scones_operator.errors import Fault, Refused
+from scones_operator.errors import OperationError, PreconditionError
 from scones_operator.project import git
 
 NAME = "made-by-tests"
@@ -135,11 +135,9 @@ def test_a_project_is_a_repository_of_what_is_tracked_here(project: Path) -> Non
 
 
 @needs_git
-def test_make_uses_the_projects_photos_and_profile(project: Path, photos: Path) -> None:
+def test_make_uses_the_projects_photos_and_preset(project: Path, photos: Path) -> None:
     # The Makefile's own commands would install packages first.
-    recipe = (
-        'include project.mk\nrun up other:\n\t@echo "$$PROFILE, $$(cd "$$DATASET" && pwd -P)"\n'
-    )
+    recipe = 'include project.mk\nrun up other:\n\t@echo "$$PRESET, $$(cd "$$DATASET" && pwd -P)"\n'
     (project / "build").mkdir(exist_ok=True)
     (project / "build" / "test.mk").write_text(recipe)
 
@@ -149,8 +147,8 @@ def test_make_uses_the_projects_photos_and_profile(project: Path, photos: Path) 
 
     assert make("run") == make("up") == f"{NAME}, {photos.resolve()}"
     assert make("run", "DATASET=docs") == f"{NAME}, {project.resolve() / 'docs'}"
-    assert make("run", DATASET="docs", PROFILE="x") == f"x, {project.resolve() / 'docs'}"
-    assert make("run", "DATASET=.", "PROFILE=").startswith(", ")
+    assert make("run", DATASET="docs", PRESET="x") == f"x, {project.resolve() / 'docs'}"
+    assert make("run", "DATASET=.", "PRESET=").startswith(", ")
     assert not make("other").startswith(NAME)
     assert "\n-include project.mk\n" in (project / "Makefile").read_text("utf-8")
 
@@ -190,16 +188,16 @@ def test_the_repository_of_a_hook_is_left_alone(
 def test_a_folder_that_is_no_checkout(tmp_path: Path) -> None:
     folder = repository(tmp_path / "checkout", "deep/a.txt")
     for place in (tmp_path, folder / "deep"):
-        with pytest.raises(Refused, match=r"is not a Git checkout.*clone the repository"):
+        with pytest.raises(PreconditionError, match=r"is not a Git checkout.*clone the repository"):
             git.tracked_files(place)
 
 
 def test_git_that_fails_or_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = repository(tmp_path / "checkout", "a.txt")
-    with pytest.raises(Fault, match=r"git add failed in .*pathspec 'b\.txt'"):
+    with pytest.raises(OperationError, match=r"git add failed in .*pathspec 'b\.txt'"):
         git.add_to_repository(folder, ["b.txt"])
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(Fault, match="Git is not installed"):
+    with pytest.raises(OperationError, match="Git is not installed"):
         git.tracked_files(folder)
 
 

@@ -6,7 +6,7 @@ import pytest
 import requests
 from moto.server import ThreadedMotoServer
 
-from tests.integration.sagemaker.embedded_cloud import BUCKET, Cloud
+from tests.integration.sagemaker.local_sagemaker import BUCKET, Cloud
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from tests.integration.sagemaker.embedded_cloud import BUCKET, IMAGE, ROLE, Cloud, until
+from tests.integration.sagemaker.local_sagemaker import BUCKET, IMAGE, ROLE, Cloud, until
 
 PREPROCESS = """
 import sys

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from scones_local.sagemaker import capture
 from scones_local.sagemaker.objects import relative_name
-from tests.integration.sagemaker.embedded_cloud import BUCKET, Cloud, refusal, until
+from tests.integration.sagemaker.local_sagemaker import BUCKET, Cloud, error_of, until
 from tests.unit.operator.captures.files import REAL
 
 
@@ -125,7 +125,7 @@ def test_records_wait_for_each_other_and_for_the_shutdown(cloud: Cloud) -> None:
 def test_only_what_was_asked_for_is_captured(cloud: Cloud) -> None:
     serve(cloud, CaptureOptions=[{"CaptureMode": "Output"}])
     cloud.invoke("live")
-    refusal(lambda: cloud.invoke("live", "status 400"))
+    error_of(lambda: cloud.invoke("live", "status 400"))
     cloud.service.shutdown()
     (line,) = captured(cloud)
     assert list(json.loads(line)["captureData"]) == ["endpointOutput"]

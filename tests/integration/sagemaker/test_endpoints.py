@@ -13,14 +13,14 @@ import pytest
 
 from scones_local.sagemaker import deployment, runtime
 from scones_local.sagemaker.fleet import Variant
-from tests.integration.sagemaker.embedded_cloud import (
+from tests.integration.sagemaker.local_sagemaker import (
     ACCOUNT,
     BUCKET,
     IMAGE,
     POWERLESS,
     ROLE,
     Cloud,
-    refusal,
+    error_of,
     until,
 )
 
@@ -126,7 +126,7 @@ def test_an_archive_the_container_cannot_serve_fails_with_the_logs_end(cloud: Cl
     assert "did not pass the ping health check" in described["FailureReason"]
     assert "there is no name.txt in the model" in described["FailureReason"]
     assert cloud.sent("SageMaker Endpoint State Change")[-1]["EndpointStatus"] == "FAILED"
-    assert refusal(lambda: cloud.invoke("live"))["Code"] == "ValidationError"
+    assert error_of(lambda: cloud.invoke("live"))["Code"] == "ValidationError"
     cloud.sagemaker.delete_endpoint(EndpointName="live")
 
 
@@ -153,8 +153,8 @@ def test_a_model_needs_its_data(cloud: Cloud) -> None:
             ModelName="none", ExecutionRoleArn=role, PrimaryContainer=container
         )
 
-    assert "Could not find model data at" in refusal(lambda: create(ROLE))["Message"]
-    assert "Could not access model data at" in refusal(lambda: create(POWERLESS))["Message"]
+    assert "Could not find model data at" in error_of(lambda: create(ROLE))["Message"]
+    assert "Could not access model data at" in error_of(lambda: create(POWERLESS))["Message"]
 
 
 def test_names_are_taken_once(served: Cloud) -> None:
@@ -163,13 +163,13 @@ def test_names_are_taken_once(served: Cloud) -> None:
         lambda: served.config("one"),
         lambda: served.endpoint("live", "one"),
     ):
-        assert "Cannot create already existing" in refusal(again)["Message"]
+        assert "Cannot create already existing" in error_of(again)["Message"]
 
 
 def test_names_are_compared_without_case_but_not_by_the_runtime(served: Cloud) -> None:
     assert served.sagemaker.describe_endpoint(EndpointName="LIVE")["EndpointName"] == "live"
-    assert "already existing" in refusal(lambda: served.endpoint("Live", "one"))["Message"]
-    assert refusal(lambda: served.invoke("LIVE"))["Code"] == "ValidationError"
+    assert "already existing" in error_of(lambda: served.endpoint("Live", "one"))["Message"]
+    assert error_of(lambda: served.invoke("LIVE"))["Code"] == "ValidationError"
     served.sagemaker.delete_endpoint(EndpointName="LIVE")
     until(lambda: not served.sagemaker.list_endpoints()["Endpoints"])
 
@@ -181,7 +181,7 @@ def test_deleting_models_and_configurations_is_told(served: Cloud) -> None:
     assert served.sagemaker.list_models()["Models"] == []
     assert len(served.sent("SageMaker Endpoint Config State Change")) == 2
     assert len(served.sent("SageMaker Model State Change")) == 2
-    assert "Could not find model" in refusal(lambda: served.config("one"))["Message"]
+    assert "Could not find model" in error_of(lambda: served.config("one"))["Message"]
 
 
 def test_models_are_listed_by_name_in_pages(cloud: Cloud) -> None:
@@ -216,19 +216,19 @@ def test_variants_that_cannot_be_hosted(
 ) -> None:
     cloud.model("one")
     variants = [{"VariantName": name, "ModelName": "one"} for name in ("A", "B")]
-    error = refusal(lambda: cloud.config("one", {**variants[0], **changes}, variants[1]))
+    error = error_of(lambda: cloud.config("one", {**variants[0], **changes}, variants[1]))
     assert message in error["Message"]
 
 
 def test_a_missing_endpoint(cloud: Cloud) -> None:
-    error = refusal(lambda: cloud.invoke("nobody"))
+    error = error_of(lambda: cloud.invoke("nobody"))
     assert (error["status"], error["Code"]) == (400, "ValidationError")
     assert error["Message"] == f"Endpoint nobody of account {ACCOUNT} not found."
 
 
 @pytest.mark.parametrize(("status", "side"), [(400, "client"), (500, "server")])
 def test_a_containers_error_is_a_model_error(served: Cloud, status: int, side: str) -> None:
-    error = refusal(lambda: served.invoke("live", f"status {status}"))
+    error = error_of(lambda: served.invoke("live", f"status {status}"))
     assert (error["status"], error["Code"]) == (424, "ModelError")
     beginning = (
         f'Received {side} error ({status}) from primary with message "no good". See https://'
@@ -241,20 +241,20 @@ def test_a_containers_error_is_a_model_error(served: Cloud, status: int, side: s
 
 def test_a_slow_container_is_a_model_error(served: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runtime, "REQUEST_SECONDS", 0.2)
-    error = refusal(lambda: served.invoke("live", "sleep 5"))
+    error = error_of(lambda: served.invoke("live", "sleep 5"))
     assert (error["Code"], error["OriginalStatusCode"]) == ("ModelError", 0)
     assert "timed out" in error["Message"]
 
 
 def test_a_body_has_a_limit(served: Cloud) -> None:
     assert served.invoke("live", "x" * 6_291_456)["size"] == 6_291_456
-    error = refusal(lambda: served.invoke("live", "x" * 6_291_457))
+    error = error_of(lambda: served.invoke("live", "x" * 6_291_457))
     assert error["status"] == 413
 
 
 def test_a_crashed_container_is_started_again(served: Cloud) -> None:
     first = served.invoke("live")["pid"]
-    assert refusal(lambda: served.invoke("live", "crash"))["Code"] == "ModelError"
+    assert error_of(lambda: served.invoke("live", "crash"))["Code"] == "ModelError"
 
     def answered() -> int | None:
         try:
@@ -276,7 +276,7 @@ def test_variants_share_by_weight_and_can_be_targeted(cloud: Cloud) -> None:
     cloud.endpoint("live", "both")
     assert {cloud.invoke("live")["model"] for _ in range(20)} == {"one"}
     assert cloud.invoke("live", TargetVariant="B")["model"] == "two"
-    assert refusal(lambda: cloud.invoke("live", TargetVariant="C"))["Code"] == "ValidationError"
+    assert error_of(lambda: cloud.invoke("live", TargetVariant="C"))["Code"] == "ValidationError"
     changes = [
         {"VariantName": "A", "DesiredWeight": 0},
         {"VariantName": "B", "DesiredWeight": 3, "DesiredInstanceCount": 2},
@@ -330,7 +330,7 @@ def test_a_request_that_meets_a_switch_takes_the_new_fleet(served: Cloud) -> Non
         return chosen
 
     old.fleet.choose = choose_while_switching  # type: ignore[method-assign]
-    turn = endpoint.take_turn(None)
+    turn = endpoint.acquire_slot(None)
     assert turn.serving is new
     turn.instance.release()
 
@@ -338,7 +338,7 @@ def test_a_request_that_meets_a_switch_takes_the_new_fleet(served: Cloud) -> Non
 def test_an_instance_that_is_being_stopped_takes_no_request(served: Cloud) -> None:
     endpoint = served.service._endpoints.in_service("live")
     assert endpoint is not None
-    instance = endpoint.take_turn(None).instance
+    instance = endpoint.acquire_slot(None).instance
     stopping = threading.Thread(target=instance.stop, args=(30,))
     stopping.start()
     until(lambda: not instance.acquire() or instance.release())
@@ -365,7 +365,7 @@ def test_an_endpoint_in_progress_takes_no_change(served: Cloud) -> None:
         lambda: update(served, "two"),
         lambda: served.sagemaker.delete_endpoint(EndpointName="live"),
     ):
-        assert "Cannot update in-progress endpoint" in refusal(change)["Message"]
+        assert "Cannot update in-progress endpoint" in error_of(change)["Message"]
 
 
 def test_a_canary_takes_its_share_then_all(served: Cloud) -> None:
@@ -445,9 +445,9 @@ def test_a_deleted_endpoint_is_gone_with_its_process(served: Cloud) -> None:
     served.sagemaker.delete_endpoint(EndpointName="live")
     until(lambda: not served.sagemaker.list_endpoints()["Endpoints"])
     until(lambda: not alive(pid))
-    error = refusal(lambda: served.sagemaker.describe_endpoint(EndpointName="live"))
+    error = error_of(lambda: served.sagemaker.describe_endpoint(EndpointName="live"))
     assert error["Code"] == "ValidationException"
-    assert refusal(lambda: served.invoke("live"))["Code"] == "ValidationError"
+    assert error_of(lambda: served.invoke("live"))["Code"] == "ValidationError"
 
 
 def test_a_model_may_come_from_a_package(cloud: Cloud) -> None:
@@ -478,7 +478,7 @@ def test_counts_invocations_in_cloudwatch(served: Cloud) -> None:
         if body == "hello":
             served.invoke("live", body)
         else:
-            refusal(lambda body=body: served.invoke("live", body))  # type: ignore[misc]
+            error_of(lambda body=body: served.invoke("live", body))  # type: ignore[misc]
 
     def total(metric: str) -> float:
         found = served.client("cloudwatch", None).get_metric_statistics(

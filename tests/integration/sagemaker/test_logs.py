@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from scones_local.sagemaker import logs
 from scones_local.sagemaker.logs import LogStream
 from scones_local.sagemaker.platform import Platform
-from tests.integration.sagemaker.embedded_cloud import until
+from tests.integration.sagemaker.local_sagemaker import until
 
 DOWN = EndpointConnectionError(endpoint_url="http://127.0.0.1")
 

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.sagemaker.embedded_cloud import IMAGE, Cloud, refusal
+from tests.integration.sagemaker.local_sagemaker import IMAGE, Cloud, error_of
 
 
 @pytest.fixture
@@ -75,14 +75,14 @@ def test_a_group_is_deleted_only_when_empty(registry: Cloud) -> None:
         registry.sagemaker.delete_model_package_group(ModelPackageGroupName="Scones")
 
     arn = register(registry)
-    assert refusal(delete)["Code"] == "ConflictException"
+    assert error_of(delete)["Code"] == "ConflictException"
     registry.sagemaker.delete_model_package(ModelPackageName=arn)
     delete()
     assert registry.sagemaker.list_model_package_groups()["ModelPackageGroupSummaryList"] == []
 
 
 def test_a_package_needs_its_group(cloud: Cloud) -> None:
-    assert "does not exist" in refusal(lambda: register(cloud))["Message"]
+    assert "does not exist" in error_of(lambda: register(cloud))["Message"]
 
 
 def test_tags_of_every_kind_of_resource(registry: Cloud) -> None:

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.sagemaker.embedded_cloud import BUCKET, ROLE, Cloud, refusal, until
+from tests.integration.sagemaker.local_sagemaker import BUCKET, ROLE, Cloud, error_of, until
 from tests.integration.sagemaker.pipeline_steps import (
     SLEEP,
     create,
@@ -74,7 +74,7 @@ def test_each_update_is_a_version(cloud: Cloud) -> None:
     ended(cloud, execution)
     assert list(steps(cloud, execution)) == ["Fail"]
     assert described(cloud, execution)["PipelineVersionId"] == 1
-    missing = refusal(
+    missing = error_of(
         lambda: cloud.sagemaker.describe_pipeline(PipelineName=arn, PipelineVersionId=9)
     )
     assert missing["Code"] == "ResourceNotFound"
@@ -91,7 +91,7 @@ def test_reads_a_definition_from_s3(cloud: Cloud) -> None:
     )
     assert cloud.sagemaker.describe_pipeline(PipelineName="p")["PipelineDefinition"] == TEXT
     wrong = {**location, "ObjectKey": "none.json"}
-    error = refusal(
+    error = error_of(
         lambda: cloud.sagemaker.update_pipeline(
             PipelineName="p", PipelineDefinitionS3Location=wrong
         )
@@ -101,7 +101,7 @@ def test_reads_a_definition_from_s3(cloud: Cloud) -> None:
 
 def test_a_name_is_used_once(cloud: Cloud) -> None:
     create(cloud, TEXT)
-    error = refusal(lambda: create(cloud, TEXT, "VEHICLES"))
+    error = error_of(lambda: create(cloud, TEXT, "VEHICLES"))
     assert error["Code"] == "ValidationException"
     # The SDK updates the pipeline if the message has these words.
     assert "must be unique within an AWS account" in error["Message"]
@@ -172,13 +172,13 @@ def test_deletes_a_pipeline_without_running_executions(cloud: Cloud) -> None:
     def delete() -> None:
         cloud.sagemaker.delete_pipeline(PipelineName="Vehicles", ClientRequestToken=TOKEN)
 
-    assert refusal(delete)["Code"] == "ConflictException"
+    assert error_of(delete)["Code"] == "ConflictException"
     cloud.sagemaker.stop_pipeline_execution(PipelineExecutionArn=arn, ClientRequestToken=TOKEN)
     ended(cloud, arn)
     delete()
     assert cloud.sagemaker.list_pipelines()["PipelineSummaries"] == []
     for call in (lambda: described(cloud, arn), delete):
-        assert refusal(call)["Code"] == "ResourceNotFound"
+        assert error_of(call)["Code"] == "ResourceNotFound"
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_deletes_a_pipeline_without_running_executions(cloud: Cloud) -> None:
 )
 def test_checks_the_parameters(cloud: Cloud, given: dict[str, str], message: str) -> None:
     create(cloud, TEXT)
-    error = refusal(lambda: start(cloud, **given))
+    error = error_of(lambda: start(cloud, **given))
     assert error["Code"] == "ValidationException"
     assert message in error["Message"]
 
@@ -209,14 +209,14 @@ def test_checks_the_parameters(cloud: Cloud, given: dict[str, str], message: str
 )
 def test_says_what_it_cannot_do(cloud: Cloud, more: dict[str, Any], message: str) -> None:
     create(cloud, TEXT)
-    error = refusal(
+    error = error_of(
         lambda: cloud.sagemaker.start_pipeline_execution(
             PipelineName="Vehicles", ClientRequestToken=TOKEN, **more
         )
     )
     assert error["Code"] == "UnsupportedOperation"
     assert message in error["Message"]
-    callback = refusal(
+    callback = error_of(
         lambda: cloud.sagemaker.send_pipeline_execution_step_success(CallbackToken="abcdefghij")
     )
     assert callback["Code"] == "UnsupportedOperation"

@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.integration.sagemaker.embedded_cloud import (
+from tests.integration.sagemaker.local_sagemaker import (
     BUCKET,
     IMAGE,
     POWERLESS,
     ROLE,
     UNTRUSTED,
     Cloud,
-    refusal,
+    error_of,
     until,
 )
 from tests.integration.sagemaker.pipeline_steps import (
@@ -220,7 +220,7 @@ def test_takes_the_other_branch(prepared: Cloud) -> None:
     assert found["TooBad"]["StepStatus"] == "Failed"
     assert found["TooBad"]["FailureReason"] == "accuracy below 0.6"
     assert found["TooBad"]["Metadata"]["Fail"] == {"ErrorMessage": "accuracy below 0.6"}
-    retried = refusal(lambda: retry(prepared, arn))
+    retried = error_of(lambda: retry(prepared, arn))
     assert "its Fail step TooBad ended it" in retried["Message"]
 
 
@@ -280,7 +280,7 @@ def test_retries_what_has_not_succeeded(prepared: Cloud) -> None:
     found = steps(prepared, arn)
     assert found["First"] == first
     assert set(statuses(prepared, arn)) == {"First", "Second", "Third"}
-    again = refusal(
+    again = error_of(
         lambda: prepared.sagemaker.retry_pipeline_execution(
             PipelineExecutionArn=arn, ClientRequestToken="y" * 32
         )
@@ -303,7 +303,7 @@ def test_stops_an_execution(prepared: Cloud) -> None:
     job = found["Sleep"]["Metadata"]["ProcessingJob"]["Arn"].rpartition("/")[2]
     stopped = prepared.sagemaker.describe_processing_job(ProcessingJobName=job)
     assert stopped["ProcessingJobStatus"] == "Stopped"
-    assert "is in status Stopped" in refusal(lambda: stop(prepared, arn))["Message"]
+    assert "is in status Stopped" in error_of(lambda: stop(prepared, arn))["Message"]
     prepared.put("code/sleep.py", "pass")
     prepared.put("code/evaluate.py", "pass")
     retry(prepared, arn)

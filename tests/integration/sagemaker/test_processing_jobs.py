@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from scones_local.sagemaker import job_run
-from tests.integration.sagemaker.embedded_cloud import (
+from tests.integration.sagemaker.local_sagemaker import (
     ABSENT,
     BUCKET,
     IMAGE,
@@ -13,7 +13,7 @@ from tests.integration.sagemaker.embedded_cloud import (
     ROLE,
     UNTRUSTED,
     Cloud,
-    refusal,
+    error_of,
     until,
 )
 
@@ -163,7 +163,7 @@ def test_stops_a_job(cloud: Cloud) -> None:
     cloud.sagemaker.stop_processing_job(ProcessingJobName="job")
     assert ended(cloud)["ProcessingJobStatus"] == "Stopped"
     assert cloud.keys("out") == []
-    error = refusal(lambda: cloud.sagemaker.stop_processing_job(ProcessingJobName="job"))
+    error = error_of(lambda: cloud.sagemaker.stop_processing_job(ProcessingJobName="job"))
     assert "is in status Stopped" in error["Message"]
 
 
@@ -212,7 +212,7 @@ def test_needs_the_inputs(cloud: Cloud) -> None:
 def test_acts_with_the_permissions_of_the_role(cloud: Cloud) -> None:
     start(cloud, RoleArn=POWERLESS)
     assert "AccessDenied" in ended(cloud)["FailureReason"]
-    error = refusal(lambda: start(cloud, "other", RoleArn=UNTRUSTED))
+    error = error_of(lambda: start(cloud, "other", RoleArn=UNTRUSTED))
     assert error["Message"].startswith(f"Could not assume role {UNTRUSTED}.")
 
 
@@ -232,17 +232,17 @@ def test_lists_jobs(cloud: Cloud) -> None:
     first = cloud.sagemaker.list_processing_jobs(MaxResults=2)
     assert len(first["ProcessingJobSummaries"]) == 2
     assert names(MaxResults=2, NextToken=first["NextToken"]) == ["b"]
-    assert "Invalid pagination token" in refusal(lambda: names(NextToken="x"))["Message"]
+    assert "Invalid pagination token" in error_of(lambda: names(NextToken="x"))["Message"]
 
 
 def test_refuses_a_name_twice(cloud: Cloud) -> None:
     start(cloud)
-    assert refusal(lambda: start(cloud))["Code"] == "ResourceInUse"
+    assert error_of(lambda: start(cloud))["Code"] == "ResourceInUse"
 
 
 def test_does_not_know_other_jobs(cloud: Cloud) -> None:
     for call in (cloud.sagemaker.describe_processing_job, cloud.sagemaker.stop_processing_job):
-        message = refusal(lambda call=call: call(ProcessingJobName="none"))["Message"]  # type: ignore[misc]
+        message = error_of(lambda call=call: call(ProcessingJobName="none"))["Message"]  # type: ignore[misc]
         assert message == "Could not find requested job with name: none"
 
 
@@ -277,4 +277,4 @@ CLUSTER = {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 
     ],
 )
 def test_says_what_it_cannot_do(cloud: Cloud, changes: dict[str, Any], message: str) -> None:
-    assert message in refusal(lambda: start(cloud, **changes))["Message"]
+    assert message in error_of(lambda: start(cloud, **changes))["Message"]

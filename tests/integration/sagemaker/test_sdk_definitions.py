@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.integration.sagemaker.embedded_cloud import PROGRAM, Cloud
+from tests.integration.sagemaker.local_sagemaker import PROGRAM, Cloud
 from tests.integration.sagemaker.pipeline_steps import create, ended, start, statuses, steps
 
 DEFINITIONS = Path(__file__).with_name("definitions")

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from scones_local.sagemaker import Request, Response
-from tests.integration.sagemaker.embedded_cloud import Cloud
+from tests.integration.sagemaker.local_sagemaker import Cloud
 
 
 def post(cloud: Cloud, action: str, body: bytes) -> Response:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.sagemaker.embedded_cloud import BUCKET, IMAGE, ROLE, Cloud, until
+from tests.integration.sagemaker.local_sagemaker import BUCKET, IMAGE, ROLE, Cloud, until
 from tests.integration.sagemaker.pipeline_steps import (
     EVALUATE,
     PREPROCESS,
@@ -55,7 +55,7 @@ def stopped(cloud: Cloud) -> bytes:
     )
     cloud.service.shutdown()
     # What it was at that moment, whatever the job's own thread makes of its end.
-    cloud.service._control.existing("training-job", "unfinished", "job").update(
+    cloud.service._control.get_existing("training-job", "unfinished", "job").update(
         TrainingJobStatus="InProgress"
     )
     return cloud.service.snapshot()

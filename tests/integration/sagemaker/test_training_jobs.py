@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from scones_local.sagemaker import job_run
-from tests.integration.sagemaker.embedded_cloud import (
+from tests.integration.sagemaker.local_sagemaker import (
     BUCKET,
     BUILTIN,
     IMAGE,
@@ -15,7 +15,7 @@ from tests.integration.sagemaker.embedded_cloud import (
     ROLE,
     UNTRUSTED,
     Cloud,
-    refusal,
+    error_of,
     until,
 )
 
@@ -232,7 +232,7 @@ def test_a_job_that_was_stopped_is_not_stopped_again(cloud: Cloud) -> None:
     ended(cloud)
     until(lambda: not running)
     running["job"] = run  # as while the thread of the job is still on its way out
-    refused = refusal(lambda: cloud.sagemaker.stop_training_job(TrainingJobName="job"))
+    refused = error_of(lambda: cloud.sagemaker.stop_training_job(TrainingJobName="job"))
     assert refused["status"] == 400
     assert "is in status Stopped" in refused["Message"]
 
@@ -272,7 +272,7 @@ def test_carries_checkpoints_to_s3_and_back(cloud: Cloud) -> None:
 
 def test_refuses_a_name_twice(cloud: Cloud) -> None:
     start(cloud)
-    assert refusal(lambda: start(cloud))["Code"] == "ResourceInUse"
+    assert error_of(lambda: start(cloud))["Code"] == "ResourceInUse"
 
 
 @pytest.mark.parametrize(
@@ -285,7 +285,7 @@ def test_refuses_a_name_twice(cloud: Cloud) -> None:
     ],
 )
 def test_refuses_what_aws_refuses(cloud: Cloud, changes: dict[str, Any], message: str) -> None:
-    error = refusal(lambda: start(cloud, **changes))
+    error = error_of(lambda: start(cloud, **changes))
     assert error["Code"] == "ValidationException"
     assert error["Message"].startswith("1 validation error detected: ")
     assert message in error["Message"]
@@ -293,12 +293,12 @@ def test_refuses_what_aws_refuses(cloud: Cloud, changes: dict[str, Any], message
 
 def test_refuses_an_image_it_cannot_run(cloud: Cloud) -> None:
     specification = {"TrainingImage": "elsewhere/image:1", "TrainingInputMode": "File"}
-    error = refusal(lambda: start(cloud, AlgorithmSpecification=specification))
+    error = error_of(lambda: start(cloud, AlgorithmSpecification=specification))
     assert "elsewhere/image:1" in error["Message"]
 
 
 def test_spot_training_needs_a_longest_wait(cloud: Cloud) -> None:
-    error = refusal(lambda: start(cloud, EnableManagedSpotTraining=True))
+    error = error_of(lambda: start(cloud, EnableManagedSpotTraining=True))
     assert error["Message"].startswith("Invalid MaxWaitTimeInSeconds.")
 
 
@@ -311,7 +311,7 @@ def test_lists_jobs_by_their_real_status(cloud: Cloud) -> None:
 
 
 def test_a_role_that_cannot_be_assumed_is_refused(cloud: Cloud) -> None:
-    error = refusal(lambda: start(cloud, RoleArn=UNTRUSTED))
+    error = error_of(lambda: start(cloud, RoleArn=UNTRUSTED))
     assert error["Message"].startswith(f"Could not assume role {UNTRUSTED}.")
     assert cloud.sagemaker.list_training_jobs()["TrainingJobSummaries"] == []
 
@@ -333,7 +333,7 @@ def test_a_role_that_cannot_be_assumed_is_refused(cloud: Cloud) -> None:
 def test_says_what_it_cannot_do(cloud: Cloud, changes: dict[str, Any], message: str) -> None:
     if "ResourceConfig" in changes:
         changes["ResourceConfig"] |= {"InstanceType": "ml.g5.xlarge", "VolumeSizeInGB": 1}
-    assert message in refusal(lambda: start(cloud, **changes))["Message"]
+    assert message in error_of(lambda: start(cloud, **changes))["Message"]
 
 
 def test_refuses_a_metric_whose_regex_is_none(cloud: Cloud) -> None:
@@ -342,5 +342,5 @@ def test_refuses_a_metric_whose_regex_is_none(cloud: Cloud) -> None:
         "TrainingInputMode": "File",
         "MetricDefinitions": [{"Name": "loss", "Regex": "("}],
     }
-    error = refusal(lambda: start(cloud, AlgorithmSpecification=specification))
+    error = error_of(lambda: start(cloud, AlgorithmSpecification=specification))
     assert "The regex of metric loss is invalid" in error["Message"]

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.sagemaker.embedded_cloud import BUCKET, Cloud, refusal, until
+from tests.integration.sagemaker.local_sagemaker import BUCKET, Cloud, error_of, until
 
 
 def start(cloud: Cloud, uri: str, kind: str = "S3Prefix", **changes: Any) -> None:
@@ -109,8 +109,8 @@ def test_stops(ready: Cloud) -> None:
 
 def test_refuses_a_name_twice_and_what_it_cannot_do(ready: Cloud) -> None:
     start(ready, f"s3://{BUCKET}/in/")
-    assert refusal(lambda: start(ready, f"s3://{BUCKET}/in/"))["Code"] == "ResourceInUse"
-    error = refusal(
+    assert error_of(lambda: start(ready, f"s3://{BUCKET}/in/"))["Code"] == "ResourceInUse"
+    error = error_of(
         lambda: start(
             ready,
             f"s3://{BUCKET}/in/",

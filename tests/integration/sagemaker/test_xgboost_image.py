@@ -9,22 +9,22 @@ from typing import Any
 import pytest
 import requests
 
-from scones_local.images.registry import PIPELINES_READY, images
-from tests.integration.sagemaker.embedded_cloud import BUCKET, PYTHON, ROLE, Cloud, refusal, until
+from scones_local.images.registry import PIPELINES_READY_FILE, container_images
+from tests.integration.sagemaker.local_sagemaker import BUCKET, PYTHON, ROLE, Cloud, error_of, until
 
 XGBOOST = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"
 SKLEARN = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
 ROWS = "".join(f"{2 * x + 1},{x},{x % 3}\n" for x in range(60))
 
 needs_packages = pytest.mark.skipif(
-    not PIPELINES_READY.exists(), reason="needs .venv/pipelines: run `make pipelines`"
+    not PIPELINES_READY_FILE.exists(), reason="needs .venv/pipelines: run `make pipelines`"
 )
 
 
 @pytest.fixture
 def tables(aws: str, tmp_path: Path) -> Iterator[Cloud]:
     requests.post(f"{aws}/moto-api/reset", timeout=10)
-    made = Cloud(aws, tmp_path / "state", images=dict(images()))
+    made = Cloud(aws, tmp_path / "state", images=dict(container_images()))
     made.s3.create_bucket(Bucket=BUCKET)
     made.put("train/rows.csv", ROWS)
     made.put("validation/rows.csv", ROWS)
@@ -108,7 +108,7 @@ def check_refusals(cloud: Cloud) -> None:
         ("a,b", {"ContentType": "text/csv"}, 400),
         ("1,2,3", {"ContentType": "text/csv"}, 400),
     ):
-        error = refusal(lambda body=body, more=more: invoke(cloud, body, **more))  # type: ignore[misc]
+        error = error_of(lambda body=body, more=more: invoke(cloud, body, **more))  # type: ignore[misc]
         assert error["OriginalStatusCode"] == status
     assert invoke(cloud, "\n", ContentType="text/csv") == b""
 
@@ -223,12 +223,14 @@ Path("/opt/ml/processing/report/evaluation.json").write_text(json.dumps(float(er
 
 
 def test_needs_the_packages(aws: str, tmp_path: Path) -> None:
-    cloud = Cloud(aws, tmp_path / "state", images=dict(images(tmp_path / "absent" / "python")))
-    error = refusal(lambda: train(cloud))
+    cloud = Cloud(
+        aws, tmp_path / "state", images=dict(container_images(tmp_path / "absent" / "python"))
+    )
+    error = error_of(lambda: train(cloud))
     assert "run `make pipelines` first" in error["Message"]
 
 
 def test_the_image_of_scikit_learn_does_not_train(aws: str, tmp_path: Path) -> None:
-    cloud = Cloud(aws, tmp_path / "state", images=dict(images(PYTHON)))
-    error = refusal(lambda: train(cloud, image=SKLEARN))
+    cloud = Cloud(aws, tmp_path / "state", images=dict(container_images(PYTHON)))
+    error = error_of(lambda: train(cloud, image=SKLEARN))
     assert "neither trains nor serves" in error["Message"]

@@ -12,7 +12,7 @@ from PIL import Image
 from scones.photos import ImageShape, UnusablePhoto, prepare
 from scones_local.samples import CLASSES, SamplePhoto, Samples, dataset, generate
 from scones_local.samples.encodings import ENCODINGS
-from scones_local.samples.invalid_files import NOT_PHOTOS
+from scones_local.samples.invalid_files import INVALID_FILES
 
 SHAPE = ImageShape(height=32, width=32)
 
@@ -97,7 +97,7 @@ def test_the_manifest_is_true_for_the_preparation_all_share(
 def test_every_kind_of_file_occurs(photos: tuple[SamplePhoto, ...]) -> None:
     kinds = {photo.kind for photo in photos}
 
-    assert kinds == {kind.name for kind in (*ENCODINGS, *NOT_PHOTOS)}
+    assert kinds == {kind.name for kind in (*ENCODINGS, *INVALID_FILES)}
 
 
 def test_each_class_comes_in_many_formats(

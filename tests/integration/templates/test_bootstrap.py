@@ -499,12 +499,12 @@ def test_the_execution_role_may_create_each_resource(application: Application) -
         "AWS::KMS::Key": ("kms:CreateKey", "*"),
         "AWS::Lambda::EventInvokeConfig": (
             "lambda:PutFunctionEventInvokeConfig",
-            "lambda:function:{stack}-MeasureFunction-1",
+            "lambda:function:{stack}-EmitMetricsFunction-1",
         ),
         "AWS::Lambda::Function": ("lambda:CreateFunction", ARNS["AWS::Lambda::Function"]),
         "AWS::Lambda::Permission": (
             "lambda:AddPermission",
-            "lambda:function:{stack}-MeasureFunction-1",
+            "lambda:function:{stack}-EmitMetricsFunction-1",
         ),
         "AWS::Lambda::Url": (
             "lambda:CreateFunctionUrlConfig",

@@ -147,7 +147,7 @@ def test_rules_start_machines_only_on_events_of_this_stack(resources: Any) -> No
 def rules(resources: Any) -> dict[str, Any]:
     """The rules that start machines."""
     found = of_type(resources, "AWS::Events::Rule")
-    del found["ExecutionsCutOff"], found["MeasureFunctionPublished"]
+    del found["ExecutionsCutOff"], found["EmitMetricsFunctionPublished"]
     del found["DiscardStateMachineFinished"]
     return found
 
@@ -226,7 +226,7 @@ def test_functions_log_to_groups_that_forget(resources: Any) -> None:
     groups = of_type(resources, "AWS::Logs::LogGroup")
     for name, function in of_type(resources, "AWS::Lambda::Function").items():
         # Metrics are lines of level INFO.
-        level = "INFO" if name == "MeasureFunction" else {"Ref": "LogLevel"}
+        level = "INFO" if name == "EmitMetricsFunction" else {"Ref": "LogLevel"}
         assert function["LoggingConfig"]["LogGroup"]["Ref"] in groups
         assert function["LoggingConfig"]["ApplicationLogLevel"] == level
         assert function["TracingConfig"] == {"Mode": "Active"}
@@ -487,10 +487,10 @@ def test_an_event_for_every_function_and_machine(source: Any) -> None:
         "ClassifyFunction": "classify",
         "ThresholdFunction": "threshold",
         "GenerateListsFunction": "generate-lists",
-        "PreparePicturesFunction": "prepare-pictures",
+        "PrepareImagesFunction": "prepare-images",
         "EvaluateFunction": "evaluate",
         "SmokeTestFunction": "smoke-test",
-        "MeasureFunction": "measure",
+        "EmitMetricsFunction": "emit-metrics",
         "CheckDriftFunction": "check-drift",
         "ReviewFunction": "review",
         "JoinReviewsFunction": "join-reviews",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tools import audit
-from tools.audit import AcceptedVulnerability, Vulnerability, list_problems
+from tools.audit import AcceptedVulnerability, Vulnerability, find_problems
 from tools.locks import LOCKS, ROOT, TORCH, read_pins
 
 ADVISORY = {
@@ -132,7 +132,7 @@ def test_exceptions_are_for_one_package_and_some_time(
 ) -> None:
     accepted = AcceptedVulnerability(id="CVE-1", package=package, reason="x", until=until)
 
-    lines = list_problems(found, [accepted], TODAY)
+    lines = find_problems(found, [accepted], TODAY)
 
     assert len(lines) == len(problems)
     assert all(problem in line for problem, line in zip(problems, lines, strict=True))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from scones_operator.aws.stack import STACK
+from scones_operator.aws.stack import DEFAULT_STACK_NAME
 from tests.unit.tools.workflows import Job, read_jobs, words_of
 from tools.release_notes import read_version
 
@@ -172,7 +172,7 @@ def test_commands_of_scones_take_their_options(target: str) -> None:
     program, option, stack, command, *options = shlex.split(line)
     name = stack.removeprefix("$(").removesuffix(")")
     shown = subprocess.run(shlex.split(name), cwd=ROOT, capture_output=True, text=True, check=True)
-    assert (option, shown.stdout) == ("--stack", f"{STACK}-staging\n")
+    assert (option, shown.stdout) == ("--stack", f"{DEFAULT_STACK_NAME}-staging\n")
     described = make(f"{program} {command} --help", COLUMNS="200").stdout
     named = [word for word in options if word.startswith("--")]
     assert named

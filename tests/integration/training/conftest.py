@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from scones_training import recipe
-from tests.once import made_once
+from tests.make_once import made_once
 from tests.unit.training.conftest import one_thread, own_signals, small_job
 from tests.unit.training.jobs import Job, Trained, make_job
 
@@ -45,7 +45,7 @@ def train_pretrained(folder: Path) -> Trained:
         "num_layers": "18",
     }
     with pytest.MonkeyPatch.context() as context:
-        context.setattr(recipe, "FEW_PHOTOS", 0)
+        context.setattr(recipe, "MAX_FEW_PHOTOS", 0)
         return ran(made)
 
 

@@ -14,9 +14,9 @@ from torch import nn
 
 from scones.photos import ImageShape
 from scones_training import efficientnet, export, hyperparameters
-from scones_training.augment import mirrors
+from scones_training.augment import uses_flips
 from scones_training.classifier import Classifier, Output, last_layers
-from scones_training.errors import BadInput
+from scones_training.errors import InputError
 from scones_training.hyperparameters import Hyperparameters
 from scones_training.residual import ResidualNetwork
 from tests.unit.training.jobs import SHAPE, Trained
@@ -25,7 +25,7 @@ Layers = TypeVar("Layers", bound=nn.Module)
 
 
 def given(trained: Trained, **changes: str) -> Hyperparameters:
-    return hyperparameters.parse(trained.job.hyperparameters | changes)
+    return hyperparameters.parse_hyperparameters(trained.job.hyperparameters | changes)
 
 
 def classifier(trained: Trained) -> Classifier:
@@ -42,8 +42,8 @@ def classifier(trained: Trained) -> Classifier:
         network = ResidualNetwork(shape, classes, 8)
     network.load_state_dict(torch.load(trained.job.paths.model / export.WEIGHTS))
     mean, std = torch.tensor(facts["mean"]), torch.tensor(facts["std"])
-    mirrored = mirrors(facts["hyperparameters"]["augmentation_type"])
-    rebuilt = Classifier(network, mean, std, mirrored=mirrored, reference=reference).eval()
+    mirrored = uses_flips(facts["hyperparameters"]["augmentation_type"])
+    rebuilt = Classifier(network, mean, std, average_flips=mirrored, reference=reference).eval()
     rebuilt.temperature.fill_(facts["temperature"])
     return rebuilt
 
@@ -77,7 +77,7 @@ def test_the_reference_is_the_embedding_by_the_weights_of_imagenet(pretrained: T
 
     (reference, embedding) = session.run(["reference", "embedding"], {"pictures": pictures})
     with torch.no_grad():
-        untrained = Classifier(network, mean, std, mirrored=True)(torch.from_numpy(pictures))
+        untrained = Classifier(network, mean, std, average_flips=True)(torch.from_numpy(pictures))
 
     np.testing.assert_allclose(reference, untrained.embedding, atol=1e-3)
     assert np.abs(embedding - reference).max() > 0.05
@@ -102,7 +102,7 @@ def test_an_export_that_differs_is_a_fault(either: Trained) -> None:
     other.temperature.fill_(20.0)
 
     with pytest.raises(RuntimeError, match="the ONNX model's probabilities differ by"):
-        export._check(either.job.paths.model / export.ONNX, other, ImageShape.parse(SHAPE))
+        export._check_export(either.job.paths.model / export.ONNX, other, ImageShape.parse(SHAPE))
 
 
 def test_an_export_whose_class_map_differs_is_a_fault(trained: Trained) -> None:
@@ -111,20 +111,20 @@ def test_an_export_whose_class_map_differs_is_a_fault(trained: Trained) -> None:
         other.head.bias.add_(0.1)  # of all classes: the probabilities stay
 
     with pytest.raises(RuntimeError, match="the ONNX model's class_map differ by"):
-        export._check(trained.job.paths.model / export.ONNX, other, ImageShape.parse(SHAPE))
+        export._check_export(trained.job.paths.model / export.ONNX, other, ImageShape.parse(SHAPE))
 
 
 def test_a_model_is_read_from_files_or_an_archive(either: Trained, tmp_path: Path) -> None:
     archive_of(either, tmp_path / "model.tar.gz")
 
-    packed = export.read(tmp_path, given(either))
-    plain = export.read(either.job.paths.model, given(either))
+    packed = export.load_model(tmp_path, given(either))
+    plain = export.load_model(either.job.paths.model, given(either))
 
     expected = classifier(either).state_dict()
     for read in (packed.state_dict(), plain.state_dict()):
         assert read.keys() == expected.keys()
         assert all(torch.equal(read[name].half(), expected[name].half()) for name in expected)
-    assert packed.mirrored
+    assert packed.average_flips
     assert [path.name for path in tmp_path.iterdir()] == ["model.tar.gz"]
 
 
@@ -138,24 +138,24 @@ def test_a_model_is_read_from_files_or_an_archive(either: Trained, tmp_path: Pat
     ],
 )
 def test_a_model_of_another_form_is_refused(trained: Trained, name: str, value: str) -> None:
-    with pytest.raises(BadInput, match=f"has {name} .*, this job {value}"):
-        export.read(trained.job.paths.model, given(trained, **{name: value}))
+    with pytest.raises(InputError, match=f"has {name} .*, this job {value}"):
+        export.load_model(trained.job.paths.model, given(trained, **{name: value}))
 
 
 def test_num_layers_makes_no_difference_to_a_pretrained_model(pretrained: Trained) -> None:
-    model = export.read(pretrained.job.paths.model, given(pretrained, num_layers="34"))
+    model = export.load_model(pretrained.job.paths.model, given(pretrained, num_layers="34"))
 
     assert model.reference is not None
 
-    with pytest.raises(BadInput, match="has use_pretrained_model 1, this job 0"):
-        export.read(pretrained.job.paths.model, given(pretrained, use_pretrained_model="0"))
+    with pytest.raises(InputError, match="has use_pretrained_model 1, this job 0"):
+        export.load_model(pretrained.job.paths.model, given(pretrained, use_pretrained_model="0"))
 
 
 def test_a_channel_without_a_model_of_ours_is_refused(trained: Trained, tmp_path: Path) -> None:
     shutil.copy(trained.job.paths.model / export.ONNX, tmp_path)
 
-    with pytest.raises(BadInput, match=r"must hold the model.tar.gz"):
-        export.read(tmp_path, given(trained))
+    with pytest.raises(InputError, match=r"must hold the model.tar.gz"):
+        export.load_model(tmp_path, given(trained))
 
 
 def archive_of(trained: Trained, path: Path) -> bytes:
@@ -170,8 +170,8 @@ def test_an_archive_that_unpacks_to_too_much_is_refused(
     archive_of(trained, tmp_path / "model.tar.gz")
     monkeypatch.setattr(export, "MAX_MODEL_BYTES", 1000)
 
-    with pytest.raises(BadInput, match=r"unpacked it has more than 1,000 bytes"):
-        export.read(tmp_path, given(trained))
+    with pytest.raises(InputError, match=r"unpacked it has more than 1,000 bytes"):
+        export.load_model(tmp_path, given(trained))
 
 
 def test_links_of_an_archive_are_not_read(trained: Trained, tmp_path: Path) -> None:
@@ -182,8 +182,8 @@ def test_links_of_an_archive_are_not_read(trained: Trained, tmp_path: Path) -> N
             link.type, link.linkname = tarfile.LNKTYPE, f"hidden/{path.name}.bin"
             archive.addfile(link)
 
-    with pytest.raises(BadInput, match=r"must hold the model.tar.gz"):
-        export.read(tmp_path, given(trained))
+    with pytest.raises(InputError, match=r"must hold the model.tar.gz"):
+        export.load_model(tmp_path, given(trained))
 
 
 @pytest.mark.parametrize("damage", ["no archive", "empty", "half", "a flipped byte"])
@@ -198,8 +198,8 @@ def test_a_broken_archive_is_refused(trained: Trained, tmp_path: Path, damage: s
     }
     (tmp_path / "model.tar.gz").write_bytes(damaged[damage])
 
-    with pytest.raises(BadInput, match=r"^The channel model's model.tar.gz is broken"):
-        export.read(tmp_path, given(trained))
+    with pytest.raises(InputError, match=r"^The channel model's model.tar.gz is broken"):
+        export.load_model(tmp_path, given(trained))
 
 
 @pytest.mark.parametrize(
@@ -217,5 +217,5 @@ def test_a_broken_file_is_refused(
     shutil.copytree(trained.job.paths.model, tmp_path / "model")
     (tmp_path / "model" / name).write_bytes(content)
 
-    with pytest.raises(BadInput, match=f"^The channel model's .*{name} is broken"):
-        export.read(tmp_path / "model", given(trained))
+    with pytest.raises(InputError, match=f"^The channel model's .*{name} is broken"):
+        export.load_model(tmp_path / "model", given(trained))

@@ -9,14 +9,16 @@ import torch
 
 from scones_training import checkpoint, dataset, fit, hyperparameters, recipe
 from scones_training.classifier import Classifier
-from scones_training.dataset import Images, Splits
+from scones_training.dataset import ImageSet, Splits
 from scones_training.hyperparameters import Hyperparameters
 from tests.unit.training.jobs import Job
 
 
 @pytest.fixture
 def parts(small_job: Job) -> Splits:
-    return dataset.load(small_job.paths.data, hyperparameters.parse(small_job.hyperparameters))
+    return dataset.load_dataset(
+        small_job.paths.data, hyperparameters.parse_hyperparameters(small_job.hyperparameters)
+    )
 
 
 def wanted(**changes: str) -> Hyperparameters:
@@ -29,7 +31,7 @@ def wanted(**changes: str) -> Hyperparameters:
         "epochs": "3",
         "augmentation_type": "crop_color_transform",
     }
-    return hyperparameters.parse(given | changes)
+    return hyperparameters.parse_hyperparameters(given | changes)
 
 
 def train(
@@ -40,7 +42,7 @@ def train(
     checkpoints: Path | None = None,
     seed: int = 0,
 ) -> Classifier:
-    start = recipe.start(parts, given, model=model, seed=seed)
+    start = recipe.prepare_start(parts, given, model=model, seed=seed)
     return fit.fit(start, given, checkpoints=checkpoints, seed=seed).classifier
 
 
@@ -104,7 +106,7 @@ def test_a_checkpoint_of_another_training_is_not_resumed(
     if change == "hyperparameters":
         epochs = "2"
     if change == "pictures":
-        others = Images(np.asarray(parts.train.pixels) ^ 1, parts.train.labels)
+        others = ImageSet(np.asarray(parts.train.pixels) ^ 1, parts.train.labels)
         parts = Splits(others, parts.validation)
     if change == "start":
         model = before
@@ -219,7 +221,7 @@ def test_training_can_start_from_weights(parts: Splits) -> None:
 
 
 def test_training_on_keeps_the_normalization(parts: Splits) -> None:
-    darker = Images(np.asarray(parts.train.pixels) // 3, parts.train.labels)
+    darker = ImageSet(np.asarray(parts.train.pixels) // 3, parts.train.labels)
     before = train(parts, wanted(epochs="1"))
 
     after = train(Splits(darker, parts.validation), wanted(epochs="1"), model=before)
@@ -269,7 +271,7 @@ def test_steps_lower_the_learning_rate_at_their_epochs(
 @pytest.mark.parametrize(("batch", "side"), [("1", "9"), ("2", "8")])
 def test_the_smallest_batches_of_the_smallest_pictures_train(batch: str, side: str) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (4, int(side), int(side), 3), np.uint8)
-    images = Images(pixels, np.array([0, 1, 2, 0]))
+    images = ImageSet(pixels, np.array([0, 1, 2, 0]))
     given = wanted(
         mini_batch_size=batch, image_shape=f"3,{side},{side}", num_training_samples="4", epochs="1"
     )

@@ -13,7 +13,7 @@ from PIL import Image
 
 from scones_training import calibrate, fit, hyperparameters, job
 from scones_training.__main__ import main
-from scones_training.errors import BadInput
+from scones_training.errors import InputError
 from scones_training.paths import Paths
 from tests.unit.training.jobs import Job, Trained
 
@@ -52,7 +52,7 @@ def test_a_gpu_that_pytorch_cannot_use_fails_the_job(
 ) -> None:
     def refuse(*, in_container: bool) -> None:
         assert not in_container
-        raise BadInput("This machine has an NVIDIA GPU that PyTorch cannot use.")
+        raise InputError("This machine has an NVIDIA GPU that PyTorch cannot use.")
 
     monkeypatch.setattr(job, "find_device", refuse)
 
@@ -101,7 +101,7 @@ def test_photos_left_out_are_named_and_counted(
     assert "Prepared 24 training and 12 validation photos as 3,16,24." in log
     assert "Left out 12 of 36 training photos that cannot be decoded:\n  class 0 [ü]/photo" in log
     assert "photo (0).png: the file is not a photo\n" in log
-    assert log.count("the file is not a photo") == job.MAX_NAMED
+    assert log.count("the file is not a photo") == job.MAX_SHOWN
     assert "  and 2 more\n" in log
     written = json.loads((small_job.paths.model / "model.json").read_text())
     assert (written["training_photos"], written["unusable_training_photos"]) == (24, 12)
@@ -133,7 +133,7 @@ def test_a_batch_is_at_most_the_photos_left(
 def test_which_epoch_is_kept_is_explained(
     accuracies: list[float], kept: float, expected: str
 ) -> None:
-    text = job.describe_kept(accuracies, kept)
+    text = job.format_kept_epoch(accuracies, kept)
 
     assert expected in text
     assert ("is not chosen" in text) == (max(accuracies) > kept)
@@ -143,7 +143,7 @@ def test_the_log_ends_with_the_epoch_that_is_kept(trained: Trained) -> None:
     accuracies = facts(trained)["validation_accuracies"]
     logged = re.findall(r"Validation-accuracy=(\S+)", trained.log)
     assert [f"{accuracy:.6f}" for accuracy in accuracies] == logged
-    assert job.describe_kept(accuracies, facts(trained)["validation_accuracy"]) in trained.log
+    assert job.format_kept_epoch(accuracies, facts(trained)["validation_accuracy"]) in trained.log
 
 
 def test_the_model_learns(trained: Trained) -> None:
@@ -181,7 +181,7 @@ def test_a_job_trains_on_from_its_model_channel(small_job: Job, trained: Trained
     read = json.loads((small_job.paths.model / "model.json").read_text())
     before = facts(trained)
     assert (read["mean"], read["std"]) == (before["mean"], before["std"])
-    assert read["hyperparameters"]["learning_rate"] == hyperparameters.INCREMENTAL_RATE
+    assert read["hyperparameters"]["learning_rate"] == hyperparameters.INCREMENTAL_LEARNING_RATE
 
 
 def darken(folder: Path) -> None:

@@ -39,7 +39,7 @@ def expected(old: tuple[Path, OldClassifier]) -> list[float]:
 
 @pytest.mark.parametrize("accept", ["application/json", "application/json; include=class_map"])
 def test_it_replies_with_a_bare_list(old: tuple[Path, OldClassifier], accept: str) -> None:
-    reply = serve.answer(serve.Model(old[0]), photo(), "image/png", accept)
+    reply = serve.invoke(serve.Model(old[0]), photo(), "image/png", accept)
 
     assert reply.status == HTTPStatus.OK
     assert json.loads(reply.body) == pytest.approx(expected(old), abs=1e-5)
@@ -50,7 +50,7 @@ def test_it_replies_with_an_object_in_a_batch(
 ) -> None:
     monkeypatch.setenv("SAGEMAKER_BATCH", "true")
 
-    reply = serve.answer(serve.Model(old[0]), photo(), "image/png", "")
+    reply = serve.invoke(serve.Model(old[0]), photo(), "image/png", "")
 
     document = json.loads(reply.body)
     assert document.keys() == {"prediction"}
@@ -58,7 +58,7 @@ def test_it_replies_with_an_object_in_a_batch(
 
 
 def test_it_replies_with_an_object_in_json_lines(old: tuple[Path, OldClassifier]) -> None:
-    reply = serve.answer(serve.Model(old[0]), photo(), "image/png", "application/jsonlines")
+    reply = serve.invoke(serve.Model(old[0]), photo(), "image/png", "application/jsonlines")
 
     assert json.loads(reply.body).keys() == {"prediction"}
 
@@ -72,15 +72,15 @@ def test_it_can_be_trained_on_from(old: tuple[Path, OldClassifier], small_job: J
     facts = json.loads((small_job.paths.model / export.FACTS).read_text())
     assert facts["mean"] == pytest.approx([0.4] * 3)
     assert facts["reference_layers"] == 0
-    reply = serve.answer(serve.Model(small_job.paths.model), photo(), "image/png", "")
+    reply = serve.invoke(serve.Model(small_job.paths.model), photo(), "image/png", "")
     assert json.loads(reply.body).keys() == {"prediction", "familiarity"}
 
 
 def test_its_weights_are_those_trained_on(old: tuple[Path, OldClassifier]) -> None:
     given = {"num_classes": "3", "num_training_samples": "36", "image_shape": SHAPE}
-    options = hyperparameters.parse(given | {"use_pretrained_model": "0"})
+    options = hyperparameters.parse_hyperparameters(given | {"use_pretrained_model": "0"})
 
-    model = export.read(old[0], options)
+    model = export.load_model(old[0], options)
 
     for name, value in old[1].network.state_dict().items():
         assert torch.equal(model.state_dict()[name], value)

@@ -14,7 +14,7 @@ import torch
 from scones.photos import ImageShape
 from scones_training import dataset, efficientnet, export, fit, hyperparameters, recipe
 from scones_training.classifier import Classifier
-from scones_training.dataset import Images
+from scones_training.dataset import ImageSet
 from scones_training.familiarity import Familiarity
 from scones_training.hyperparameters import Hyperparameters
 from tests.unit.training.jobs import SHAPE, Job, Trained, other, picture
@@ -22,8 +22,8 @@ from tests.unit.training.jobs import SHAPE, Job, Trained, other, picture
 
 @pytest.fixture(scope="module")
 def model(pretrained: Trained) -> Classifier:
-    options = hyperparameters.parse(pretrained.job.hyperparameters)
-    return export.read(pretrained.job.paths.model, options)
+    options = hyperparameters.parse_hyperparameters(pretrained.job.hyperparameters)
+    return export.load_model(pretrained.job.paths.model, options)
 
 
 def facts(job: Job) -> dict[str, Any]:
@@ -67,8 +67,9 @@ def test_the_frozen_layers_and_the_reference_have_the_weights_of_imagenet(
 
 def test_others_are_less_familiar_than_new_photos_of_the_classes(pretrained: Trained) -> None:
     familiarity = Familiarity.load(pretrained.job.paths.model)
-    model = export.read(
-        pretrained.job.paths.model, hyperparameters.parse(pretrained.job.hyperparameters)
+    model = export.load_model(
+        pretrained.job.paths.model,
+        hyperparameters.parse_hyperparameters(pretrained.job.hyperparameters),
     )
     assert familiarity is not None
     assert len(familiarity.photos) == 36
@@ -127,7 +128,7 @@ def test_of_more_photos_the_last_layers_are_trained_on(
 ) -> None:
     small_job.hyperparameters |= {"use_pretrained_model": "1", "epochs": "1"}
     assert small_job.run() == 0
-    monkeypatch.setattr(recipe, "FEW_PHOTOS", 0)
+    monkeypatch.setattr(recipe, "MAX_FEW_PHOTOS", 0)
     small_job.paths.model.rename(small_job.paths.data / "model")
 
     assert small_job.run() == 0
@@ -139,13 +140,13 @@ def test_the_whole_network_trains_from_pixels(
     small_job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a GPU does, but for the mixed precision."""
-    monkeypatch.setattr(recipe, "FEW_PHOTOS", 0)
+    monkeypatch.setattr(recipe, "MAX_FEW_PHOTOS", 0)
     monkeypatch.setattr(recipe, "TRAINED_LAYERS", 19)
-    options = hyperparameters.parse(
+    options = hyperparameters.parse_hyperparameters(
         small_job.hyperparameters
         | {"use_pretrained_model": "1", "epochs": "1", "augmentation_type": "crop"}
     )
-    start = recipe.start(dataset.load(small_job.paths.data, options), options)
+    start = recipe.prepare_start(dataset.load_dataset(small_job.paths.data, options), options)
 
     fitted = fit.fit(start, options)
 
@@ -167,7 +168,7 @@ def test_a_job_trains_on_from_it(pretrained: Trained, small_job: Job) -> None:
     assert read["reference_layers"] == recipe.TRAINED_LAYERS
 
 
-def sided(count: int, seed: int) -> Images:
+def sided(count: int, seed: int) -> ImageSet:
     """Draw gray images of a shape near one edge, and of its mirror image, on a dark ground.
 
     Classes 0 and 1 show a round shape from the left and from the right, 2 and 3 one with a band
@@ -192,11 +193,11 @@ def sided(count: int, seed: int) -> Images:
             image += generator.uniform(0, 120) * (generator.random() > columns / width)
         pixels[index] = image[:, ::-1] if label in (1, 3) else image
     gray = np.clip(pixels, 0, 255).astype(np.uint8)
-    return Images(np.repeat(gray[..., None], 3, axis=3), labels)
+    return ImageSet(np.repeat(gray[..., None], 3, axis=3), labels)
 
 
 def sided_options() -> Hyperparameters:
-    return hyperparameters.parse(
+    return hyperparameters.parse_hyperparameters(
         {
             "num_classes": "5",
             "num_training_samples": "120",
@@ -215,11 +216,11 @@ def test_gray_classes_that_are_mirror_images_are_told_apart() -> None:
     """With the settings of presets/mammography-views.toml; fewer epochs, of small images."""
     options = sided_options()
     validation = sided(60, 1)
-    start = recipe.start(dataset.Splits(sided(120, 0), validation), options)
+    start = recipe.prepare_start(dataset.Splits(sided(120, 0), validation), options)
 
     fitted = fit.fit(start, options)
 
-    assert not fitted.classifier.mirrored
+    assert not fitted.classifier.average_flips
     chosen = probabilities(fitted.classifier, list(validation.pixels)).argmax(1)
     assert (chosen == validation.labels).mean() >= 0.95
     mirrored = dataclasses.replace(validation, pixels=validation.pixels[:, :, ::-1].copy())

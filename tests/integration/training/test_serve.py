@@ -181,7 +181,7 @@ def test_a_pretrained_model_serves_the_same(pretrained: Trained) -> None:
     familiar = []
     for number in range(9):
         photo = png(number % 3, 70 + number)
-        reply = serve.answer(model, photo, "image/png", "application/json; include=class_map")
+        reply = serve.invoke(model, photo, "image/png", "application/json; include=class_map")
         document = json.loads(reply.body)
         assert reply.status == 200
         assert np.argmax(document["prediction"]) == number % 3
@@ -218,7 +218,7 @@ def test_an_unreadable_photo_is_refused(client: http.client.HTTPConnection, body
 
 
 def test_a_body_over_the_limit_is_refused(client: http.client.HTTPConnection) -> None:
-    status, _, text = invoke(client, bytes(serve.LARGEST_BODY + 1))
+    status, _, text = invoke(client, bytes(serve.MAX_BODY_BYTES + 1))
 
     assert status == 413
     assert "6291457" in json.loads(text)["message"]
@@ -226,7 +226,7 @@ def test_a_body_over_the_limit_is_refused(client: http.client.HTTPConnection) ->
 
 
 def test_a_body_of_the_limit_is_read(client: http.client.HTTPConnection) -> None:
-    assert invoke(client, bytes(serve.LARGEST_BODY))[0] == 400
+    assert invoke(client, bytes(serve.MAX_BODY_BYTES))[0] == 400
 
 
 def test_a_body_without_a_length_is_refused(client: http.client.HTTPConnection) -> None:

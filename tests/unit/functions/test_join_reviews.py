@@ -37,16 +37,16 @@ def test_a_photo_with_a_review_of_the_same_bytes(
     review.label(office.desk, first, "motorcycle", caller("anna"), "a" * 32)
     second = office.arrive(minutes=1)
     given = event("join-reviews")
-    assert set(given) == set(second.decided.photo.model_dump())
+    assert set(given) == set(second.decision.photo.model_dump())
 
-    answer = function.handler(second.decided.photo.model_dump(), Context())
+    answer = function.handler(second.decision.photo.model_dump(), Context())
 
     assert answer == {"outcome": "reviewed"}
     assert office.again(second).effective_label == "motorcycle"
 
 
 def test_a_photo_alone(function: ModuleType, office: Office) -> None:
-    photo = office.arrive().decided.photo.model_dump()
+    photo = office.arrive().decision.photo.model_dump()
 
     assert function.handler(photo, Context()) == {"outcome": "new"}
 

@@ -30,17 +30,17 @@ def stored(aws: None) -> StoredRun:
 
 
 def test_the_events_are_of_one_run(event: Event) -> None:
-    for name in ("prepare-pictures", "evaluate", "smoke-test"):
+    for name in ("prepare-images", "evaluate", "smoke-test"):
         assert event(name)["run"] == NAME
 
 
 def test_prepare_pictures(load: Load, event: Event, context: Any, stored: StoredRun) -> None:
-    batch = event("prepare-pictures")
+    batch = event("prepare-images")
     bucket = batch["photos"].split("/")[2]
     stored.client.create_bucket(Bucket=bucket)
     stored.client.put_object(Bucket=bucket, Key="dataset/validation/c/0.png", Body=photo())
     stored.put_lists([0, 1])
-    function = load("prepare_pictures", DATA_BUCKET=BUCKET, IMAGE_SHAPE="3,32,32")
+    function = load("prepare_images", DATA_BUCKET=BUCKET, IMAGE_SHAPE="3,32,32")
 
     answer = function.handler(batch, context)
 

@@ -33,7 +33,7 @@ def function(load: Callable[..., ModuleType], office: Office) -> ModuleType:
         LOADING_BAYS=STACK.parameters["LoadingBays"],
         VALIDATION_SHARE="0.1",
     )
-    loaded.desk.bus = office.bus
+    loaded.services.bus = office.bus
     return loaded
 
 

@@ -16,9 +16,9 @@ Event = Callable[[str], Any]
 def test_measure_prints_metrics(
     load: Load, event: Event, context: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    function = load("measure", STACK_NAME="scones", POWERTOOLS_SERVICE_NAME="scones")
+    function = load("emit_metrics", STACK_NAME="scones", POWERTOOLS_SERVICE_NAME="scones")
 
-    function.handler(event("measure") | {"time": datetime.now(UTC).isoformat()}, context)
+    function.handler(event("emit-metrics") | {"time": datetime.now(UTC).isoformat()}, context)
 
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     found = {tuple(line["_aws"]["CloudWatchMetrics"][0]["Dimensions"][0]) for line in lines}
@@ -27,7 +27,7 @@ def test_measure_prints_metrics(
 
 
 def test_measure_refuses_an_event_that_is_none_of_ours(load: Load, context: Any) -> None:
-    function = load("measure", STACK_NAME="scones")
+    function = load("emit_metrics", STACK_NAME="scones")
     other = {"detail-type": "Photo Eaten", "time": "2026-11-02T09:14:33Z", "detail": {}}
 
     with pytest.raises(Exception, match="Photo Eaten"):

@@ -14,7 +14,7 @@ from botocore.validate import validate_parameters
 from scones.callers import Caller
 from scones.events import PhotoDecided, PhotoReviewed
 from scones.records import Record, read_record
-from scones.reviews import REQUEST, Desk, respond
+from scones.reviews import REQUEST, ReviewServices, respond
 from scones.settings import ReviewSettings
 from scones_operator.aws.stack import Stack
 from scones_operator.review import queue
@@ -81,9 +81,9 @@ class Office:
         return _Watched(self, service, real)
 
     @property
-    def desk(self) -> Desk:
+    def desk(self) -> ReviewServices:
         """What the function `review` works with."""
-        return Desk(
+        return ReviewServices(
             self.client("dynamodb"),
             self.client("s3"),
             self.client("events"),

@@ -2,7 +2,7 @@ import pytest
 from botocore import exceptions
 from botocore.exceptions import ClientError
 
-from scones_operator.errors import explain, missing_permission
+from scones_operator.errors import format_aws_error, missing_permission
 
 
 def refused(code: str, message: str, operation: str = "ListExecutions") -> ClientError:
@@ -36,7 +36,7 @@ def refused(code: str, message: str, operation: str = "ListExecutions") -> Clien
     ],
 )
 def test_each_is_one_line_that_says_what_to_do(error: Exception, said: str) -> None:
-    line = explain(error)  # type: ignore[arg-type]
+    line = format_aws_error(error)  # type: ignore[arg-type]
     assert said in line
     assert "\n" not in line
 

@@ -6,7 +6,7 @@ import pytest
 from scones_local.run.photo_folder import read_photos
 from scones_operator.datasets.class_folders import read_dataset
 from scones_operator.datasets.uploader import staged_photos
-from scones_operator.errors import Refused
+from scones_operator.errors import PreconditionError
 from scones_operator.photos.uploads import find_photos
 from tests.unit.files_like_photos import JPEG
 
@@ -42,7 +42,9 @@ def test_links_out_of_the_folder_are_refused(
     folder: Path, credentials: Path, read: Callable[[Path], object]
 ) -> None:
     (folder / "train/a/2.jpg").symlink_to(credentials)
-    with pytest.raises(Refused, match=r"links to files .* outside it: .*train/a/2\.jpg\. Copy"):
+    with pytest.raises(
+        PreconditionError, match=r"links to files .* outside it: .*train/a/2\.jpg\. Copy"
+    ):
         read(folder)
 
 
@@ -53,7 +55,7 @@ def test_a_folder_that_is_a_link_out_of_the_chosen_one_is_refused(
     (folder / "train/a/1.jpg").unlink()
     (folder / "train/a").rmdir()
     (folder / "train/a").symlink_to(credentials.parent, target_is_directory=True)
-    with pytest.raises(Refused, match=r"outside it: .*train/a\. Copy"):
+    with pytest.raises(PreconditionError, match=r"outside it: .*train/a\. Copy"):
         read(folder)
 
 
@@ -72,14 +74,16 @@ def test_links_that_lead_nowhere_are_refused(
     folder: Path, read: Callable[[Path], object], target: str
 ) -> None:
     (folder / "train/a/2.jpg").symlink_to(target)
-    with pytest.raises(Refused, match=r"broken links: .*train/a/2\.jpg\. Remove"):
+    with pytest.raises(PreconditionError, match=r"broken links: .*train/a/2\.jpg\. Remove"):
         read(folder)
 
 
 def test_files_that_are_no_photos_by_their_content_are_refused(folder: Path) -> None:
     """Datasets leave them out instead: `scones_operator.datasets.unusable_photos`."""
     (folder / "train/b/id_rsa.jpg").write_bytes(b"-----BEGIN OPENSSH PRIVATE KEY-----")
-    with pytest.raises(Refused, match=r"not photos by their content: .*id_rsa\.jpg\. Remove"):
+    with pytest.raises(
+        PreconditionError, match=r"not photos by their content: .*id_rsa\.jpg\. Remove"
+    ):
         find_photos([folder])
 
 

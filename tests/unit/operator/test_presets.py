@@ -1,4 +1,4 @@
-"""What profiles hold, and that the template takes it."""
+"""What presets hold, and that the template takes it."""
 
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,10 @@ from scones.classes import parse_loading_bays
 from scones.datasets.hyperparameters import parse_hyperparameters
 from scones_operator import presets
 from scones_operator.aws import template_parameters
-from scones_operator.aws.template_parameters import overrides
-from scones_operator.datasets.ham10000 import LESIONS
-from scones_operator.errors import Refused
-from scones_operator.presets import Profile
+from scones_operator.aws.template_parameters import parameter_overrides
+from scones_operator.datasets.ham10000 import CLASSES
+from scones_operator.errors import PreconditionError
+from scones_operator.presets import Preset
 
 GOOD = """
 class_names = ["left", "right", "none"]
@@ -42,36 +42,36 @@ def written(folder: Path, text: str = GOOD) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("name", presets.names())
-def test_our_profiles_are_what_the_template_takes(name: str) -> None:
-    profile = presets.read(name)
-    given = profile.parameters()
+@pytest.mark.parametrize("name", presets.list_presets())
+def test_our_presets_are_what_the_template_takes(name: str) -> None:
+    preset = presets.load_preset(name)
+    given = preset.parameters()
 
     for parameter in ("ClassNames", "LoadingBays", "ImageShape", "Hyperparameters"):
-        assert template_parameters.allows(parameter, given[parameter])
+        assert template_parameters.is_allowed(parameter, given[parameter])
     assert 0 < float(given["MinimumAccuracy"]) < 1
-    assert profile.description
-    assert dict(parse_hyperparameters(given["Hyperparameters"])) == dict(profile.hyperparameters)
-    assert dict(parse_loading_bays(given["LoadingBays"])) == dict(profile.loading_bays)
+    assert preset.description
+    assert dict(parse_hyperparameters(given["Hyperparameters"])) == dict(preset.hyperparameters)
+    assert dict(parse_loading_bays(given["LoadingBays"])) == dict(preset.loading_bays)
 
 
-def test_our_profiles() -> None:
-    assert {"mammography-views", "skin-lesions", "vehicles"} <= set(presets.names())
-    assert presets.read("vehicles").class_names == ("bicycle", "motorcycle")
-    lesions = presets.read("skin-lesions")
-    assert lesions.class_names == LESIONS
+def test_our_presets() -> None:
+    assert {"mammography-views", "skin-lesions", "vehicles"} <= set(presets.list_presets())
+    assert presets.load_preset("vehicles").class_names == ("bicycle", "motorcycle")
+    lesions = presets.load_preset("skin-lesions")
+    assert lesions.class_names == CLASSES
     assert lesions.minimum_accuracy == 0.6
-    views = presets.read("mammography-views")
+    views = presets.load_preset("mammography-views")
     assert views.mirrored["CC-Left"] == "CC-Right"
     assert views.hyperparameters["augmentation_type"] == "none"
 
 
 def test_a_file_of_ones_own(tmp_path: Path) -> None:
-    profile = presets.read(written(tmp_path))
+    preset = presets.load_preset(written(tmp_path))
 
-    assert profile.name == "views"
-    assert profile.class_names == ("left", "right", "none")
-    assert profile.parameters() == {
+    assert preset.name == "views"
+    assert preset.class_names == ("left", "right", "none")
+    assert preset.parameters() == {
         "ClassNames": "left,right,none",
         "LoadingBays": "left=A 1",
         "ImageShape": "3,64,48",
@@ -81,9 +81,9 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
 
 
 def test_sam_takes_the_parameters_as_they_are(tmp_path: Path) -> None:
-    for name in (*presets.names(), written(tmp_path)):
-        wanted = presets.read(name).parameters()
-        _, *words = overrides(wanted)
+    for name in (*presets.list_presets(), written(tmp_path)):
+        wanted = presets.load_preset(name).parameters()
+        _, *words = parameter_overrides(wanted)
         assert CfnParameterOverridesType().convert(tuple(words), None, None) == wanted
 
 
@@ -117,20 +117,18 @@ def test_sam_takes_the_parameters_as_they_are(tmp_path: Path) -> None:
         ('right = "left"', 'none = "none"', "must say too that the one of right is left"),
     ],
 )
-def test_what_is_wrong_with_a_profile_is_said(
-    tmp_path: Path, old: str, new: str, said: str
-) -> None:
+def test_what_is_wrong_with_a_preset_is_said(tmp_path: Path, old: str, new: str, said: str) -> None:
     assert old in GOOD
-    with pytest.raises(Refused) as raised:
-        presets.read(written(tmp_path, GOOD.replace(old, new)))
+    with pytest.raises(PreconditionError) as raised:
+        presets.load_preset(written(tmp_path, GOOD.replace(old, new)))
     assert "views.toml" in str(raised.value)
     assert said in str(raised.value)
 
 
 def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
     text = 'class_names = ["a"]\nimage_shape = "x"\ncolour = 1\n'
-    with pytest.raises(Refused) as raised:
-        presets.read(written(tmp_path, text))
+    with pytest.raises(PreconditionError) as raised:
+        presets.load_preset(written(tmp_path, text))
     for said in ("class_names: ", "image_shape: ", "minimum_accuracy is missing", "key colour"):
         assert said in str(raised.value)
 
@@ -139,27 +137,27 @@ def test_mirrored_photos_whose_label_stays_may_be_augmented(tmp_path: Path) -> N
     text = GOOD.partition("[mirrored]")[0].replace(
         "epochs = 20", 'augmentation_type = "crop"\nepochs = 20'
     )
-    profile = presets.read(written(tmp_path, text + '[mirrored]\nnone = "none"\n'))
-    assert profile.mirrored == {"none": "none"}
+    preset = presets.load_preset(written(tmp_path, text + '[mirrored]\nnone = "none"\n'))
+    assert preset.mirrored == {"none": "none"}
 
 
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("vehicle", "there is no profile vehicle (did you mean vehicles?)"),
-        ("x.toml", f"there are {', '.join(presets.names())}, or give the path"),
-        ("./", "there is no profile ./"),
+        ("vehicle", "there is no preset vehicle (did you mean vehicles?)"),
+        ("x.toml", f"there are {', '.join(presets.list_presets())}, or give the path"),
+        ("./", "there is no preset ./"),
     ],
 )
-def test_profiles_that_there_are_not(name: str, said: str) -> None:
-    with pytest.raises(Refused) as raised:
-        presets.read(name)
+def test_presets_that_there_are_not(name: str, said: str) -> None:
+    with pytest.raises(PreconditionError) as raised:
+        presets.load_preset(name)
     assert said in str(raised.value)
 
 
 def test_a_file_that_is_no_toml(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="is not valid TOML"):
-        presets.read(written(tmp_path, "classes: [a, b]"))
+    with pytest.raises(PreconditionError, match="is not valid TOML"):
+        presets.load_preset(written(tmp_path, "classes: [a, b]"))
 
 
 NAMES = st.lists(st.text(st.sampled_from('ab ,"\\é'), max_size=3), min_size=1, max_size=3)
@@ -175,11 +173,11 @@ def test_class_names_are_refused_just_where_the_template_refuses_them(names: lis
             "minimum_accuracy": 0.5,
         }
         try:
-            Profile.model_validate(values)
+            Preset.model_validate(values)
         except ValueError:
             return False
         return True
 
     # What the template's pattern can't tell: a comma inside a name, and names that repeat.
     listable = not any("," in name for name in names) and len(set(names)) == len(names)
-    assert taken() == (listable and template_parameters.allows("ClassNames", ",".join(names)))
+    assert taken() == (listable and template_parameters.is_allowed("ClassNames", ",".join(names)))

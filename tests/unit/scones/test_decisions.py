@@ -11,7 +11,7 @@ from scones.decisions import (
     AlwaysReviewed,
     ConfidenceBelowThreshold,
     UnfamiliarPhoto,
-    decide,
+    apply_threshold,
     parse_familiarity_limit,
     parse_threshold,
     parse_thresholds_by_class,
@@ -23,7 +23,7 @@ CLASSES = ("bicycle", "motorcycle", "van")
 
 
 def test_likely_enough() -> None:
-    decision = decide([0.01, 0.95, 0.04], CLASSES, {"motorcycle": "B"}, 0.93)
+    decision = apply_threshold([0.01, 0.95, 0.04], CLASSES, {"motorcycle": "B"}, 0.93)
 
     assert decision.label == "motorcycle"
     assert decision.confidence == 0.95
@@ -32,27 +32,27 @@ def test_likely_enough() -> None:
 
 
 def test_threshold_itself_is_enough() -> None:
-    assert decide([0.93, 0.04, 0.03], CLASSES, {}, 0.93).label == "bicycle"
+    assert apply_threshold([0.93, 0.04, 0.03], CLASSES, {}, 0.93).label == "bicycle"
 
 
 def test_the_threshold_decides_whether_there_is_a_bay() -> None:
-    assert decide([0.93, 0.04, 0.03], CLASSES, {"bicycle": "A"}, 0.93).loading_bay == "A"
+    assert apply_threshold([0.93, 0.04, 0.03], CLASSES, {"bicycle": "A"}, 0.93).loading_bay == "A"
     with pytest.raises(ConfidenceBelowThreshold) as caught:
-        decide([0.93, 0.04, 0.03], CLASSES, {"bicycle": "A"}, 0.94)
+        apply_threshold([0.93, 0.04, 0.03], CLASSES, {"bicycle": "A"}, 0.94)
     assert caught.value.decision.loading_bay is None
 
 
 def test_class_without_a_bay() -> None:
-    assert decide([1, 0, 0], CLASSES, {"van": "C"}, 0.5).loading_bay is None
+    assert apply_threshold([1, 0, 0], CLASSES, {"van": "C"}, 0.5).loading_bay is None
 
 
 def test_first_of_equals() -> None:
-    assert decide([0.4, 0.4, 0.2], CLASSES, {}, 0).label == "bicycle"
+    assert apply_threshold([0.4, 0.4, 0.2], CLASSES, {}, 0).label == "bicycle"
 
 
 def test_below_the_threshold_the_error_carries_the_decision() -> None:
     with pytest.raises(ConfidenceBelowThreshold) as caught:
-        decide([0.5, 0.2, 0.3], CLASSES, {"bicycle": "A"}, 0.93)
+        apply_threshold([0.5, 0.2, 0.3], CLASSES, {"bicycle": "A"}, 0.93)
 
     assert json.loads(str(caught.value)) == {
         "label": "bicycle",
@@ -68,7 +68,7 @@ def test_below_the_threshold_the_error_carries_the_decision() -> None:
 
 def test_unfamiliar_photo_carries_the_decision_and_the_reason() -> None:
     with pytest.raises(UnfamiliarPhoto) as caught:
-        decide([0.98, 0.01, 0.01], CLASSES, {"bicycle": "A"}, 0.93, 0.0123456789, 0.05)
+        apply_threshold([0.98, 0.01, 0.01], CLASSES, {"bicycle": "A"}, 0.93, 0.0123456789, 0.05)
 
     assert json.loads(str(caught.value)) == {
         "label": "bicycle",
@@ -93,11 +93,11 @@ def test_familiarity_counts_before_confidence(
     shown = round(familiarity, DECIMALS)
     if shown < limit:
         with pytest.raises(UnfamiliarPhoto) as unfamiliar:
-            decide(probabilities, CLASSES, {}, bar, familiarity, limit)
+            apply_threshold(probabilities, CLASSES, {}, bar, familiarity, limit)
         assert json.loads(str(unfamiliar.value)) == asdict(unfamiliar.value.decision)
         return
     try:
-        decision = decide(probabilities, CLASSES, {}, bar, familiarity, limit)
+        decision = apply_threshold(probabilities, CLASSES, {}, bar, familiarity, limit)
     except ConfidenceBelowThreshold as below:
         decision = below.decision
         assert decision.confidence < bar
@@ -107,12 +107,12 @@ def test_familiarity_counts_before_confidence(
 
 @given(unit)
 def test_limit_of_zero_switches_the_rule_off(familiarity: float) -> None:
-    assert decide([1, 0, 0], CLASSES, {}, 0.5, familiarity, 0.0).label == "bicycle"
+    assert apply_threshold([1, 0, 0], CLASSES, {}, 0.5, familiarity, 0.0).label == "bicycle"
 
 
 @pytest.mark.parametrize("limit", [None, 1.0])
 def test_rule_does_not_apply_without_familiarity(limit: float | None) -> None:
-    decision = decide([1, 0, 0], CLASSES, {}, 0.5, None, limit)
+    decision = apply_threshold([1, 0, 0], CLASSES, {}, 0.5, None, limit)
 
     assert (decision.familiarity, decision.reason) == (None, None)
 
@@ -120,7 +120,7 @@ def test_rule_does_not_apply_without_familiarity(limit: float | None) -> None:
 @given(st.lists(unit, min_size=3, max_size=3), unit)
 def test_decided_exactly_from_the_threshold_on(probabilities: list[float], bar: float) -> None:
     try:
-        decision = decide(probabilities, CLASSES, {}, bar)
+        decision = apply_threshold(probabilities, CLASSES, {}, bar)
     except ConfidenceBelowThreshold as below:
         assert round(max(probabilities), DECIMALS) < bar
         assert json.loads(str(below)) == asdict(below.decision)
@@ -139,7 +139,7 @@ def test_each_class_has_its_own_threshold_or_the_general_one(
     probabilities: list[float], bar: float, by_class: dict[str, float]
 ) -> None:
     try:
-        decision = decide(probabilities, CLASSES, {}, bar, thresholds_by_class=by_class)
+        decision = apply_threshold(probabilities, CLASSES, {}, bar, thresholds_by_class=by_class)
     except AlwaysReviewed as reviewed:
         decision = reviewed.decision
         assert by_class[decision.label] == math.inf
@@ -161,14 +161,18 @@ def test_each_class_has_its_own_threshold_or_the_general_one(
 
 def test_a_certain_photo_of_a_class_that_always_needs_review() -> None:
     with pytest.raises(AlwaysReviewed) as reviewed:
-        decide([1, 0, 0], CLASSES, {"bicycle": "A"}, 0.5, thresholds_by_class={"bicycle": math.inf})
+        apply_threshold(
+            [1, 0, 0], CLASSES, {"bicycle": "A"}, 0.5, thresholds_by_class={"bicycle": math.inf}
+        )
     assert reviewed.value.decision.loading_bay is None
-    assert decide([0, 1, 0], CLASSES, {}, 0.5, thresholds_by_class={"bicycle": math.inf})
+    assert apply_threshold([0, 1, 0], CLASSES, {}, 0.5, thresholds_by_class={"bicycle": math.inf})
 
 
 def test_unfamiliarity_is_named_before_the_class() -> None:
     with pytest.raises(UnfamiliarPhoto):
-        decide([1, 0, 0], CLASSES, {}, 0.5, 0.01, 0.05, thresholds_by_class={"bicycle": math.inf})
+        apply_threshold(
+            [1, 0, 0], CLASSES, {}, 0.5, 0.01, 0.05, thresholds_by_class={"bicycle": math.inf}
+        )
 
 
 @given(st.lists(unit, max_size=6))
@@ -176,7 +180,7 @@ def test_number_of_probabilities_must_fit(probabilities: list[float]) -> None:
     assume(len(probabilities) != len(CLASSES))
 
     with pytest.raises(ValueError, match="zip"):
-        decide(probabilities, CLASSES, {}, 0.5)
+        apply_threshold(probabilities, CLASSES, {}, 0.5)
 
 
 @given(unit)

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from scones import embedded_metrics
 from scones.event_metrics import (
-    LONGEST_VALUE,
-    UNITS,
-    Event,
-    Measures,
-    Unmeasurable,
+    MAX_VALUE_LENGTH,
+    METRIC_UNITS,
+    BusEvent,
+    MetricSet,
+    UnknownEventError,
     dimension_value,
-    measures_of,
+    metrics_for_event,
 )
 from tests.unit.results_table import SURE, UNSURE, decided
 
@@ -25,8 +25,8 @@ ROOT = Path(__file__).parents[3]
 NOW = datetime.now(UTC).replace(microsecond=0)
 
 
-def event(kind: str, detail: Any) -> Event:
-    return Event.model_validate({"detail-type": kind, "time": NOW, "detail": detail})
+def event(kind: str, detail: Any) -> BusEvent:
+    return BusEvent.model_validate({"detail-type": kind, "time": NOW, "detail": detail})
 
 
 def documented(name: str) -> Any:
@@ -38,7 +38,7 @@ def measured(kind: str, detail: Any) -> dict[tuple[tuple[str, str], ...], dict[s
     """Values by dimensions."""
     return {
         tuple(sorted(group.dimensions.items())): dict(group.values)
-        for group in measures_of(event(kind, detail))
+        for group in metrics_for_event(event(kind, detail))
     }
 
 
@@ -184,8 +184,8 @@ def test_a_check_that_compared_nothing_is_only_counted() -> None:
 
 
 def test_an_event_of_another_kind_is_named() -> None:
-    with pytest.raises(Unmeasurable, match="'Photo Eaten', only of Photo Decided, "):
-        measures_of(event("Photo Eaten", {}))
+    with pytest.raises(UnknownEventError, match="'Photo Eaten', only of Photo Decided, "):
+        metrics_for_event(event("Photo Eaten", {}))
 
 
 @given(st.text(min_size=1, max_size=2000))
@@ -193,7 +193,7 @@ def test_any_name_becomes_a_value_that_cloudwatch_takes(name: str) -> None:
     """By botocore's description of Dimension: printable ASCII, and not only spaces."""
     value = dimension_value(name)
 
-    assert 1 <= len(value) <= LONGEST_VALUE
+    assert 1 <= len(value) <= MAX_VALUE_LENGTH
     assert all(0x20 <= ord(character) < 0x7F for character in value)
     assert value.strip()
 
@@ -220,11 +220,11 @@ def test_each_group_is_a_line_in_the_embedded_format(
 ) -> None:
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "scones")
     groups = [
-        Measures({"Photos": 1, "TotalLatency": 12.5}),
-        Measures({"Photos": 1}, {"Label": "van"}),
+        MetricSet({"Photos": 1, "TotalLatency": 12.5}),
+        MetricSet({"Photos": 1}, {"Label": "van"}),
     ]
 
-    embedded_metrics.write("my stack", groups, NOW)
+    embedded_metrics.emit("my stack", groups, NOW)
 
     whole, by_label = map(json.loads, capsys.readouterr().out.splitlines())
     assert whole["_aws"] == {
@@ -247,7 +247,7 @@ def test_each_group_is_a_line_in_the_embedded_format(
 
 
 def test_every_metric_has_a_unit_that_cloudwatch_knows(capsys: pytest.CaptureFixture[str]) -> None:
-    embedded_metrics.write("stack", [Measures(dict.fromkeys(UNITS, 1.0))], NOW)
+    embedded_metrics.emit("stack", [MetricSet(dict.fromkeys(METRIC_UNITS, 1.0))], NOW)
 
     (directive,) = json.loads(capsys.readouterr().out)["_aws"]["CloudWatchMetrics"]
-    assert {metric["Name"]: metric["Unit"] for metric in directive["Metrics"]} == UNITS
+    assert {metric["Name"]: metric["Unit"] for metric in directive["Metrics"]} == METRIC_UNITS

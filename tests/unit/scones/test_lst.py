@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scones.lst import LstEntry, LstError, can_list, read, write
+from scones.lst import LstEntry, LstError, is_valid_path, read, write
 
 paths = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\t\n\r\0")).filter(
     lambda path: path.strip() and not path.startswith("/") and ".." not in path.split("/")
@@ -99,8 +99,8 @@ def test_a_path_can_be_listed_exactly_if_an_entry_takes_it(path: str) -> None:
     parts = path.split("/")
     forbidden = set(path) & set("\t\n\r\0") or path.startswith("/") or ".." in parts
 
-    assert can_list(path) == bool(path.strip() and not forbidden)
-    if can_list(path):
+    assert is_valid_path(path) == bool(path.strip() and not forbidden)
+    if is_valid_path(path):
         assert list(read(write([LstEntry(0, 0, path)]))) == [LstEntry(0, 0, path)]
     else:
         with pytest.raises(LstError):

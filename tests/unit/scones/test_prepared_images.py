@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from scones import prepared_images
 from scones.lst import LstError
 from scones.photos import ImageShape
-from scones.prepared_images import Batch, Prepared, prepare_pictures
+from scones.prepared_images import BatchSummary, ImageBatch, prepare_images
 from scones.runs import RunIncomplete
 from scones.serialize import (
     PhotoReference,
@@ -43,9 +43,9 @@ def list_photos(
     return offsets
 
 
-def prepared(stored: StoredRun, start: int, end: int, shape: ImageShape = SHAPE) -> Prepared:
-    batch = Batch(run=NAME, photos=PHOTOS, start=start, end=end)
-    return prepare_pictures(stored.client, BUCKET, batch, shape)
+def prepared(stored: StoredRun, start: int, end: int, shape: ImageShape = SHAPE) -> BatchSummary:
+    batch = ImageBatch(run=NAME, photos=PHOTOS, start=start, end=end)
+    return prepare_images(stored.client, BUCKET, batch, shape)
 
 
 def test_a_picture_is_what_serialize_makes(stored: StoredRun) -> None:
@@ -62,7 +62,7 @@ def test_a_picture_is_what_serialize_makes(stored: StoredRun) -> None:
     picture = stored.get("pictures/0.png")
     assert picture["Body"].read() == served.picture.decoded()
     assert picture["ContentType"] == served.picture.content_type == "image/png"
-    assert result == Prepared(prepared=1, unreadable=0, examples=[])
+    assert result == BatchSummary(prepared=1, unreadable=0, examples=[])
 
 
 def test_photos_of_none_of_the_classes_are_prepared_beside_the_others(stored: StoredRun) -> None:
@@ -71,13 +71,13 @@ def test_photos_of_none_of_the_classes_are_prepared_beside_the_others(stored: St
     stored.put(f"{root}reviewed/2.jpg", photo((10, 200, 10)))
     prepared(stored, 0, list_photos(stored, "a/1.jpg")[-1])
     end = list_photos(stored, "reviewed/2.jpg", first=1, name="negatives.lst")[-1]
-    batch = Batch(
+    batch = ImageBatch(
         run=NAME, photos=f"s3://{BUCKET}/{root}", start=0, end=end, list_file="negatives.lst"
     )
 
-    result = prepare_pictures(stored.client, BUCKET, batch, SHAPE)
+    result = prepare_images(stored.client, BUCKET, batch, SHAPE)
 
-    assert result == Prepared(prepared=1, unreadable=0, examples=[])
+    assert result == BatchSummary(prepared=1, unreadable=0, examples=[])
     assert stored.names("pictures/") == ["0.png", "1.png"]
     with Image.open(stored.get("pictures/1.png")["Body"]) as picture:
         assert picture.getpixel((16, 16)) == (10, 200, 10)
@@ -103,7 +103,7 @@ def test_only_the_photos_of_the_range_are_prepared(stored: StoredRun) -> None:
 
     result = prepared(stored, offsets[2], offsets[5])
 
-    assert result == Prepared(prepared=3, unreadable=0, examples=[])
+    assert result == BatchSummary(prepared=3, unreadable=0, examples=[])
     assert stored.names("pictures/") == ["2.png", "3.png", "4.png"]
 
 
@@ -184,10 +184,10 @@ def test_faults_of_s3_have_names(
 
 def test_a_photo_that_may_not_be_read_is_a_fault_not_an_unreadable_one(stored: StoredRun) -> None:
     end = list_photos(stored, "a.png")[-1]
-    batch = Batch(run=NAME, photos="s3://no-such-bucket/x/", start=0, end=end)
+    batch = ImageBatch(run=NAME, photos="s3://no-such-bucket/x/", start=0, end=end)
 
     with pytest.raises(StorageRefused, match="s3://no-such-bucket/x/a"):
-        prepare_pictures(stored.client, BUCKET, batch, SHAPE)
+        prepare_images(stored.client, BUCKET, batch, SHAPE)
 
 
 def test_a_run_without_a_list(stored: StoredRun) -> None:
@@ -214,4 +214,4 @@ def test_a_range_that_cuts_a_line(stored: StoredRun) -> None:
 )
 def test_a_malformed_batch_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
-        Batch.model_validate({"run": NAME, "photos": PHOTOS, "start": 0, "end": 10} | wrong)
+        ImageBatch.model_validate({"run": NAME, "photos": PHOTOS, "start": 0, "end": 10} | wrong)

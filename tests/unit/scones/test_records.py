@@ -16,7 +16,7 @@ from scones.records import (
     Skipped,
     UnreadableRecord,
     Withdrawal,
-    read_decided,
+    query_records,
     read_queue,
     read_record,
     read_versions,
@@ -61,7 +61,7 @@ def names(records: Any) -> str:
 
 
 def test_all_records_come_newest_first(table: Any) -> None:
-    assert names(read_decided(table, TABLE, Skipped())) == "fedcba"
+    assert names(query_records(table, TABLE, Skipped())) == "fedcba"
 
 
 def test_records_are_spread_over_all_shards() -> None:
@@ -80,21 +80,23 @@ def test_pages_of_all_shards_are_merged_in_order(table: Any) -> None:
         put_record(table, "many", decided(f"{minute}.png", "needs_review", minute))
 
     def minutes(records: Iterable[Record]) -> list[int]:
-        return [(one.decided.timings.decided_at - START) // timedelta(minutes=1) for one in records]
+        return [
+            (one.decision.timings.decided_at - START) // timedelta(minutes=1) for one in records
+        ]
 
     newest_first = list(reversed(range(100)))
-    assert minutes(read_decided(table, "many", Skipped(), page_size=16)) == newest_first
-    assert minutes(read_decided(table, "many", Skipped())) == newest_first
+    assert minutes(query_records(table, "many", Skipped(), page_size=16)) == newest_first
+    assert minutes(query_records(table, "many", Skipped())) == newest_first
     assert minutes(read_queue(table, "many", Skipped(), page_size=16)) == list(range(100))
 
 
 def test_records_of_some_statuses(table: Any) -> None:
-    assert names(read_decided(table, TABLE, Skipped(), ["classified", "rejected"])) == "dca"
+    assert names(query_records(table, TABLE, Skipped(), ["classified", "rejected"])) == "dca"
 
 
 def test_a_range_holds_its_start_and_not_its_end(table: Any) -> None:
     minute = timedelta(minutes=1)
-    found = read_decided(table, TABLE, Skipped(), since=START + minute, until=START + 3 * minute)
+    found = query_records(table, TABLE, Skipped(), since=START + minute, until=START + 3 * minute)
     assert names(found) == "cb"
 
 
@@ -108,7 +110,7 @@ def test_a_record_with_its_review(table: Any) -> None:
     assert record.review is not None
     assert record.review.label == "motorcycle"
     assert record.announced
-    assert record.decided.label == "bicycle"
+    assert record.decision.label == "bicycle"
     assert record.key == {
         "photo": {"S": "s3://photos/incoming/f.png"},
         "version": {"S": "version-of-f.png"},
@@ -128,7 +130,7 @@ def test_versions_of_a_photo_newest_first(table: Any) -> None:
     assert [record.version for record in found] == ["12", "11", "10"]
 
 
-@pytest.mark.parametrize("read", [read_decided, read_queue])
+@pytest.mark.parametrize("read", [query_records, read_queue])
 def test_pages_are_as_small_as_asked_for_and_read_when_needed(table: Any, read: Any) -> None:
     asked: list[Any] = []
     table.meta.events.register(
@@ -165,7 +167,7 @@ def test_an_unreadable_record_is_skipped_and_counted(
     broken_table: Any, change: dict[str, str]
 ) -> None:
     break_record(broken_table, BROKEN_TABLE, key_of("b.png"), change)
-    for read in (read_decided, read_queue):
+    for read in (query_records, read_queue):
         skipped = Skipped()
         found = read(broken_table, BROKEN_TABLE, skipped)
 
@@ -191,7 +193,7 @@ def test_a_record_that_is_skipped_twice_is_counted_once(broken_table: Any) -> No
         break_record(broken_table, BROKEN_TABLE, key_of(name), BROKEN["no JSON"])
     skipped = Skipped()
 
-    for read in (read_decided, read_queue):
+    for read in (query_records, read_queue):
         assert names(read(broken_table, BROKEN_TABLE, skipped)) == "b"
 
     assert skipped.message is not None
@@ -202,8 +204,8 @@ def test_readers_stop_at_the_most_records_that_may_be_skipped(broken_table: Any)
     for name in ("b.png", "c.png"):
         break_record(broken_table, BROKEN_TABLE, key_of(name), BROKEN["no JSON"])
 
-    assert names(read_decided(broken_table, BROKEN_TABLE, Skipped(2))) == ""
-    assert names(read_decided(broken_table, BROKEN_TABLE, Skipped(3))) == "a"
+    assert names(query_records(broken_table, BROKEN_TABLE, Skipped(2))) == ""
+    assert names(query_records(broken_table, BROKEN_TABLE, Skipped(3))) == "a"
 
 
 def review_of(label: str | None, *, withdrawn: bool = False) -> Review:
@@ -244,7 +246,7 @@ def test_no_expression_has_a_reserved_word(table: Any) -> None:
         lambda params, **_: expressions.append(params["KeyConditionExpression"]),
         unique_id="expressions",
     )
-    list(read_decided(table, TABLE, Skipped()))
+    list(query_records(table, TABLE, Skipped()))
     list(read_queue(table, TABLE, Skipped()))
     read_versions(table, TABLE, "s3://photos/incoming/a.png")
     table.meta.events.unregister("before-parameter-build.dynamodb.Query", unique_id="expressions")

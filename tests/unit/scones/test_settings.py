@@ -5,7 +5,7 @@ from scones.settings import (
     ClassifySettings,
     EvaluateSettings,
     GenerateListsSettings,
-    PreparePicturesSettings,
+    PrepareImagesSettings,
     SerializeSettings,
     SmokeTestSettings,
     ThresholdSettings,
@@ -89,7 +89,7 @@ def test_generate_lists_refuses_what_no_run_could_use(name: str, value: str) -> 
 
 
 def test_prepare_pictures() -> None:
-    settings = PreparePicturesSettings.read({"DATA_BUCKET": "data", "IMAGE_SHAPE": "3,32,32"})
+    settings = PrepareImagesSettings.read({"DATA_BUCKET": "data", "IMAGE_SHAPE": "3,32,32"})
 
     assert (settings.data_bucket, settings.image_shape.height) == ("data", 32)
 

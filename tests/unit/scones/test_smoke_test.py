@@ -15,12 +15,12 @@ from scones.endpoint import EndpointMissing, UnusablePrediction
 from scones.runs import RunOutdated
 from scones.settings import SmokeTestSettings
 from scones.smoke_test import (
-    NoPictures,
+    LabeledImage,
+    NoImages,
     Request,
-    Smoke,
-    Subject,
-    choose,
-    least_accuracy,
+    SmokeTestResult,
+    minimum_sample_accuracy,
+    select_balanced,
     smoke_test,
 )
 from tests.unit.stored_run import BUCKET, NAME, StoredRun, s3_client
@@ -69,7 +69,7 @@ def outcome(
     photos: int = 10,
     limit: float = 1000,
     seconds: float = 840,
-) -> Smoke:
+) -> SmokeTestResult:
     """Test an endpoint in a function that has so many seconds left by the endpoint's clock."""
     settings = SmokeTestSettings(
         DATA_BUCKET=BUCKET,
@@ -116,14 +116,14 @@ def test_too_many_wrong_answers_are_an_outcome(stored: StoredRun) -> None:
 def test_hardly_any_model_of_the_minimum_accuracy_fails_by_chance(
     minimum: float, photos: int
 ) -> None:
-    least = round(least_accuracy(minimum, photos) * photos)
+    least = round(minimum_sample_accuracy(minimum, photos) * photos)
     failing = sum(
         comb(photos, right) * minimum**right * (1 - minimum) ** (photos - right)
         for right in range(least)
     )
 
     assert failing < 0.025
-    assert least_accuracy(minimum, photos) <= minimum
+    assert minimum_sample_accuracy(minimum, photos) <= minimum
 
 
 def test_the_first_answer_is_not_counted(stored: StoredRun) -> None:
@@ -250,7 +250,7 @@ def test_a_run_without_pictures(stored: StoredRun) -> None:
     stored.put_lists([0, 1])
 
     with pytest.raises(
-        NoPictures, match=rf"none of the 2 validation photos is in .*{NAME}/pictures/"
+        NoImages, match=rf"none of the 2 validation photos is in .*{NAME}/pictures/"
     ):
         outcome(stored, Endpoint(right))
 
@@ -284,20 +284,20 @@ def test_an_endpoint_with_other_classes_is_an_error(stored: StoredRun) -> None:
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=8), st.integers(1, 60))
 def test_the_choice_is_even_and_never_repeats(counts: list[int], wanted: int) -> None:
     pictures = {
-        index: [Subject(f"{index}/{place}", index) for place in range(count)]
+        index: [LabeledImage(f"{index}/{place}", index) for place in range(count)]
         for index, count in enumerate(counts)
     }
 
-    chosen = choose(pictures, wanted)
+    chosen = select_balanced(pictures, wanted)
 
     assert len(chosen) == len(set(chosen)) == min(wanted, sum(counts))
     shares = [sum(subject.class_index == index for subject in chosen) for index in pictures]
     for share, count in zip(shares, counts, strict=True):
         assert share >= min(count, max(shares) - 1)
-    assert choose(pictures, wanted) == chosen
+    assert select_balanced(pictures, wanted) == chosen
 
 
 def test_the_choice_is_from_all_over_a_class() -> None:
-    pictures = {0: [Subject(str(place), 0) for place in range(100)]}
+    pictures = {0: [LabeledImage(str(place), 0) for place in range(100)]}
 
-    assert [subject.path for subject in choose(pictures, 4)] == ["12", "37", "62", "87"]
+    assert [subject.path for subject in select_balanced(pictures, 4)] == ["12", "37", "62", "87"]

@@ -5,14 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from tools.costs import (
-    FIGURES,
-    PAGE,
-    Figures,
-    compute_costs,
-    count_instances,
-    render,
-)
+from tools.costs import FIGURES_FILE, PAGE_FILE, Figures, compute_costs, count_instances, render
 from tools.generated_tables import END, begin_marker
 
 
@@ -22,16 +15,16 @@ def figures() -> Figures:
 
 
 def test_the_page_has_the_script_s_table(figures: Figures) -> None:
-    _, _, rest = PAGE.read_text("utf-8").partition(begin_marker("tables"))
+    _, _, rest = PAGE_FILE.read_text("utf-8").partition(begin_marker("tables"))
     table, _, _ = rest.partition(END)
 
     assert table.strip() == render(figures).strip(), "run `make tables`"
 
 
 def test_each_price_says_where_it_was_read() -> None:
-    read = tomllib.loads(FIGURES.read_text("utf-8"))
+    read = tomllib.loads(FIGURES_FILE.read_text("utf-8"))
 
-    assert str(read["looked_up"]) in PAGE.read_text("utf-8")
+    assert str(read["looked_up"]) in PAGE_FILE.read_text("utf-8")
     for name, price in read["prices"].items():
         assert price["page"].startswith("https://aws.amazon.com/"), name
         assert price["quoted_by"], name

@@ -7,7 +7,7 @@ import pytest
 from samcli.lib.config.samconfig import SamConfig
 from samcli.yamlhelper import yaml_parse
 
-from scones_operator.aws.stack import STACK
+from scones_operator.aws.stack import DEFAULT_STACK_NAME
 from tools import deploy
 from tools.deploy import (
     ROOT,
@@ -38,13 +38,13 @@ def test_environments() -> None:
 
 @pytest.mark.parametrize("environment", list_environments())
 def test_stack_names(environment: str) -> None:
-    assert read_stack_name(environment) == f"{STACK}-{environment}"
+    assert read_stack_name(environment) == f"{DEFAULT_STACK_NAME}-{environment}"
 
 
 @pytest.mark.parametrize("command", ["build", "deploy"])
 def test_the_default_is_what_it_was(command: str) -> None:
     found = settings(command, "default")
-    assert found["stack_name"] == STACK
+    assert found["stack_name"] == DEFAULT_STACK_NAME
     assert found["parameter_overrides"] == ["MinimumAccuracy=0.85"]
     if command == "deploy":
         assert found["confirm_changeset"] is True
@@ -60,7 +60,7 @@ def test_overrides_are_parameters_of_the_template(environment: str) -> None:
 @pytest.mark.parametrize("environment", list_environments())
 def test_environments_share_no_names(environment: str) -> None:
     """Stack and model package group of two environments may be in one account."""
-    name = f"{STACK}-{environment}"
+    name = f"{DEFAULT_STACK_NAME}-{environment}"
     for command in ("build", "deploy", "sync"):
         assert settings(command, environment)["stack_name"] == name
     assert read_overrides(environment)["EndpointName"] == name
@@ -105,7 +105,7 @@ def test_commands() -> None:
     chosen = ["--parameter-overrides", 'ParameterKey=CodeVersion,ParameterValue="1a2b3c"']
     config = ["--config-file", str(ROOT / "samconfig.toml"), "--config-env", "staging"]
     assert build[1:] == ["build", *config, *chosen]
-    stack = f"{STACK}-staging"
+    stack = f"{DEFAULT_STACK_NAME}-staging"
     bootstrap = ["--s3-bucket", "artifacts", "--s3-prefix", stack]
     bootstrap += ["--role-arn", VARIABLES["EXECUTION_ROLE"], "--tags", f"scones:stack={stack}"]
     assert package[1:] == ["deploy", *config, *bootstrap, *chosen]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tools import iam_diff
-from tools.iam_diff import Place, RevisionError, compare, render, render_since
+from tools.iam_diff import RevisionError, StatementLocation, compare, render, render_since
 from tools.scan_template import translate
 
 ROLE = {
@@ -53,7 +53,7 @@ ROLE = {
         ],
     },
 }
-READ = Place("Worker", "Own", "Read")
+READ = StatementLocation("Worker", "Own", "Read")
 
 
 @pytest.fixture

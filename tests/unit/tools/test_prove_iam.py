@@ -10,7 +10,7 @@ from tools.prove_iam import exceptions
 from tools.prove_iam.deployed import Policy
 from tools.prove_iam.exceptions import Exceptions, NotProvable, ProvenElsewhere
 from tools.prove_iam.proof import Proof, prove
-from tools.prove_iam.recording import INSTALLATION, Recording, Request, requests_of
+from tools.prove_iam.recording import INSTALLATION_TEST, Recording, Request, parse_audit_trail
 
 ROLE = "role/stack-Reader"
 READ = {"Sid": "Read", "Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/*"}
@@ -48,7 +48,7 @@ def excuse(statement: str, *values: str) -> NotProvable:
 def test_a_statement_is_needed_by_what_only_it_allows() -> None:
     found = proof([policy(READ)], [request("s3:GetObject")])
 
-    assert found.complaints == []
+    assert found.problems == []
     assert list(found.table()) == ["Reader  Read  test_reads: s3:GetObject on b/key is denied"]
 
 
@@ -61,7 +61,7 @@ def test_a_statement_is_needed_by_what_only_it_allows() -> None:
     ],
 )
 def test_a_statement_that_nothing_needs_is_idle(requests: list[Request]) -> None:
-    (complaint,) = proof([policy(READ)], requests).complaints
+    (complaint,) = proof([policy(READ)], requests).problems
 
     assert complaint.startswith("Reader/Read is idle: nothing fails without it")
 
@@ -71,13 +71,13 @@ def test_two_statements_that_allow_the_same_are_both_idle() -> None:
 
     found = proof([policy(READ), again], [request("s3:GetObject")])
 
-    assert len(found.complaints) == 2
+    assert len(found.problems) == 2
 
 
 def test_an_action_that_nothing_needs_is_idle() -> None:
     both = READ | {"Action": ["s3:GetObject", "s3:PutObject"]}
 
-    (complaint,) = proof([policy(both)], [request("s3:GetObject")]).complaints
+    (complaint,) = proof([policy(both)], [request("s3:GetObject")]).problems
 
     assert complaint.startswith("s3:PutObject of Reader/Read is idle")
 
@@ -85,7 +85,7 @@ def test_an_action_that_nothing_needs_is_idle() -> None:
 def test_a_resource_that_nothing_needs_is_idle() -> None:
     both = READ | {"Resource": ["arn:aws:s3:::b/*", "arn:aws:s3:::c/*"]}
 
-    (complaint,) = proof([policy(both)], [request("s3:GetObject")]).complaints
+    (complaint,) = proof([policy(both)], [request("s3:GetObject")]).problems
 
     assert complaint.startswith("arn:aws:s3:::c/* of Reader/Read is idle")
 
@@ -102,14 +102,14 @@ def test_a_resource_is_the_same_in_local_clouds_that_name_it_differently() -> No
 
     recordings = [of("first", "a/1"), of("second", "b/1")]
 
-    assert prove(recordings, {}, Exceptions()).complaints == []
-    assert len(prove(recordings[:1], {}, Exceptions()).complaints) == 1
+    assert prove(recordings, {}, Exceptions()).problems == []
+    assert len(prove(recordings[:1], {}, Exceptions()).problems) == 1
 
 
 def test_an_idle_statement_is_told_once() -> None:
     both = READ | {"Action": ["s3:GetObject", "s3:PutObject"]}
 
-    assert len(proof([policy(both)], []).complaints) == 1
+    assert len(proof([policy(both)], []).problems) == 1
 
 
 def test_a_denial_is_needed_by_what_only_it_denies() -> None:
@@ -117,24 +117,24 @@ def test_a_denial_is_needed_by_what_only_it_denies() -> None:
     denial = WRITE | {"Sid": "NoWriting", "Effect": "Deny"}
     requests = [request("s3:GetObject"), request("s3:PutObject", allowed=False)]
 
-    assert proof([policy(everything, denial)], requests).complaints == []
-    (complaint,) = proof([policy(everything, denial)], requests[:1]).complaints
+    assert proof([policy(everything, denial)], requests).problems == []
+    (complaint,) = proof([policy(everything, denial)], requests[:1]).problems
     assert complaint.startswith("Reader/NoWriting is idle")
 
 
 def test_a_policy_that_aws_owns_is_one_part() -> None:
     owned = policy(READ, WRITE, name="arn:aws:iam::aws:policy/AWSOwned")
 
-    (complaint,) = proof([owned], []).complaints
+    (complaint,) = proof([owned], []).problems
 
     assert complaint.startswith("Reader/AWSOwned is idle")
-    assert proof([owned], [request("s3:PutObject")]).complaints == []
+    assert proof([owned], [request("s3:PutObject")]).problems == []
 
 
 def test_what_is_not_provable_may_be_idle() -> None:
     found = proof([policy(READ)], [], excuse("*/Read"))
 
-    assert found.complaints == []
+    assert found.problems == []
     assert list(found.table()) == ["Reader  Read  not provable here: not emulated"]
 
 
@@ -147,11 +147,11 @@ def test_what_is_not_provable_may_be_idle() -> None:
     ],
 )
 def test_an_outdated_entry_is_told(entry: NotProvable, complaint: str) -> None:
-    assert proof([policy(READ)], [request("s3:GetObject")], entry).complaints == [complaint]
+    assert proof([policy(READ)], [request("s3:GetObject")], entry).problems == [complaint]
 
 
 def test_every_entry_has_its_reason_and_aws_as_its_source() -> None:
-    for entry in exceptions.load().not_provable:
+    for entry in exceptions.load_exceptions().not_provable:
         assert len(entry.reason) > 20
         assert entry.source.startswith("https://docs.aws.amazon.com/")
 
@@ -160,7 +160,7 @@ def test_a_statement_that_was_not_deployed_is_missing() -> None:
     document = {"Statement": [READ, WRITE]}
     role = {"Type": "AWS::IAM::Role", "Properties": {"Policies": [{"PolicyDocument": document}]}}
 
-    (complaint,) = proof([policy(READ)], [request("s3:GetObject")], Reader=role).complaints
+    (complaint,) = proof([policy(READ)], [request("s3:GetObject")], Reader=role).problems
 
     assert complaint == "Reader/Write is in the template and not in the recording"
 
@@ -172,13 +172,13 @@ def test_a_statement_that_another_test_proves_may_be_missing() -> None:
     recording = Recording([policy(READ)], [request("s3:GetObject")])
     excepted = Exceptions(proven_elsewhere=[entry])
 
-    assert prove([recording], {"Reader": role, "Other": role}, excepted).complaints == []
-    (complaint,) = prove([recording], {"Reader": role}, excepted).complaints
+    assert prove([recording], {"Reader": role, "Other": role}, excepted).problems == []
+    (complaint,) = prove([recording], {"Reader": role}, excepted).problems
     assert complaint == "Other/* is proven_elsewhere, and no such statement is missing"
 
 
 def test_the_tests_that_prove_elsewhere_exist() -> None:
-    for entry in exceptions.load().proven_elsewhere:
+    for entry in exceptions.load_exceptions().proven_elsewhere:
         file, _, name = entry.test.partition("::")
         assert f"def {name}(" in Path(file).read_text("utf-8")
 
@@ -187,15 +187,15 @@ def test_requests_that_other_policies_decided_prove_nothing() -> None:
     found = proof([policy(READ)], [request("s3:GetObject", allowed=False)])
 
     assert found.ignored == 1
-    assert len(found.complaints) == 1
+    assert len(found.problems) == 1
 
 
 def test_a_test_is_named_before_the_installation() -> None:
-    requests = [request("s3:GetObject", test=INSTALLATION), request("s3:GetObject")]
+    requests = [request("s3:GetObject", test=INSTALLATION_TEST), request("s3:GetObject")]
 
     (statement,) = proof([policy(READ)], requests).as_json()["statements"]
 
-    assert statement["tests"] == ["test_reads", INSTALLATION]
+    assert statement["tests"] == ["test_reads", INSTALLATION_TEST]
     assert statement["requests"] == 2
 
 
@@ -207,7 +207,9 @@ def test_a_request_belongs_to_the_test_that_ran_then() -> None:
         "at": 25.0,
     }
 
-    (found,) = requests_of([entry, {"role": "r"}], [(10, "first"), (20, "second"), (30, "third")])
+    (found,) = parse_audit_trail(
+        [entry, {"role": "r"}], [(10, "first"), (20, "second"), (30, "third")]
+    )
 
     assert (found.principal, found.test) == (ROLE, "second")
 

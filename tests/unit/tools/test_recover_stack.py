@@ -10,18 +10,18 @@ import pytest
 from botocore.exceptions import ClientError, WaiterError
 
 from scones_operator.application import CHECKOUT
-from scones_operator.errors import Fault, Refused
+from scones_operator.errors import OperationError, PreconditionError
 from tools import recover_stack
 from tools.recover_stack import (
     IDENTIFIERS,
-    find_kept,
+    find_retained,
     import_resources,
-    kept_resources,
     reduce_template,
+    retained_resources,
 )
 
 TEMPLATE = recover_stack.read_template()
-KEPT = kept_resources(TEMPLATE)
+KEPT = retained_resources(TEMPLATE)
 ARN = "arn:aws:sagemaker:us-east-1:123456789012:model-package-group/scones"
 MAX_TEMPLATE_BYTES = 51_200
 """https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateChangeSet.html"""
@@ -89,7 +89,7 @@ def test_the_template_of_what_is_kept_is_complete_in_itself() -> None:
 
 
 def test_what_is_kept_is_found_by_the_stack_s_name() -> None:
-    found = find_kept(account(), "scones", {}, {})
+    found = find_retained(account(), "scones", {}, {})
 
     assert {one.logical: one.physical for one in found} == {
         "PhotosBucket": "scones-photosbucket-1a",
@@ -100,7 +100,7 @@ def test_what_is_kept_is_found_by_the_stack_s_name() -> None:
 
 
 def test_an_existing_data_bucket_is_not_the_stack_s() -> None:
-    found = find_kept(account(), "scones", {"ExistingDataBucket": "team-data"}, {})
+    found = find_retained(account(), "scones", {"ExistingDataBucket": "team-data"}, {})
 
     assert "DataBucket" not in {one.logical for one in found}
 
@@ -120,15 +120,15 @@ def test_an_existing_data_bucket_is_not_the_stack_s() -> None:
     ],
 )
 def test_what_is_not_clear_is_asked_for(other: dict[str, list[str]], message: str) -> None:
-    with pytest.raises(Refused) as raised:
-        find_kept(account(**other), "scones", {}, {})
+    with pytest.raises(PreconditionError) as raised:
+        find_retained(account(**other), "scones", {}, {})
 
     assert message in str(raised.value)
 
 
 def test_a_resource_is_named_or_left_out() -> None:
     given = {"ResultsTable": "restored", "PhotosBucket": ""}
-    found = find_kept(account(tables=[]), "scones", {}, given)
+    found = find_retained(account(tables=[]), "scones", {}, given)
 
     assert {one.logical: one.physical for one in found} == {
         "DataBucket": "scones-databucket-2b",
@@ -182,7 +182,7 @@ def test_only_a_stack_of_a_failed_attempt_is_to_be_deleted(
     status: str, message: str, deletes: bool
 ) -> None:
     session: Any = CloudFormation(status)
-    with pytest.raises(Refused) as raised:
+    with pytest.raises(PreconditionError) as raised:
         import_resources(session, "scones", [], {})
 
     assert message in str(raised.value)
@@ -202,7 +202,7 @@ def test_only_a_stack_of_a_failed_attempt_is_to_be_deleted(
 )
 def test_a_failed_import_has_cloudformation_s_reason(waiter: str, answer: Any) -> None:
     session: Any = CloudFormation(**{waiter: answer})
-    with pytest.raises(Fault) as raised:
+    with pytest.raises(OperationError) as raised:
         import_resources(session, "scones", [], {})
 
     reason = "terminal failure" if "Error" in answer else "resources: of AWS. A stack"
@@ -213,7 +213,7 @@ def test_a_failed_import_has_cloudformation_s_reason(waiter: str, answer: Any) -
 def test_an_import_that_takes_long_is_not_deleted() -> None:
     slow = "Max attempts exceeded. Previously accepted state: Matched expected service error code"
     session: Any = CloudFormation(stack_import_complete={"reason": slow})
-    with pytest.raises(Fault, match=r"within 10 minutes\. It continues") as raised:
+    with pytest.raises(OperationError, match=r"within 10 minutes\. It continues") as raised:
         import_resources(session, "scones", [], {})
 
     assert "delete-stack" not in str(raised.value)

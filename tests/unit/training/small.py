@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from scones.photos import ImageShape
 from scones_training import efficientnet, hyperparameters, recipe
-from scones_training.dataset import Images, Splits
+from scones_training.dataset import ImageSet, Splits
 from scones_training.hyperparameters import Hyperparameters
 
 LAYERS = 12
@@ -48,7 +48,7 @@ class Block(nn.Module):
 
 def use_small_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """Start training from the small network, of which `recipe` trains the last layers."""
-    monkeypatch.setattr(recipe, "FEW_PHOTOS", 0)
+    monkeypatch.setattr(recipe, "MAX_FEW_PHOTOS", 0)
     monkeypatch.setattr(
         efficientnet, "pretrained", lambda _shape, num_classes: SmallNetwork(num_classes)
     )
@@ -62,17 +62,17 @@ def options(**changes: str) -> Hyperparameters:
         "mini_batch_size": "8",
         "epochs": "2",
     }
-    return hyperparameters.parse(given | changes)
+    return hyperparameters.parse_hyperparameters(given | changes)
 
 
-def images(count: int, seed: int = 0, label: int | None = None) -> Images:
+def images(count: int, seed: int = 0, label: int | None = None) -> ImageSet:
     """Draw noise whose brightest third is the class's; all of one label if one is given."""
     generator = np.random.default_rng(seed)
     pixels = generator.integers(0, 100, (count, SHAPE.height, SHAPE.width, 3), np.uint8)
     labels = np.arange(count) % 3
     for index, image in enumerate(pixels):
         image[:, :, labels[index]] += 120
-    return Images(pixels, labels if label is None else np.full(count, label))
+    return ImageSet(pixels, labels if label is None else np.full(count, label))
 
 
 def splits(negatives: int = 0) -> Splits:

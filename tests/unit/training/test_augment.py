@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scones_training.augment import augment, erase, mirrors
+from scones_training.augment import augment, cutout, uses_flips
 
 TYPES = ["none", "crop", "crop_color", "crop_color_transform"]
 
@@ -25,7 +25,7 @@ def test_none_changes_nothing(height: int, width: int, seed: int) -> None:
 
 
 def test_only_none_keeps_left_and_right() -> None:
-    assert [mirrors(kind) for kind in TYPES] == [False, True, True, True]
+    assert [uses_flips(kind) for kind in TYPES] == [False, True, True, True]
 
 
 @pytest.mark.parametrize("kind", TYPES[1:])
@@ -47,8 +47,8 @@ def test_crop_moves_by_an_eighth_at_most(height: int, width: int, seed: int) -> 
     moved = augment(pictures, "crop", seeded(seed)).int()
 
     assert int((moved - pictures.int()).abs().max()) <= 2 * (height // 8)
-    centre = height // 2
-    assert int((moved[:, centre] - centre).abs().max()) <= height // 8
+    center = height // 2
+    assert int((moved[:, center] - center).abs().max()) <= height // 8
 
 
 @given(st.sampled_from(TYPES), st.integers(1, 30), st.integers(1, 30))
@@ -69,13 +69,13 @@ def test_the_same_seed_gives_the_same(kind: str) -> None:
     assert not torch.equal(augment(pictures, kind, seeded(3)), augment(pictures, kind, seeded(4)))
 
 
-def test_crop_keeps_colours_and_crop_color_changes_them() -> None:
+def test_crop_keeps_colors_and_crop_color_changes_them() -> None:
     orange = torch.tensor([230, 120, 20], dtype=torch.uint8).expand(50, 8, 8, 3).clone()
 
     assert torch.equal(augment(orange, "crop", seeded(0)), orange)
-    recoloured = augment(orange, "crop_color", seeded(0)).float()
-    assert recoloured.std(dim=0).min() > 5
-    assert (recoloured.mean(dim=0) - orange[0].float()).abs().max() < 25
+    recolored = augment(orange, "crop_color", seeded(0)).float()
+    assert recolored.std(dim=0).min() > 5
+    assert (recolored.mean(dim=0) - orange[0].float()).abs().max() < 25
 
 
 def test_a_transform_turns_a_line_by_ten_degrees_at_most() -> None:
@@ -86,8 +86,8 @@ def test_a_transform_turns_a_line_by_ten_degrees_at_most() -> None:
     heights = torch.arange(64.0)[:, None]
     # The line's height near both ends, weighted by brightness over the background.
     bright = (changed - changed.amin((1, 2), keepdim=True)).pow(4)
-    centres = (bright * heights).sum(1) / bright.sum(1)
-    slopes = (centres[:, 52:].mean(1) - centres[:, :12].mean(1)).abs() / 52
+    centers = (bright * heights).sum(1) / bright.sum(1)
+    slopes = (centers[:, 52:].mean(1) - centers[:, :12].mean(1)).abs() / 52
 
     assert float(slopes.max()) < 0.25
     assert float(slopes.max()) > 0.1
@@ -96,7 +96,7 @@ def test_a_transform_turns_a_line_by_ten_degrees_at_most() -> None:
 def test_erasing_sets_one_square_to_the_mean() -> None:
     pictures = torch.ones(100, 3, 16, 24)
 
-    erased = erase(pictures, seeded(0)) == 0
+    erased = cutout(pictures, seeded(0)) == 0
 
     assert torch.equal(erased[:, 0], erased[:, 1])
     shares = erased[:, 0].float().mean((1, 2))

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from scones.decisions import DECIMALS
-from scones.evaluation.metrics import Answer
-from scones.evaluation.model_metrics import judge
+from scones.evaluation.metrics import LabeledPrediction
+from scones.evaluation.model_metrics import compute_model_metrics
 from scones_training import calibrate
 
 
@@ -23,10 +23,10 @@ def test_calibration_never_makes_the_log_loss_worse(
     validation: tuple[calibrate.Floats, calibrate.Labels],
 ) -> None:
     logits, labels = validation
-    found = calibrate.temperature(logits, labels)
+    found = calibrate.fit_temperature(logits, labels)
 
-    before = calibrate.log_loss(calibrate.probabilities(logits, 1.0), labels)
-    after = calibrate.log_loss(calibrate.probabilities(logits, found), labels)
+    before = calibrate.log_loss(calibrate.softmax(logits, 1.0), labels)
+    after = calibrate.log_loss(calibrate.softmax(logits, found), labels)
 
     assert calibrate.SHARPEST * 0.999 <= found <= calibrate.FLATTEST * 1.001
     assert after <= before + 1e-9
@@ -38,7 +38,7 @@ def test_the_most_likely_class_stays(
 ) -> None:
     logits, _ = validation
 
-    scaled = calibrate.probabilities(logits, temperature)
+    scaled = calibrate.softmax(logits, temperature)
 
     np.testing.assert_allclose(scaled.sum(axis=1), 1)
     best = scaled[np.arange(len(scaled)), logits.argmax(axis=1)]
@@ -49,16 +49,16 @@ def test_the_most_likely_class_stays(
 def test_the_temperature_of_a_large_set_is_found(true: float) -> None:
     generator = np.random.default_rng(0)
     logits = generator.normal(0, 3, (20_000, 4))
-    chances = calibrate.probabilities(logits, true)
+    chances = calibrate.softmax(logits, true)
     labels = (chances.cumsum(axis=1) < generator.random((20_000, 1))).sum(axis=1)
 
-    assert calibrate.temperature(logits, labels) == pytest.approx(true, rel=0.05)
+    assert calibrate.fit_temperature(logits, labels) == pytest.approx(true, rel=0.05)
 
 
 def test_a_small_set_without_a_mistake_hardly_sharpens() -> None:
     logits = np.array([[2.0, 0.0], [0.0, 2.0]])
 
-    assert 0.8 < calibrate.temperature(logits, np.array([0, 1])) < 1
+    assert 0.8 < calibrate.fit_temperature(logits, np.array([0, 1])) < 1
 
 
 def test_log_loss_is_the_mean_negative_logarithm() -> None:
@@ -86,12 +86,12 @@ def test_the_calibration_error_is_that_of_the_evaluation(
     validation: tuple[calibrate.Floats, calibrate.Labels],
 ) -> None:
     logits, labels = validation
-    probabilities = calibrate.probabilities(logits, 1.0)
+    probabilities = calibrate.softmax(logits, 1.0)
     answers = [
-        Answer(int(label), int(row.argmax()), round(float(row.max()), DECIMALS))
+        LabeledPrediction(int(label), int(row.argmax()), round(float(row.max()), DECIMALS))
         for row, label in zip(probabilities, labels, strict=True)
     ]
-    judged = judge(answers, [str(index) for index in range(logits.shape[1])], 0.99)
+    judged = compute_model_metrics(answers, [str(index) for index in range(logits.shape[1])], 0.99)
 
     error = calibrate.expected_calibration_error(probabilities, labels)
 

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 from scones_training import dataset, hyperparameters
-from scones_training.errors import BadInput
+from scones_training.errors import InputError
 from tests.unit.training.jobs import Job, other, picture
 
 
 def load(job: Job) -> dataset.Splits:
-    return dataset.load(job.paths.data, hyperparameters.parse(job.hyperparameters))
+    return dataset.load_dataset(
+        job.paths.data, hyperparameters.parse_hyperparameters(job.hyperparameters)
+    )
 
 
 def test_pictures_come_in_the_order_of_the_list(small_job: Job) -> None:
@@ -127,7 +129,7 @@ def test_at_most_half_of_a_class_is_left_out(small_job: Job, part: str, count: i
     damage(small_job, part, 2, *range(count))
 
     with pytest.raises(
-        BadInput,
+        InputError,
         match=(
             rf"Too many photos of {part}_lst cannot be decoded: {count // 2 + 1} of {count} photos "
             rf"of class 1, {count} of {count} photos of class 2, such as .*'class 1 .*/photo "
@@ -148,7 +150,7 @@ def test_fewer_usable_photos_than_a_batch_are_enough(small_job: Job) -> None:
 def test_a_photo_that_is_missing_is_named(small_job: Job) -> None:
     (small_job.paths.data / "train" / "class 0 [ü]" / "photo (3).png").unlink()
 
-    with pytest.raises(BadInput, match=r"photo \(3\).png' is in train_lst but can't be read"):
+    with pytest.raises(InputError, match=r"photo \(3\).png' is in train_lst but can't be read"):
         load(small_job)
 
 
@@ -157,35 +159,35 @@ def test_a_missing_channel_is_named(small_job: Job, channel: str) -> None:
     folder = small_job.paths.data / channel
     folder.rename(folder.with_name("other"))
 
-    with pytest.raises(BadInput, match=f"no channel {channel}:"):
+    with pytest.raises(InputError, match=f"no channel {channel}:"):
         load(small_job)
 
 
 def test_two_lists_in_a_channel_are_refused(small_job: Job) -> None:
     (small_job.paths.data / "train_lst" / "old.lst").touch()
 
-    with pytest.raises(BadInput, match=r"it has old.lst, train.lst"):
+    with pytest.raises(InputError, match=r"it has old.lst, train.lst"):
         load(small_job)
 
 
 def test_a_broken_line_is_named(small_job: Job) -> None:
     write_lines(small_job, "train", [*lines_of(small_job, "train"), "36 0 a.png"])
 
-    with pytest.raises(BadInput, match=r"train_lst/train.lst, line 37: 1 tab-separated fields"):
+    with pytest.raises(InputError, match=r"train_lst/train.lst, line 37: 1 tab-separated fields"):
         load(small_job)
 
 
 def test_an_empty_list_is_refused(small_job: Job) -> None:
     write_lines(small_job, "validation", [])
 
-    with pytest.raises(BadInput, match=r"validation.lst lists no photo"):
+    with pytest.raises(InputError, match=r"validation.lst lists no photo"):
         load(small_job)
 
 
 def test_a_list_that_is_not_utf_8_is_refused(small_job: Job) -> None:
     small_job.list_of("train").write_bytes(b"0\t0\t\xff.png\n")
 
-    with pytest.raises(BadInput, match=r"train.lst is not UTF-8"):
+    with pytest.raises(InputError, match=r"train.lst is not UTF-8"):
         load(small_job)
 
 
@@ -197,7 +199,7 @@ def test_a_class_beyond_num_classes_is_refused(small_job: Job, part: str) -> Non
         write_lines(small_job, "train", kept)
         small_job.hyperparameters["num_training_samples"] = str(len(kept))
 
-    with pytest.raises(BadInput, match=f"{part}_lst has the class index 2, but num_classes is 2"):
+    with pytest.raises(InputError, match=f"{part}_lst has the class index 2, but num_classes is 2"):
         load(small_job)
 
 
@@ -205,7 +207,7 @@ def test_a_class_without_photos_is_refused(small_job: Job) -> None:
     small_job.hyperparameters["num_classes"] = "5"
 
     with pytest.raises(
-        BadInput, match="num_classes is 5, but train_lst has no photo of class 3, 4"
+        InputError, match="num_classes is 5, but train_lst has no photo of class 3, 4"
     ):
         load(small_job)
 
@@ -213,14 +215,14 @@ def test_a_class_without_photos_is_refused(small_job: Job) -> None:
 def test_another_number_of_photos_is_refused(small_job: Job) -> None:
     small_job.hyperparameters["num_training_samples"] = "40"
 
-    with pytest.raises(BadInput, match="num_training_samples is 40, but train_lst lists 36"):
+    with pytest.raises(InputError, match="num_training_samples is 40, but train_lst lists 36"):
         load(small_job)
 
 
 def test_fewer_photos_than_a_batch_are_refused(small_job: Job) -> None:
     small_job.hyperparameters["mini_batch_size"] = "37"
 
-    with pytest.raises(BadInput, match="lists 36 photos, fewer than mini_batch_size 37"):
+    with pytest.raises(InputError, match="lists 36 photos, fewer than mini_batch_size 37"):
         load(small_job)
 
 
@@ -265,7 +267,7 @@ def test_a_full_disk_is_told(
         monkeypatch.delattr(os, "posix_fallocate", raising=False)
 
     with pytest.raises(
-        BadInput, match=r"^The prepared photos need 4.15e-05 GB in .*: raise VolumeSizeInGB or"
+        InputError, match=r"^The prepared photos need 4.15e-05 GB in .*: raise VolumeSizeInGB or"
     ):
         load(small_job)
 
@@ -279,7 +281,7 @@ def test_room_is_taken_before_it_is_needed(
     size = 2_500_000
 
     with tempfile.TemporaryFile() as file:
-        dataset._reserve(file, size, "photos")
+        dataset._allocate(file, size, "photos")
 
         taken = os.fstat(file.fileno())
         assert taken.st_size == size

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from scones_training.device import find_device
-from scones_training.errors import BadInput
+from scones_training.errors import InputError
 
 DRIVER = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.163.01  Tue Apr  8 12:41:17 UTC 2025"
 
@@ -31,7 +31,7 @@ def test_a_gpu_that_pytorch_cannot_use_is_bad_input(
 ) -> None:
     built_for("13.0", monkeypatch)
 
-    with pytest.raises(BadInput) as raised:
+    with pytest.raises(InputError) as raised:
         find_device(driver)
 
     message = str(raised.value)
@@ -45,7 +45,7 @@ def test_an_empty_driver_file_is_a_driver(tmp_path: Path, monkeypatch: pytest.Mo
     built_for("13.0", monkeypatch)
     (tmp_path / "version").touch()
 
-    with pytest.raises(BadInput, match="the driver is: unknown"):
+    with pytest.raises(InputError, match="the driver is: unknown"):
         find_device(tmp_path / "version")
 
 
@@ -63,7 +63,7 @@ def test_choosing_a_gpu_does_not(driver: Path, monkeypatch: pytest.MonkeyPatch) 
     built_for("13.0", monkeypatch)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
 
-    with pytest.raises(BadInput, match="PyTorch cannot use"):
+    with pytest.raises(InputError, match="PyTorch cannot use"):
         find_device(driver)
 
 
@@ -109,5 +109,5 @@ def test_a_build_without_cuda_is_bad_input_in_a_container(
 ) -> None:
     built_for(None, monkeypatch)
 
-    with pytest.raises(BadInput, match="was built without CUDA"):
+    with pytest.raises(InputError, match="was built without CUDA"):
         find_device(driver, in_container=True)

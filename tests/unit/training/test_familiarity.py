@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from scones_training import familiarity
 from scones_training.familiarity import (
-    FILE,
+    FILE_NAME,
     NEIGHBORS,
     SHRINKAGE,
     TRAINED_WEIGHT,
@@ -30,7 +30,7 @@ class GivenDistances(Familiarity):
 
 def calibrated_on(distances: list[int]) -> GivenDistances:
     train = embeddings(1, 0), np.zeros(1, np.int64)
-    return GivenDistances.calibrated(train, NONE, one_each(distances))
+    return GivenDistances.calibrate(train, NONE, one_each(distances))
 
 
 def one_each(distances: list[int]) -> Floats:
@@ -93,7 +93,7 @@ def test_five_percent_of_new_photos_of_the_classes_are_below_its_limit(negatives
     shares, others = [], []
     for seed in range(20):
         known = embeddings(negatives, seed + 1000, center=3)
-        model = Familiarity.calibrated(labeled(80, 3 * seed), known, classes(100, 3 * seed + 1))
+        model = Familiarity.calibrate(labeled(80, 3 * seed), known, classes(100, 3 * seed + 1))
         shares.append(below_the_limit(model, classes(200, 3 * seed + 2)))
         others.append(below_the_limit(model, embeddings(200, seed, center=3)))
 
@@ -122,7 +122,7 @@ def test_the_metric_is_the_fourth_root_of_the_inverse_shrunk_covariance(photos: 
     values, vectors = np.linalg.eigh(shrunk / floor)
     expected = (drawn - drawn.mean(0)) @ (vectors * values**-0.25) @ vectors.T
 
-    points = Metric.fitted(drawn)(drawn)
+    points = Metric.fit(drawn)(drawn)
 
     np.testing.assert_allclose(points, expected, atol=2e-3)
 
@@ -131,7 +131,7 @@ def test_only_the_first_components_are_scaled(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(familiarity, "COMPONENTS", 2)
     drawn = np.random.default_rng(0).normal(0, [5, 4, 1, 1], (500, 4)).astype(np.float32)
 
-    metric = Metric.fitted(drawn)
+    metric = Metric.fit(drawn)
 
     assert metric.components.shape == (2, 4)
     spread = metric(drawn).std(0) / drawn.std(0)
@@ -141,7 +141,7 @@ def test_only_the_first_components_are_scaled(monkeypatch: pytest.MonkeyPatch) -
 
 def test_photos_that_are_all_the_same_have_a_metric() -> None:
     same = np.repeat(embeddings(1, 0), 7, axis=0)
-    model = Familiarity.calibrated((same, np.zeros(7, np.int64)), NONE, same)
+    model = Familiarity.calibrate((same, np.zeros(7, np.int64)), NONE, same)
 
     assert model.p_values(same).tolist() == [1.0] * 7
     np.testing.assert_allclose(model.metric.gains, 0, atol=1e-6)
@@ -152,9 +152,9 @@ def test_photos_that_are_all_the_same_have_a_metric() -> None:
 def test_the_distance_is_to_the_nearest_photos() -> None:
     train, new = labeled(20, 0), classes(6, 2)
 
-    model = Familiarity.calibrated(train, NONE, classes(5, 1))
+    model = Familiarity.calibrate(train, NONE, classes(5, 1))
 
-    metric = Metric.fitted(features(train[0]).astype(np.float32))
+    metric = Metric.fit(features(train[0]).astype(np.float32))
     points, photos = metric(features(new)), metric(features(train[0]))
     distances = np.sort(np.linalg.norm(points[:, None] - photos, axis=2), axis=1)
     np.testing.assert_allclose(model.distances(new), distances[:, NEIGHBORS - 1], atol=2e-3)
@@ -162,7 +162,7 @@ def test_the_distance_is_to_the_nearest_photos() -> None:
 
 def test_the_farthest_of_few_photos_counts() -> None:
     two = embeddings(2, 0)
-    model = Familiarity.calibrated((two, np.array([0, 1])), NONE, two)
+    model = Familiarity.calibrate((two, np.array([0, 1])), NONE, two)
 
     one, other = model.distances(two)
 
@@ -172,8 +172,8 @@ def test_the_farthest_of_few_photos_counts() -> None:
 
 def test_negatives_count_by_the_distance_to_the_nearest_of_them() -> None:
     train, negatives, new = labeled(20, 0), embeddings(20, 5, 3), classes(6, 2)
-    without = Familiarity.calibrated(train, NONE, classes(5, 1))
-    with_them = Familiarity.calibrated(train, negatives, classes(5, 1))
+    without = Familiarity.calibrate(train, NONE, classes(5, 1))
+    with_them = Familiarity.calibrate(train, negatives, classes(5, 1))
     points, others = with_them.metric(features(new)), with_them.metric(features(negatives))
     to_negatives = np.sort(np.linalg.norm(points[:, None] - others, axis=2), axis=1)
 
@@ -191,7 +191,7 @@ def between(count: int, seed: int) -> Floats:
 def test_negatives_make_photos_like_them_less_familiar() -> None:
     train, held_out, others = labeled(80, 0), classes(100, 1), between(200, 7)
     without, with_them = (
-        below_the_limit(Familiarity.calibrated(train, known, held_out), others)
+        below_the_limit(Familiarity.calibrate(train, known, held_out), others)
         for known in (NONE, between(50, 5))
     )
 
@@ -200,14 +200,14 @@ def test_negatives_make_photos_like_them_less_familiar() -> None:
 
 
 def test_scaled_embeddings_are_as_familiar() -> None:
-    model = Familiarity.calibrated(labeled(20, 0), NONE, classes(20, 1))
+    model = Familiarity.calibrate(labeled(20, 0), NONE, classes(20, 1))
     new = classes(20, 2)
 
     np.testing.assert_allclose(model.distances(new), model.distances(new * 3), atol=1e-4)
 
 
 def test_an_embedding_of_zeros_is_like_no_photo() -> None:
-    model = Familiarity.calibrated(labeled(5, 0), NONE, classes(9, 1))
+    model = Familiarity.calibrate(labeled(5, 0), NONE, classes(9, 1))
 
     assert model.p_values(np.zeros((1, 2 * WIDTH), np.float32))[0] == pytest.approx(1 / 28)
     assert np.isfinite(model.distances(np.zeros((1, 2 * WIDTH), np.float32))).all()
@@ -217,8 +217,8 @@ def test_an_embedding_of_zeros_is_like_no_photo() -> None:
 def test_thinning_keeps_the_classes_even(labels: list[int], most: int) -> None:
     given_labels = np.array(labels, np.int64)
 
-    kept = familiarity._thinned(given_labels, most)
-    again = familiarity._thinned(given_labels, most)
+    kept = familiarity._sample_evenly(given_labels, most)
+    again = familiarity._sample_evenly(given_labels, most)
 
     assert kept.tolist() == sorted(set(kept.tolist()))
     assert kept.tolist() == again.tolist()
@@ -233,7 +233,7 @@ def test_thinning_keeps_the_classes_even(labels: list[int], most: int) -> None:
 def test_a_large_set_is_thinned_and_still_calibrated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(familiarity, "MAX_PHOTOS", 60)
     monkeypatch.setattr(familiarity, "MAX_NEGATIVES", 40)
-    model = Familiarity.calibrated(labeled(300, 0), embeddings(100, 5, 3), classes(200, 1))
+    model = Familiarity.calibrate(labeled(300, 0), embeddings(100, 5, 3), classes(200, 1))
 
     assert model.photos.shape == (60, 2 * WIDTH)
     assert model.negatives.shape == (40, 2 * WIDTH)
@@ -243,7 +243,7 @@ def test_a_large_set_is_thinned_and_still_calibrated(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("negatives", [0, 12])
 def test_it_is_the_same_after_loading(tmp_path: Path, negatives: int) -> None:
-    model = Familiarity.calibrated(labeled(20, 0), embeddings(negatives, 5, 3), classes(20, 1))
+    model = Familiarity.calibrate(labeled(20, 0), embeddings(negatives, 5, 3), classes(20, 1))
 
     model.save(tmp_path)
     loaded = Familiarity.load(tmp_path)
@@ -252,7 +252,7 @@ def test_it_is_the_same_after_loading(tmp_path: Path, negatives: int) -> None:
     np.testing.assert_array_equal(loaded.p_values(classes(9, 2)), model.p_values(classes(9, 2)))
     np.testing.assert_array_equal(loaded.distances(classes(9, 2)), model.distances(classes(9, 2)))
     assert loaded.negatives.shape == (negatives, 2 * WIDTH)
-    assert [path.name for path in tmp_path.iterdir()] == [FILE]
+    assert [path.name for path in tmp_path.iterdir()] == [FILE_NAME]
 
 
 def test_a_model_of_an_earlier_version_has_none(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from scones_training import checkpoint, fit, recipe
 from scones_training.classifier import Classifier
-from scones_training.dataset import Images, Splits
+from scones_training.dataset import ImageSet, Splits
 from scones_training.hyperparameters import Hyperparameters
 from scones_training.recipe import Start
 from tests.unit.training.small import LAYERS, WIDTH, images, options, splits, use_small_network
@@ -28,19 +28,19 @@ def small_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def train(
     given_splits: Splits, given_options: Hyperparameters, model: Classifier | None = None
-) -> fit.Fitted:
-    return fit.fit(recipe.start(given_splits, given_options, model=model), given_options)
+) -> fit.FittedModel:
+    return fit.fit(recipe.prepare_start(given_splits, given_options, model=model), given_options)
 
 
 learning = functools.partial(options, learning_rate="0.01", epochs="30")
 
 
-def accuracy(fitted: fit.Fitted, held_out: Images) -> float:
+def accuracy(fitted: fit.FittedModel, held_out: ImageSet) -> float:
     probabilities = probabilities_of(fitted, held_out).argmax(1).numpy()
     return float((probabilities == held_out.labels).mean())
 
 
-def probabilities_of(fitted: fit.Fitted, given_images: Images) -> Tensor:
+def probabilities_of(fitted: fit.FittedModel, given_images: ImageSet) -> Tensor:
     with torch.no_grad():
         result: Tensor = fitted.classifier(torch.from_numpy(given_images.pixels)).probabilities
     return result
@@ -65,7 +65,7 @@ def test_only_the_last_layers_are_trained(monkeypatch: pytest.MonkeyPatch, train
     frozen = LAYERS - trained
     # The head alone learns more slowly.
     given_options = learning() if trained else learning(epochs="60")
-    start = recipe.start(splits(), given_options)
+    start = recipe.prepare_start(splits(), given_options)
     before = layer_weights(start.classifier)
 
     fitted = fit.fit(start, given_options)
@@ -80,7 +80,7 @@ def test_only_the_last_layers_are_trained(monkeypatch: pytest.MonkeyPatch, train
 
 
 def test_a_training_leaves_alone_what_it_starts_from() -> None:
-    start = recipe.start(splits(negatives=6), options())
+    start = recipe.prepare_start(splits(negatives=6), options())
     before = {name: value.clone() for name, value in start.classifier.state_dict().items()}
 
     fit.fit(start, options())
@@ -143,7 +143,7 @@ def test_the_embeddings_are_those_that_the_model_returns(
 
 def test_the_average_of_the_weights_over_the_steps_is_kept() -> None:
     given_options = options(learning_rate="0.01")
-    training = fit._Training(recipe.start(splits(), given_options), given_options, seed=0)
+    training = fit._Trainer(recipe.prepare_start(splits(), given_options), given_options, seed=0)
     training.epoch(0)
     average = {name: value.half().float() for name, value in training.average.state_dict().items()}
     last = {name: value.clone() for name, value in training.layers.state_dict().items()}
@@ -169,7 +169,7 @@ def test_a_resumed_training_ends_as_an_uninterrupted_one(
 ) -> None:
     monkeypatch.setattr(recipe, "TRAINED_LAYERS", trained)
     given_options = options(epochs="3", augmentation_type="crop_color", learning_rate="0.01")
-    start = recipe.start(splits(negatives=9), given_options)
+    start = recipe.prepare_start(splits(negatives=9), given_options)
     whole = fit.fit(start, given_options)
     saved = checkpoint.save
 
@@ -184,7 +184,7 @@ def test_a_resumed_training_ends_as_an_uninterrupted_one(
             fit.fit(start, given_options, checkpoints=tmp_path)
 
     # As the job that goes on does: prepared anew.
-    start = recipe.start(splits(negatives=9), given_options)
+    start = recipe.prepare_start(splits(negatives=9), given_options)
     resumed = fit.fit(start, given_options, checkpoints=tmp_path)
 
     one, other = whole.classifier.state_dict(), resumed.classifier.state_dict()
@@ -195,17 +195,17 @@ def test_a_resumed_training_ends_as_an_uninterrupted_one(
 def test_a_checkpoint_of_other_negatives_is_not_resumed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fit.fit(recipe.start(splits(negatives=8), options()), options(), checkpoints=tmp_path)
+    fit.fit(recipe.prepare_start(splits(negatives=8), options()), options(), checkpoints=tmp_path)
     capsys.readouterr()
 
-    fit.fit(recipe.start(splits(negatives=9), options()), options(), checkpoints=tmp_path)
+    fit.fit(recipe.prepare_start(splits(negatives=9), options()), options(), checkpoints=tmp_path)
 
     assert "Ignored a checkpoint of other data" in capsys.readouterr().out
 
 
 def test_negatives_are_learned_as_equally_likely_to_be_of_each_class() -> None:
     reddish = np.random.default_rng(3).integers(0, 60, (24, 16, 24, 3), np.uint8)
-    others = Images(reddish + np.array([80, 0, 0], np.uint8), np.full(24, 3))
+    others = ImageSet(reddish + np.array([80, 0, 0], np.uint8), np.full(24, 3))
     known = splits()
 
     without = train(known, learning())
@@ -244,19 +244,19 @@ class Numbers:
 
 
 @pytest.fixture(scope="module")
-def numbers() -> fit._Training:
+def numbers() -> fit._Trainer:
     with pytest.MonkeyPatch.context() as context:
         use_small_network(context)
-        start = recipe.start(splits(negatives=8), options())
+        start = recipe.prepare_start(splits(negatives=8), options())
     counted = Start(
         start.classifier, FROZEN, Numbers(24, 0), start.validation, Numbers(8, 24), start.splits
     )
-    return fit._Training(counted, options(), seed=0)
+    return fit._Trainer(counted, options(), seed=0)
 
 
 @given(st.lists(st.integers(0, 31), min_size=1, max_size=40))
 def test_a_batch_has_photos_and_negatives_in_the_order_of_the_indices(
-    numbers: fit._Training, indices: list[int]
+    numbers: fit._Trainer, indices: list[int]
 ) -> None:
     given_indices = torch.tensor(indices)
 
@@ -267,7 +267,7 @@ def test_a_batch_has_photos_and_negatives_in_the_order_of_the_indices(
 
 def test_a_step_leaves_the_count_of_correct_ones_on_the_device() -> None:
     given_options = options()
-    training = fit._Training(recipe.start(splits(), given_options), given_options, seed=0)
+    training = fit._Trainer(recipe.prepare_start(splits(), given_options), given_options, seed=0)
 
     correct = training._step(torch.arange(8), torch.Generator().manual_seed(0))
 
@@ -282,7 +282,9 @@ def test_the_weights_of_the_classes_enter_the_loss(weighted: str) -> None:
     counts = np.array([12, 9, 3])
     given_splits = imbalanced(counts)
     given_options = options(use_weighted_loss=weighted, mini_batch_size="24")
-    training = fit._Training(recipe.start(given_splits, given_options), given_options, seed=0)
+    training = fit._Trainer(
+        recipe.prepare_start(given_splits, given_options), given_options, seed=0
+    )
 
     training._step(torch.arange(24), torch.Generator().manual_seed(0))
 
@@ -296,7 +298,7 @@ def test_the_weights_of_the_classes_enter_the_loss(weighted: str) -> None:
 def imbalanced(counts: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Splits:
     """Return photos that all look the same, so that only their numbers can be learned."""
     labels = np.repeat(np.arange(len(counts)), counts)
-    alike = Images(np.full((len(labels), 16, 24, 3), 90, np.uint8), labels)
+    alike = ImageSet(np.full((len(labels), 16, 24, 3), 90, np.uint8), labels)
     return Splits(alike, alike)
 
 

@@ -4,7 +4,7 @@ from torch import nn
 
 from scones.photos import ImageShape
 from scones_training.hyperparameters import LAYERS
-from scones_training.residual import LARGEST_GRID, ResidualBlock, ResidualNetwork
+from scones_training.residual import MAX_GRID, ResidualBlock, ResidualNetwork
 
 
 def shape(text: str) -> ImageShape:
@@ -31,7 +31,7 @@ def test_the_work_for_a_picture_is_bounded(text: str) -> None:
 
     network(torch.zeros(1, 3, wanted.height, wanted.width))
 
-    assert (LARGEST_GRID / 2) ** 2 * 0.9 < cells[0] <= (LARGEST_GRID + 1) ** 2
+    assert (MAX_GRID / 2) ** 2 * 0.9 < cells[0] <= (MAX_GRID + 1) ** 2
 
 
 @pytest.mark.parametrize("layers", LAYERS)

@@ -15,7 +15,7 @@ FROZEN = LAYERS - 9
 @pytest.fixture
 def classifier() -> Classifier:
     mean, std = torch.full((3,), 0.4), torch.full((3,), 0.2)
-    return Classifier(SmallNetwork(3), mean, std, mirrored=False).eval()
+    return Classifier(SmallNetwork(3), mean, std, average_flips=False).eval()
 
 
 def features(classifier: Classifier, kind: str, seed: int | None = 0) -> FeatureSource:
@@ -23,9 +23,9 @@ def features(classifier: Classifier, kind: str, seed: int | None = 0) -> Feature
     return FeatureSource.compute(images(10), classifier, layers, kind, seed)
 
 
-def directly(classifier: Classifier, *, mirrored: bool) -> Tensor:
+def directly(classifier: Classifier, *, average_flips: bool) -> Tensor:
     pixels = torch.from_numpy(images(10).pixels)
-    x = classifier.normalized(pixels.flip(2) if mirrored else pixels)
+    x = classifier.normalized(pixels.flip(2) if average_flips else pixels)
     with torch.no_grad():
         result: Tensor = first_layers(classifier.features, FROZEN)(x)
     return result
@@ -45,15 +45,15 @@ def same(one: Tensor, other: Tensor) -> None:
 def test_the_views_are_what_the_frozen_layers_compute(
     classifier: Classifier, monkeypatch: pytest.MonkeyPatch, kind: str, batch: int
 ) -> None:
-    monkeypatch.setattr(sources, "BATCH", batch)
+    monkeypatch.setattr(sources, "BATCH_SIZE", batch)
 
     views = list(features(classifier, kind).views())
 
     parts = [torch.cat(part) for part in zip(*views, strict=True)]
     assert len(parts) == (1 if kind == "none" else 2)
-    same(parts[0], directly(classifier, mirrored=False))
+    same(parts[0], directly(classifier, average_flips=False))
     if kind != "none":
-        same(parts[1], directly(classifier, mirrored=True))
+        same(parts[1], directly(classifier, average_flips=True))
 
 
 @pytest.mark.parametrize(
@@ -91,14 +91,14 @@ def test_without_augmentation_a_batch_is_the_images_themselves(classifier: Class
     batches = [features(classifier, "none").batch(indices, seeded(seed)) for seed in range(3)]
 
     for batch in batches:
-        same(batch, directly(classifier, mirrored=False)[indices])
+        same(batch, directly(classifier, average_flips=False)[indices])
 
 
 def moved_views(classifier: Classifier, index: int) -> Tensor:
     """Return the maps of an image and its mirror image, moved by up to a cell: 18 choices."""
     choices = []
-    for mirrored in (False, True):
-        maps = directly(classifier, mirrored=mirrored)[[index]]
+    for average_flips in (False, True):
+        maps = directly(classifier, average_flips=average_flips)[[index]]
         padded = torch.nn.functional.pad(maps, (1, 1, 1, 1), mode="replicate")[0]
         height, width = maps.shape[2:]
         choices += [
@@ -135,8 +135,8 @@ def test_a_subset_has_the_views_of_its_images(classifier: Classifier) -> None:
     (views,) = source.views()
 
     assert len(source) == 2
-    same(views[0], directly(classifier, mirrored=False)[[8, 2]])
-    same(views[1], directly(classifier, mirrored=True)[[8, 2]])
+    same(views[0], directly(classifier, average_flips=False)[[8, 2]])
+    same(views[1], directly(classifier, average_flips=True)[[8, 2]])
     assert not torch.equal(
         source.batch(torch.tensor([0] * 30), seeded())[0],
         source.batch(torch.tensor([0] * 30), seeded())[1],
@@ -148,7 +148,7 @@ def test_a_subset_has_the_views_of_its_images(classifier: Classifier) -> None:
 def test_the_views_of_pixels_are_the_normalized_images(
     classifier: Classifier, monkeypatch: pytest.MonkeyPatch, kind: str, batch: int
 ) -> None:
-    monkeypatch.setattr(sources, "BATCH", batch)
+    monkeypatch.setattr(sources, "BATCH_SIZE", batch)
     expected = classifier.normalized(torch.from_numpy(images(10).pixels))
 
     views = list(PixelSource(images(10), classifier, kind, erases=True).views())

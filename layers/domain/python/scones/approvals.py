@@ -7,12 +7,12 @@ from botocore.exceptions import ClientError
 from pydantic import BaseModel, ConfigDict, Field
 
 from scones.callers import Caller
-from scones.endpoint_state import LONGEST_COMMENT
+from scones.endpoint_state import MAX_COMMENT_LENGTH
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
-_NOT_WAITING = {"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"}
+_EXPIRED_TOKEN_CODES = {"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"}
 
 
 class Decision(BaseModel):
@@ -36,11 +36,11 @@ class Decision(BaseModel):
 
     token: str = Field(min_length=1, max_length=2048, repr=False)
     approved: bool = Field(strict=True)
-    comment: str = Field(default="", max_length=LONGEST_COMMENT)
+    comment: str = Field(default="", max_length=MAX_COMMENT_LENGTH)
     answer: Annotated[str, Field(pattern="^[0-9a-f]{32}$")] | None = None
 
 
-class Answered(BaseModel):
+class ApprovalResponse(BaseModel):
     """Result of a decision: ``not_waiting`` if the request was answered before, or timed out."""
 
     model_config = ConfigDict(frozen=True)
@@ -48,7 +48,7 @@ class Answered(BaseModel):
     kind: Literal["answered", "not_waiting"]
 
 
-def respond(client: "SFNClient", decision: Decision, caller: Caller) -> Answered:
+def respond(client: "SFNClient", decision: Decision, caller: Caller) -> ApprovalResponse:
     """Send a decision to the promotion that waits for it.
 
     Parameters
@@ -78,7 +78,7 @@ def respond(client: "SFNClient", decision: Decision, caller: Caller) -> Answered
     try:
         client.send_task_success(taskToken=decision.token, output=json.dumps(output))
     except ClientError as error:
-        if error.response["Error"]["Code"] not in _NOT_WAITING:
+        if error.response["Error"]["Code"] not in _EXPIRED_TOKEN_CODES:
             raise
-        return Answered(kind="not_waiting")
-    return Answered(kind="answered")
+        return ApprovalResponse(kind="not_waiting")
+    return ApprovalResponse(kind="answered")

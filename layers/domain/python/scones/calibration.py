@@ -18,7 +18,7 @@ Graded = tuple[float, bool]
 
 
 @dataclass(frozen=True)
-class Bin:
+class ReliabilityBin:
     """Predictions of about the same confidence.
 
     Attributes
@@ -38,7 +38,9 @@ class Bin:
     accuracy: float | None
 
 
-def reliability(predictions: Iterable[Graded], bin_count: int = RELIABILITY_BINS) -> list[Bin]:
+def reliability_bins(
+    predictions: Iterable[Graded], bin_count: int = RELIABILITY_BINS
+) -> list[ReliabilityBin]:
     """Sort predictions by confidence into bins of equal width.
 
     Bin m of M contains the confidences above (m - 1) / M, up to and including m / M (Guo et al.
@@ -54,11 +56,11 @@ def reliability(predictions: Iterable[Graded], bin_count: int = RELIABILITY_BINS
     bins: list[list[Graded]] = [[] for _ in range(bin_count)]
     for confidence, correct in predictions:
         rounded = round(confidence, DECIMALS)
-        bins[_bin_of(rounded, bin_count)].append((rounded, correct))
-    return [_bin(held, index, bin_count) for index, held in enumerate(bins)]
+        bins[_bin_index(rounded, bin_count)].append((rounded, correct))
+    return [_bin(members, index, bin_count) for index, members in enumerate(bins)]
 
 
-def calibration_error(bins: Sequence[Bin]) -> float:
+def expected_calibration_error(bins: Sequence[ReliabilityBin]) -> float:
     """Return the expected calibration error: the mean gap between confidence and accuracy.
 
     The mean of the bins' gaps, each weighted by its photos (Guo et al. 2017, equation 3).
@@ -66,32 +68,34 @@ def calibration_error(bins: Sequence[Bin]) -> float:
     Parameters
     ----------
     bins
-        Of `reliability`, for at least one prediction.
+        Of `reliability_bins`, for at least one prediction.
 
     Returns
     -------
     float
         0 (calibrated) to 1.
     """
-    photos = sum(held.photos for held in bins)
+    photos = sum(members.photos for members in bins)
     return fsum(
-        held.photos / photos * abs(held.accuracy - held.confidence)
-        for held in bins
-        if held.accuracy is not None and held.confidence is not None
+        members.photos / photos * abs(members.accuracy - members.confidence)
+        for members in bins
+        if members.accuracy is not None and members.confidence is not None
     )
 
 
-def _bin_of(confidence: float, bin_count: int) -> int:
+def _bin_index(confidence: float, bin_count: int) -> int:
     """Return a bin's index, with whole numbers: a product of floats may pass a bin's edge."""
     scale = int(10**DECIMALS)
     return max(0, -(-round(confidence * scale) * bin_count // scale) - 1)
 
 
-def _bin(held: Sequence[Graded], index: int, bin_count: int) -> Bin:
-    return Bin(
+def _bin(members: Sequence[Graded], index: int, bin_count: int) -> ReliabilityBin:
+    return ReliabilityBin(
         lower=index / bin_count,
         upper=(index + 1) / bin_count,
-        photos=len(held),
-        confidence=fsum(confidence for confidence, _ in held) / len(held) if held else None,
-        accuracy=sum(correct for _, correct in held) / len(held) if held else None,
+        photos=len(members),
+        confidence=fsum(confidence for confidence, _ in members) / len(members)
+        if members
+        else None,
+        accuracy=sum(correct for _, correct in members) / len(members) if members else None,
     )

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
 
 
-def name_of(arn: str) -> str:
+def name_from_arn(arn: str) -> str:
     """Return the name that reviews and approvals show for a caller, such as ``anna``.
 
     Parameters
@@ -44,10 +44,10 @@ class Caller:
     @property
     def name(self) -> str:
         """Name as reviews and approvals show it."""
-        return name_of(self.arn)
+        return name_from_arn(self.arn)
 
 
-def caller_of(event: dict[str, Any]) -> Caller:
+def caller_from_event(event: dict[str, Any]) -> Caller:
     """Return the caller of a function's URL.
 
     Parameters
@@ -63,18 +63,18 @@ def caller_of(event: dict[str, Any]) -> Caller:
         If the event has no caller.
     """
     try:
-        caller = event["requestContext"]["authorizer"]["iam"]
-        arn, user_id = caller["userArn"], caller.get("userId")
+        identity = event["requestContext"]["authorizer"]["iam"]
+        arn, user_id = identity["userArn"], identity.get("userId")
     except (KeyError, TypeError):
         arn, user_id = None, None
-    if not isinstance(arn, str) or not name_of(arn):
+    if not isinstance(arn, str) or not name_from_arn(arn):
         raise PermissionError(
             "the event has no verified caller: send a signed request to the function's URL"
         )
     return Caller(arn, str(user_id or ""))
 
 
-def body_of(event: dict[str, Any]) -> bytes:
+def request_body(event: dict[str, Any]) -> bytes:
     """Return the body of a request to a function's URL.
 
     Parameters
@@ -86,7 +86,7 @@ def body_of(event: dict[str, Any]) -> bytes:
     return base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()
 
 
-def invalid(error: "ValidationError") -> dict[str, Any]:
+def invalid_request_response(error: "ValidationError") -> dict[str, Any]:
     """Return the response to an invalid request: status 400, and the errors by field."""
     errors = error.json(include_url=False, include_input=False)
     return {

@@ -180,7 +180,7 @@ def _parse_share(text: str) -> float | None:
     return share if 0.0 <= share <= 1.0 else None
 
 
-def most_likely(probabilities: Sequence[float]) -> tuple[int, float]:
+def top_class(probabilities: Sequence[float]) -> tuple[int, float]:
     """Return the most likely class and how likely it is.
 
     Of equally likely classes the one with the lowest index is taken. Probabilities are rounded to
@@ -201,7 +201,7 @@ def most_likely(probabilities: Sequence[float]) -> tuple[int, float]:
     return index, rounded[index]
 
 
-def decide(  # noqa: PLR0913  (its limits)
+def apply_threshold(  # noqa: PLR0913  (its limits)
     probabilities: Sequence[float],
     class_names: Sequence[str],
     loading_bays: Mapping[str, str],
@@ -213,7 +213,7 @@ def decide(  # noqa: PLR0913  (its limits)
 ) -> Decision:
     """Take the most likely class, if it is likely enough and the photo is familiar enough.
 
-    Which one that is, `most_likely` says. The familiarity is rounded as probabilities are.
+    Which one that is, `top_class` says. The familiarity is rounded as probabilities are.
 
     Parameters
     ----------
@@ -249,7 +249,7 @@ def decide(  # noqa: PLR0913  (its limits)
     """
     rounded = (round(probability, DECIMALS) for probability in probabilities)
     by_name = dict(zip(class_names, rounded, strict=True))
-    index, confidence = most_likely(probabilities)
+    index, confidence = top_class(probabilities)
     label = class_names[index]
     if familiarity is not None:
         familiarity = round(familiarity, DECIMALS)

@@ -23,7 +23,7 @@ _BUSY = {
     "ThrottlingException",
     "TooManyRequestsException",
 }
-_BROKEN = {"InternalDependencyException", "InternalFailure", "InternalServerException"}
+_INTERNAL_ERRORS = {"InternalDependencyException", "InternalFailure", "InternalServerException"}
 
 
 class EndpointBusy(Exception):
@@ -58,7 +58,7 @@ class UnusablePrediction(Exception):
     """The model's reply is not one probability per class, with or without a familiarity."""
 
 
-class ModelReply(NamedTuple):
+class ModelOutput(NamedTuple):
     """Content of a model's reply to one photo.
 
     Attributes
@@ -80,7 +80,7 @@ class Prediction(BaseModel):
     Attributes
     ----------
     probabilities, familiarity
-        As in `ModelReply`.
+        As in `ModelOutput`.
     endpoint, variant
         The endpoint and the production variant that answered.
     """
@@ -132,39 +132,39 @@ def predict(
     """
     try:
         named = {"InferenceId": inference_id} if inference_id else {}
-        reply = client.invoke_endpoint(
+        output = client.invoke_endpoint(
             EndpointName=endpoint,
             Body=body,
             ContentType=content_type,
             Accept="application/json",
             **named,
         )
-        text = reply["Body"].read()
+        text = output["Body"].read()
     except ReadTimeoutError as error:
         raise ModelTimedOut(f"endpoint {endpoint} did not answer in time: {error}") from error
     except (BotoCoreError, HTTPError) as error:
         raise EndpointUnreachable(f"endpoint {endpoint} could not be reached: {error}") from error
     except ClientError as error:
-        raise _fault(error, endpoint) from error
-    answer = read_prediction(text, class_count)
+        raise _endpoint_error(error, endpoint) from error
+    response = read_prediction(text, class_count)
     return Prediction(
-        probabilities=answer.probabilities,
-        familiarity=answer.familiarity,
+        probabilities=response.probabilities,
+        familiarity=response.familiarity,
         endpoint=endpoint,
-        variant=reply.get("InvokedProductionVariant", ""),
+        variant=output.get("InvokedProductionVariant", ""),
     )
 
 
-def _fault(error: ClientError, endpoint: str) -> Exception:
+def _endpoint_error(error: ClientError, endpoint: str) -> Exception:
     """Name the fault behind an error of InvokeEndpoint."""
     code = error.response["Error"]["Code"]
     message = error.response["Error"]["Message"]
     if code in _BUSY:
         return EndpointBusy(f"endpoint {endpoint} is busy: {message}")
-    if code in _BROKEN:
+    if code in _INTERNAL_ERRORS:
         return EndpointUnreachable(f"SageMaker failed to ask endpoint {endpoint}: {message}")
     if code == "ModelError":
-        return _model_fault(error.response, endpoint, message)
+        return _model_error(error.response, endpoint, message)
     if code.startswith("Validation") and "not found" in message.lower():
         return EndpointMissing(
             f"endpoint {endpoint} does not exist or is not in service yet: approve a version, or "
@@ -173,7 +173,7 @@ def _fault(error: ClientError, endpoint: str) -> Exception:
     return EndpointRefused(f"SageMaker refused the call of endpoint {endpoint}: {code}: {message}")
 
 
-def _model_fault(response: Any, endpoint: str, message: str) -> Exception:
+def _model_error(response: Any, endpoint: str, message: str) -> Exception:
     """Tell a container that is slow, busy or broken from one that refuses the photo.
 
     SageMaker gives status 0 where the container did not answer in time.
@@ -191,7 +191,7 @@ def _model_fault(response: Any, endpoint: str, message: str) -> Exception:
     return ModelFailed(f"the model behind {endpoint} failed (HTTP {status}): {message}")
 
 
-def read_prediction(text: bytes | str, class_count: int) -> ModelReply:
+def read_prediction(text: bytes | str, class_count: int) -> ModelOutput:
     """Read the reply of an image-classification model, SageMaker's built-in one or ours.
 
     Parameters
@@ -205,7 +205,7 @@ def read_prediction(text: bytes | str, class_count: int) -> ModelReply:
 
     Returns
     -------
-    ModelReply
+    ModelOutput
 
     Raises
     ------
@@ -213,10 +213,10 @@ def read_prediction(text: bytes | str, class_count: int) -> ModelReply:
         If `text` is anything else.
     """
     try:
-        reply = json.loads(text)
+        output = json.loads(text)
     except ValueError as error:
         raise UnusablePrediction(f"the model's reply is not JSON: {_excerpt(text)}") from error
-    fields = reply if isinstance(reply, dict) else {"prediction": reply}
+    fields = output if isinstance(output, dict) else {"prediction": output}
     values, familiarity = fields.get("prediction"), fields.get("familiarity")
     if not isinstance(values, list) or not all(_is_share(value) for value in values):
         raise UnusablePrediction(f"the model's reply has no probabilities: {_excerpt(text)}")
@@ -232,7 +232,7 @@ def read_prediction(text: bytes | str, class_count: int) -> ModelReply:
             f"the model's familiarity is {json.dumps(familiarity)[:200]}, not a number from 0 "
             "to 1 or null: promote another model version"
         )
-    return ModelReply(
+    return ModelOutput(
         tuple(float(value) for value in values),
         None if familiarity is None else float(familiarity),
     )

@@ -9,12 +9,12 @@ from botocore.exceptions import ClientError
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
 
-LONGEST_COMMENT = 1024
+MAX_COMMENT_LENGTH = 1024
 """Maximum number of characters of a comment on an approval: SageMaker's ApprovalDescription."""
 
 
 @dataclass(frozen=True)
-class Model:
+class HostedModel:
     """What an endpoint runs.
 
     Attributes
@@ -30,7 +30,7 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Endpoint:
+class EndpointState:
     """An endpoint, and what it runs.
 
     Attributes
@@ -49,10 +49,10 @@ class Endpoint:
     status: str
     changed_at: datetime
     config: str | None
-    model: Model | None
+    model: HostedModel | None
 
 
-def find_endpoint(client: "SageMakerClient", name: str) -> Endpoint | None:
+def describe_endpoint(client: "SageMakerClient", name: str) -> EndpointState | None:
     """Find out what an endpoint runs; None where there is no such endpoint.
 
     Parameters
@@ -67,11 +67,11 @@ def find_endpoint(client: "SageMakerClient", name: str) -> Endpoint | None:
     botocore.exceptions.ClientError
         If SageMaker refuses to tell.
     """
-    endpoint = find(client.describe_endpoint, EndpointName=name)
+    endpoint = describe_or_none(client.describe_endpoint, EndpointName=name)
     if endpoint is None:
         return None
     config = endpoint.get("EndpointConfigName")
-    return Endpoint(
+    return EndpointState(
         status=endpoint["EndpointStatus"],
         changed_at=endpoint["LastModifiedTime"],
         config=config,
@@ -79,14 +79,14 @@ def find_endpoint(client: "SageMakerClient", name: str) -> Endpoint | None:
     )
 
 
-def find(describe: Any, **which: str) -> Any:
+def describe_or_none(describe: Any, **parameters: str) -> Any:
     """Describe something, None where it does not exist, which SageMaker tells in words only.
 
     Parameters
     ----------
     describe
         A describing method of a SageMaker client.
-    **which
+    **parameters
         What it takes.
 
     Raises
@@ -95,19 +95,19 @@ def find(describe: Any, **which: str) -> Any:
         If SageMaker refuses to tell.
     """
     try:
-        return describe(**which)
+        return describe(**parameters)
     except ClientError as error:
-        said = str(error).lower()
-        if "could not find" in said or "does not exist" in said:
+        message = str(error).lower()
+        if "could not find" in message or "does not exist" in message:
             return None
         raise
 
 
-def _model(client: "SageMakerClient", config: str) -> Model | None:
-    described = find(client.describe_endpoint_config, EndpointConfigName=config)
-    name = described and described["ProductionVariants"][0]["ModelName"]
-    model = name and find(client.describe_model, ModelName=name)
+def _model(client: "SageMakerClient", config: str) -> HostedModel | None:
+    description = describe_or_none(client.describe_endpoint_config, EndpointConfigName=config)
+    name = description and description["ProductionVariants"][0]["ModelName"]
+    model = name and describe_or_none(client.describe_model, ModelName=name)
     if not model:
         return None
     container = model.get("PrimaryContainer") or model["Containers"][0]
-    return Model(container.get("ModelPackageName"), container.get("ModelDataUrl"))
+    return HostedModel(container.get("ModelPackageName"), container.get("ModelDataUrl"))

@@ -21,7 +21,7 @@ from scones.records import is_simulated
 
 NAMESPACE = "Scones"
 
-UNITS: Mapping[str, str] = {
+METRIC_UNITS: Mapping[str, str] = {
     "Photos": "Count",
     "SimulatedPhotos": "Count",
     "Failed": "Count",
@@ -49,20 +49,20 @@ UNITS: Mapping[str, str] = {
 """All metrics, with CloudWatch's name for their unit. Those that are 0 or 1 have an average that is
 a rate: of `Failed`, `BelowThreshold`, `Unfamiliar`, `ModelRight` and `Shifted`."""
 
-LONGEST_VALUE = 1024
+MAX_VALUE_LENGTH = 1024
 """Characters of a dimension's value, by CloudWatch's API."""
 
 _PRINTABLE = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
 
 
 @dataclass(frozen=True)
-class Measures:
+class MetricSet:
     """Values that have the same dimensions.
 
     Attributes
     ----------
     values
-        By name, one of `UNITS`.
+        By name, one of `METRIC_UNITS`.
     dimensions
         Beside that of the stack, which all have.
     """
@@ -71,7 +71,7 @@ class Measures:
     dimensions: Mapping[str, str] = field(default_factory=dict)
 
 
-class Event(BaseModel):
+class BusEvent(BaseModel):
     """An event as EventBridge delivers it.
 
     Attributes
@@ -91,34 +91,35 @@ class Event(BaseModel):
     detail: dict[str, Any]
 
 
-class Unmeasurable(Exception):
+class UnknownEventError(Exception):
     """There is nothing to measure of events of this kind; the message names it."""
 
 
-def measures_of(event: Event) -> list[Measures]:
+def metrics_for_event(event: BusEvent) -> list[MetricSet]:
     """Tell what is measured of an event.
 
     An event that is delivered twice is measured twice: there is nothing that remembers it.
 
     Raises
     ------
-    Unmeasurable
+    UnknownEventError
         If it is of another kind than those of docs/events.md.
     pydantic.ValidationError
         If its detail is not as its schema says.
     """
     try:
-        measure = _BY_KIND[event.detail_type]
+        metrics = _METRICS_BY_DETAIL_TYPE[event.detail_type]
     except KeyError:
-        raise Unmeasurable(
+        raise UnknownEventError(
             f"nothing is measured of events of detail-type {event.detail_type!r}, only of "
-            f"{', '.join(_BY_KIND)}: look at the pattern of the rule that starts this function"
+            f"{', '.join(_METRICS_BY_DETAIL_TYPE)}: look at the pattern of the rule that "
+            "starts this function"
         ) from None
-    return list(measure(event.detail))
+    return list(metrics(event.detail))
 
 
 def dimension_value(name: str) -> str:
-    """Write a name as CloudWatch takes it: of printable ASCII, up to `LONGEST_VALUE` characters.
+    """Write a name as CloudWatch takes it: of printable ASCII, up to `MAX_VALUE_LENGTH` characters.
 
     Other characters are percent-encoded, as is the percent sign, so that names that differ stay
     different; of what is too long the end gives way to a digest.
@@ -129,24 +130,24 @@ def dimension_value(name: str) -> str:
     ('cargo bike', 'V%C3%A9lo')
     """
     value = quote(name, safe=_PRINTABLE) if name.strip() else quote(name, safe="")
-    if len(value) <= LONGEST_VALUE:
+    if len(value) <= MAX_VALUE_LENGTH:
         return value
     digest = hashlib.sha256(name.encode()).hexdigest()[:16]
-    return f"{value[: LONGEST_VALUE - len(digest) - 1]}~{digest}"
+    return f"{value[: MAX_VALUE_LENGTH - len(digest) - 1]}~{digest}"
 
 
 def upload_to_decision(timings: Timings) -> float:
     """Return how long a photo's uploader waited for the decision, in milliseconds."""
-    waited = (timings.decided_at - timings.uploaded_at).total_seconds() * 1000
+    duration = (timings.decided_at - timings.uploaded_at).total_seconds() * 1000
     # S3 tells the second of an upload, the machine the millisecond of a decision.
-    return max(waited, 0.0)
+    return max(duration, 0.0)
 
 
-def _of_decision(detail: Mapping[str, Any]) -> Iterator[Measures]:
+def _decision_metrics(detail: Mapping[str, Any]) -> Iterator[MetricSet]:
     decided = PhotoDecided.model_validate(detail)
     if is_simulated(decided.photo.key):
         # No alarm is for what `scones simulate` sends.
-        yield Measures({"SimulatedPhotos": 1}, {"Status": decided.status})
+        yield MetricSet({"SimulatedPhotos": 1}, {"Status": decided.status})
         return
     timings = decided.timings
     values = {
@@ -158,46 +159,46 @@ def _of_decision(detail: Mapping[str, Any]) -> Iterator[Measures]:
         "TotalLatency": timings.total_ms,
         "UploadToDecision": upload_to_decision(timings),
     }
-    answer: dict[str, float | None] = {}
+    prediction: dict[str, float | None] = {}
     if decided.label is not None:
-        answer = {
+        prediction = {
             "Confidence": decided.confidence,
             "BelowThreshold": _below(decided.confidence, decided.threshold),
         }
         label = {"Label": dimension_value(decided.label)}
-        yield Measures(_known({"Photos": 1, **answer}), label)
+        yield MetricSet(_known({"Photos": 1, **prediction}), label)
     limits = {
         "Threshold": decided.threshold,
         "Familiarity": decided.familiarity,
         "Unfamiliar": _below(decided.familiarity, decided.familiarity_limit),
     }
-    yield Measures(_known({**values, **answer, **limits}))
-    yield Measures({"Photos": 1}, {"Status": decided.status})
+    yield MetricSet(_known({**values, **prediction, **limits}))
+    yield MetricSet({"Photos": 1}, {"Status": decided.status})
 
 
-def _of_review(detail: Mapping[str, Any]) -> Iterator[Measures]:
+def _review_metrics(detail: Mapping[str, Any]) -> Iterator[MetricSet]:
     review = PhotoReviewed.model_validate(detail)
     if review.reviewed_version:
         return  # the event of that version was counted
     if review.outcome == "withdrawn":
-        yield Measures({"Withdrawn": 1})
+        yield MetricSet({"Withdrawn": 1})
     else:
-        yield Measures({"Reviewed": 1, "ModelRight": float(review.label == review.guess)})
+        yield MetricSet({"Reviewed": 1, "ModelRight": float(review.label == review.guess)})
 
 
-def _of_retraining(detail: Mapping[str, Any]) -> Iterator[Measures]:
+def _retraining_metrics(detail: Mapping[str, Any]) -> Iterator[MetricSet]:
     ended = RetrainingEnded.model_validate(detail)
-    yield Measures({"Retrainings": 1}, {"Outcome": ended.outcome})
+    yield MetricSet({"Retrainings": 1}, {"Outcome": ended.outcome})
 
 
-def _of_promotion(detail: Mapping[str, Any]) -> Iterator[Measures]:
+def _promotion_metrics(detail: Mapping[str, Any]) -> Iterator[MetricSet]:
     ended = PromotionEnded.model_validate(detail)
-    yield Measures({"Promotions": 1}, {"Outcome": ended.outcome})
+    yield MetricSet({"Promotions": 1}, {"Outcome": ended.outcome})
 
 
-def _of_drift_check(detail: Mapping[str, Any]) -> Iterator[Measures]:
+def _drift_metrics(detail: Mapping[str, Any]) -> Iterator[MetricSet]:
     checked = DriftChecked.model_validate(detail)
-    yield Measures({"DriftChecks": 1}, {"Outcome": checked.outcome})
+    yield MetricSet({"DriftChecks": 1}, {"Outcome": checked.outcome})
     if checked.confidence and checked.labels:
         values = {
             "Shifted": checked.outcome == "shifted",
@@ -205,7 +206,7 @@ def _of_drift_check(detail: Mapping[str, Any]) -> Iterator[Measures]:
             "LabelDrift": checked.labels.index,
             "FamiliarityDrift": checked.familiarity.index if checked.familiarity else None,
         }
-        yield Measures(_known(values))
+        yield MetricSet(_known(values))
 
 
 def _below(value: float | None, limit: float | None) -> float | None:
@@ -217,10 +218,10 @@ def _known(values: Mapping[str, float | None]) -> dict[str, float]:
     return {name: float(value) for name, value in values.items() if value is not None}
 
 
-_BY_KIND: Mapping[str, Callable[[Mapping[str, Any]], Iterator[Measures]]] = {
-    "Photo Decided": _of_decision,
-    "Photo Reviewed": _of_review,
-    "Retraining Ended": _of_retraining,
-    "Promotion Ended": _of_promotion,
-    "Drift Checked": _of_drift_check,
+_METRICS_BY_DETAIL_TYPE: Mapping[str, Callable[[Mapping[str, Any]], Iterator[MetricSet]]] = {
+    "Photo Decided": _decision_metrics,
+    "Photo Reviewed": _review_metrics,
+    "Retraining Ended": _retraining_metrics,
+    "Promotion Ended": _promotion_metrics,
+    "Drift Checked": _drift_metrics,
 }

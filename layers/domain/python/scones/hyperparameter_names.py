@@ -57,5 +57,5 @@ def describe_unknown(names: Iterable[str]) -> str:
 
 
 def _with_suggestion(name: str) -> str:
-    near = difflib.get_close_matches(name, sorted(NAMES), n=1)
-    return f"{name} (did you mean {near[0]}?)" if near else name
+    suggestions = difflib.get_close_matches(name, sorted(NAMES), n=1)
+    return f"{name} (did you mean {suggestions[0]}?)" if suggestions else name

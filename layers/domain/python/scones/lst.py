@@ -57,7 +57,7 @@ class LstEntry:
         _check_path(self.path)
 
 
-def can_list(path: str) -> bool:
+def is_valid_path(path: str) -> bool:
     """Tell whether a list can hold a path; see `LstEntry`."""
     try:
         _check_path(path)

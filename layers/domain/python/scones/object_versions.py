@@ -56,11 +56,11 @@ def list_versions(client: "S3Client", bucket: str, prefix: str) -> Iterator[Obje
     """
     pages = client.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix)
     for page in pages:
-        found = [
+        versions = [
             *(_version(bucket, item) for item in page.get("Versions", [])),
             *(_version(bucket, item) for item in page.get("DeleteMarkers", [])),
         ]
-        yield from sorted(found, key=lambda version: version.key)
+        yield from sorted(versions, key=lambda version: version.key)
 
 
 def list_folders(client: "S3Client", bucket: str, prefix: str) -> list[str]:
@@ -68,33 +68,33 @@ def list_folders(client: "S3Client", bucket: str, prefix: str) -> list[str]:
     pages = client.get_paginator("list_object_versions").paginate(
         Bucket=bucket, Prefix=prefix, Delimiter="/"
     )
-    return [found["Prefix"] for page in pages for found in page.get("CommonPrefixes", [])]
+    return [folders["Prefix"] for page in pages for folders in page.get("CommonPrefixes", [])]
 
 
-def versions_of(client: "S3Client", bucket: str, key: str) -> list[ObjectVersion]:
+def list_key_versions(client: "S3Client", bucket: str, key: str) -> list[ObjectVersion]:
     """Return all versions and delete markers of one key."""
-    found = []
+    versions = []
     for version in list_versions(client, bucket, key):
         if version.key != key:  # the keys are sorted, and the shortest comes first
             break
-        found.append(version)
-    return found
+        versions.append(version)
+    return versions
 
 
-def undeleted(found: Sequence[ObjectVersion]) -> list[ObjectVersion]:
+def not_deleted(versions: Sequence[ObjectVersion]) -> list[ObjectVersion]:
     """Return those versions of one key that no delete marker is newer than.
 
     Parameters
     ----------
-    found
+    versions
         All versions and delete markers of the key.
     """
     deleted_at = max(
-        (version.modified_at for version in found if version.is_delete_marker), default=None
+        (version.modified_at for version in versions if version.is_delete_marker), default=None
     )
     return [
         version
-        for version in found
+        for version in versions
         if not version.is_delete_marker
         # S3 tells times in seconds: what was written in the second of a deletion counts as deleted.
         and (version.is_latest or deleted_at is None or version.modified_at > deleted_at)

@@ -13,17 +13,17 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from scones.lst import LstEntry
 from scones.photos import ImageShape, UnusablePhoto
 from scones.runs import (
-    LISTS,
-    PICTURES,
+    IMAGES_PREFIX,
+    LISTS_PREFIX,
     ListFile,
     Run,
     RunName,
     read_entries,
-    read_part,
+    read_range,
     write_file,
 )
-from scones.serialize import make_picture
-from scones.storage import named_faults
+from scones.serialize import encode_model_input
+from scones.storage import s3_errors
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -41,13 +41,13 @@ SUFFIXES = {"image/png": ".png", "image/jpeg": ".jpg"}
 """How the name of a picture ends, by its content type."""
 
 MAX_EXAMPLES = 10
-EXAMPLES_BYTES = 400
+MAX_EXAMPLES_BYTES = 400
 """Examples of all batches, 400 at most, come together in a state of 262,144 bytes."""
 
 _LOCATION = re.compile(r"s3://(?P<bucket>[^/]+)/(?P<key>.*)", re.DOTALL)
 
 
-class Batch(BaseModel):
+class ImageBatch(BaseModel):
     """A part of a run's held-out photos.
 
     Attributes
@@ -78,7 +78,7 @@ class Batch(BaseModel):
         return self
 
 
-class Prepared(BaseModel):
+class BatchSummary(BaseModel):
     """What became of a batch.
 
     Attributes
@@ -89,7 +89,7 @@ class Prepared(BaseModel):
         How many photos make no picture.
     examples
         Some of those, with the reason: at most `MAX_EXAMPLES`, and as many as fit in
-        `EXAMPLES_BYTES`.
+        `MAX_EXAMPLES_BYTES`.
     """
 
     prepared: int
@@ -97,7 +97,9 @@ class Prepared(BaseModel):
     examples: list[str]
 
 
-def prepare_pictures(client: "S3Client", bucket: str, batch: Batch, shape: ImageShape) -> Prepared:
+def prepare_images(
+    client: "S3Client", bucket: str, batch: ImageBatch, shape: ImageShape
+) -> BatchSummary:
     """Bring the photos of a batch to the model's shape and write them beside the run's lists.
 
     Doing it again writes the same again.
@@ -115,7 +117,7 @@ def prepare_pictures(client: "S3Client", bucket: str, batch: Batch, shape: Image
 
     Returns
     -------
-    Prepared
+    BatchSummary
         A photo that makes no picture, or is gone, is counted: no model is judged on it.
 
     Raises
@@ -125,21 +127,21 @@ def prepare_pictures(client: "S3Client", bucket: str, batch: Batch, shape: Image
     RunIncomplete, LstError
         If there is no list, or the range is not one of whole lines.
     """
-    work = _Work(client, Run(bucket, batch.run), batch.photos, shape)
-    path = f"{LISTS}{batch.list_file}"
-    listed = read_part(client, work.run, path, batch.start, batch.end)
+    work = _BatchWorker(client, Run(bucket, batch.run), batch.photos, shape)
+    path = f"{LISTS_PREFIX}{batch.list_file}"
+    listed = read_range(client, work.run, path, batch.start, batch.end)
     entries = read_entries(listed)
     with ThreadPoolExecutor(THREADS) as pool:
-        complaints = [text for text in pool.map(work.prepare, entries) if text is not None]
-    return Prepared(
-        prepared=len(entries) - len(complaints),
-        unreadable=len(complaints),
-        examples=_examples(complaints),
+        errors = [text for text in pool.map(work.prepare, entries) if text is not None]
+    return BatchSummary(
+        prepared=len(entries) - len(errors),
+        unreadable=len(errors),
+        examples=_examples(errors),
     )
 
 
 @dataclass(frozen=True)
-class _Work:
+class _BatchWorker:
     """What the threads of a batch share."""
 
     client: "S3Client"
@@ -154,22 +156,22 @@ class _Work:
             data = self._download(entry.path)
             # One at a time: more would not be faster, but take more memory.
             with self.decoding:
-                picture = make_picture(data, self.shape)
+                image = encode_model_input(data, self.shape)
         except UnusablePhoto as error:
             return f"{entry.path}: {error}"
-        write_file(self.client, self.run, _path(entry, picture), picture.data, picture.content_type)
+        write_file(self.client, self.run, _path(entry, image), image.data, image.content_type)
         return None
 
     def _download(self, path: str) -> bytes:
-        where = _LOCATION.fullmatch(self.photos + path)
-        assert where is not None  # noqa: S101  (Batch has checked it)
-        with named_faults(f"read {where[0]}"):
+        location = _LOCATION.fullmatch(self.photos + path)
+        assert location is not None  # noqa: S101  (Batch has checked it)
+        with s3_errors(f"read {location[0]}"):
             try:
-                reply = self.client.get_object(Bucket=where["bucket"], Key=where["key"])
-                if reply["ContentLength"] > MAX_PHOTO_BYTES:
-                    reply["Body"].close()
-                    raise _too_large(reply["ContentLength"])
-                return reply["Body"].read()
+                response = self.client.get_object(Bucket=location["bucket"], Key=location["key"])
+                if response["ContentLength"] > MAX_PHOTO_BYTES:
+                    response["Body"].close()
+                    raise _too_large(response["ContentLength"])
+                return response["Body"].read()
             except self.client.exceptions.NoSuchKey as error:
                 raise UnusablePhoto("gone", "deleted since the lists were made") from error
 
@@ -180,17 +182,17 @@ def _too_large(size: int) -> UnusablePhoto:
     )
 
 
-def _path(entry: LstEntry, picture: "EncodedImage") -> str:
-    return f"{PICTURES}{entry.index}{SUFFIXES[picture.content_type]}"
+def _path(entry: LstEntry, image: "EncodedImage") -> str:
+    return f"{IMAGES_PREFIX}{entry.index}{SUFFIXES[image.content_type]}"
 
 
-def _examples(complaints: Iterable[str]) -> list[str]:
+def _examples(errors: Iterable[str]) -> list[str]:
     """Take the first few that fit in an answer."""
     examples: list[str] = []
-    room = EXAMPLES_BYTES
-    for complaint in complaints:
-        room -= len(json.dumps(complaint)) + len(", ")
+    room = MAX_EXAMPLES_BYTES
+    for error in errors:
+        room -= len(json.dumps(error)) + len(", ")
         if room < 0 or len(examples) == MAX_EXAMPLES:
             break
-        examples.append(complaint)
+        examples.append(error)
     return examples

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
-from scones.errors import Fault
+from scones.errors import OperationError
 from scones.events import PhotoDecided, Status
 from scones.quoting import quote
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 STATUSES: tuple[Status, ...] = ("classified", "needs_review", "rejected", "failed")
 
-BY_STATUS = "by-status"
+STATUS_INDEX = "by-status"
 """Index of all records: shard, decided_at. A shard is one of a status, see `status_shard`."""
 
-BY_QUEUE = "by-queue"
+QUEUE_INDEX = "by-queue"
 """Index of those that wait for something: queue, decided_at. Others have no attribute `queue`."""
 
 REVIEW_QUEUE = "review"
@@ -38,13 +38,13 @@ SHARDS = 8
 """Shards of each status and of the review queue. A partition of DynamoDB takes 1,000 write units
 per second, and each photo uses about 6 in an index."""
 
-READERS = 10
+MAX_CONCURRENCY = 10
 """Maximum number of shards that are read at the same time; boto3 keeps this many connections."""
 
-FILING_QUEUE, WITHDRAWING_QUEUE = "filing", "withdrawing"
+COMPLETING_QUEUE, UNDOING_QUEUE = "filing", "withdrawing"
 """What it holds from then until all is done that follows, and while what was said is undone."""
 
-SIMULATED = "simulated/"
+SIMULATED_PREFIX = "simulated/"
 """What the keys of test photos begin with: decided as any other, but no person is asked."""
 
 
@@ -114,7 +114,7 @@ class Record:
 
     Attributes
     ----------
-    decided
+    decision
         What was decided of it.
     announced_at
         When the event was published and whoever must know was told; None where that is not so.
@@ -124,7 +124,7 @@ class Record:
         The last undoing that is complete, or None if there was none.
     """
 
-    decided: PhotoDecided
+    decision: PhotoDecided
     announced_at: datetime | None
     review: Review | None = None
     undone: Withdrawal | None = None
@@ -143,7 +143,7 @@ class Record:
     def effective_label(self) -> str | None:
         """The class by the effective review (None for none of the classes), else by the model."""
         review = self.effective_review
-        return review.label if review else self.decided.label
+        return review.label if review else self.decision.label
 
     def effective_bay(self, bays: Mapping[str, str]) -> str | None:
         """Return the loading bay by the effective review, else the one that was decided.
@@ -154,17 +154,17 @@ class Record:
             Loading bay of each class.
         """
         review = self.effective_review
-        return bays.get(review.label or "") if review else self.decided.loading_bay
+        return bays.get(review.label or "") if review else self.decision.loading_bay
 
     @property
     def photo(self) -> str:
         """S3 URI of the photo, the table's partition key."""
-        return self.decided.photo.uri
+        return self.decision.photo.uri
 
     @property
     def version(self) -> str:
         """Version of the object, or its entity tag without versioning; the table's sort key."""
-        return self.decided.photo.version
+        return self.decision.photo.version
 
     @property
     def key(self) -> dict[str, dict[str, str]]:
@@ -172,7 +172,7 @@ class Record:
         return _key(self.photo, self.version)
 
 
-class UnreadableRecord(Fault):
+class UnreadableRecord(OperationError):
     """An item of the results table that this version cannot read.
 
     Attributes
@@ -208,8 +208,8 @@ class Skipped:
         Number of unreadable records after which readers stop, or None for no limit.
     """
 
-    def __init__(self, most: int | None = None) -> None:
-        self._most = most
+    def __init__(self, max_errors: int | None = None) -> None:
+        self._most = max_errors
         self._found: dict[tuple[str, str], UnreadableRecord] = {}
 
     def __len__(self) -> int:
@@ -246,7 +246,7 @@ def is_simulated(key: str) -> bool:
     key
         Its key in the photos bucket.
     """
-    return key.startswith(SIMULATED)
+    return key.startswith(SIMULATED_PREFIX)
 
 
 def inference_id(photo: str, version: str) -> str:
@@ -311,7 +311,7 @@ def read_record(client: "DynamoDBClient", table: str, photo: str, version: str) 
     """
     key = _key(photo, version)
     item = client.get_item(TableName=table, Key=key, ConsistentRead=True).get("Item")
-    return as_record(item) if item else None
+    return record_from_item(item) if item else None
 
 
 def read_versions(
@@ -335,24 +335,24 @@ def read_versions(
     records: list[Record] = []
     for item in items:
         try:
-            records.append(as_record(item))
+            records.append(record_from_item(item))
         except UnreadableRecord as error:
             unreadable.append(error)
     return [*sorted(records, key=_decided_at, reverse=True), *unreadable]
 
 
-def readable(found: Iterable[Record | UnreadableRecord], skipped: Skipped) -> list[Record]:
+def readable(versions: Iterable[Record | UnreadableRecord], skipped: Skipped) -> list[Record]:
     """Return the records that can be read.
 
     Parameters
     ----------
-    found
+    versions
         Of `read_versions`.
     skipped
         Gets the others.
     """
     records = []
-    for item in found:
+    for item in versions:
         if isinstance(item, UnreadableRecord):
             skipped.add(item)
         else:
@@ -360,7 +360,7 @@ def readable(found: Iterable[Record | UnreadableRecord], skipped: Skipped) -> li
     return records
 
 
-def read_decided(  # noqa: PLR0913  (its filters)
+def query_records(  # noqa: PLR0913  (its filters)
     client: "DynamoDBClient",
     table: str,
     skipped: Skipped,
@@ -387,13 +387,13 @@ def read_decided(  # noqa: PLR0913  (its filters)
     page_size
         How many at once, where few are needed; by default what DynamoDB takes 1 MB for.
     """
-    size = _page_of_shard(page_size)
-    each = [
+    size = _shard_page_size(page_size)
+    shards = [
         _read_shard(client, table, f"{status}#{shard}", since, until, size)
         for status in statuses
         for shard in range(SHARDS)
     ]
-    records = _read_all(_merge(each, newest_first=True), skipped)
+    records = _read_all(_merge(shards, newest_first=True), skipped)
     return (record for record in records if until is None or _decided_at(record) < until)
 
 
@@ -415,27 +415,27 @@ def read_queue(
     skipped
         Gets the unreadable records.
     queue
-        Another queue: `FILING_QUEUE` or `WITHDRAWING_QUEUE`.
+        Another queue: `COMPLETING_QUEUE` or `UNDOING_QUEUE`.
     page_size
-        As for `read_decided`.
+        As for `query_records`.
     """
     sharded = queue == REVIEW_QUEUE
     names = [f"{queue}#{shard}" for shard in range(SHARDS)] if sharded else [queue]
-    each = [
+    shards = [
         _query(
             client,
-            _page_of_shard(page_size) if sharded else page_size,
+            _shard_page_size(page_size) if sharded else page_size,
             TableName=table,
-            IndexName=BY_QUEUE,
+            IndexName=QUEUE_INDEX,
             KeyConditionExpression="queue = :queue",
             ExpressionAttributeValues={":queue": {"S": name}},
         )
         for name in names
     ]
-    return _read_all(_merge(each, newest_first=False), skipped)
+    return _read_all(_merge(shards, newest_first=False), skipped)
 
 
-def as_record(item: Mapping[str, Any]) -> Record:
+def record_from_item(item: Mapping[str, Any]) -> Record:
     """Read a record from an item of the table, as DynamoDB's client gives it.
 
     Raises
@@ -447,7 +447,7 @@ def as_record(item: Mapping[str, Any]) -> Record:
     try:
         record = _parse(item)
     except ValidationError as error:
-        raise UnreadableRecord(photo, version, _first_of(error)) from None
+        raise UnreadableRecord(photo, version, _first_error(error)) from None
     except (KeyError, TypeError, ValueError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise UnreadableRecord(photo, version, reason) from None
@@ -459,14 +459,14 @@ def as_record(item: Mapping[str, Any]) -> Record:
 def _parse(item: Mapping[str, Any]) -> Record:
     announced, review, undone = (item.get(name) for name in ("announced_at", "review", "undone"))
     return Record(
-        decided=PhotoDecided.model_validate_json(item["event"]["S"]),
+        decision=PhotoDecided.model_validate_json(item["event"]["S"]),
         announced_at=datetime.fromisoformat(announced["S"]) if announced else None,
         review=Review.model_validate_json(review["S"]) if review else None,
         undone=Withdrawal.model_validate_json(undone["S"]) if undone else None,
     )
 
 
-def _first_of(error: ValidationError) -> str:
+def _first_error(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
     return ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"])))
 
@@ -474,25 +474,25 @@ def _first_of(error: ValidationError) -> str:
 def _read_all(items: Iterable[Mapping[str, Any]], skipped: Skipped) -> Iterator[Record]:
     for item in items:
         try:
-            yield as_record(item)
+            yield record_from_item(item)
         except UnreadableRecord as error:
             skipped.add(error)
             if skipped.is_full:
                 return
 
 
-def _page_of_shard(page_size: int | None) -> int | None:
+def _shard_page_size(page_size: int | None) -> int | None:
     """Return how many records to read of a shard, for pages of `page_size` of all shards."""
     return page_size and -(-page_size // SHARDS)
 
 
 def _merge(
-    each: Sequence[Iterator[Mapping[str, Any]]], *, newest_first: bool
+    shards: Sequence[Iterator[Mapping[str, Any]]], *, newest_first: bool
 ) -> Iterator[Mapping[str, Any]]:
     """Merge items in the order of decisions; read the first pages of all at the same time."""
-    with ThreadPoolExecutor(READERS) as pool:
-        first = list(pool.map(lambda items: list(islice(items, 1)), each))
-    streams = (chain(found, rest) for found, rest in zip(first, each, strict=True))
+    with ThreadPoolExecutor(MAX_CONCURRENCY) as pool:
+        first = list(pool.map(lambda items: list(islice(items, 1)), shards))
+    streams = (chain(page, rest) for page, rest in zip(first, shards, strict=True))
     # By the attribute of the index: it is there and in order whatever the event holds.
     yield from heapq.merge(*streams, key=_indexed_at, reverse=newest_first)
 
@@ -506,13 +506,13 @@ def _read_shard(
     page_size: int | None,
 ) -> Iterator[Mapping[str, Any]]:
     # Both ends of BETWEEN belong to it, and moments are written with milliseconds.
-    first = _written(since) if since else "0"
-    last = _written(until) if until else "9"
+    first = _format_time(since) if since else "0"
+    last = _format_time(until) if until else "9"
     return _query(
         client,
         page_size,
         TableName=table,
-        IndexName=BY_STATUS,
+        IndexName=STATUS_INDEX,
         KeyConditionExpression="#shard = :shard AND decided_at BETWEEN :first AND :last",
         ExpressionAttributeNames={"#shard": "shard"},  # a reserved word
         ExpressionAttributeValues={
@@ -543,9 +543,9 @@ def _indexed_at(item: Mapping[str, Any]) -> str:
 
 
 def _decided_at(record: Record) -> datetime:
-    return record.decided.timings.decided_at
+    return record.decision.timings.decided_at
 
 
-def _written(moment: datetime) -> str:
+def _format_time(time: datetime) -> str:
     """Write a moment as the state machine does, ``2026-11-02T09:14:32.611Z``."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

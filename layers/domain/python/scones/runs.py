@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from pydantic import Field
 
 from scones import lst
-from scones.storage import named_faults
+from scones.storage import s3_errors
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -19,18 +19,18 @@ ListFile = Literal["validation.lst", "negatives.lst"]
 """Name of a list whose photos are prepared for the evaluation: held out of the classes, or of none
 of them."""
 
-RUNS = "retraining/"
+RUNS_PREFIX = "retraining/"
 """Prefix of all runs in the data bucket."""
 
 RETENTION_TAG = "retention=photos"
 """Tag of the files of a run that hold or name photos, as S3 takes it: a rule of the data bucket
 deletes them after PhotoRetentionDays, and leaves the run's model and evaluation."""
 
-LISTS = "lists/"
-VALIDATION_LIST = f"{LISTS}validation.lst"
-NEGATIVES_LIST = f"{LISTS}negatives.lst"
+LISTS_PREFIX = "lists/"
+VALIDATION_LIST = f"{LISTS_PREFIX}validation.lst"
+NEGATIVES_LIST = f"{LISTS_PREFIX}negatives.lst"
 MANIFEST = "lists/manifest.json"
-PICTURES = "pictures/"
+IMAGES_PREFIX = "pictures/"
 
 RunName = Annotated[str, Field(pattern=r"\A[a-zA-Z0-9-]{1,63}\z")]
 """A run's name, which is its training job's too."""
@@ -61,7 +61,7 @@ class Run:
 
     def key(self, path: str) -> str:
         """Return the key of one of the run's files, such as ``lists/validation.lst``."""
-        return f"{RUNS}{self.name}/{path}"
+        return f"{RUNS_PREFIX}{self.name}/{path}"
 
     def uri(self, path: str) -> str:
         """Return the S3 URI of one of the run's files."""
@@ -109,7 +109,7 @@ def read_validation_set(client: "S3Client", run: Run, class_names: Sequence[str]
         If a list breaks its format, the validation list holds a class index that there is no class
         for, or both lists hold the same index.
     StorageBusy, StorageRefused
-        As `scones.storage.named_faults`.
+        As `scones.storage.s3_errors`.
     """
     manifest = _read_manifest(client, run)
     if manifest["class_names"] != list(class_names):
@@ -175,12 +175,12 @@ def read_file(client: "S3Client", run: Run, path: str) -> bytes:
     RunIncomplete
         If there is no such file.
     StorageBusy, StorageRefused
-        As `scones.storage.named_faults`.
+        As `scones.storage.s3_errors`.
     """
     return _read(client, run, path, {})
 
 
-def read_part(client: "S3Client", run: Run, path: str, start: int, end: int) -> bytes:
+def read_range(client: "S3Client", run: Run, path: str, start: int, end: int) -> bytes:
     """Read some bytes of one of the run's files: from `start` on, up to and without `end`.
 
     Raises
@@ -191,11 +191,13 @@ def read_part(client: "S3Client", run: Run, path: str, start: int, end: int) -> 
     return _read(client, run, path, {"Range": f"bytes={start}-{end - 1}"})
 
 
-def _read(client: "S3Client", run: Run, path: str, which: dict[str, Any]) -> bytes:
+def _read(client: "S3Client", run: Run, path: str, selector: dict[str, Any]) -> bytes:
     uri = run.uri(path)
-    with named_faults(f"read {uri}"):
+    with s3_errors(f"read {uri}"):
         try:
-            return client.get_object(Bucket=run.bucket, Key=run.key(path), **which)["Body"].read()
+            return client.get_object(Bucket=run.bucket, Key=run.key(path), **selector)[
+                "Body"
+            ].read()
         except client.exceptions.NoSuchKey as error:
             raise RunIncomplete(
                 f"{uri} does not exist: start retrain again, and look at the step that writes it"
@@ -208,9 +210,9 @@ def write_file(client: "S3Client", run: Run, path: str, data: bytes, content_typ
     Raises
     ------
     StorageBusy, StorageRefused
-        As `scones.storage.named_faults`.
+        As `scones.storage.s3_errors`.
     """
-    with named_faults(f"write {run.uri(path)}"):
+    with s3_errors(f"write {run.uri(path)}"):
         client.put_object(
             Bucket=run.bucket,
             Key=run.key(path),
@@ -230,10 +232,10 @@ def write_once(client: "S3Client", run: Run, path: str, data: bytes, content_typ
     Raises
     ------
     StorageBusy, StorageRefused
-        As `scones.storage.named_faults`.
+        As `scones.storage.s3_errors`.
     """
     key = run.key(path)
-    with named_faults(f"write {run.uri(path)}"):
+    with s3_errors(f"write {run.uri(path)}"):
         try:
             client.put_object(
                 Bucket=run.bucket, Key=key, Body=data, ContentType=content_type, IfNoneMatch="*"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from scones.photos import EncodedImage
 
-MAX_PICTURE_BYTES = 184_000
+MAX_IMAGE_BYTES = 184_000
 """Largest encoded picture: with base64 and Lambda's envelope it stays under the 262,144 bytes
 that a Step Functions state may hold."""
 
@@ -60,7 +60,7 @@ class PhotoReference(BaseModel):
         return self.version_id or self.etag
 
 
-class Picture(BaseModel):
+class ImagePayload(BaseModel):
     """A photo as the model takes it: its type (``image/png``, ``image/jpeg``) and base64 data."""
 
     content_type: str
@@ -71,7 +71,7 @@ class Picture(BaseModel):
         return base64.b64decode(self.data, validate=True)
 
 
-class IdentifiedPicture(Picture):
+class IdentifiedImage(ImagePayload):
     """A picture with the ID of its photo, `scones.records.inference_id`, if it is known."""
 
     inference_id: str | None = None
@@ -81,7 +81,7 @@ class Serialized(BaseModel):
     """A photo that can be classified."""
 
     outcome: Literal["serialized"] = "serialized"
-    picture: Picture
+    picture: ImagePayload
 
 
 class Reason(BaseModel):
@@ -134,7 +134,7 @@ def serialize(
         )
     try:
         data = _download(client, photo)
-        encoded = make_picture(data, shape)
+        encoded = encode_model_input(data, shape)
     except UnusablePhoto as error:
         return _rejected(error.code, str(error))
     except ClientError as error:
@@ -142,13 +142,13 @@ def serialize(
     except (BotoCoreError, HTTPError) as error:
         raise StorageBusy(f"the photo could not be downloaded: {error}") from error
     return Serialized(
-        picture=Picture(
+        picture=ImagePayload(
             content_type=encoded.content_type, data=base64.b64encode(encoded.data).decode("ascii")
         )
     )
 
 
-def make_picture(data: bytes, shape: ImageShape) -> "EncodedImage":
+def encode_model_input(data: bytes, shape: ImageShape) -> "EncodedImage":
     """Make the picture that the model is sent, of the same bytes for the same photo.
 
     Parameters
@@ -161,7 +161,7 @@ def make_picture(data: bytes, shape: ImageShape) -> "EncodedImage":
     Returns
     -------
     EncodedImage
-        At most `MAX_PICTURE_BYTES`.
+        At most `MAX_IMAGE_BYTES`.
 
     Raises
     ------
@@ -170,14 +170,14 @@ def make_picture(data: bytes, shape: ImageShape) -> "EncodedImage":
     ValueError
         If a picture of that shape can't be encoded in so few bytes.
     """
-    return photos.encode(photos.prepare(data, shape), MAX_PICTURE_BYTES)
+    return photos.encode(photos.prepare(data, shape), MAX_IMAGE_BYTES)
 
 
 def _download(client: "S3Client", photo: PhotoReference) -> bytes:
-    which: dict[str, Any] = (
+    selector: dict[str, Any] = (
         {"VersionId": photo.version_id} if photo.version_id else {"IfMatch": f'"{photo.etag}"'}
     )
-    return client.get_object(Bucket=photo.bucket, Key=photo.key, **which)["Body"].read()
+    return client.get_object(Bucket=photo.bucket, Key=photo.key, **selector)["Body"].read()
 
 
 def _gone(error: ClientError) -> tuple[str, str]:

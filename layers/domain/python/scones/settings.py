@@ -83,8 +83,8 @@ class GenerateListsSettings(_Settings):
     validation_share: float = Field(alias="VALIDATION_SHARE", gt=0, lt=1)
 
 
-class PreparePicturesSettings(_Settings):
-    """What `prepare_pictures` needs: the data bucket and the model's picture shape."""
+class PrepareImagesSettings(_Settings):
+    """What `prepare_images` needs: the data bucket and the model's picture shape."""
 
     data_bucket: str = Field(alias="DATA_BUCKET", min_length=1)
     image_shape: Shape = Field(alias="IMAGE_SHAPE")
@@ -138,8 +138,8 @@ class ReviewSettings(JoinReviewsSettings):
     validation_share: float = Field(alias="VALIDATION_SHARE", gt=0, lt=1)
 
 
-class MeasureSettings(_Settings):
-    """What `measure` needs: the stack's name, which all its metrics carry."""
+class EmitMetricsSettings(_Settings):
+    """What `emit_metrics` needs: the stack's name, which all its metrics carry."""
 
     stack: str = Field(alias="STACK_NAME", min_length=1)
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from scones.decisions import DECIMALS, most_likely
+from scones.decisions import DECIMALS, top_class
 from scones.endpoint import ModelTimedOut, predict
 from scones.percentiles import percentile, rank
 from scones.prepared_images import SUFFIXES
-from scones.runs import PICTURES, Run, RunName, read_file, read_validation_set
-from scones.storage import pages
+from scones.runs import IMAGES_PREFIX, Run, RunName, read_file, read_validation_set
+from scones.storage import list_pages
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -31,7 +31,7 @@ READ_TIMEOUT_SECONDS = 18
 """Seconds to wait for an answer: those of `classify`, so that a longer one fails there."""
 
 
-class NoPictures(Exception):
+class NoImages(Exception):
     """There is nothing to ask an endpoint about."""
 
 
@@ -51,7 +51,7 @@ class Latency(BaseModel):
     p95: float
 
 
-class Smoke(BaseModel):
+class SmokeTestResult(BaseModel):
     """How an endpoint did.
 
     Attributes
@@ -76,7 +76,7 @@ class Smoke(BaseModel):
 
 
 @dataclass(frozen=True)
-class Subject:
+class LabeledImage:
     """A labelled picture: its path among the run's files, and the index of its class."""
 
     path: str
@@ -84,13 +84,13 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Reply:
+class TimedPrediction:
     """Whether an answer was right, and after how many milliseconds it came.
 
     A request without an answer in time counts as a wrong answer at the time limit, or later.
     """
 
-    is_right: bool
+    is_correct: bool
     milliseconds: float
 
 
@@ -101,7 +101,7 @@ def smoke_test(
     settings: "SmokeTestSettings",
     clock: Callable[[], float] = time.perf_counter,
     has_time: Callable[[], bool] = lambda: True,
-) -> Smoke:
+) -> SmokeTestResult:
     """Ask an endpoint about labelled photos, one after the other.
 
     The first answer is not counted: a model that was just started takes longer for it. The rest is
@@ -125,51 +125,55 @@ def smoke_test(
 
     Returns
     -------
-    Smoke
+    SmokeTestResult
         Too many wrong or slow answers are an outcome.
 
     Raises
     ------
-    NoPictures
+    NoImages
         If the run has none.
     RunIncomplete, RunOutdated, LstError
         As `scones.runs.read_validation_set`.
     StorageBusy, StorageRefused
-        As `scones.storage.named_faults`.
+        As `scones.storage.s3_errors`.
     EndpointBusy, EndpointMissing, UnusablePrediction, ...
         All of `scones.endpoint.predict`: the endpoint can't be asked. `ModelTimedOut` only for the
         answer that is not counted.
     """
     run = Run(settings.data_bucket, request.run)
-    subjects = select_pictures(s3, run, settings.class_names, settings.smoke_photos)
+    images = select_images(s3, run, settings.class_names, settings.smoke_photos)
 
-    def ask(subject: Subject) -> Reply:
-        body = read_file(s3, run, subject.path)
-        content_type = _CONTENT_TYPES[subject.path[subject.path.rindex(".") :]]
-        before = clock()
-        answer = predict(sagemaker, request.endpoint, body, content_type, len(settings.class_names))
-        taken = round((clock() - before) * 1000, 1)
-        guess, _ = most_likely(answer.probabilities)
-        return Reply(guess == subject.class_index, taken)
+    def classify(image: LabeledImage) -> TimedPrediction:
+        body = read_file(s3, run, image.path)
+        content_type = _CONTENT_TYPES[image.path[image.path.rindex(".") :]]
+        started_at = clock()
+        prediction = predict(
+            sagemaker, request.endpoint, body, content_type, len(settings.class_names)
+        )
+        duration = round((clock() - started_at) * 1000, 1)
+        predicted, _ = top_class(prediction.probabilities)
+        return TimedPrediction(predicted == image.class_index, duration)
 
-    def ask_in_time(subject: Subject) -> Reply:
-        before = clock()
+    def classify_in_time(image: LabeledImage) -> TimedPrediction:
+        started_at = clock()
         try:
-            return ask(subject)
+            return classify(image)
         except ModelTimedOut:
-            taken = round((clock() - before) * 1000, 1)
-            return Reply(is_right=False, milliseconds=max(taken, READ_TIMEOUT_SECONDS * 1000.0))
+            duration = round((clock() - started_at) * 1000, 1)
+            return TimedPrediction(
+                is_correct=False, milliseconds=max(duration, READ_TIMEOUT_SECONDS * 1000.0)
+            )
 
-    ask(subjects[0])
-    replies = _until_too_slow(
-        map(ask_in_time, subjects), len(subjects), settings.maximum_latency_ms, has_time
+    classify(images[0])
+    predictions = _until_too_slow(
+        map(classify_in_time, images), len(images), settings.maximum_latency_ms, has_time
     )
-    return _judge(replies, len(subjects), settings)
+    return _evaluate(predictions, len(images), settings)
 
 
-def select_pictures(
-    s3: "S3Client", run: Run, class_names: Sequence[str], wanted: int
-) -> list[Subject]:
+def select_images(
+    s3: "S3Client", run: Run, class_names: Sequence[str], max_images: int
+) -> list[LabeledImage]:
     """Return the labeled pictures of a run that a smoke test uses.
 
     Parameters
@@ -180,97 +184,99 @@ def select_pictures(
         The run.
     class_names
         The stack's classes in the order of their indices.
-    wanted
+    max_images
         Maximum number of pictures, 1 or more.
 
     Raises
     ------
-    NoPictures
+    NoImages
         If the run has none.
     RunIncomplete, RunOutdated, LstError
         As `scones.runs.read_validation_set`.
     StorageBusy, StorageRefused
-        As `scones.storage.named_faults`.
+        As `scones.storage.s3_errors`.
     """
-    known = read_validation_set(s3, run, class_names).classes
-    subjects = choose(_pictures(s3, run, known), wanted)
-    if not subjects:
-        raise NoPictures(
-            f"none of the {len(known):,} validation photos is in {run.uri(PICTURES)}: start "
+    labels = read_validation_set(s3, run, class_names).classes
+    images = select_balanced(_images_by_class(s3, run, labels), max_images)
+    if not images:
+        raise NoImages(
+            f"none of the {len(labels):,} validation photos is in {run.uri(IMAGES_PREFIX)}: start "
             "retrain again, and promote the version that it registers"
         )
-    return subjects
+    return images
 
 
-def choose(pictures: Mapping[int, Sequence[Subject]], wanted: int) -> list[Subject]:
+def select_balanced(
+    images: Mapping[int, Sequence[LabeledImage]], max_images: int
+) -> list[LabeledImage]:
     """Choose pictures, as many of each class as of the others where there are as many.
 
     Those of a class are taken from all over its pictures. The same pictures give the same choice.
 
     Parameters
     ----------
-    pictures
+    images
         By class index.
-    wanted
+    max_images
         How many, 1 or more.
 
     Returns
     -------
-    list of Subject
+    list of LabeledImage
         Fewer than wanted where there are fewer.
     """
-    shares = dict.fromkeys(sorted(pictures), 0)
-    while sum(shares.values()) < wanted:
-        open_ = [index for index, share in shares.items() if share < len(pictures[index])]
+    shares = dict.fromkeys(sorted(images), 0)
+    while sum(shares.values()) < max_images:
+        open_ = [index for index, share in shares.items() if share < len(images[index])]
         if not open_:
             break
-        for index in open_[: wanted - sum(shares.values())]:
+        for index in open_[: max_images - sum(shares.values())]:
             shares[index] += 1
     return [
-        pictures[index][(2 * place + 1) * len(pictures[index]) // (2 * share)]
+        images[index][(2 * position + 1) * len(images[index]) // (2 * share)]
         for index, share in shares.items()
-        for place in range(share)
+        for position in range(share)
     ]
 
 
-def _pictures(
-    client: "S3Client", run: Run, known: Mapping[int, int]
-) -> Mapping[int, list[Subject]]:
+def _images_by_class(
+    client: "S3Client", run: Run, labels: Mapping[int, int]
+) -> Mapping[int, list[LabeledImage]]:
     """List the pictures of a run by class, in the order of their indices."""
-    prefix = run.key(PICTURES)
-    found = []
-    for page in pages(client, run.bucket, prefix):
+    prefix = run.key(IMAGES_PREFIX)
+    names = []
+    for page in list_pages(client, run.bucket, prefix):
         for entry in page.get("Contents", []):
             name = entry["Key"].removeprefix(prefix)
             stem, dot, suffix = name.partition(".")
-            if dot + suffix in _CONTENT_TYPES and stem.isdecimal() and int(stem) in known:
-                found.append((int(stem), name))
-    by_class: dict[int, list[Subject]] = {}
-    for index, name in sorted(found):
-        subject = Subject(f"{PICTURES}{name}", known[index])
-        by_class.setdefault(subject.class_index, []).append(subject)
+            if dot + suffix in _CONTENT_TYPES and stem.isdecimal() and int(stem) in labels:
+                names.append((int(stem), name))
+    by_class: dict[int, list[LabeledImage]] = {}
+    for index, name in sorted(names):
+        image = LabeledImage(f"{IMAGES_PREFIX}{name}", labels[index])
+        by_class.setdefault(image.class_index, []).append(image)
     return by_class
 
 
 def _until_too_slow(
-    replies: Iterator[Reply],
+    predictions: Iterator[TimedPrediction],
     expected: int,
     maximum_latency_ms: float,
     has_time: Callable[[], bool],
-) -> list[Reply]:
+) -> list[TimedPrediction]:
     """Take replies while there is time and the 95th percentile of all may be quick enough."""
-    taken: list[Reply] = []
+    taken: list[TimedPrediction] = []
     slow = 0
     allowed = expected - rank(95, expected)
-    for reply in replies:
-        taken.append(reply)
-        slow += reply.milliseconds > maximum_latency_ms
+    for prediction in predictions:
+        taken.append(prediction)
+        slow += prediction.milliseconds > maximum_latency_ms
         if slow > allowed or not has_time():
             break
     return taken
 
 
-def least_accuracy(minimum: float, photos: int) -> float:
+def minimum_sample_accuracy(minimum: float, photos: int) -> float:
     """Return what a model of a minimum accuracy has on a few photos in 99 of 100 draws, or more.
 
     The evaluation holds the model against the minimum itself. On a few of its photos a model that
@@ -286,37 +292,41 @@ def least_accuracy(minimum: float, photos: int) -> float:
 
     Examples
     --------
-    >>> least_accuracy(0.85, 50)
+    >>> minimum_sample_accuracy(0.85, 50)
     0.72
     """
     deviation = math.sqrt(minimum * (1 - minimum) / photos)
-    least = max(0.0, minimum - _QUANTILE_99 * deviation)
-    return math.floor(round(least * photos, DECIMALS)) / photos
+    accuracy = max(0.0, minimum - _QUANTILE_99 * deviation)
+    return math.floor(round(accuracy * photos, DECIMALS)) / photos
 
 
-def _judge(replies: Sequence[Reply], wanted: int, settings: "SmokeTestSettings") -> Smoke:
+def _evaluate(
+    predictions: Sequence[TimedPrediction], requested: int, settings: "SmokeTestSettings"
+) -> SmokeTestResult:
     """Hold the replies against the limits; there are fewer than wanted if many were slow."""
-    accuracy = round(sum(reply.is_right for reply in replies) / len(replies), DECIMALS)
-    times = [reply.milliseconds for reply in replies]
+    accuracy = round(
+        sum(prediction.is_correct for prediction in predictions) / len(predictions), DECIMALS
+    )
+    times = [prediction.milliseconds for prediction in predictions]
     latency = Latency(p50=percentile(times, 50), p95=percentile(times, 95))
-    least = least_accuracy(settings.minimum_accuracy, len(replies))
-    accurate = accuracy >= least
-    quick = latency.p95 <= settings.maximum_latency_ms
+    min_accuracy = minimum_sample_accuracy(settings.minimum_accuracy, len(predictions))
+    is_accurate = accuracy >= min_accuracy
+    is_fast = latency.p95 <= settings.maximum_latency_ms
     parts = [
-        f"its accuracy is {accuracy:.6g} on {len(replies)} photos, "
-        f"{'at least' if accurate else 'below'} {least:.3f}, the least that a model of "
+        f"its accuracy is {accuracy:.6g} on {len(predictions)} photos, "
+        f"{'at least' if is_accurate else 'below'} {min_accuracy:.3f}, the least that a model of "
         f"{settings.minimum_accuracy:.6g} has on so few",
         f"95 % of the answers took up to {latency.p95:g} ms, "
-        f"{'within' if quick else 'over'} the {settings.maximum_latency_ms:g} ms allowed, not "
+        f"{'within' if is_fast else 'over'} the {settings.maximum_latency_ms:g} ms allowed, not "
         "counting one to warm up",
     ]
-    if len(replies) < wanted:
-        why = "the time of the test was up" if quick else "it could not pass any more"
-        parts.append(f"it was not asked about {wanted - len(replies)} more, as {why}")
-    return Smoke(
-        passed=accurate and quick,
+    if len(predictions) < requested:
+        reason = "the time of the test was up" if is_fast else "it could not pass any more"
+        parts.append(f"it was not asked about {requested - len(predictions)} more, as {reason}")
+    return SmokeTestResult(
+        passed=is_accurate and is_fast,
         message="; ".join(parts),
-        photos=len(replies),
+        photos=len(predictions),
         accuracy=accuracy,
         latency_ms=latency,
     )

@@ -22,7 +22,7 @@ class StorageRefused(Exception):
     """S3 does not let us read or write an object; the message says what to mend."""
 
 
-_PASSING = {
+_RETRYABLE = {
     "SlowDown",
     "RequestLimitExceeded",
     "Throttling",
@@ -32,7 +32,9 @@ _PASSING = {
 }
 
 
-def pages(client: "S3Client", bucket: str, prefix: str) -> Iterator["ListObjectsV2OutputTypeDef"]:
+def list_pages(
+    client: "S3Client", bucket: str, prefix: str
+) -> Iterator["ListObjectsV2OutputTypeDef"]:
     """Yield the pages of all that is below a prefix, up to 1,000 objects each.
 
     Parameters
@@ -45,27 +47,27 @@ def pages(client: "S3Client", bucket: str, prefix: str) -> Iterator["ListObjects
     Raises
     ------
     StorageBusy, StorageRefused
-        As `named_faults`.
+        As `s3_errors`.
     """
-    with named_faults(f"list s3://{bucket}/{prefix}"):
+    with s3_errors(f"list s3://{bucket}/{prefix}"):
         yield from client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
 
 
-def pages_of_level(
+def list_level_pages(
     client: "S3Client", bucket: str, prefix: str
 ) -> Iterator["ListObjectsV2OutputTypeDef"]:
     """Yield the pages of what is directly below a prefix: folders are common prefixes.
 
-    Parameters and errors are those of `pages`.
+    Parameters and errors are those of `list_pages`.
     """
-    with named_faults(f"list s3://{bucket}/{prefix}"):
+    with s3_errors(f"list s3://{bucket}/{prefix}"):
         yield from client.get_paginator("list_objects_v2").paginate(
             Bucket=bucket, Prefix=prefix, Delimiter="/"
         )
 
 
 @contextmanager
-def named_faults(action: str) -> Iterator[None]:
+def s3_errors(action: str) -> Iterator[None]:
     """Give the faults of S3 and of the network the names that state machines catch.
 
     Parameters
@@ -83,12 +85,12 @@ def named_faults(action: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        raise _fault(action, error) from error
+        raise _storage_error(action, error) from error
     except S3UploadFailedError as error:
         # boto3 wraps what S3 said, and names it in nothing but the message.
         cause = error.__context__
         raise (
-            _fault(action, cause)
+            _storage_error(action, cause)
             if isinstance(cause, ClientError)
             else StorageBusy(f"S3 can't {action} now: {error}")
         ) from error
@@ -96,10 +98,10 @@ def named_faults(action: str) -> Iterator[None]:
         raise StorageBusy(f"S3 can't be reached to {action}: {error}") from error
 
 
-def _fault(action: str, error: ClientError) -> StorageBusy | StorageRefused:
+def _storage_error(action: str, error: ClientError) -> StorageBusy | StorageRefused:
     code = error.response["Error"]["Code"]
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
-    if code in _PASSING or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if code in _RETRYABLE or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return StorageBusy(f"S3 can't {action} now: {error}")
     return StorageRefused(
         f"S3 refuses to {action}; check that the bucket exists, and that who asks for it (a "

@@ -16,7 +16,7 @@ _ALIASES = {
     "reg_alpha": "alpha",
 }
 
-_OF_XGBOOST = {
+_SUPPORTED = {
     "alpha", "base_score", "booster", "colsample_bylevel", "colsample_bynode", "colsample_bytree",
     "deterministic_histogram", "eta", "gamma", "grow_policy", "huber_slope",
     "interaction_constraints", "lambda", "lambda_bias", "max_bin", "max_delta_step", "max_depth",
@@ -57,12 +57,12 @@ class Hyperparameters:
     parameters: Mapping[str, Any]
 
 
-def read(given: Mapping[str, str]) -> Hyperparameters:
+def parse_hyperparameters(request: Mapping[str, str]) -> Hyperparameters:
     """Return the hyperparameters of a job.
 
     Parameters
     ----------
-    given
+    request
         Texts by name, as in ``hyperparameters.json``.
 
     Raises
@@ -70,17 +70,17 @@ def read(given: Mapping[str, str]) -> Hyperparameters:
     UserError
         If one is unknown, unsupported, missing or not a number where it has to be one.
     """
-    named = {_ALIASES.get(name, name): value for name, value in given.items()}
-    for name, what in _UNSUPPORTED.items():
+    named = {_ALIASES.get(name, name): value for name, value in request.items()}
+    for name, title in _UNSUPPORTED.items():
         if name in named:
-            raise UserError(f"The local XGBoost image does not support {what}.")
+            raise UserError(f"The local XGBoost image does not support {title}.")
     metrics = named.pop("eval_metric", "")
     named.pop("_tuning_objective_metric", None)
     named.pop("save_model_on_termination", None)
-    rounds = _whole(named.pop("num_round", None), "num_round", 1)
+    rounds = _parse_integer(named.pop("num_round", None), "num_round", 1)
     early = named.pop("early_stopping_rounds", None)
-    weights = _whole(named.pop("csv_weights", "0"), "csv_weights", 0)
-    unknown = sorted(set(named) - _OF_XGBOOST)
+    weights = _parse_integer(named.pop("csv_weights", "0"), "csv_weights", 0)
+    unknown = sorted(set(named) - _SUPPORTED)
     if unknown:
         raise UserError(f"Extraneous hyperparameter found: {', '.join(unknown)}")
     parameters: dict[str, Any] = dict(named)
@@ -88,19 +88,23 @@ def read(given: Mapping[str, str]) -> Hyperparameters:
         parameters["eval_metric"] = [name.strip() for name in metrics.split(",")]
     return Hyperparameters(
         rounds=rounds,
-        early_stopping_rounds=None if early is None else _whole(early, "early_stopping_rounds", 1),
+        early_stopping_rounds=None
+        if early is None
+        else _parse_integer(early, "early_stopping_rounds", 1),
         has_weights=weights == 1,
         parameters=parameters,
     )
 
 
-def _whole(text: str | None, name: str, least: int) -> int:
+def _parse_integer(text: str | None, name: str, minimum: int) -> int:
     if text is None:
         raise UserError(f"Missing required hyperparameter: {name}")
     try:
         value = int(text)
     except ValueError:
-        value = least - 1
-    if value < least:
-        raise UserError(f"Hyperparameter {name}: {text} is not a whole number of at least {least}")
+        value = minimum - 1
+    if value < minimum:
+        raise UserError(
+            f"Hyperparameter {name}: {text} is not a whole number of at least {minimum}"
+        )
     return value

@@ -9,17 +9,17 @@ from typing import Any
 import xgboost as xgb
 
 from scones_local.images.xgboost.errors import UserError
-from scones_local.images.xgboost.tables import parse
+from scones_local.images.xgboost.tables import parse_rows
 from scones_local.images.xgboost.train import MODEL_FILE
 
 MAX_PAYLOAD_BYTES = 6 * 1024**2
 """Bytes of a request body at most."""
 
 _CSV, _JSON = "text/csv", "application/json"
-_ANY = ("", "*/*", "text/*")
+_ANY_TYPE = ("", "*/*", "text/*")
 
 
-class Refused(Exception):
+class RequestError(Exception):
     """A request that gets an error as its response.
 
     Parameters
@@ -53,12 +53,12 @@ def run(root: Path, host: str, port: int) -> None:
     for name in ("SAGEMAKER_PROGRAM", "SAGEMAKER_INFERENCE_OUTPUT"):
         if name in os.environ:
             raise UserError(f"The local XGBoost image does not support {name}")
-    booster = _load(root / "model" / MODEL_FILE)
+    booster = _load_model(root / "model" / MODEL_FILE)
     handler = type("Handler", (_Handler,), {"booster": booster})
     ThreadingHTTPServer((host, port), handler).serve_forever()
 
 
-def _load(path: Path) -> Any:
+def _load_model(path: Path) -> Any:
     if not path.is_file():
         raise UserError(f"model.tar.gz has no file {MODEL_FILE}")
     booster = xgb.Booster()
@@ -92,23 +92,25 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         try:
             if self.path != "/invocations":
-                raise Refused(404, "Not found")
+                raise RequestError(404, "Not found")
             self._invoke(body)
-        except Refused as refused:
+        except RequestError as refused:
             self._reply(refused.status, str(refused))
 
     def _invoke(self, body: bytes) -> None:
         if len(body) > MAX_PAYLOAD_BYTES:
-            raise Refused(413, f"The payload has more than {MAX_PAYLOAD_BYTES >> 20} MB")
+            raise RequestError(413, f"The payload has more than {MAX_PAYLOAD_BYTES >> 20} MB")
         if not body.strip():
             self._reply(204, "")
             return
         content = _media_type(self.headers.get("Content-Type", _CSV))
         if content != _CSV:
-            raise Refused(415, f"The content type {content} is not supported: use {_CSV}")
+            raise RequestError(415, f"The content type {content} is not supported: use {_CSV}")
         accept = _media_type(self.headers.get("Accept", ""))
-        if accept not in (*_ANY, _CSV, _JSON):
-            raise Refused(406, f"The accept type {accept} is not supported: use {_CSV} or {_JSON}")
+        if accept not in (*_ANY_TYPE, _CSV, _JSON):
+            raise RequestError(
+                406, f"The accept type {accept} is not supported: use {_CSV} or {_JSON}"
+            )
         scores = _predict(self.booster, body)
         if accept == _JSON:
             predictions = [{"score": score} for score in scores]
@@ -138,11 +140,11 @@ def _media_type(header: str) -> str:
 
 def _predict(booster: Any, body: bytes) -> list[Any]:
     try:
-        rows = list(parse(body.decode().splitlines(), "payload"))
+        rows = list(parse_rows(body.decode().splitlines(), "payload"))
         if len({len(row) for row in rows}) > 1:
-            raise Refused(400, "The rows of the payload differ in their number of columns")
+            raise RequestError(400, "The rows of the payload differ in their number of columns")
         scores: list[Any] = booster.predict(xgb.DMatrix(rows)).tolist()
     except (UserError, UnicodeDecodeError, ValueError, xgb.core.XGBoostError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise Refused(400, f"Unable to evaluate payload provided: {reason}") from error
+        raise RequestError(400, f"Unable to evaluate payload provided: {reason}") from error
     return scores

@@ -48,8 +48,8 @@ def read_channel(folder: Path, *, has_weights: bool = False) -> Table:
     table = Table()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         with path.open(newline="", encoding="utf-8-sig") as lines:
-            for row in parse(lines, path.name):
-                _add(table, row, has_weights)
+            for row in parse_rows(lines, path.name):
+                _append_row(table, row, has_weights)
     if not table.labels:
         raise UserError(f"The channel {folder.name} has no rows")
     if not table.features[0]:
@@ -59,7 +59,7 @@ def read_channel(folder: Path, *, has_weights: bool = False) -> Table:
     return table
 
 
-def parse(lines: Iterable[str], name: str) -> Iterator[list[float]]:
+def parse_rows(lines: Iterable[str], name: str) -> Iterator[list[float]]:
     """Yield the rows of a CSV text; empty lines are skipped.
 
     Parameters
@@ -77,10 +77,10 @@ def parse(lines: Iterable[str], name: str) -> Iterator[list[float]]:
     reader = csv.reader(lines)
     for row in reader:
         if row:
-            yield [_number(text, f"{name}, line {reader.line_num}") for text in row]
+            yield [_parse_number(text, f"{name}, line {reader.line_num}") for text in row]
 
 
-def _number(text: str, where: str) -> float:
+def _parse_number(text: str, location: str) -> float:
     stripped = text.strip()
     if not stripped:
         return math.nan
@@ -88,11 +88,11 @@ def _number(text: str, where: str) -> float:
         return float(stripped)
     except ValueError:
         raise UserError(
-            f"{where}: {text!r} is not a number. The table must have no header and numbers only"
+            f"{location}: {text!r} is not a number. The table must have no header and numbers only"
         ) from None
 
 
-def _add(table: Table, row: list[float], has_weights: bool) -> None:
+def _append_row(table: Table, row: list[float], has_weights: bool) -> None:
     label, *rest = row
     table.labels.append(label)
     if has_weights:

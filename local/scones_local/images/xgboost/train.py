@@ -7,19 +7,19 @@ from typing import Any
 import xgboost as xgb
 
 from scones_local.images.xgboost.errors import UserError
-from scones_local.images.xgboost.hyperparameters import Hyperparameters, read
+from scones_local.images.xgboost.hyperparameters import Hyperparameters, parse_hyperparameters
 from scones_local.images.xgboost.tables import read_channel
 
 MODEL_FILE = "xgboost-model"
 """File name of the model in ``model.tar.gz``."""
 
-_CSV = ("csv", "text/csv")
+_CSV_TYPES = ("csv", "text/csv")
 
 # CloudWatch shows tabs so in the logs of AWS's container, and metric definitions rely on it.
 _TAB = "#011"
 
 
-class _Log(xgb.callback.TrainingCallback):  # type: ignore[misc]
+class _MetricLog(xgb.callback.TrainingCallback):  # type: ignore[misc]
     """Writes the metrics of each round as AWS's container does."""
 
     def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
@@ -48,7 +48,9 @@ def run(root: Path) -> None:
         If the hyperparameters or the data are invalid.
     """
     config = root / "input" / "config"
-    hyperparameters = read(json.loads((config / "hyperparameters.json").read_text()))
+    hyperparameters = parse_hyperparameters(
+        json.loads((config / "hyperparameters.json").read_text())
+    )
     channels = json.loads((config / "inputdataconfig.json").read_text())
     if "train" not in channels:
         raise UserError("The channel train is required")
@@ -66,10 +68,10 @@ def run(root: Path) -> None:
 def _check_channel(name: str, channel: dict[str, Any]) -> None:
     if name not in ("train", "validation"):
         raise UserError(f"Unknown channel {name}: use train and validation")
-    given = channel.get("ContentType", "libsvm").partition(";")[0].strip().lower()
-    if given not in _CSV:
+    declared = channel.get("ContentType", "libsvm").partition(";")[0].strip().lower()
+    if declared not in _CSV_TYPES:
         raise UserError(
-            f"The channel {name} has the content type {given}: the local XGBoost image reads "
+            f"The channel {name} has the content type {declared}: the local XGBoost image reads "
             "text/csv only. Set ContentType"
         )
 
@@ -90,7 +92,7 @@ def _train(hyperparameters: Hyperparameters, tables: dict[str, Any]) -> Any:
             evals=[(matrix, name) for name, matrix in tables.items()],
             early_stopping_rounds=hyperparameters.early_stopping_rounds,
             verbose_eval=False,
-            callbacks=[_Log()],
+            callbacks=[_MetricLog()],
         )
     except (xgb.core.XGBoostError, ValueError) as error:
         raise UserError(str(error).strip().splitlines()[0]) from error

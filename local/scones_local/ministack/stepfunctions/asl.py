@@ -14,27 +14,27 @@ from ministack.services import stepfunctions
 
 from scones_local.ministack.patching import wrap
 
-STATE_BYTES = 262_144
+MAX_STATE_BYTES = 262_144
 """Most bytes a state's input or output may have, as UTF-8 encoded JSON."""
 
 # No wildcard of ErrorEquals matches these.
-_BEYOND_WILDCARDS = ("States.DataLimitExceeded", "States.Runtime")
+_TERMINAL_ERRORS = ("States.DataLimitExceeded", "States.Runtime")
 
 
 def install() -> None:
     """Change how MiniStack's Step Functions reads a machine."""
     # What states put out, and what goes to and comes from a task, has a limited size.
     for kind in ("pass", "task", "choice", "wait", "parallel", "map"):
-        wrap(stepfunctions, f"_execute_{kind}", _limited)
-    wrap(stepfunctions, "_invoke_resource", _limited_task)
-    wrap(stepfunctions, "_error_matches", _sparing_terminal_errors)
-    wrap(stepfunctions, "_find_matching_retrier", _delayed)
+        wrap(stepfunctions, f"_execute_{kind}", _with_size_limit)
+    wrap(stepfunctions, "_invoke_resource", _task_with_size_limit)
+    wrap(stepfunctions, "_error_matches", _exclude_terminal_errors)
+    wrap(stepfunctions, "_find_matching_retrier", _with_retry_delay)
     wrap(stepfunctions, "_apply_state_assign", lambda _: _assign)
     wrap(stepfunctions, "_execute_choice", _with_default_rule)
     wrap(stepfunctions, "_apply_output_path", _with_output_of_succeed)
 
 
-def _limited(execute: Callable[..., Any]) -> Callable[..., Any]:
+def _with_size_limit(execute: Callable[..., Any]) -> Callable[..., Any]:
     def run(state: dict[str, Any], *rest: Any) -> Any:
         output, following = execute(state, *rest)
         _check_size(output, state.get("Resource", state["Type"]))
@@ -43,7 +43,7 @@ def _limited(execute: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-def _limited_task(invoke: Callable[..., Any]) -> Callable[..., Any]:
+def _task_with_size_limit(invoke: Callable[..., Any]) -> Callable[..., Any]:
     def run(resource: str, arguments: Any) -> Any:
         _check_size(arguments, resource)
         result = invoke(resource, arguments)
@@ -53,24 +53,24 @@ def _limited_task(invoke: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-def _check_size(value: Any, what: str) -> None:
+def _check_size(value: Any, title: str) -> None:
     encoded = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-    if len(encoded) > STATE_BYTES:
+    if len(encoded) > MAX_STATE_BYTES:
         raise stepfunctions._ExecutionError(
             "States.DataLimitExceeded",
-            f"The state/task '{what}' returned a result with a size exceeding the maximum number "
+            f"The state/task '{title}' returned a result with a size exceeding the maximum number "
             "of bytes service limit.",
         )
 
 
-def _sparing_terminal_errors(matches: Callable[..., Any]) -> Callable[..., Any]:
+def _exclude_terminal_errors(matches: Callable[..., Any]) -> Callable[..., Any]:
     def run(names: list[str], error: str) -> Any:
-        return error in names if error in _BEYOND_WILDCARDS else matches(names, error)
+        return error in names if error in _TERMINAL_ERRORS else matches(names, error)
 
     return run
 
 
-def _delayed(find: Callable[..., Any]) -> Callable[..., Any]:
+def _with_retry_delay(find: Callable[..., Any]) -> Callable[..., Any]:
     def run(retriers: Any, error: str, attempts: dict[int, int]) -> Any:
         retrier, index = find(retriers, error, attempts)
         if retrier is None:

@@ -15,7 +15,7 @@ from typing import Any
 from ministack.services import cloudwatch_logs, stepfunctions
 
 from scones_local.ministack.patching import wrap
-from scones_local.ministack.permissions import DeniedError, Permission, require
+from scones_local.ministack.permissions import DeniedError, Permission, require_permission
 from scones_local.ministack.stepfunctions import executions
 
 _log = logging.getLogger("local.execution_logs")
@@ -27,10 +27,10 @@ _ERRORS = ("Failed", "TimedOut", "Aborted")
 
 def install() -> None:
     """Write each event of an execution's history."""
-    wrap(stepfunctions, "_add_event", _logged)
+    wrap(stepfunctions, "_add_event", _with_logging)
 
 
-def _logged(add: Callable[..., Any]) -> Callable[..., Any]:
+def _with_logging(add: Callable[..., Any]) -> Callable[..., Any]:
     def run(execution: dict[str, Any], *rest: Any) -> Any:
         first = execution["events"][0] if len(execution["events"]) == 1 else None
         event = add(execution, *rest)
@@ -42,25 +42,26 @@ def _logged(add: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _write(execution: dict[str, Any], event: dict[str, Any]) -> None:
-    machine = executions.machine(execution)
+    machine = executions.state_machine(execution)
     # Templates spell the configuration's members with capitals, the API doesn't.
-    settings = _lowered(machine.get("loggingConfiguration") or {})
-    if not _wanted(str(settings.get("level", "OFF")), event["type"]):
+    settings = _with_lowercase_keys(machine.get("loggingConfiguration") or {})
+    if not _is_logged(str(settings.get("level", "OFF")), event["type"]):
         return
     with_data = str(settings.get("includeExecutionData", False)).lower() == "true"
     for destination in settings.get("destinations", []):
         group = destination["cloudWatchLogsLogGroup"]["logGroupArn"].split(":")[6]
         try:
-            require(
-                executions.assumed(machine).access_key, Permission("logs:CreateLogDelivery", "*")
+            require_permission(
+                executions.assume_role_of(machine).access_key,
+                Permission("logs:CreateLogDelivery", "*"),
             )
         except DeniedError as denied:
             _log.warning("%s writes no log: %s", machine["name"], denied)
             return
-        _put(group, _stream(execution, machine, group), _line(execution, event, with_data))
+        _put(group, _stream(execution, machine, group), _log_line(execution, event, with_data))
 
 
-def _wanted(level: str, kind: str) -> bool:
+def _is_logged(level: str, kind: str) -> bool:
     match level:
         case "ALL":
             return True
@@ -71,7 +72,7 @@ def _wanted(level: str, kind: str) -> bool:
     return False
 
 
-def _line(execution: dict[str, Any], event: dict[str, Any], with_data: bool) -> str:
+def _log_line(execution: dict[str, Any], event: dict[str, Any], with_data: bool) -> str:
     details = {
         name: value
         for member, found in event.items()
@@ -79,7 +80,7 @@ def _line(execution: dict[str, Any], event: dict[str, Any], with_data: bool) -> 
         for name, value in found.items()
         if with_data or name not in _DATA
     }
-    moment = datetime.fromisoformat(event["timestamp"])
+    time = datetime.fromisoformat(event["timestamp"])
     return json.dumps(
         {
             "id": str(event["id"]),
@@ -87,7 +88,7 @@ def _line(execution: dict[str, Any], event: dict[str, Any], with_data: bool) -> 
             "details": details,
             "redrive_count": "0",
             "previous_event_id": str(event["id"] - 1),
-            "event_timestamp": str(int(moment.timestamp() * 1000)),
+            "event_timestamp": str(int(time.timestamp() * 1000)),
             "execution_arn": execution["executionArn"],
         },
         ensure_ascii=False,
@@ -112,9 +113,11 @@ def _put(group: str, stream: str, line: str) -> None:
     )
 
 
-def _lowered(value: Any) -> Any:
+def _with_lowercase_keys(value: Any) -> Any:
     if isinstance(value, list):
-        return [_lowered(item) for item in value]
+        return [_with_lowercase_keys(item) for item in value]
     if isinstance(value, dict):
-        return {name[0].lower() + name[1:]: _lowered(item) for name, item in value.items()}
+        return {
+            name[0].lower() + name[1:]: _with_lowercase_keys(item) for name, item in value.items()
+        }
     return value

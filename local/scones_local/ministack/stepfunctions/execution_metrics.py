@@ -21,10 +21,10 @@ _METRICS = {
 
 def install() -> None:
     """Count the start and the end in each execution's history."""
-    wrap(stepfunctions, "_add_event", _counted)
+    wrap(stepfunctions, "_add_event", _with_metrics)
 
 
-def _counted(add: Callable[..., Any]) -> Callable[..., Any]:
+def _with_metrics(add: Callable[..., Any]) -> Callable[..., Any]:
     def run(execution: dict[str, Any], kind: str, *details: Any) -> Any:
         # Its start is in the history from the beginning; it is counted with what comes next.
         starts = len(execution["events"]) == 1

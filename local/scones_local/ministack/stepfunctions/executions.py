@@ -10,11 +10,11 @@ from typing import Any
 from ministack.services import stepfunctions
 
 from scones_local.ministack.patching import wrap
-from scones_local.ministack.permissions import Credentials, assume
+from scones_local.ministack.permissions import Credentials, assume_role
 
-_ASSUMER = "states.amazonaws.com"
+_PRINCIPAL = "states.amazonaws.com"
 _POLL_SECONDS = 0.1
-_ENDS = ("ExecutionSucceeded", "ExecutionFailed", "ExecutionAborted", "ExecutionTimedOut")
+_END_EVENTS = ("ExecutionSucceeded", "ExecutionFailed", "ExecutionAborted", "ExecutionTimedOut")
 
 _execution: ContextVar[dict[str, Any] | None] = ContextVar("execution", default=None)
 # Each ends the work of a part of an execution: a task that may time out, a set of branches.
@@ -23,42 +23,42 @@ _limits: ContextVar[tuple[threading.Event, ...]] = ContextVar("limits", default=
 _history = threading.RLock()
 
 
-class Abandoned(BaseException):
+class CancelledError(BaseException):
     """Nobody waits any more for what this thread does: no error, nothing may catch or retry it."""
 
 
 def install() -> None:
     """Note executions as they come by."""
     # The role is known where the task is executed, and needed where it is dispatched.
-    wrap(stepfunctions, "_execute_task", _noting_execution)
+    wrap(stepfunctions, "_execute_task", _with_current_execution)
     # What runs in an execution that was stopped ends where it waits.
-    wrap(stepfunctions, "_run_execution", _until_abandoned)
+    wrap(stepfunctions, "_run_execution", _until_cancelled)
     wrap(stepfunctions, "_scaled_sleep", lambda _: _sleep)
     # Once an execution has ended, nothing changes its end, and nothing comes after it.
     wrap(stepfunctions, "_fail_execution", _unless_ended)
-    wrap(stepfunctions, "_add_event", _in_order)
+    wrap(stepfunctions, "_add_event", _in_time_order)
     # MiniStack lets a task that timed out go on; what can stop shall learn of it.
-    wrap(stepfunctions, "_invoke_resource_with_timeout", _noting_timeout)
+    wrap(stepfunctions, "_invoke_resource_with_timeout", _with_time_limit)
     # Only Standard executions tell EventBridge of their status.
     wrap(stepfunctions, "_emit_execution_status_event", _standard_only)
 
 
-def current() -> dict[str, Any]:
+def current_execution() -> dict[str, Any]:
     """Give MiniStack's record of the execution whose task runs in this thread."""
     execution = _execution.get()
     assert execution is not None  # noqa: S101
     return execution
 
 
-def machine(execution: dict[str, Any]) -> dict[str, Any]:
+def state_machine(execution: dict[str, Any]) -> dict[str, Any]:
     """Give MiniStack's record of an execution's machine."""
     # A child of a distributed map has its parent's name and a label.
     arn = execution["stateMachineArn"].partition("/")[0]
-    found: dict[str, Any] = stepfunctions._state_machines[arn]
-    return found
+    record: dict[str, Any] = stepfunctions._state_machines[arn]
+    return record
 
 
-def assumed(of: dict[str, Any]) -> Credentials:
+def assume_role_of(of: dict[str, Any]) -> Credentials:
     """Give the credentials of a machine's role.
 
     Raises
@@ -66,10 +66,10 @@ def assumed(of: dict[str, Any]) -> Credentials:
     DeniedError
         If the role doesn't trust Step Functions.
     """
-    return assume(of["roleArn"], _ASSUMER)
+    return assume_role(of["roleArn"], _PRINCIPAL)
 
 
-def role() -> Credentials:
+def current_credentials() -> Credentials:
     """Give the credentials of the role that this thread's execution acts as.
 
     Raises
@@ -77,17 +77,17 @@ def role() -> Credentials:
     DeniedError
         If the role doesn't trust Step Functions.
     """
-    return assumed(machine(current()))
+    return assume_role_of(state_machine(current_execution()))
 
 
-def abandoned() -> bool:
+def is_cancelled() -> bool:
     """Tell whether nobody waits any more for what this thread does."""
     execution = _execution.get()
     stopped = execution is not None and execution["status"] != "RUNNING"
     return stopped or any(limit.is_set() for limit in _limits.get())
 
 
-def go_on() -> None:
+def raise_if_cancelled() -> None:
     """Do nothing, if anyone still waits for what this thread does.
 
     Raises
@@ -95,12 +95,12 @@ def go_on() -> None:
     Abandoned
         If nobody does.
     """
-    if abandoned():
-        raise Abandoned
+    if is_cancelled():
+        raise CancelledError
 
 
-def wait(happened: threading.Event, seconds: float) -> bool:
-    """Wait for `happened`, at most `seconds`; tells whether it did.
+def wait(event: threading.Event, seconds: float) -> bool:
+    """Wait for `event`, at most `seconds`; tells whether it did.
 
     Raises
     ------
@@ -108,17 +108,17 @@ def wait(happened: threading.Event, seconds: float) -> bool:
         As soon as nobody waits for this thread any more.
     """
     deadline = time.monotonic() + seconds
-    while not happened.is_set() and (left := deadline - time.monotonic()) > 0:
-        go_on()
-        happened.wait(min(left, _POLL_SECONDS))
-    go_on()
-    return happened.is_set()
+    while not event.is_set() and (remaining := deadline - time.monotonic()) > 0:
+        raise_if_cancelled()
+        event.wait(min(remaining, _POLL_SECONDS))
+    raise_if_cancelled()
+    return event.is_set()
 
 
 @contextmanager
-def within(limit: threading.Event) -> Iterator[None]:
+def cancelled_by(limit: threading.Event) -> Iterator[None]:
     """Abandon what this thread does in here once `limit` is set."""
-    with _set(_limits, (*_limits.get(), limit)):
+    with _context_variable_set(_limits, (*_limits.get(), limit)):
         yield
 
 
@@ -126,17 +126,20 @@ def _sleep(seconds: float) -> None:
     wait(threading.Event(), seconds)
 
 
-def _noting_execution(execute: Callable[..., Any]) -> Callable[..., Any]:
+def _with_current_execution(execute: Callable[..., Any]) -> Callable[..., Any]:
     def run(state: Any, data: Any, execution: dict[str, Any], context: Any) -> Any:
-        with _set(_execution, execution):
+        with _context_variable_set(_execution, execution):
             return execute(state, data, execution, context)
 
     return run
 
 
-def _until_abandoned(run_execution: Callable[..., None]) -> Callable[..., None]:
+def _until_cancelled(run_execution: Callable[..., None]) -> Callable[..., None]:
     def run(arn: str) -> None:
-        with _set(_execution, stepfunctions._executions.get(arn)), suppress(Abandoned):
+        with (
+            _context_variable_set(_execution, stepfunctions._executions.get(arn)),
+            suppress(CancelledError),
+        ):
             run_execution(arn)
 
     return run
@@ -150,10 +153,10 @@ def _unless_ended(fail: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-def _in_order(add: Callable[..., Any]) -> Callable[..., Any]:
+def _in_time_order(add: Callable[..., Any]) -> Callable[..., Any]:
     def run(execution: dict[str, Any], kind: str, *details: Any) -> Any:
         with _history:
-            if kind not in _ENDS and abandoned():
+            if kind not in _END_EVENTS and is_cancelled():
                 return None
             return add(execution, kind, *details)
 
@@ -162,17 +165,17 @@ def _in_order(add: Callable[..., Any]) -> Callable[..., Any]:
 
 def _standard_only(emit: Callable[..., None]) -> Callable[..., None]:
     def run(execution: dict[str, Any]) -> None:
-        if machine(execution)["type"] == "STANDARD":
+        if state_machine(execution)["type"] == "STANDARD":
             emit(execution)
 
     return run
 
 
-def _noting_timeout(invoke: Callable[..., Any]) -> Callable[..., Any]:
+def _with_time_limit(invoke: Callable[..., Any]) -> Callable[..., Any]:
     def run(*arguments: Any) -> Any:
         over = threading.Event()
         try:
-            with within(over):
+            with cancelled_by(over):
                 return invoke(*arguments)
         finally:
             over.set()
@@ -181,7 +184,7 @@ def _noting_timeout(invoke: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @contextmanager
-def _set(variable: ContextVar[Any], value: Any) -> Iterator[None]:
+def _context_variable_set(variable: ContextVar[Any], value: Any) -> Iterator[None]:
     token = variable.set(value)
     try:
         yield

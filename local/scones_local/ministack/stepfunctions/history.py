@@ -8,7 +8,7 @@ from ministack.services import stepfunctions
 from scones_local.ministack.stepfunctions import executions
 
 
-def task(kind: str, resource: str, **details: Any) -> None:
+def add_task_event(kind: str, resource: str, **details: Any) -> None:
     """Note an event of the task that runs in this thread.
 
     Parameters
@@ -20,10 +20,10 @@ def task(kind: str, resource: str, **details: Any) -> None:
     **details
         Further members of the event's details; those that are None are left out.
     """
-    note(f"Task{kind}", f"task{kind}", **named(resource), **details)
+    add_event(f"Task{kind}", f"task{kind}", **split_resource(resource), **details)
 
 
-def note(kind: str, member: str, **details: Any) -> None:
+def add_event(kind: str, member: str, **details: Any) -> None:
     """Note an event of the execution that runs in this thread.
 
     Parameters
@@ -36,15 +36,15 @@ def note(kind: str, member: str, **details: Any) -> None:
         Their members; those that are None are left out.
     """
     given = {name: value for name, value in details.items() if value is not None}
-    stepfunctions._add_event(executions.current(), kind, {f"{member}EventDetails": given})
+    stepfunctions._add_event(executions.current_execution(), kind, {f"{member}EventDetails": given})
 
 
-def text(value: Any) -> str:
+def to_json(value: Any) -> str:
     """Give a value as an event has it: as a string of JSON."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def named(resource: str) -> dict[str, str]:
+def split_resource(resource: str) -> dict[str, str]:
     """Give a task's ``Resource`` in the two parts that events have.
 
     Parameters

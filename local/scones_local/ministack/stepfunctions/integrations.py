@@ -38,7 +38,7 @@ def _call_lambda(reference: str, event: object) -> object:
 
 
 def _put_events(_: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    execution = executions.current()
+    execution = executions.current_execution()
     origin = [execution["stateMachineArn"], execution["executionArn"]]
     entries = [
         {

@@ -18,7 +18,7 @@ from ministack.services import stepfunctions
 from scones_local.ministack.patching import wrap
 from scones_local.ministack.stepfunctions import executions, history
 
-_MOST_AT_ONCE = 40
+_MAX_CONCURRENCY = 40
 """Iterations of an inline Map that AWS runs at once."""
 
 
@@ -26,7 +26,7 @@ def install() -> None:
     """Replace MiniStack's Parallel and Map states in JSONata, and how it walks through branches."""
     wrap(stepfunctions, "_run_parallel_branches", _parallel)
     wrap(stepfunctions, "_run_map_items", _map)
-    wrap(stepfunctions, "_run_sub_machine", lambda _: _walk)
+    wrap(stepfunctions, "_run_sub_machine", lambda _: _run_states)
 
 
 def _parallel(run_branches: Callable[..., Any]) -> Callable[..., Any]:
@@ -35,14 +35,17 @@ def _parallel(run_branches: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         if stepfunctions._state_query_language(state, context) != "JSONata":
             return run_branches(state, data, execution, context)
-        given = stepfunctions._apply_jsonata_arguments(state, data, context)
-        history.note("ParallelStateStarted", "parallelStateStarted")
-        results = _side_by_side(
-            [_way(branch, given, execution, dict(context)) for branch in state["Branches"]],
+        input_data = stepfunctions._apply_jsonata_arguments(state, data, context)
+        history.add_event("ParallelStateStarted", "parallelStateStarted")
+        results = _run_concurrently(
+            [
+                _run_branch(branch, input_data, execution, dict(context))
+                for branch in state["Branches"]
+            ],
             len(state["Branches"]),
         )
-        history.note("ParallelStateSucceeded", "parallelStateSucceeded")
-        return _left(state, data, context, results)
+        history.add_event("ParallelStateSucceeded", "parallelStateSucceeded")
+        return _state_output(state, data, context, results)
 
     return run
 
@@ -55,17 +58,21 @@ def _map(run_items: Callable[..., Any]) -> Callable[..., Any]:
         distributed = processor.get("ProcessorConfig", {}).get("Mode") == "DISTRIBUTED"
         if distributed or stepfunctions._state_query_language(state, context) != "JSONata":
             return run_items(state, data, execution, context)
-        given = {"Items": data, "MaxConcurrency": 0, **state}
-        items = stepfunctions._jsonata_state_field(given, "Items", "array", data, context)
-        most = stepfunctions._jsonata_state_field(given, "MaxConcurrency", "number", data, context)
-        history.note("MapStateStarted", "mapStateStarted", length=len(items))
+        input_data = {"Items": data, "MaxConcurrency": 0, **state}
+        items = stepfunctions._jsonata_state_field(input_data, "Items", "array", data, context)
+        max_concurrency = stepfunctions._jsonata_state_field(
+            input_data, "MaxConcurrency", "number", data, context
+        )
+        history.add_event("MapStateStarted", "mapStateStarted", length=len(items))
         iterations = [
             _iteration(state, data, execution, context, number, item)
             for number, item in enumerate(items)
         ]
-        results = _side_by_side(iterations, min(most or _MOST_AT_ONCE, _MOST_AT_ONCE))
-        history.note("MapStateSucceeded", "mapStateSucceeded")
-        return _left(state, data, context, results)
+        results = _run_concurrently(
+            iterations, min(max_concurrency or _MAX_CONCURRENCY, _MAX_CONCURRENCY)
+        )
+        history.add_event("MapStateSucceeded", "mapStateSucceeded")
+        return _state_output(state, data, context, results)
 
     return run
 
@@ -82,37 +89,37 @@ def _iteration(
     about = {"name": context["State"]["Name"], "index": number}
 
     def run() -> Any:
-        given = item
+        input_data = item
         if "ItemSelector" in state:
-            given = stepfunctions._apply_jsonata_template(state["ItemSelector"], data, own)
-        history.note("MapIterationStarted", "mapIterationStarted", **about)
+            input_data = stepfunctions._apply_jsonata_template(state["ItemSelector"], data, own)
+        history.add_event("MapIterationStarted", "mapIterationStarted", **about)
         try:
-            result = _way(state["ItemProcessor"], given, execution, own)()
+            result = _run_branch(state["ItemProcessor"], input_data, execution, own)()
         except stepfunctions._ExecutionError:
-            history.note("MapIterationFailed", "mapIterationFailed", **about)
+            history.add_event("MapIterationFailed", "mapIterationFailed", **about)
             raise
-        history.note("MapIterationSucceeded", "mapIterationSucceeded", **about)
+        history.add_event("MapIterationSucceeded", "mapIterationSucceeded", **about)
         return result
 
     return run
 
 
-def _way(
+def _run_branch(
     branch: dict[str, Any], data: Any, execution: dict[str, Any], context: dict[str, Any]
 ) -> Callable[[], Any]:
-    return lambda: _walk(branch["States"], branch["StartAt"], data, execution, context)
+    return lambda: _run_states(branch["States"], branch["StartAt"], data, execution, context)
 
 
-def _side_by_side(works: Sequence[Callable[[], Any]], at_once: int) -> list[Any]:
+def _run_concurrently(works: Sequence[Callable[[], Any]], max_concurrency: int) -> list[Any]:
     """Give what each work gives; as soon as one fails, the others are abandoned."""
     failed = threading.Event()
 
     def run(work: Callable[[], Any]) -> Any:
-        with executions.within(failed):
-            executions.go_on()
+        with executions.cancelled_by(failed):
+            executions.raise_if_cancelled()
             return work()
 
-    pool = ThreadPoolExecutor(max(1, at_once))
+    pool = ThreadPoolExecutor(max(1, max_concurrency))
     # A context can't be entered by two threads at once.
     running = [pool.submit(contextvars.copy_context().run, run, work) for work in works]
     try:
@@ -126,7 +133,7 @@ def _side_by_side(works: Sequence[Callable[[], Any]], at_once: int) -> list[Any]
     return [done.result() for done in running]
 
 
-def _left(
+def _state_output(
     state: dict[str, Any], data: Any, context: dict[str, Any], results: list[Any]
 ) -> tuple[Any, str | None]:
     output = stepfunctions._apply_jsonata_output(
@@ -136,31 +143,35 @@ def _left(
     return output, stepfunctions._next_or_end(state)
 
 
-def _walk(
+def _run_states(
     states: dict[str, Any], start: str, data: Any, execution: dict[str, Any], context: Any
 ) -> Any:
     """Go from state to state to the branch's end; gives its output."""
     name: str | None = start
     data = copy.deepcopy(data)
     while name is not None:
-        executions.go_on()
+        executions.raise_if_cancelled()
         state = states[name]
         kind = state["Type"]
         context["State"] = {"Name": name, "EnteredTime": now_iso(), "RetryCount": 0}
-        history.note(f"{kind}StateEntered", "stateEntered", name=name, input=history.text(data))
-        left = name
-        data, name = _execute(state, data, execution, context)
-        history.note(f"{kind}StateExited", "stateExited", name=left, output=history.text(data))
+        history.add_event(
+            f"{kind}StateEntered", "stateEntered", name=name, input=history.to_json(data)
+        )
+        output = name
+        data, name = _execute_state(state, data, execution, context)
+        history.add_event(
+            f"{kind}StateExited", "stateExited", name=output, output=history.to_json(data)
+        )
     return data
 
 
-def _execute(
+def _execute_state(
     state: dict[str, Any], data: Any, execution: dict[str, Any], context: dict[str, Any]
 ) -> tuple[Any, str | None]:
     match state["Type"]:
         case "Succeed":
-            given = stepfunctions._apply_input_path(state, data, context)
-            return stepfunctions._apply_output_path(state, given, context), None
+            input_data = stepfunctions._apply_input_path(state, data, context)
+            return stepfunctions._apply_output_path(state, input_data, context), None
         case "Fail":
             raise stepfunctions._ExecutionError(
                 *stepfunctions._fail_state_error(state, data, context)

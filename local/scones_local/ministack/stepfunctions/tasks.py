@@ -17,7 +17,7 @@ from scones_local.ministack.patching import wrap
 from scones_local.ministack.stepfunctions import executions, history
 
 _CALLBACK = ".waitForTaskToken"
-_A_YEAR = 365 * 24 * 3600
+_YEAR_SECONDS = 365 * 24 * 3600
 
 # Tokens of tasks that don't wait any more.
 _over: set[str] = set()
@@ -26,8 +26,8 @@ _over: set[str] = set()
 def install() -> None:
     """Replace MiniStack's Task states in JSONata, and tell of answers that come too late."""
     wrap(stepfunctions, "_execute_task", _in_jsonata)
-    for answer in ("_send_task_success", "_send_task_failure", "_send_task_heartbeat"):
-        wrap(stepfunctions, answer, _checked)
+    for on_answer in ("_send_task_success", "_send_task_failure", "_send_task_heartbeat"):
+        wrap(stepfunctions, on_answer, _with_checked_output)
 
 
 def _in_jsonata(execute: Callable[..., Any]) -> Callable[..., Any]:
@@ -51,16 +51,16 @@ def _attempt(state: dict[str, Any], data: Any, context: dict[str, Any]) -> tuple
         seconds = stepfunctions._jsonata_state_field(
             state, "TimeoutSeconds", "number", data, context
         )
-    history.task(
+    history.add_task_event(
         "Scheduled",
         resource,
         region=REGION,
-        parameters=history.text(arguments),
+        parameters=history.to_json(arguments),
         timeoutInSeconds=seconds,
     )
-    history.task("Started", resource)
+    history.add_task_event("Started", resource)
     result = _result(resource, arguments, seconds, context)
-    history.task("Succeeded", resource, output=history.text(result))
+    history.add_task_event("Succeeded", resource, output=history.to_json(result))
     output = stepfunctions._apply_jsonata_output(
         state, data, context, result=result, default=result
     )
@@ -71,37 +71,39 @@ def _attempt(state: dict[str, Any], data: Any, context: dict[str, Any]) -> tuple
 def _result(resource: str, arguments: Any, seconds: int | None, context: dict[str, Any]) -> Any:
     try:
         if resource.endswith(_CALLBACK):
-            return _called_back(resource, arguments, seconds or _A_YEAR, context["Task"]["Token"])
+            return _wait_for_callback(
+                resource, arguments, seconds or _YEAR_SECONDS, context["Task"]["Token"]
+            )
         if seconds is not None:
             return stepfunctions._invoke_resource_with_timeout(resource, arguments, seconds)
         return stepfunctions._invoke_resource(resource, arguments)
     except stepfunctions._ExecutionError as error:
         if error.error == "States.Timeout":
-            history.task("TimedOut", resource, error=error.error)
+            history.add_task_event("TimedOut", resource, error=error.error)
             # AWS gives no cause of a timeout.
             raise stepfunctions._ExecutionError(error.error, "") from None
-        history.task("Failed", resource, error=error.error, cause=error.cause)
+        history.add_task_event("Failed", resource, error=error.error, cause=error.cause)
         raise
 
 
-def _called_back(resource: str, arguments: Any, seconds: int, token: str) -> Any:
-    answered = threading.Event()
-    answer: dict[str, Any] = {"event": answered, "result": None, "error": None}
-    stepfunctions._task_tokens[token] = answer
+def _wait_for_callback(resource: str, arguments: Any, seconds: int, token: str) -> Any:
+    is_answered = threading.Event()
+    response: dict[str, Any] = {"event": is_answered, "result": None, "error": None}
+    stepfunctions._task_tokens[token] = response
     try:
-        said = stepfunctions._invoke_resource(resource.removesuffix(_CALLBACK), arguments)
-        history.task("Submitted", resource, output=history.text(said))
-        if not executions.wait(answered, seconds):
+        message = stepfunctions._invoke_resource(resource.removesuffix(_CALLBACK), arguments)
+        history.add_task_event("Submitted", resource, output=history.to_json(message))
+        if not executions.wait(is_answered, seconds):
             raise stepfunctions._ExecutionError("States.Timeout", "")
     finally:
         _over.add(token)
         del stepfunctions._task_tokens[token]
-    if answer["error"] is not None:
-        raise stepfunctions._ExecutionError(answer["error"]["Error"], answer["error"]["Cause"])
-    return json.loads(answer["result"])
+    if response["error"] is not None:
+        raise stepfunctions._ExecutionError(response["error"]["Error"], response["error"]["Cause"])
+    return json.loads(response["result"])
 
 
-def _checked(answer: Callable[..., Any]) -> Callable[..., Any]:
+def _with_checked_output(answer: Callable[..., Any]) -> Callable[..., Any]:
     def run(data: dict[str, Any]) -> Any:
         if data.get("taskToken") in _over:
             return error_response_json(

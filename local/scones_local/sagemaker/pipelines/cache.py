@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from scones_local.sagemaker.pipelines.parsing import bad, fields, typed
-from scones_local.sagemaker.protocol import unsupported
+from scones_local.sagemaker.pipelines.parsing import parse_error, parse_object, parse_type
+from scones_local.sagemaker.protocol import unsupported_error
 
 _KEYS = {
     "Processing": ("AppSpecification", "Environment", "ProcessingInputs"),
@@ -31,7 +31,7 @@ _ISO_8601 = re.compile(
     r"P(?:(?P<years>\d+)Y)?(?:(?P<months>\d+)M)?(?:(?P<weeks>\d+)W)?(?:(?P<days>\d+)D)?"
     r"(?:T(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+)S)?)?"
 )
-_SHORT = re.compile(r"(?P<days>\d+)d|(?P<hours>\d+)h|(?P<minutes>\d+)m")
+_SHORT_FORM = re.compile(r"(?P<days>\d+)d|(?P<hours>\d+)h|(?P<minutes>\d+)m")
 _DAYS = {"years": 365, "months": 30}
 
 
@@ -42,12 +42,12 @@ class CachePolicy:
     expire_after: timedelta | None
 
 
-def parse(given: Any, step: str, kind: str) -> CachePolicy | None:
+def parse_cache_policy(specification: Any, step: str, kind: str) -> CachePolicy | None:
     """Return the cache policy of a step, or None if its results are not used again.
 
     Parameters
     ----------
-    given
+    specification
         ``CacheConfig`` of the step.
     step, kind
         Name and type of the step.
@@ -57,18 +57,18 @@ def parse(given: Any, step: str, kind: str) -> CachePolicy | None:
     ServiceError
         If the configuration is invalid, or steps of the type cannot be cached.
     """
-    members = fields(given, f"CacheConfig of {step}", ["Enabled"], ["ExpireAfter"])
-    enabled = typed(members["Enabled"], "boolean", f"'Enabled' in CacheConfig of {step}")
+    members = parse_object(specification, f"CacheConfig of {step}", ["Enabled"], ["ExpireAfter"])
+    enabled = parse_type(members["Enabled"], "boolean", f"'Enabled' in CacheConfig of {step}")
     after = members.get("ExpireAfter")
-    limit = None if after is None else duration(after, step)
+    limit = None if after is None else parse_duration(after, step)
     if not enabled:
         return None
     if kind not in _KEYS:
-        raise unsupported(f"caching of {kind} steps ({step})")
+        raise unsupported_error(f"caching of {kind} steps ({step})")
     return CachePolicy(limit)
 
 
-def duration(text: Any, step: str) -> timedelta:
+def parse_duration(text: Any, step: str) -> timedelta:
     """Return a duration such as ``P30D``, ``PT1H`` (ISO 8601) or ``30d``.
 
     Raises
@@ -76,16 +76,18 @@ def duration(text: Any, step: str) -> timedelta:
     ServiceError
         If the text is not a duration.
     """
-    given = str(text)
-    found = _ISO_8601.fullmatch(given) or _SHORT.fullmatch(given)
+    specification = str(text)
+    found = _ISO_8601.fullmatch(specification) or _SHORT_FORM.fullmatch(specification)
     parts = {k: int(v) for k, v in (found.groupdict() if found else {}).items() if v}
     if not parts:
-        raise bad(f"'ExpireAfter' of {step} must be a duration such as P30D or PT1H, not {text!r}.")
+        raise parse_error(
+            f"'ExpireAfter' of {step} must be a duration such as P30D or PT1H, not {text!r}."
+        )
     days = sum(count * parts.pop(name, 0) for name, count in _DAYS.items())
     return timedelta(days=days) + timedelta(**parts)
 
 
-def key(kind: str, arguments: dict[str, Any]) -> str:
+def cache_key(kind: str, arguments: dict[str, Any]) -> str:
     """Return a text that is equal for two runs of a step if one can replace the other.
 
     Parameters

@@ -4,8 +4,8 @@ import operator
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from scones_local.sagemaker.pipelines.parsing import bad, fields, typed
-from scones_local.sagemaker.pipelines.references import Scope, Unresolved, evaluate
+from scones_local.sagemaker.pipelines.parsing import parse_error, parse_object, parse_type
+from scones_local.sagemaker.pipelines.references import Scope, UnresolvedReferenceError, evaluate
 
 _ORDERS: dict[str, Callable[[Any, Any], bool]] = {
     "GreaterThan": operator.gt,
@@ -16,7 +16,7 @@ _ORDERS: dict[str, Callable[[Any, Any], bool]] = {
 _COMPARED = ("Equals", *_ORDERS)
 
 
-def check(condition: Any) -> Iterator[Any]:
+def check_condition(condition: Any) -> Iterator[Any]:
     """Check the syntax of a condition, and yield the values it compares.
 
     Raises
@@ -24,26 +24,28 @@ def check(condition: Any) -> Iterator[Any]:
     ServiceError
         If its type or one of its properties is unknown.
     """
-    kind = typed(condition, "object", "A condition").get("Type")
-    what = f"a condition of type {kind}"
+    kind = parse_type(condition, "object", "A condition").get("Type")
+    title = f"a condition of type {kind}"
     if kind in _COMPARED:
-        given = fields(condition, what, ["Type", "LeftValue", "RightValue"])
-        yield from (given["LeftValue"], given["RightValue"])
+        members = parse_object(condition, title, ["Type", "LeftValue", "RightValue"])
+        yield from (members["LeftValue"], members["RightValue"])
     elif kind == "In":
-        given = fields(condition, what, ["Type", "QueryValue", "Values"])
-        yield from (given["QueryValue"], *typed(given["Values"], "list", "'Values' of In"))
+        members = parse_object(condition, title, ["Type", "QueryValue", "Values"])
+        yield from (members["QueryValue"], *parse_type(members["Values"], "list", "'Values' of In"))
     elif kind == "Not":
-        yield from check(fields(condition, what, ["Type", "Condition"])["Condition"])
+        yield from check_condition(
+            parse_object(condition, title, ["Type", "Condition"])["Condition"]
+        )
     elif kind == "Or":
-        given = fields(condition, what, ["Type", "Conditions"])
-        for part in typed(given["Conditions"], "list", "'Conditions' of Or"):
-            yield from check(part)
+        members = parse_object(condition, title, ["Type", "Conditions"])
+        for part in parse_type(members["Conditions"], "list", "'Conditions' of Or"):
+            yield from check_condition(part)
     else:
         known = ", ".join([*_COMPARED, "In", "Not", "Or"])
-        raise bad(f"Unknown condition type '{kind}': use {known}.")
+        raise parse_error(f"Unknown condition type '{kind}': use {known}.")
 
 
-def holds(condition: dict[str, Any], scope: Scope) -> bool:
+def evaluate_condition(condition: dict[str, Any], scope: Scope) -> bool:
     """Return whether a condition holds.
 
     Raises
@@ -53,18 +55,18 @@ def holds(condition: dict[str, Any], scope: Scope) -> bool:
     """
     match condition:
         case {"Type": "In", "QueryValue": query, "Values": listed}:
-            wanted = evaluate(query, scope)
-            return any(_equal(wanted, evaluate(item, scope)) for item in listed)
+            expected = evaluate(query, scope)
+            return any(_equal(expected, evaluate(item, scope)) for item in listed)
         case {"Type": "Not", "Condition": negated}:
-            return not holds(negated, scope)
+            return not evaluate_condition(negated, scope)
         case {"Type": "Or", "Conditions": parts}:
-            return any(holds(part, scope) for part in parts)
+            return any(evaluate_condition(part, scope) for part in parts)
     left = evaluate(condition["LeftValue"], scope)
     right = evaluate(condition["RightValue"], scope)
     if condition["Type"] == "Equals":
         return _equal(left, right)
     if not _comparable(left, right):
-        raise Unresolved(
+        raise UnresolvedReferenceError(
             f"The condition {condition['Type']} cannot compare {left!r} with {right!r}: both must "
             "be numbers, or both texts."
         )

@@ -14,10 +14,14 @@ from typing import Any
 from scones_local.sagemaker.pipelines import cache, conditions, parameters, retries, shapes
 from scones_local.sagemaker.pipelines.cache import CachePolicy
 from scones_local.sagemaker.pipelines.parameters import Parameter
-from scones_local.sagemaker.pipelines.parsing import bad, fields, typed
-from scones_local.sagemaker.pipelines.references import EXECUTION_VARIABLES, Reference, find
+from scones_local.sagemaker.pipelines.parsing import parse_error, parse_object, parse_type
+from scones_local.sagemaker.pipelines.references import (
+    EXECUTION_VARIABLES,
+    Reference,
+    find_references,
+)
 from scones_local.sagemaker.pipelines.retries import RetryPolicy
-from scones_local.sagemaker.protocol import unsupported
+from scones_local.sagemaker.protocol import unsupported_error
 
 VERSION = "2020-12-01"
 
@@ -35,7 +39,7 @@ _TYPES = (*CREATED_BY, "Condition", "Fail", "Lambda")
 _TRIGGERS = ("Completed", "Failed", "Stopped", "Any")
 _NAME = re.compile(r"[A-Za-z0-9\-_]{1,64}")
 _OPTIONAL = ("DependsOn", "DisplayName", "Description", "RetryPolicies")
-_OF_TYPE = {
+_MEMBERS_BY_TYPE = {
     "Processing": ("CacheConfig", "PropertyFiles"),
     "Training": ("CacheConfig",),
     "Transform": ("CacheConfig",),
@@ -138,7 +142,7 @@ class Definition:
     experiment: dict[str, Any] | None
 
 
-def parse(text: str) -> Definition:
+def parse_definition(text: str) -> Definition:
     """Read and check a definition.
 
     Raises
@@ -147,39 +151,41 @@ def parse(text: str) -> Definition:
         If the definition is invalid, or contains what the embedded SageMaker does not support.
     """
     try:
-        given = json.loads(text)
+        specification = json.loads(text)
     except ValueError as error:
-        raise bad(f"It is not valid JSON: {error}.") from None
+        raise parse_error(f"It is not valid JSON: {error}.") from None
     optional = ["Metadata", "Parameters", "PipelineExperimentConfig", "MlflowConfig"]
-    members = fields(given, "the definition", ["Version", "Steps"], optional)
+    members = parse_object(specification, "the definition", ["Version", "Steps"], optional)
     if members["Version"] != VERSION:
-        raise bad(f"Unknown version '{members['Version']}': use {VERSION}.")
+        raise parse_error(f"Unknown version '{members['Version']}': use {VERSION}.")
     if "MlflowConfig" in members:
-        raise unsupported("MLflow tracking of pipelines (MlflowConfig)")
+        raise unsupported_error("MLflow tracking of pipelines (MlflowConfig)")
     steps = list(_steps(members["Steps"], None))
     definition = Definition(
         text=text,
-        parameters=parameters.declared(members.get("Parameters", [])),
+        parameters=parameters.parse_declarations(members.get("Parameters", [])),
         steps={step.name: step for step in steps},
         experiment=_experiment(members.get("PipelineExperimentConfig")),
     )
     if not steps:
-        raise bad("A pipeline needs at least one step.")
+        raise parse_error("A pipeline needs at least one step.")
     if len(definition.steps) < len(steps):
-        raise bad("The steps of a pipeline must have different names.")
+        raise parse_error("The steps of a pipeline must have different names.")
     _check_references(definition)
     _check_order(definition)
     return definition
 
 
-def _experiment(given: Any) -> dict[str, Any] | None:
-    if given is None:
+def _experiment(specification: Any) -> dict[str, Any] | None:
+    if specification is None:
         return None
-    return fields(given, "PipelineExperimentConfig", [], ["ExperimentName", "TrialName"])
+    return parse_object(
+        specification, "PipelineExperimentConfig", [], ["ExperimentName", "TrialName"]
+    )
 
 
-def _steps(given: Any, branch: Branch | None) -> Iterator[Step]:
-    for item in typed(given, "list", "Steps"):
+def _steps(specification: Any, branch: Branch | None) -> Iterator[Step]:
+    for item in parse_type(specification, "list", "Steps"):
         step = _step(item, branch)
         yield step
         if step.kind == "Condition":
@@ -188,32 +194,36 @@ def _steps(given: Any, branch: Branch | None) -> Iterator[Step]:
                 yield from _steps(nested, Branch(step.name, outcome))
 
 
-def _step(given: Any, branch: Branch | None) -> Step:
-    kind = typed(given, "object", "A step").get("Type")
-    name = typed(given.get("Name"), "string", "The name of a step")
+def _step(specification: Any, branch: Branch | None) -> Step:
+    kind = parse_type(specification, "object", "A step").get("Type")
+    name = parse_type(specification.get("Name"), "string", "The name of a step")
     if not _NAME.fullmatch(name):
-        raise bad(f"Invalid step name '{name}': use 1 to 64 letters, digits, hyphens, underscores.")
+        raise parse_error(
+            f"Invalid step name '{name}': use 1 to 64 letters, digits, hyphens, underscores."
+        )
     if kind not in _TYPES:
-        raise unsupported(f"pipeline steps of type {kind} (step {name}): use {', '.join(_TYPES)}")
-    what = f"the step {name}"
-    optional = [*_OPTIONAL, *_OF_TYPE.get(kind, ())]
-    members = fields(given, what, ["Name", "Type", "Arguments"], optional)
-    arguments = typed(members["Arguments"], "object", f"Arguments of {what}")
+        raise unsupported_error(
+            f"pipeline steps of type {kind} (step {name}): use {', '.join(_TYPES)}"
+        )
+    title = f"the step {name}"
+    optional = [*_OPTIONAL, *_MEMBERS_BY_TYPE.get(kind, ())]
+    members = parse_object(specification, title, ["Name", "Type", "Arguments"], optional)
+    arguments = parse_type(members["Arguments"], "object", f"Arguments of {title}")
     values = _check_arguments(kind, arguments, name)
-    references = [reference for value in values for reference in find(value)]
-    references += find(members.get("FunctionArn"))
+    references = [reference for value in values for reference in find_references(value)]
+    references += find_references(members.get("FunctionArn"))
     caching = members.get("CacheConfig")
     return Step(
         name=name,
         kind=kind,
         arguments=arguments,
         branch=branch,
-        needs=_needs(members.get("DependsOn", []), references, what),
-        property_files=_property_files(members.get("PropertyFiles", []), arguments, what),
-        cache=None if caching is None else cache.parse(caching, name, kind),
-        retries=retries.parse(members.get("RetryPolicies", []), what),
-        function=_function(kind, members, what),
-        outputs=_outputs(members.get("OutputParameters", []), what),
+        needs=_dependencies(members.get("DependsOn", []), references, title),
+        property_files=_property_files(members.get("PropertyFiles", []), arguments, title),
+        cache=None if caching is None else cache.parse_cache_policy(caching, name, kind),
+        retries=retries.parse_retry_policies(members.get("RetryPolicies", []), title),
+        function=_function(kind, members, title),
+        outputs=_outputs(members.get("OutputParameters", []), title),
         display_name=members.get("DisplayName"),
         description=members.get("Description"),
     )
@@ -221,44 +231,51 @@ def _step(given: Any, branch: Branch | None) -> Step:
 
 def _check_arguments(kind: str, arguments: dict[str, Any], name: str) -> list[Any]:
     """Check the arguments of a step, and return the values in them that may have references."""
-    what = f"Arguments of {name}"
+    title = f"Arguments of {name}"
     if kind == "Condition":
-        given = fields(arguments, what, ["Conditions"], ["IfSteps", "ElseSteps"])
-        listed = typed(given["Conditions"], "list", f"'Conditions' of {name}")
-        return [value for condition in listed for value in conditions.check(condition)]
+        specification = parse_object(arguments, title, ["Conditions"], ["IfSteps", "ElseSteps"])
+        listed = parse_type(specification["Conditions"], "list", f"'Conditions' of {name}")
+        return [value for condition in listed for value in conditions.check_condition(condition)]
     if kind == "Fail":
-        fields(arguments, what, ["ErrorMessage"])
+        parse_object(arguments, title, ["ErrorMessage"])
     elif kind != "Lambda":
-        shapes.check(arguments, shapes.request(CREATED_BY[kind]), name)
+        shapes.check_value(arguments, shapes.request_shape(CREATED_BY[kind]), name)
     return [arguments]
 
 
-def _needs(given: Any, references: list[Reference], what: str) -> tuple[Dependency, ...]:
-    explicit = [_dependency(item, what) for item in typed(given, "list", f"DependsOn of {what}")]
+def _dependencies(
+    specification: Any, references: list[Reference], title: str
+) -> tuple[Dependency, ...]:
+    explicit = [
+        _dependency(item, title)
+        for item in parse_type(specification, "list", f"DependsOn of {title}")
+    ]
     implicit = [Dependency(found.name) for found in references if found.kind == "Steps"]
     return tuple(dict.fromkeys([*explicit, *implicit]))
 
 
-def _dependency(given: Any, what: str) -> Dependency:
-    if isinstance(given, str):
-        return Dependency(given)
-    members = fields(given, f"DependsOn of {what}", ["Step"], ["Trigger"])
+def _dependency(specification: Any, title: str) -> Dependency:
+    if isinstance(specification, str):
+        return Dependency(specification)
+    members = parse_object(specification, f"DependsOn of {title}", ["Step"], ["Trigger"])
     trigger = members.get("Trigger", "Completed")
     if trigger not in _TRIGGERS:
-        raise bad(f"Unknown trigger '{trigger}' of {what}: use {', '.join(_TRIGGERS)}.")
-    return Dependency(typed(members["Step"], "string", f"DependsOn of {what}"), trigger)
+        raise parse_error(f"Unknown trigger '{trigger}' of {title}: use {', '.join(_TRIGGERS)}.")
+    return Dependency(parse_type(members["Step"], "string", f"DependsOn of {title}"), trigger)
 
 
-def _property_files(given: Any, arguments: dict[str, Any], what: str) -> dict[str, PropertyFile]:
+def _property_files(
+    specification: Any, arguments: dict[str, Any], title: str
+) -> dict[str, PropertyFile]:
     outputs = (arguments.get("ProcessingOutputConfig") or {}).get("Outputs") or []
     known = [output.get("OutputName") for output in outputs if isinstance(output, dict)]
     files = {}
-    for item in typed(given, "list", f"PropertyFiles of {what}"):
+    for item in parse_type(specification, "list", f"PropertyFiles of {title}"):
         names = ["PropertyFileName", "OutputName", "FilePath"]
-        members = fields(item, f"a property file of {what}", names)
+        members = parse_object(item, f"a property file of {title}", names)
         if members["OutputName"] not in known:
-            raise bad(
-                f"The property file {members['PropertyFileName']} of {what} is in the output "
+            raise parse_error(
+                f"The property file {members['PropertyFileName']} of {title} is in the output "
                 f"{members['OutputName']}, which the step does not have."
             )
         file = PropertyFile(members["OutputName"], members["FilePath"])
@@ -266,19 +283,19 @@ def _property_files(given: Any, arguments: dict[str, Any], what: str) -> dict[st
     return files
 
 
-def _function(kind: str, members: dict[str, Any], what: str) -> Any:
+def _function(kind: str, members: dict[str, Any], title: str) -> Any:
     if kind == "Lambda" and "FunctionArn" not in members:
-        raise bad(f"The property 'FunctionArn' is required in {what}.")
+        raise parse_error(f"The property 'FunctionArn' is required in {title}.")
     return members.get("FunctionArn")
 
 
-def _outputs(given: Any, what: str) -> dict[str, str]:
+def _outputs(specification: Any, title: str) -> dict[str, str]:
     outputs = {}
-    for item in typed(given, "list", f"OutputParameters of {what}"):
-        members = fields(item, f"an output of {what}", ["OutputName", "OutputType"])
+    for item in parse_type(specification, "list", f"OutputParameters of {title}"):
+        members = parse_object(item, f"an output of {title}", ["OutputName", "OutputType"])
         if members["OutputType"] not in _OUTPUT_TYPES:
-            raise bad(
-                f"Unknown type '{members['OutputType']}' of an output of {what}: use "
+            raise parse_error(
+                f"Unknown type '{members['OutputType']}' of an output of {title}: use "
                 f"{', '.join(_OUTPUT_TYPES)}."
             )
         outputs[members["OutputName"]] = members["OutputType"]
@@ -290,30 +307,34 @@ def _check_references(definition: Definition) -> None:
         for need in step.needs:
             target = definition.steps.get(need.step)
             if target is None:
-                raise bad(f"The step {step.name} depends on {need.step}, which does not exist.")
+                raise parse_error(
+                    f"The step {step.name} depends on {need.step}, which does not exist."
+                )
             if target.kind == "Fail":
-                raise bad(f"The step {step.name} cannot depend on the Fail step {need.step}.")
+                raise parse_error(
+                    f"The step {step.name} cannot depend on the Fail step {need.step}."
+                )
         values = [*_check_arguments(step.kind, step.arguments, step.name), step.function]
         for value in values:
-            for reference in find(value):
+            for reference in find_references(value):
                 _check_reference(reference, f"the step {step.name}", definition)
-    for reference in find(definition.experiment):
+    for reference in find_references(definition.experiment):
         _check_reference(reference, "PipelineExperimentConfig", definition)
 
 
 def _check_reference(reference: Reference, where: str, definition: Definition) -> None:
     name = reference.name
     if reference.kind == "Parameters" and name not in definition.parameters:
-        raise bad(f"Unknown parameter '{name}' in {where}.")
+        raise parse_error(f"Unknown parameter '{name}' in {where}.")
     if reference.kind == "Execution" and name not in EXECUTION_VARIABLES:
-        raise bad(f"Unknown variable 'Execution.{name}' in {where}.")
+        raise parse_error(f"Unknown variable 'Execution.{name}' in {where}.")
     if reference.kind != "Steps":
         return
     if name not in definition.steps:
-        raise bad(f"Unknown step '{name}' in {where}.")
+        raise parse_error(f"Unknown step '{name}' in {where}.")
     if not _has_property(definition.steps[name], reference):
         trail = ".".join(str(part) for part in reference.path)
-        raise bad(f"The step {name} has no property '{trail}', to which {where} refers.")
+        raise parse_error(f"The step {name} has no property '{trail}', to which {where} refers.")
 
 
 def _has_property(step: Step, reference: Reference) -> bool:
@@ -326,18 +347,20 @@ def _has_property(step: Step, reference: Reference) -> bool:
         return kind == "OutputParameters" and len(name) == 1 and name[0] in step.outputs
     if step.kind == "Fail":
         return False
-    return shapes.leads_somewhere(reference.path, shapes.response(_DESCRIBED_BY[step.kind]))
+    return shapes.is_valid_path(reference.path, shapes.response_shape(_DESCRIBED_BY[step.kind]))
 
 
 def _check_order(definition: Definition) -> None:
-    graph = {name: set(before(step)) for name, step in definition.steps.items()}
+    graph = {name: set(dependency_names(step)) for name, step in definition.steps.items()}
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
-        raise bad(f"The steps depend on each other: {' -> '.join(error.args[1])}.") from None
+        raise parse_error(
+            f"The steps depend on each other: {' -> '.join(error.args[1])}."
+        ) from None
 
 
-def before(step: Step) -> Iterator[str]:
+def dependency_names(step: Step) -> Iterator[str]:
     """Yield the names of the steps that have to end before a step starts."""
     yield from (need.step for need in step.needs)
     if step.branch is not None:

@@ -7,7 +7,7 @@ examples of both.
 from datetime import datetime
 from typing import Any
 
-from scones_local.sagemaker.pipelines.executions import Execution, StepRecord, iso
+from scones_local.sagemaker.pipelines.executions import Execution, StepRecord, format_time
 from scones_local.sagemaker.platform import Platform, log
 
 _EXECUTION = "SageMaker Model Building Pipeline Execution Status Change"
@@ -73,8 +73,8 @@ class PipelineEvents:
             log.exception("event %s was not taken", kind)
 
 
-def _iso(moment: datetime | None) -> str | None:
-    return None if moment is None else iso(moment)
+def _iso(time: datetime | None) -> str | None:
+    return None if time is None else format_time(time)
 
 
 def _lower(value: Any) -> Any:

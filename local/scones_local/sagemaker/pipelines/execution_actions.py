@@ -4,19 +4,19 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from scones_local.sagemaker.listing import descending, page, seconds
+from scones_local.sagemaker.listing import epoch_seconds, is_descending, paginate
 from scones_local.sagemaker.pipelines import parameters as parameter_values
-from scones_local.sagemaker.pipelines.catalog import Catalog, created_between
+from scones_local.sagemaker.pipelines.catalog import Catalog, filter_by_creation_time
 from scones_local.sagemaker.pipelines.events import PipelineEvents
-from scones_local.sagemaker.pipelines.executions import Execution, Executions, token
-from scones_local.sagemaker.pipelines.idempotency import Answers
+from scones_local.sagemaker.pipelines.executions import Execution, Executions, random_token
+from scones_local.sagemaker.pipelines.idempotency import IdempotentResponses
 from scones_local.sagemaker.pipelines.references import as_text, evaluate
 from scones_local.sagemaker.pipelines.runner import ExecutionScope, Runner
 from scones_local.sagemaker.platform import Platform
-from scones_local.sagemaker.protocol import ServiceError, invalid, unsupported
+from scones_local.sagemaker.protocol import ServiceError, unsupported_error, validation_error
 
 _STEPS_PER_PAGE = 100
-_MOST_PARAMETERS = 200
+_MAX_PARAMETERS = 200
 
 
 class ExecutionActions:
@@ -37,29 +37,29 @@ class ExecutionActions:
         self._catalog = catalog
         self._executions = executions
         self._events = PipelineEvents(platform)
-        self._answers = Answers()
+        self._responses = IdempotentResponses()
 
     def start(self, parameters: dict[str, Any]) -> dict[str, Any]:
         """Answer StartPipelineExecution and run the steps in the background."""
-        return self._answers.once("StartPipelineExecution", parameters, self._begin)
+        return self._responses.once("StartPipelineExecution", parameters, self._begin)
 
     def _begin(self, parameters: dict[str, Any]) -> dict[str, Any]:
         if "SelectiveExecutionConfig" in parameters:
-            raise unsupported("selective execution of pipelines (SelectiveExecutionConfig)")
+            raise unsupported_error("selective execution of pipelines (SelectiveExecutionConfig)")
         if "MlflowExperimentName" in parameters:
-            raise unsupported("MLflow tracking of pipelines (MlflowExperimentName)")
-        record = self._catalog.existing(parameters["PipelineName"])
+            raise unsupported_error("MLflow tracking of pipelines (MlflowExperimentName)")
+        record = self._catalog.get_existing(parameters["PipelineName"])
         number, definition = self._catalog.version(record, parameters.get("PipelineVersionId"))
         given = parameters.get("PipelineParameters", [])
         name = record["PipelineName"]
         execution = Execution(
             pipeline=name,
             pipeline_arn=record.arn,
-            arn=self._platform.arn("pipeline", f"{name}/execution/{token(12)}"),
+            arn=self._platform.arn("pipeline", f"{name}/execution/{random_token(12)}"),
             role=record["RoleArn"],
             version=number,
             definition=definition,
-            parameters=parameter_values.values(definition.parameters, given),
+            parameters=parameter_values.parameter_values(definition.parameters, given),
             parallelism=_parallelism(parameters, record.get("ParallelismConfiguration")),
             display_name=parameters.get(
                 "PipelineExecutionDisplayName", f"execution-{int(time.time() * 1000)}"
@@ -73,7 +73,7 @@ class ExecutionActions:
     def _run(self, execution: Execution, before: str | None) -> None:
         self._events.execution(execution, before)
         runner = Runner(self._platform, self._events, self._executions, execution)
-        self._platform.background(f"pipeline execution {execution.id}", runner.go)
+        self._platform.background(f"pipeline execution {execution.id}", runner.run)
 
     def stop(self, parameters: dict[str, Any]) -> dict[str, Any]:
         """Answer StopPipelineExecution: stop the running jobs, start no further steps."""
@@ -81,7 +81,7 @@ class ExecutionActions:
         with execution.lock:
             before = execution.status
             if before != "Executing":
-                raise invalid(
+                raise validation_error(
                     f"Pipeline execution with ARN {execution.arn} is in status {before}. Only "
                     "executions in status Executing can be stopped."
                 )
@@ -93,7 +93,7 @@ class ExecutionActions:
 
     def retry(self, parameters: dict[str, Any]) -> dict[str, Any]:
         """Answer RetryPipelineExecution: run again what has not succeeded."""
-        return self._answers.once("RetryPipelineExecution", parameters, self._retry)
+        return self._responses.once("RetryPipelineExecution", parameters, self._retry)
 
     def _retry(self, parameters: dict[str, Any]) -> dict[str, Any]:
         execution = self._execution(parameters)
@@ -137,8 +137,8 @@ class ExecutionActions:
             "PipelineExecutionDescription": execution.description,
             "PipelineExperimentConfig": self._experiment(execution),
             "FailureReason": execution.reason,
-            "CreationTime": seconds(execution.created),
-            "LastModifiedTime": seconds(execution.modified),
+            "CreationTime": epoch_seconds(execution.created),
+            "LastModifiedTime": epoch_seconds(execution.modified),
             "ParallelismConfiguration": limit and {"MaxParallelExecutionSteps": limit},
             "PipelineVersionId": execution.version,
         }
@@ -153,34 +153,40 @@ class ExecutionActions:
         execution = self._execution(parameters)
         return {
             "PipelineDefinition": execution.definition.text,
-            "CreationTime": seconds(execution.created),
+            "CreationTime": epoch_seconds(execution.created),
         }
 
     def list(self, parameters: dict[str, Any]) -> dict[str, Any]:
         """Answer ListPipelineExecutions."""
-        record = self._catalog.existing(parameters["PipelineName"])
-        found = [_execution_summary(execution) for execution in self._executions.of(record.arn)]
-        found = created_between(found, parameters, "StartTime")
-        by = {"PipelineExecutionArn": "PipelineExecutionArn"}.get(parameters.get("SortBy", ""))
-        found.sort(key=lambda entry: entry[by or "StartTime"], reverse=descending(parameters))
-        entries, more = page(found, parameters)
+        record = self._catalog.get_existing(parameters["PipelineName"])
+        executions = [
+            _execution_summary(execution) for execution in self._executions.of(record.arn)
+        ]
+        executions = filter_by_creation_time(executions, parameters, "StartTime")
+        sort_by = {"PipelineExecutionArn": "PipelineExecutionArn"}.get(parameters.get("SortBy", ""))
+        executions.sort(
+            key=lambda entry: entry[sort_by or "StartTime"], reverse=is_descending(parameters)
+        )
+        entries, more = paginate(executions, parameters)
         return {"PipelineExecutionSummaries": entries, **more}
 
     def list_steps(self, parameters: dict[str, Any]) -> dict[str, Any]:
         """Answer ListPipelineExecutionSteps: the steps that have started, the newest first."""
         execution = self._execution(parameters)
         with execution.lock:
-            found = [record.described() for record in execution.records.values()]
-        if descending(parameters):
-            found.reverse()
-        entries, more = page(found, parameters, _STEPS_PER_PAGE)
+            records = [record.described() for record in execution.records.values()]
+        if is_descending(parameters):
+            records.reverse()
+        entries, more = paginate(records, parameters, _STEPS_PER_PAGE)
         return {"PipelineExecutionSteps": entries, **more}
 
     def list_parameters(self, parameters: dict[str, Any]) -> dict[str, Any]:
         """Answer ListPipelineParametersForExecution."""
         values = self._execution(parameters).parameters
-        found = [{"Name": name, "Value": as_text(value)} for name, value in values.items()]
-        entries, more = page(found, parameters, _MOST_PARAMETERS)
+        parameters_found = [
+            {"Name": name, "Value": as_text(value)} for name, value in values.items()
+        ]
+        entries, more = paginate(parameters_found, parameters, _MAX_PARAMETERS)
         return {"PipelineParameters": entries, **more}
 
     def _execution(self, parameters: dict[str, Any]) -> Execution:
@@ -199,7 +205,7 @@ def _parallelism(parameters: dict[str, Any], default: dict[str, Any] | None) -> 
 def _execution_summary(execution: Execution) -> dict[str, Any]:
     members = {
         "PipelineExecutionArn": execution.arn,
-        "StartTime": seconds(execution.created),
+        "StartTime": epoch_seconds(execution.created),
         "PipelineExecutionStatus": execution.status,
         "PipelineExecutionDescription": execution.description,
         "PipelineExecutionDisplayName": execution.display_name,
@@ -210,13 +216,13 @@ def _execution_summary(execution: Execution) -> dict[str, Any]:
 
 def _check_retry(execution: Execution) -> None:
     if execution.status not in ("Failed", "Stopped"):
-        raise invalid(
+        raise validation_error(
             f"Pipeline execution with ARN {execution.arn} is in status {execution.status}. Only "
             "executions in status Failed or Stopped can be retried."
         )
     failed = [r for r in execution.records.values() if r.step.kind == "Fail"]
     if failed:
-        raise invalid(
+        raise validation_error(
             f"Pipeline execution with ARN {execution.arn} cannot be retried: its Fail step "
             f"{failed[0].step.name} ended it."
         )

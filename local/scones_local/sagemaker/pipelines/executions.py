@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from scones_local.sagemaker.listing import seconds
-from scones_local.sagemaker.pipelines.definition import Definition, Step, parse
+from scones_local.sagemaker.listing import epoch_seconds
+from scones_local.sagemaker.pipelines.definition import Definition, Step, parse_definition
 
 RUNNING = ("Executing", "Stopping")
 """Statuses of executions that have not ended."""
@@ -19,16 +19,16 @@ UNFINISHED_STEP = ("Starting", "Executing", "Stopping")
 """Statuses of steps that have not ended."""
 
 _ALPHABET = string.ascii_lowercase + string.digits
-_LONGEST_STEP_REASON = 1024
-_LONGEST_NAME = 20
+_MAX_STEP_REASON_LENGTH = 1024
+_MAX_NAME_LENGTH = 20
 
 
-def token(length: int) -> str:
+def random_token(length: int) -> str:
     """Return random lower-case letters and digits, as AWS has them in names."""
     return "".join(secrets.choice(_ALPHABET) for _ in range(length))
 
 
-def job_name(execution_id: str, step: str) -> str:
+def new_job_name(execution_id: str, step: str) -> str:
     """Return a new name for a job or model of a step, as AWS makes them.
 
     Parameters
@@ -38,13 +38,13 @@ def job_name(execution_id: str, step: str) -> str:
     step
         Name of the step; names of jobs cannot have its underscores.
     """
-    cut = step[:_LONGEST_NAME].replace("_", "-")
-    return f"pipelines-{execution_id}-{cut}-{token(10)}"
+    cut = step[:_MAX_NAME_LENGTH].replace("_", "-")
+    return f"pipelines-{execution_id}-{cut}-{random_token(10)}"
 
 
-def iso(moment: datetime) -> str:
+def format_time(time: datetime) -> str:
     """Return a time as events and execution variables have it: ISO 8601, in seconds, UTC."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass
@@ -90,11 +90,11 @@ class StepRecord:
             "StepName": self.step.name,
             "StepDisplayName": self.step.display_name,
             "StepDescription": self.step.description,
-            "StartTime": seconds(self.started),
-            "EndTime": None if self.ended is None else seconds(self.ended),
+            "StartTime": epoch_seconds(self.started),
+            "EndTime": None if self.ended is None else epoch_seconds(self.ended),
             "StepStatus": self.status,
             "CacheHitResult": self.source and {"SourcePipelineExecutionArn": self.source},
-            "FailureReason": self.reason and self.reason[:_LONGEST_STEP_REASON],
+            "FailureReason": self.reason and self.reason[:_MAX_STEP_REASON_LENGTH],
             "Metadata": self.metadata or None,
             "AttemptCount": self.attempts,
         }
@@ -102,7 +102,7 @@ class StepRecord:
 
 
 @dataclass(frozen=True)
-class KeptExecution:
+class SavedExecution:
     """What is kept of an execution while the local cloud is stopped.
 
     Attributes
@@ -176,24 +176,24 @@ class Execution:
         """Last part of the ARN."""
         return self.arn.rpartition("/")[2]
 
-    def kept(self) -> KeptExecution:
-        """Return what `restored` makes the execution of again."""
+    def to_saved(self) -> SavedExecution:
+        """Return what `from_saved` makes the execution of again."""
         with self.lock:
-            return KeptExecution(
+            return SavedExecution(
                 self.definition.text,
                 _members(self, "definition", "records", "stopping", "lock"),
                 {name: _members(record, "step") for name, record in self.records.items()},
             )
 
     @classmethod
-    def restored(cls, kept: KeptExecution) -> Self:
+    def from_saved(cls, saved: SavedExecution) -> Self:
         """Return an execution that was kept."""
-        definition = parse(kept.text)
+        definition = parse_definition(saved.text)
         records = {
             name: StepRecord(step=definition.steps[name], **members)
-            for name, members in kept.records.items()
+            for name, members in saved.records.items()
         }
-        return cls(definition=definition, records=records, **kept.members)
+        return cls(definition=definition, records=records, **saved.members)
 
     def fail(self, reason: str) -> None:
         """Let the execution and its steps fail where they have not ended."""
@@ -228,23 +228,23 @@ class Executions:
         with self._lock:
             return [e for e in self._all.values() if e.pipeline_arn == pipeline_arn]
 
-    def kept(self) -> list[KeptExecution]:
+    def to_saved(self) -> list[SavedExecution]:
         """Return what is kept of all executions, the oldest first."""
         with self._lock:
-            return [execution.kept() for execution in self._all.values()]
+            return [execution.to_saved() for execution in self._all.values()]
 
-    def restore(self, kept: Iterable[KeptExecution], reason: str) -> None:
-        """Put back what `kept` returned; what ran then has failed for the given reason."""
-        for one in kept:
-            execution = Execution.restored(one)
+    def restore(self, saved: Iterable[SavedExecution], reason: str) -> None:
+        """Put back what `to_saved` returned; what ran then has failed for the given reason."""
+        for saved_execution in saved:
+            execution = Execution.from_saved(saved_execution)
             execution.fail(reason)
             self.add(execution)
 
-    def forget(self, pipeline_arn: str) -> None:
+    def remove(self, pipeline_arn: str) -> None:
         """Remove the executions of a pipeline."""
         with self._lock:
-            kept = {a: e for a, e in self._all.items() if e.pipeline_arn != pipeline_arn}
-            self._all = kept
+            remaining = {a: e for a, e in self._all.items() if e.pipeline_arn != pipeline_arn}
+            self._all = remaining
 
     def cached(self, pipeline_arn: str, step: Step, key: str) -> tuple[str, StepRecord] | None:
         """Return the newest result that a step can use again, with its execution's ARN, or None.
@@ -260,12 +260,12 @@ class Executions:
         """
         limit = step.cache and step.cache.expire_after
         oldest = self._clock() - limit.total_seconds() if limit else 0.0
-        found = [
-            (seconds(record.ended), execution.arn, record)
+        newest_record = [
+            (epoch_seconds(record.ended), execution.arn, record)
             for execution, record in self._results(pipeline_arn, step.name)
-            if record.cache_key == key and record.ended and seconds(record.ended) >= oldest
+            if record.cache_key == key and record.ended and epoch_seconds(record.ended) >= oldest
         ]
-        newest = max(found, key=lambda result: result[0], default=None)
+        newest = max(newest_record, key=lambda result: result[0], default=None)
         return newest and newest[1:]
 
     def _results(self, pipeline_arn: str, step: str) -> Iterable[tuple[Execution, StepRecord]]:

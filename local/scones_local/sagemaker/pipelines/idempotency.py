@@ -3,16 +3,16 @@
 from collections.abc import Callable
 from typing import Any
 
-Answer = Callable[[dict[str, Any]], dict[str, Any]]
+Response = Callable[[dict[str, Any]], dict[str, Any]]
 
 
-class Answers:
+class IdempotentResponses:
     """Answers given so far, by action and ``ClientRequestToken``."""
 
     def __init__(self) -> None:
-        self._given: dict[tuple[str, str], dict[str, Any]] = {}
+        self._responses: dict[tuple[str, str], dict[str, Any]] = {}
 
-    def once(self, action: str, parameters: dict[str, Any], answer: Answer) -> dict[str, Any]:
+    def once(self, action: str, parameters: dict[str, Any], respond: Response) -> dict[str, Any]:
         """Return the response to a request; sending it again changes nothing.
 
         Parameters
@@ -21,10 +21,10 @@ class Answers:
             Name of the action.
         parameters
             Of the request, with ``ClientRequestToken``.
-        answer
+        respond
             Called with the parameters, unless the token is known.
         """
         key = (action, parameters["ClientRequestToken"])
-        if key not in self._given:
-            self._given[key] = answer(parameters)
-        return self._given[key]
+        if key not in self._responses:
+            self._responses[key] = respond(parameters)
+        return self._responses[key]

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scones_local.sagemaker.pipelines.parsing import bad, fields, typed
+from scones_local.sagemaker.pipelines.parsing import parse_error, parse_object, parse_type
 from scones_local.sagemaker.pipelines.references import as_text
-from scones_local.sagemaker.protocol import invalid
+from scones_local.sagemaker.protocol import validation_error
 
 _TYPES: dict[str, tuple[type, ...]] = {
     "String": (str,),
@@ -47,22 +47,22 @@ class Parameter:
             If the text is not a value of the parameter's type, or not an allowed one.
         """
         try:
-            value = value_of(self.kind, text)
+            value = parse_value(self.kind, text)
         except ValueError:
-            raise invalid(
+            raise validation_error(
                 f"Invalid value '{text}' for the parameter {self.name}: it must be of type "
                 f"{self.kind}."
             ) from None
         if self.allowed and value not in self.allowed:
             allowed = ", ".join(as_text(item) for item in self.allowed)
-            raise invalid(
+            raise validation_error(
                 f"Invalid value '{text}' for the parameter {self.name}: it must be one of "
                 f"{allowed}."
             )
         return value
 
 
-def value_of(kind: str, text: str) -> Any:
+def parse_value(kind: str, text: str) -> Any:
     """Return the value of a text in one of the types.
 
     Raises
@@ -88,7 +88,7 @@ def _finite(number: float) -> float:
     return number
 
 
-def declared(given: Any) -> dict[str, Parameter]:
+def parse_declarations(specifications: Any) -> dict[str, Parameter]:
     """Return the parameters of a definition by name.
 
     Raises
@@ -96,35 +96,41 @@ def declared(given: Any) -> dict[str, Parameter]:
     ServiceError
         If a declaration is invalid.
     """
-    parameters = [_declaration(item) for item in typed(given, "list", "Parameters")]
+    parameters = [
+        _parse_declaration(item) for item in parse_type(specifications, "list", "Parameters")
+    ]
     found = {parameter.name: parameter for parameter in parameters}
     if len(found) < len(parameters):
-        raise bad("The parameters of a pipeline must have different names.")
+        raise parse_error("The parameters of a pipeline must have different names.")
     return found
 
 
-def _declaration(given: Any) -> Parameter:
-    what = "a parameter"
-    members = fields(given, what, ["Name", "Type"], ["DefaultValue", "EnumValues"])
-    name, kind = typed(members["Name"], "string", "The name of a parameter"), members["Type"]
+def _parse_declaration(specification: Any) -> Parameter:
+    title = "a parameter"
+    members = parse_object(specification, title, ["Name", "Type"], ["DefaultValue", "EnumValues"])
+    name, kind = parse_type(members["Name"], "string", "The name of a parameter"), members["Type"]
     if kind not in _TYPES:
-        raise bad(f"Unknown type '{kind}' of the parameter {name}: use {', '.join(_TYPES)}.")
+        raise parse_error(
+            f"Unknown type '{kind}' of the parameter {name}: use {', '.join(_TYPES)}."
+        )
     default, allowed = members.get("DefaultValue"), tuple(members.get("EnumValues") or ())
     for value in allowed if default is None else (default, *allowed):
         _require_type(name, kind, value)
     if allowed and default is not None and default not in allowed:
-        raise bad(f"The default {default!r} of the parameter {name} is not among its EnumValues.")
+        raise parse_error(
+            f"The default {default!r} of the parameter {name} is not among its EnumValues."
+        )
     return Parameter(name, kind, default, allowed)
 
 
 def _require_type(name: str, kind: str, value: Any) -> None:
     matches = isinstance(value, _TYPES[kind]) and (kind == "Boolean" or not isinstance(value, bool))
     if not matches:
-        raise bad(f"The value {value!r} of the parameter {name} is not of type {kind}.")
+        raise parse_error(f"The value {value!r} of the parameter {name} is not of type {kind}.")
 
 
-def values(
-    parameters: Mapping[str, Parameter], given: Iterable[Mapping[str, str]]
+def parameter_values(
+    parameters: Mapping[str, Parameter], texts_given: Iterable[Mapping[str, str]]
 ) -> dict[str, Any]:
     """Return the value of each parameter in an execution.
 
@@ -132,7 +138,7 @@ def values(
     ----------
     parameters
         Declarations by name.
-    given
+    texts_given
         ``PipelineParameters`` of StartPipelineExecution.
 
     Raises
@@ -141,16 +147,20 @@ def values(
         If a parameter is unknown, given twice or missing, or its value is invalid.
     """
     texts: dict[str, str] = {}
-    for item in given:
+    for item in texts_given:
         name = item["Name"]
         if name not in parameters:
-            raise invalid(f"The pipeline has no parameter {name}: it has {_names(parameters)}.")
+            raise validation_error(
+                f"The pipeline has no parameter {name}: it has {_names(parameters)}."
+            )
         if name in texts:
-            raise invalid(f"The parameter {name} is given twice.")
+            raise validation_error(f"The parameter {name} is given twice.")
         texts[name] = item["Value"]
     missing = [n for n, p in parameters.items() if n not in texts and p.default is None]
     if missing:
-        raise invalid(f"A value is required for the parameters without a default: {missing}.")
+        raise validation_error(
+            f"A value is required for the parameters without a default: {missing}."
+        )
     return {
         name: parameter.parse(texts[name]) if name in texts else parameter.default
         for name, parameter in parameters.items()

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from scones_local.sagemaker.pipelines.parsing import bad, fields, typed
+from scones_local.sagemaker.pipelines.parsing import parse_error, parse_object, parse_type
 
 GET, JOIN, JSON_GET = "Get", "Std:Join", "Std:JsonGet"
 
@@ -38,7 +38,7 @@ class Key(str):
 Path = tuple[str | int, ...]
 
 
-class Unresolved(Exception):
+class UnresolvedReferenceError(Exception):
     """A reference without a value; the message becomes the step's FailureReason."""
 
 
@@ -92,7 +92,7 @@ class Reference:
         return None
 
 
-def function(value: Any) -> str | None:
+def function_name(value: Any) -> str | None:
     """Return the name of the function that an object of a definition calls, or None."""
     if not isinstance(value, dict):
         return None
@@ -100,13 +100,13 @@ def function(value: Any) -> str | None:
     if not names:
         return None
     if len(value) > 1:
-        raise bad(f"An object with '{names[0]}' must have no other property: {value}.")
+        raise parse_error(f"An object with '{names[0]}' must have no other property: {value}.")
     if names[0] not in (GET, JOIN, JSON_GET):
-        raise bad(f"Unknown function '{names[0]}': use {GET}, {JOIN} or {JSON_GET}.")
+        raise parse_error(f"Unknown function '{names[0]}': use {GET}, {JOIN} or {JSON_GET}.")
     return names[0]
 
 
-def find(value: Any) -> Iterator[Reference]:
+def find_references(value: Any) -> Iterator[Reference]:
     """Yield all references in a value, and check the syntax of its functions.
 
     Raises
@@ -114,37 +114,39 @@ def find(value: Any) -> Iterator[Reference]:
     ServiceError
         If a function is unknown or its arguments are invalid.
     """
-    match function(value):
+    match function_name(value):
         case None:
-            for item in _inside(value):
-                yield from find(item)
+            for item in _find_in_value(value):
+                yield from find_references(item)
         case "Get":
             yield parse_get(value[GET])
         case "Std:Join":
-            arguments = fields(value[JOIN], JOIN, ["Values"], ["On"])
-            typed(arguments.get("On", ""), "string", f"'On' of {JOIN}")
-            for item in typed(arguments["Values"], "list", f"'Values' of {JOIN}"):
-                yield from find(item)
+            arguments = parse_object(value[JOIN], JOIN, ["Values"], ["On"])
+            parse_type(arguments.get("On", ""), "string", f"'On' of {JOIN}")
+            for item in parse_type(arguments["Values"], "list", f"'Values' of {JOIN}"):
+                yield from find_references(item)
         case _:
-            arguments = fields(value[JSON_GET], JSON_GET, ["Path"], ["PropertyFile", "S3Uri"])
+            arguments = parse_object(value[JSON_GET], JSON_GET, ["Path"], ["PropertyFile", "S3Uri"])
             if ("PropertyFile" in arguments) == ("S3Uri" in arguments):
-                raise bad(f"{JSON_GET} needs either 'PropertyFile' or 'S3Uri'.")
-            parse_path(typed(arguments["Path"], "string", f"'Path' of {JSON_GET}"))
+                raise parse_error(f"{JSON_GET} needs either 'PropertyFile' or 'S3Uri'.")
+            parse_path(parse_type(arguments["Path"], "string", f"'Path' of {JSON_GET}"))
             yield from _find_in_file(arguments)
 
 
 def _find_in_file(arguments: dict[str, Any]) -> Iterator[Reference]:
     if "S3Uri" in arguments:
-        yield from find(arguments["S3Uri"])
+        yield from find_references(arguments["S3Uri"])
         return
     file = arguments["PropertyFile"]
-    reference = parse_get(file[GET]) if function(file) == GET else None
+    reference = parse_get(file[GET]) if function_name(file) == GET else None
     if reference is None or reference.property_file is None:
-        raise bad(f"'PropertyFile' of {JSON_GET} must be a Get of Steps.STEP.PropertyFiles.NAME.")
+        raise parse_error(
+            f"'PropertyFile' of {JSON_GET} must be a Get of Steps.STEP.PropertyFiles.NAME."
+        )
     yield reference
 
 
-def _inside(value: Any) -> Iterator[Any]:
+def _find_in_value(value: Any) -> Iterator[Any]:
     if isinstance(value, dict):
         yield from value.values()
     elif isinstance(value, list):
@@ -153,7 +155,7 @@ def _inside(value: Any) -> Iterator[Any]:
 
 def parse_get(text: Any) -> Reference:
     """Return the target of a ``Get``; raise ServiceError if it is not one."""
-    given: str = typed(text, "string", f"The argument of {GET}")
+    given: str = parse_type(text, "string", f"The argument of {GET}")
     kind, _, rest = given.partition(".")
     if kind == "Steps":
         name, *path = parse_path(rest)
@@ -161,7 +163,7 @@ def parse_get(text: Any) -> Reference:
             return Reference(kind, str(name), tuple(path))
     elif kind in ("Parameters", "Execution") and rest:
         return Reference(kind, rest)
-    raise bad(
+    raise parse_error(
         f"Invalid reference '{given}': use Parameters.NAME, Execution.NAME or Steps.STEP.PROPERTY."
     )
 
@@ -180,19 +182,19 @@ def parse_path(text: str) -> Path:
         part, position = _part(text, position)
         parts.append(part)
     if not parts:
-        raise bad("A path must not be empty.")
+        raise parse_error("A path must not be empty.")
     return tuple(parts)
 
 
 def _part(text: str, position: int) -> tuple[str | int, int]:
     """Return the part of a path at a position, and the position after it."""
-    if found := _INDEX.match(text, position):
-        return int(found[1]), found.end()
-    if found := _KEY.match(text, position):
-        return Key(found[1] if found[2] is None else found[2]), found.end()
-    if found := _NAME.match(text, position):
-        return found[1], found.end()
-    raise bad(f"Invalid path '{text}' at character {position + 1}.")
+    if match := _INDEX.match(text, position):
+        return int(match[1]), match.end()
+    if match := _KEY.match(text, position):
+        return Key(match[1] if match[2] is None else match[2]), match.end()
+    if match := _NAME.match(text, position):
+        return match[1], match.end()
+    raise parse_error(f"Invalid path '{text}' at character {position + 1}.")
 
 
 def evaluate(value: Any, scope: Scope) -> Any:
@@ -203,15 +205,15 @@ def evaluate(value: Any, scope: Scope) -> Any:
     Unresolved
         If a reference has no value.
     """
-    match function(value):
+    match function_name(value):
         case "Get":
-            return _get(parse_get(value[GET]), scope)
+            return _resolve_reference(parse_get(value[GET]), scope)
         case "Std:Join":
             arguments = value[JOIN]
             texts = [as_text(evaluate(item, scope)) for item in arguments["Values"]]
             return (arguments.get("On") or "").join(texts)
         case "Std:JsonGet":
-            return _read(value[JSON_GET], scope)
+            return _read_property_file(value[JSON_GET], scope)
     if isinstance(value, dict):
         return {name: evaluate(item, scope) for name, item in value.items()}
     if isinstance(value, list):
@@ -233,10 +235,12 @@ def as_text(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, (int, float)):
         return repr(value)
-    raise Unresolved(f"Std:Join cannot join {json.dumps(value)}: it is not a single value.")
+    raise UnresolvedReferenceError(
+        f"Std:Join cannot join {json.dumps(value)}: it is not a single value."
+    )
 
 
-def look_up(value: Any, path: Path, what: str) -> Any:
+def look_up(value: Any, path: Path, title: str) -> Any:
     """Follow a path into a value.
 
     Parameters
@@ -246,7 +250,7 @@ def look_up(value: Any, path: Path, what: str) -> Any:
         as ``Outputs['train']`` the one whose OutputName is ``train``.
     path
         Names and indexes.
-    what
+    title
         Name of the value, for the message.
 
     Raises
@@ -258,7 +262,7 @@ def look_up(value: Any, path: Path, what: str) -> Any:
         found = _entry(value, part)
         if found is None:
             trail = "/".join(str(step) for step in path[: position + 1])
-            raise Unresolved(f"{what} has no value at {trail}.")
+            raise UnresolvedReferenceError(f"{title} has no value at {trail}.")
         (value,) = found
     return value
 
@@ -277,7 +281,7 @@ def _entry(value: Any, part: str | int) -> tuple[Any] | None:
     return (found[0],) if found else None
 
 
-def _get(reference: Reference, scope: Scope) -> Any:
+def _resolve_reference(reference: Reference, scope: Scope) -> Any:
     if reference.kind == "Parameters":
         return scope.parameter(reference.name)
     if reference.kind == "Execution":
@@ -286,7 +290,7 @@ def _get(reference: Reference, scope: Scope) -> Any:
     return look_up(properties, reference.path, f"The step {reference.name}")
 
 
-def _read(arguments: dict[str, Any], scope: Scope) -> Any:
+def _read_property_file(arguments: dict[str, Any], scope: Scope) -> Any:
     if "PropertyFile" in arguments:
         reference = parse_get(arguments["PropertyFile"][GET])
         uri = scope.property_file(reference.name, str(reference.property_file))
@@ -295,5 +299,5 @@ def _read(arguments: dict[str, Any], scope: Scope) -> Any:
     try:
         content = json.loads(scope.read(uri))
     except ValueError as error:
-        raise Unresolved(f"{uri} is not valid JSON: {error}.") from None
+        raise UnresolvedReferenceError(f"{uri} is not valid JSON: {error}.") from None
     return look_up(content, parse_path(arguments["Path"]), uri)

@@ -6,7 +6,12 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/pipelines-retry-policy.html
 from dataclasses import dataclass
 from typing import Any
 
-from scones_local.sagemaker.pipelines.parsing import bad, fields, typed, whole
+from scones_local.sagemaker.pipelines.parsing import (
+    parse_error,
+    parse_integer,
+    parse_object,
+    parse_type,
+)
 
 SERVICE_FAULT = "Step.SERVICE_FAULT"
 THROTTLING = "Step.THROTTLING"
@@ -63,7 +68,7 @@ class Retries:
         self._policies = (*policies, DEFAULT)
         self._used = [0] * len(self._policies)
 
-    def pause(self, exception: str | None, seconds: float) -> float | None:
+    def next_delay(self, exception: str | None, seconds: float) -> float | None:
         """Return the seconds to wait before the next attempt, or None if there is none.
 
         Parameters
@@ -76,11 +81,11 @@ class Retries:
         for number, policy in enumerate(self._policies):
             if exception in policy.exceptions:
                 used = self._used[number]
-                pause = policy.interval * policy.backoff**used
-                if _is_exhausted(policy, used, seconds + pause):
+                delay = policy.interval * policy.backoff**used
+                if _is_exhausted(policy, used, seconds + delay):
                     return None
                 self._used[number] += 1
-                return pause
+                return delay
         return None
 
 
@@ -90,7 +95,7 @@ def _is_exhausted(policy: RetryPolicy, used: int, seconds: float) -> bool:
     return policy.minutes is not None and seconds > policy.minutes * 60
 
 
-def parse(given: Any, what: str) -> tuple[RetryPolicy, ...]:
+def parse_retry_policies(specification: Any, title: str) -> tuple[RetryPolicy, ...]:
     """Return the retry policies of a step.
 
     Raises
@@ -98,31 +103,40 @@ def parse(given: Any, what: str) -> tuple[RetryPolicy, ...]:
     ServiceError
         If one is invalid.
     """
-    return tuple(_policy(item, what) for item in typed(given, "list", f"RetryPolicies of {what}"))
+    return tuple(
+        _policy(item, title)
+        for item in parse_type(specification, "list", f"RetryPolicies of {title}")
+    )
 
 
-def _policy(given: Any, what: str) -> RetryPolicy:
-    name = f"a retry policy of {what}"
+def _policy(specification: Any, title: str) -> RetryPolicy:
+    name = f"a retry policy of {title}"
     optional = ["IntervalSeconds", "BackoffRate", "MaxAttempts", "ExpireAfterMin"]
-    members = fields(given, name, ["ExceptionType"], optional)
-    exceptions = typed(members["ExceptionType"], "list", f"ExceptionType of {name}")
+    members = parse_object(specification, name, ["ExceptionType"], optional)
+    exceptions = parse_type(members["ExceptionType"], "list", f"ExceptionType of {name}")
     for exception in exceptions:
         if exception not in _EXCEPTIONS:
-            raise bad(f"Unknown exception type '{exception}' in {name}: use {_EXCEPTIONS}.")
+            raise parse_error(f"Unknown exception type '{exception}' in {name}: use {_EXCEPTIONS}.")
     if "MaxAttempts" in members and "ExpireAfterMin" in members:
-        raise bad(f"'MaxAttempts' and 'ExpireAfterMin' cannot be combined in {name}.")
+        raise parse_error(f"'MaxAttempts' and 'ExpireAfterMin' cannot be combined in {name}.")
     rate = members.get("BackoffRate", 2.0)
     if isinstance(rate, bool) or not isinstance(rate, (int, float)) or rate < 1:
-        raise bad(f"'BackoffRate' of {name} must be a number of at least 1, not {rate!r}.")
+        raise parse_error(f"'BackoffRate' of {name} must be a number of at least 1, not {rate!r}.")
     minutes = members.get("ExpireAfterMin")
     return RetryPolicy(
         exceptions=tuple(exceptions),
-        interval=whole(members.get("IntervalSeconds", 1), 0, _MAX_INTERVAL, "IntervalSeconds"),
+        interval=parse_integer(
+            members.get("IntervalSeconds", 1), 0, _MAX_INTERVAL, "IntervalSeconds"
+        ),
         backoff=float(rate),
         attempts=_limit(members.get("MaxAttempts", None if minutes else 5), _MAX_ATTEMPTS),
         minutes=_limit(minutes, _MAX_MINUTES),
     )
 
 
-def _limit(given: Any, most: int) -> int | None:
-    return None if given is None else whole(given, 1, most, "The limit of a retry policy")
+def _limit(specification: Any, maximum: int) -> int | None:
+    return (
+        None
+        if specification is None
+        else parse_integer(specification, 1, maximum, "The limit of a retry policy")
+    )

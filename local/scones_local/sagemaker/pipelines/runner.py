@@ -6,25 +6,30 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from scones_local.sagemaker.objects import DataError, Objects, join
+from scones_local.sagemaker.objects import DataError, Objects, join_uri
 from scones_local.sagemaker.pipelines import cache
 from scones_local.sagemaker.pipelines.events import PipelineEvents
-from scones_local.sagemaker.pipelines.executions import Execution, Executions, StepRecord, iso
-from scones_local.sagemaker.pipelines.references import Unresolved
+from scones_local.sagemaker.pipelines.executions import (
+    Execution,
+    Executions,
+    StepRecord,
+    format_time,
+)
+from scones_local.sagemaker.pipelines.references import UnresolvedReferenceError
 from scones_local.sagemaker.pipelines.retries import Retries
-from scones_local.sagemaker.pipelines.schedule import ENDED, Schedule
-from scones_local.sagemaker.pipelines.work import (
-    Abandoned,
+from scones_local.sagemaker.pipelines.schedule import FINAL_STATUSES, Schedule
+from scones_local.sagemaker.pipelines.step_work import (
     Attempt,
-    StepFailed,
-    StepStopped,
+    StepAbandonedError,
+    StepFailedError,
+    StepStoppedError,
     resolve,
 )
 from scones_local.sagemaker.platform import Platform, log
 from scones_local.sagemaker.protocol import ServiceError
 
 _STEPS_FAILED = "Step failure: One or multiple steps failed."
-_WATCH_SECONDS = 0.5
+_POLL_SECONDS = 0.5
 
 
 class Runner:
@@ -56,21 +61,21 @@ class Runner:
         self._changed = threading.Event()
         self._running = 0
 
-    def go(self) -> None:
+    def run(self) -> None:
         """Run the steps; the execution then has its final status."""
         while not self._platform.stopping.is_set():
             self._changed.clear()
             with self._execution.lock:
-                started = self._take()
+                started = self._take_startable()
                 idle = self._running == 0
             for record in started:
                 self._start(record)
             if idle:
                 self._finish()
                 return
-            self._changed.wait(_WATCH_SECONDS)
+            self._changed.wait(_POLL_SECONDS)
 
-    def _take(self) -> list[StepRecord]:
+    def _take_startable(self) -> list[StepRecord]:
         """Return the records of the steps to start now, which count as running."""
         execution = self._execution
         if execution.stopping.is_set():
@@ -102,11 +107,11 @@ class Runner:
     def _work(self, record: StepRecord) -> None:
         try:
             self._run(record)
-        except Abandoned:
+        except StepAbandonedError:
             log.info("step %s is abandoned", record.step.name)
-        except StepStopped:
+        except StepStoppedError:
             self._end(record, "Stopped")
-        except (StepFailed, Unresolved, DataError, ServiceError) as error:
+        except (StepFailedError, UnresolvedReferenceError, DataError, ServiceError) as error:
             self._end(record, "Failed", _reason(error))
         except Exception as error:
             self._end(record, "Failed", f"InternalServerError: {error}")
@@ -123,7 +128,7 @@ class Runner:
         scope = ExecutionScope(self._platform, self._execution)
         arguments = resolve(step.kind, step.arguments, scope)
         if step.cache is not None:
-            record.cache_key = cache.key(step.kind, arguments)
+            record.cache_key = cache.cache_key(step.kind, arguments)
             if self._use_cached(record, record.cache_key):
                 return
         attempt = Attempt(
@@ -131,43 +136,43 @@ class Runner:
             self._execution,
             record,
             scope,
-            lambda status: self._note(record, status),
+            lambda status: self._set_status(record, status),
             arguments,
         )
         self._try(attempt, Retries(step.retries))
 
     def _use_cached(self, record: StepRecord, key: str) -> bool:
-        found = self._executions.cached(self._execution.pipeline_arn, record.step, key)
-        if found is None:
+        cached = self._executions.cached(self._execution.pipeline_arn, record.step, key)
+        if cached is None:
             return False
-        record.source, earlier = found
+        record.source, earlier = cached
         record.metadata, record.properties = earlier.metadata, earlier.properties
         return True
 
     def _try(self, attempt: Attempt, retries: Retries) -> None:
         """Do a step's work, again after failures that its retry policies are for."""
-        began = time.monotonic()
+        started_at = time.monotonic()
         while True:
             attempt.record.attempts += 1
             try:
                 attempt.run()
                 return
-            except StepFailed as error:
-                pause = retries.pause(error.exception, time.monotonic() - began)
-                if pause is None or not self._wait(pause):
+            except StepFailedError as error:
+                delay = retries.next_delay(error.exception, time.monotonic() - started_at)
+                if delay is None or not self._wait(delay):
                     raise
 
-    def _wait(self, pause: float) -> bool:
+    def _wait(self, delay: float) -> bool:
         """Wait before a retry; return False if the execution is stopped instead."""
-        deadline = time.monotonic() + pause
-        while (left := deadline - time.monotonic()) > 0:
-            if self._execution.stopping.wait(min(left, _WATCH_SECONDS)):
+        deadline = time.monotonic() + delay
+        while (remaining := deadline - time.monotonic()) > 0:
+            if self._execution.stopping.wait(min(remaining, _POLL_SECONDS)):
                 return False
             if self._platform.stopping.is_set():
-                raise Abandoned
+                raise StepAbandonedError
         return True
 
-    def _note(self, record: StepRecord, status: str) -> None:
+    def _set_status(self, record: StepRecord, status: str) -> None:
         with self._execution.lock:
             before, record.status = record.status, status
         if before != status:
@@ -180,7 +185,7 @@ class Runner:
         with self._execution.lock:
             record.ended = datetime.now(UTC)
             record.reason = reason
-        self._note(record, status)
+        self._set_status(record, status)
 
     def _finish(self) -> None:
         execution = self._execution
@@ -216,22 +221,22 @@ class ExecutionScope:
             "PipelineArn": execution.pipeline_arn,
             "PipelineExecutionId": execution.id,
             "PipelineExecutionArn": execution.arn,
-            "StartDateTime": iso(execution.created),
-            "CurrentDateTime": iso(datetime.now(UTC)),
+            "StartDateTime": format_time(execution.created),
+            "CurrentDateTime": format_time(datetime.now(UTC)),
         }
         return values[name]
 
     def step(self, name: str) -> Mapping[str, Any]:
         """Return the properties of a step that has succeeded."""
         record = self._execution.records.get(name)
-        if record is None or record.status not in ENDED:
-            raise Unresolved(f"The step {name} has not ended.")
+        if record is None or record.status not in FINAL_STATUSES:
+            raise UnresolvedReferenceError(f"The step {name} has not ended.")
         return record.properties
 
     def property_file(self, step: str, name: str) -> str:
         """Return the S3 URI of a property file."""
         file = self._execution.definition.steps[step].property_files[name]
-        return join(_output(self.step(step), file.output, step), file.path)
+        return join_uri(_output(self.step(step), file.output, step), file.path)
 
     def read(self, uri: str) -> bytes:
         """Return the content of an S3 object, read with the role of the pipeline."""
@@ -243,8 +248,8 @@ def _output(properties: Mapping[str, Any], output: str, step: str) -> str:
     for candidate in outputs:
         if candidate["OutputName"] == output:
             return str(candidate["S3Output"]["S3Uri"])
-    raise Unresolved(f"The step {step} has no output {output}.")
+    raise UnresolvedReferenceError(f"The step {step} has no output {output}.")
 
 
 def _reason(error: Exception) -> str:
-    return str(error) if isinstance(error, StepFailed) else f"ClientError: {error}"
+    return str(error) if isinstance(error, StepFailedError) else f"ClientError: {error}"

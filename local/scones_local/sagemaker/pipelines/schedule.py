@@ -5,10 +5,10 @@ from enum import Enum
 
 from scones_local.sagemaker.pipelines.definition import Dependency, Step
 
-ENDED = ("Succeeded", "Failed", "Stopped")
+FINAL_STATUSES = ("Succeeded", "Failed", "Stopped")
 """Statuses of steps that have ended."""
 
-_ENDED_AS = {"Completed": ("Succeeded",), "Failed": ("Failed",), "Stopped": ("Stopped",)}
+_STATUS_BY_TRIGGER = {"Completed": ("Succeeded",), "Failed": ("Failed",), "Stopped": ("Stopped",)}
 
 
 class _Verdict(Enum):
@@ -57,13 +57,13 @@ class Schedule:
 
     def _verdict(self, name: str) -> _Verdict:
         if name not in self._verdicts:
-            self._verdicts[name] = self._judge(self._steps[name])
+            self._verdicts[name] = self._verdict_of_step(self._steps[name])
         return self._verdicts[name]
 
-    def _judge(self, step: Step) -> _Verdict:
-        verdicts = [self._verdict_of(need) for need in step.needs]
+    def _verdict_of_step(self, step: Step) -> _Verdict:
+        verdicts = [self._verdict_of_dependency(need) for need in step.needs]
         if step.branch is not None:
-            verdicts.append(self._verdict_of(Dependency(step.branch.condition)))
+            verdicts.append(self._verdict_of_dependency(Dependency(step.branch.condition)))
             outcome = self._outcomes.get(step.branch.condition)
             if outcome is not None and outcome != step.branch.outcome:
                 verdicts.append(_Verdict.NEVER)
@@ -72,11 +72,11 @@ class Schedule:
                 return verdict
         return _Verdict.READY
 
-    def _verdict_of(self, need: Dependency) -> _Verdict:
+    def _verdict_of_dependency(self, need: Dependency) -> _Verdict:
         status = self._statuses.get(need.step)
-        if status in ENDED:
-            wanted = _ENDED_AS.get(need.trigger, ENDED)
-            return _Verdict.READY if status in wanted else _Verdict.NEVER
+        if status in FINAL_STATUSES:
+            expected = _STATUS_BY_TRIGGER.get(need.trigger, FINAL_STATUSES)
+            return _Verdict.READY if status in expected else _Verdict.NEVER
         if status is None and self._verdict(need.step) is _Verdict.NEVER:
             return _Verdict.NEVER
         return _Verdict.WAITING

@@ -9,29 +9,36 @@ import typer
 from rich.console import RenderableType
 from rich.table import Table
 
-from scones_operator.captures.export import as_row, write_lines, write_picture
-from scones_operator.captures.files import Span, find_files, read_files
-from scones_operator.captures.parser import Damage
+from scones_operator.captures.export import record_json, write_image, write_jsonl
+from scones_operator.captures.files import TimeRange, find_files, read_records
+from scones_operator.captures.parser import CorruptRecord
 from scones_operator.cli.commands import formatting
-from scones_operator.cli.context import OTHERWISE, Desk
-from scones_operator.cli.times import SinceOption, UntilOption, parse_moment, require_range, shown
+from scones_operator.cli.context import EXIT_UNSUCCESSFUL, CommandContext
+from scones_operator.cli.times import (
+    SinceOption,
+    UntilOption,
+    format_time,
+    parse_time,
+    validate_time_range,
+)
 
-ROWS = 25
+MAX_SHOWN = 25
 """How many records are shown where nobody says how many."""
 
-COMPLAINTS = 5
+MAX_ERRORS_SHOWN = 5
 """How much of the damage is told in single."""
 
 Row = dict[str, Any]
 
 
 def captures(
-    desk: Desk,
+    ctx: CommandContext,
     since: SinceOption = "24h",  # type: ignore[assignment]
     until: UntilOption = None,
-    to: Annotated[
+    output_dir: Annotated[
         Path | None,
         typer.Option(
+            "--output-dir",
             metavar="DIR",
             file_okay=False,
             writable=True,
@@ -48,48 +55,50 @@ def captures(
     Data capture stores the share of requests and responses that the template's CapturePercent sets.
     The exit code is 1 if a file or a record cannot be read.
     """
-    span = Span(since, until or datetime.now(UTC))
-    require_range(span.since, span.until)
-    files = find_files(desk.session, desk.stack, span)
+    time_range = TimeRange(since, until or datetime.now(UTC))
+    validate_time_range(time_range.since, time_range.until)
+    files = find_files(ctx.session, ctx.stack, time_range)
     rows: list[Row] = []
-    damage: list[Damage] = []
-    with desk.screen.counting("Reading captured data", len(files)) as advance:
-        read = read_files(desk.session, files, span, lambda _: advance(f"{len(rows)}"), limit)
-        for found in read:
-            if isinstance(found, Damage):
-                damage.append(found)
+    errors: list[CorruptRecord] = []
+    with ctx.output.progress_bar("Reading captured data", len(files)) as advance:
+        records = read_records(
+            ctx.session, files, time_range, lambda _: advance(f"{len(rows)}"), limit
+        )
+        for record in records:
+            if isinstance(record, CorruptRecord):
+                errors.append(record)
                 continue
-            picture = {"picture": write_picture(found, to)} if to else {}
-            rows.append(as_row(found, desk.stack.class_names) | picture)
+            image = {"image": write_image(record, output_dir)} if output_dir else {}
+            rows.append(record_json(record, ctx.stack.class_names) | image)
     rows.sort(key=lambda row: str(row["at"]))
-    written = write_lines(rows, to) if to else None
-    record = {
-        "since": span.since,
-        "until": span.until,
+    file = write_jsonl(rows, output_dir) if output_dir else None
+    result = {
+        "since": time_range.since,
+        "until": time_range.until,
         "files": len(files),
         "records": rows,
-        "damage": [str(item) for item in damage],
-        "written": str(written) if written else None,
+        "errors": [str(error) for error in errors],
+        "file": str(file) if file else None,
     }
-    table = [captured_table(rows[::-1][: limit or ROWS])] if rows else []
-    notes = _notes(desk, span, rows, damage, limit)
-    desk.screen.answer(record, *table, *notes, *([f"Written: {written}"] if written else []))
-    if damage:
-        raise typer.Exit(OTHERWISE)
+    tables = [capture_table(rows[::-1][: limit or MAX_SHOWN])] if rows else []
+    notes = _notes(ctx, time_range, rows, errors, limit)
+    ctx.output.print_result(result, *tables, *notes, *([f"Written: {file}"] if file else []))
+    if errors:
+        raise typer.Exit(EXIT_UNSUCCESSFUL)
 
 
-def captured_table(rows: Sequence[Row]) -> Table:
+def capture_table(rows: Sequence[Row]) -> Table:
     """Lay out records, as `as_row` gives them."""
-    table = formatting.table()
+    table = formatting.plain_table()
     table.add_column("requested at", no_wrap=True)
     table.add_column("predicted label")
     table.add_column("confidence", justify="right")
     table.add_column("image", justify="right", no_wrap=True)
     for row in rows:
         table.add_row(
-            shown(parse_moment(row["at"])),
+            format_time(parse_time(row["at"])),
             row["label"] or "no probabilities",
-            formatting.figure(row["confidence"]),
+            formatting.format_number(row["confidence"]),
             "-" if row["size"] is None else f"{row['size']:,} bytes",
         )
     return table
@@ -100,21 +109,25 @@ def _records(rows: Sequence[Row]) -> str:
 
 
 def _notes(
-    desk: Desk, span: Span, rows: Sequence[Row], damage: Sequence[Damage], limit: int | None
+    ctx: CommandContext,
+    time_range: TimeRange,
+    rows: Sequence[Row],
+    errors: Sequence[CorruptRecord],
+    limit: int | None,
 ) -> list[RenderableType]:
     notes: list[RenderableType] = []
-    between = f"from {shown(span.since)} to {shown(span.until)}"
+    between = f"from {format_time(time_range.since)} to {format_time(time_range.until)}"
     if not rows:
         notes.append(
-            f"No captured data of {desk.stack.endpoint} {between}. It is written some minutes "
+            f"No captured data of {ctx.stack.endpoint} {between}. It is written some minutes "
             "after the requests; the template's CapturePercent sets how much is captured."
         )
     elif limit and len(rows) == limit:
         notes.append(f"The latest {_records(rows)} {between}.")
     else:
-        more = f"; the latest {ROWS} are shown" if len(rows) > (limit or ROWS) else ""
+        more = f"; the latest {MAX_SHOWN} are shown" if len(rows) > (limit or MAX_SHOWN) else ""
         notes.append(f"{_records(rows)} {between}{more}.")
-    notes += [f"Cannot be read: {item}" for item in damage[:COMPLAINTS]]
-    if len(damage) > COMPLAINTS:
-        notes.append(f"Cannot be read: {len(damage) - COMPLAINTS:,} more (--json lists all)")
+    notes += [f"Cannot be read: {error}" for error in errors[:MAX_ERRORS_SHOWN]]
+    if len(errors) > MAX_ERRORS_SHOWN:
+        notes.append(f"Cannot be read: {len(errors) - MAX_ERRORS_SHOWN:,} more (--json lists all)")
     return notes

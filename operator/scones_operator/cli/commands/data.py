@@ -9,35 +9,40 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from scones_operator.cli.commands import formatting
-from scones_operator.cli.context import DONE, FAULT, Desk
+from scones_operator.cli.context import EXIT_ERROR, EXIT_OK, CommandContext
 from scones_operator.datasets import cifar100 as cifar
 from scones_operator.datasets import download
 from scones_operator.datasets import ham10000 as ham
-from scones_operator.datasets.staging import CANNOT_BE_DECODED, VALIDATION_SHARE, Staged
-from scones_operator.errors import Refused
+from scones_operator.datasets.staging import CANNOT_BE_DECODED, VALIDATION_SHARE, StagingResult
+from scones_operator.errors import PreconditionError
 from scones_operator.folder_files import MAX_NAMED, format_unusable
-from scones_operator.item_progress import Tell
+from scones_operator.progress import ProgressCallback
 
 if TYPE_CHECKING:
-    from scones_operator.datasets.uploader import Photos, Uploaded
+    from scones_operator.datasets.uploader import StagedPhotos, UploadResult
 
 FOLDER = Path("data")
-SHOWN_FAILURES = 10
+MAX_FAILURES_SHOWN = 10
 _PURPOSES = {"train": "training", "validation": "validation"}
 
-ToArgument = Annotated[Path, typer.Argument(metavar="TO", help="Output folder.")]
+OutputArgument = Annotated[Path, typer.Argument(metavar="TO", help="Output folder.")]
 UploadOption = Annotated[
     bool, typer.Option("--upload", help="Also upload them to the stack's data bucket.")
 ]
-ShareOption = Annotated[
+ValidationShareOption = Annotated[
     float,
-    typer.Option(min=0.01, max=0.5, help="Share of the photos that is held out for validation."),
+    typer.Option(
+        "--validation-share",
+        min=0.01,
+        max=0.5,
+        help="Share of the photos that is held out for validation.",
+    ),
 ]
 
 
 def cifar100(
-    desk: Desk,
-    to: ToArgument = FOLDER / "cifar100",
+    ctx: CommandContext,
+    output_dir: OutputArgument = FOLDER / "cifar100",
     archive: Annotated[
         Path | None,
         typer.Option(
@@ -62,22 +67,22 @@ def cifar100(
     The archive (169 MB) is downloaded once, to ~/.cache/scones. An interrupted download is resumed
     when you run the command again.
     """
-    chosen = labels or cifar.VEHICLES
-    cifar.require_labels(chosen)
+    labels_used = labels or cifar.VEHICLES
+    cifar.validate_labels(labels_used)
 
-    def stage(tell: Tell) -> Staged:
+    def stage(on_progress: ProgressCallback) -> StagingResult:
         source = cifar.SOURCE
         if archive:
-            found = download.check(archive, source, tell)
+            verified = download.verify(archive, source, on_progress)
         else:
-            found = download.fetch(source, download.cache_folder(), tell)
-        return cifar.stage(found, to, chosen, tell)
+            verified = download.download(source, download.cache_folder(), on_progress)
+        return cifar.stage(verified, output_dir, labels_used, on_progress)
 
-    _stage(desk, stage, upload=upload)
+    _stage(ctx, stage, upload=upload)
 
 
 def ham10000(
-    desk: Desk,
+    ctx: CommandContext,
     archive: Annotated[
         Path,
         typer.Argument(
@@ -86,8 +91,8 @@ def ham10000(
             help="The zip file of Dataverse, or a folder with its files.",
         ),
     ],
-    to: ToArgument = FOLDER / "ham10000",
-    share: ShareOption = VALIDATION_SHARE,
+    output_dir: OutputArgument = FOLDER / "ham10000",
+    validation_share: ValidationShareOption = VALIDATION_SHARE,
     upload: UploadOption = False,
 ) -> None:
     """Stage the skin lesions of HAM10000.
@@ -96,11 +101,15 @@ def ham10000(
 
     Get the archive from https://doi.org/10.7910/DVN/DBW86T, whose terms of use apply.
     """
-    _stage(desk, lambda tell: ham.stage(archive, to, share, tell), upload=upload)
+    _stage(
+        ctx,
+        lambda on_progress: ham.stage(archive, output_dir, validation_share, on_progress),
+        upload=upload,
+    )
 
 
 def folder(  # noqa: PLR0913, PLR0917  (its options)
-    desk: Desk,
+    ctx: CommandContext,
     source: Annotated[
         Path,
         typer.Argument(
@@ -111,13 +120,13 @@ def folder(  # noqa: PLR0913, PLR0917  (its options)
             "class; none_of_the_classes/ next to them.",
         ),
     ],
-    to: Annotated[
+    output_dir: Annotated[
         Path | None,
         typer.Argument(metavar="TO", help="Output folder (default: data/NAME)."),
     ] = None,
-    share: ShareOption = VALIDATION_SHARE,
+    validation_share: ValidationShareOption = VALIDATION_SHARE,
     like: Annotated[
-        str, typer.Option(metavar="PROFILE", help="Profile, or file of one, whose classes to use.")
+        str, typer.Option(metavar="PRESET", help="Preset, or file of one, whose classes to use.")
     ] = "",
     mirror: Annotated[
         bool,
@@ -140,20 +149,20 @@ def folder(  # noqa: PLR0913, PLR0917  (its options)
     from scones_operator.datasets import class_folders, unusable_photos  # noqa: PLC0415
     from scones_operator.datasets import folder as any_folder  # noqa: PLC0415
 
-    class_names, mirrored = _chosen(like, mirror=mirror)
-    target = to or FOLDER / source.resolve().name
+    class_names, mirrored = _profile_options(like, mirror=mirror)
+    target = output_dir or FOLDER / source.resolve().name
 
-    def stage(tell: Tell) -> Staged:
-        listed = class_folders.read_dataset(source, class_names, share)
-        dataset = unusable_photos.leave_out_unusable(listed, tell)
-        class_folders.require_enough_photos(source, dataset, share)
-        return any_folder.stage(dataset, source, target, mirrored, tell)
+    def stage(on_progress: ProgressCallback) -> StagingResult:
+        listed = class_folders.read_dataset(source, class_names, validation_share)
+        dataset = unusable_photos.leave_out_unusable(listed, on_progress)
+        class_folders.require_enough_photos(source, dataset, validation_share)
+        return any_folder.stage(dataset, source, target, mirrored, on_progress)
 
-    _stage(desk, stage, upload=upload)
+    _stage(ctx, stage, upload=upload)
 
 
 def upload(
-    desk: Desk,
+    ctx: CommandContext,
     source: Annotated[
         Path,
         typer.Argument(
@@ -178,110 +187,114 @@ def upload(
 
     staged = uploader.staged_photos(source)
     if not force:
-        _require_known(desk, staged)
-    with desk.screen.measuring() as tell:
-        photos = uploader.leave_out_unusable(staged, tell)
-    record, shown, code = _upload(desk, photos)
-    desk.screen.answer(record, *shown)
+        _require_known_classes(ctx, staged)
+    with ctx.output.progress_bars() as on_progress:
+        photos = uploader.leave_out_unusable(staged, on_progress)
+    record, lines, code = _upload(ctx, photos)
+    ctx.output.print_result(record, *lines)
     raise typer.Exit(code)
 
 
-def _chosen(like: str, *, mirror: bool) -> tuple[tuple[str, ...], dict[str, str]]:
+def _profile_options(like: str, *, mirror: bool) -> tuple[tuple[str, ...], dict[str, str]]:
     """Return the classes of a profile, and the class of the mirror image by class."""
     from scones_operator import presets  # noqa: PLC0415
 
     if mirror and not like:
         raise typer.BadParameter(
-            "--mirror needs --like PROFILE: the profile has the labels of mirrored photos"
+            "--mirror needs --like PRESET: the preset has the labels of mirrored photos"
         )
     if not like:
         return (), {}
-    profile = presets.read(like)
+    profile = presets.load_preset(like)
     if mirror and not profile.mirrored:
-        raise Refused(
+        raise PreconditionError(
             f"the profile {like} has no table [mirrored] with the labels of mirrored photos: add "
             "one, or leave out --mirror"
         )
     return profile.class_names, dict(profile.mirrored) if mirror else {}
 
 
-def _stage(desk: Desk, stage: Callable[[Tell], Staged], *, upload: bool) -> None:
+def _stage(
+    ctx: CommandContext, stage: Callable[[ProgressCallback], StagingResult], *, upload: bool
+) -> None:
     if upload:
-        _ = desk.stack  # before work that may take minutes
-    with desk.screen.measuring() as tell:
-        staged = stage(tell)
-    record, code = _staged_record(staged), DONE
-    shown: list[RenderableType] = [_table(staged), *_told(staged)]
+        _ = ctx.stack  # before work that may take minutes
+    with ctx.output.progress_bars() as on_progress:
+        staged = stage(on_progress)
+    record, code = _staging_json(staged), EXIT_OK
+    parts: list[RenderableType] = [_table(staged), *_format_staging(staged)]
     if upload:
-        uploaded, told, code = _upload(desk, _staged_photos(desk, staged.folder))
-        desk.screen.answer(record | uploaded, *shown, *told)
+        uploaded, lines, code = _upload(ctx, _staged_photos(ctx, staged.folder))
+        ctx.output.print_result(record | uploaded, *parts, *lines)
     else:
-        desk.screen.answer(record | {"upload": None}, *shown, *_next(staged))
+        ctx.output.print_result(record | {"upload": None}, *parts, *_next_steps(staged))
     raise typer.Exit(code)
 
 
-def _staged_photos(desk: Desk, folder: Path) -> "Photos":
+def _staged_photos(ctx: CommandContext, folder: Path) -> "StagedPhotos":
     """Return the photos of a folder that was staged just now, and whose classes the stack knows."""
     from scones_operator.datasets import uploader  # noqa: PLC0415
 
     photos = uploader.staged_photos(folder)
-    _require_known(desk, photos)
+    _require_known_classes(ctx, photos)
     return photos
 
 
-def _upload(desk: Desk, photos: "Photos") -> tuple[dict[str, Any], list[str], int]:
+def _upload(ctx: CommandContext, photos: "StagedPhotos") -> tuple[dict[str, Any], list[str], int]:
     """Upload staged photos; return the answer for programs and people, and the exit code."""
     from scones_operator.datasets import uploader  # noqa: PLC0415
 
-    bucket = desk.stack.data_bucket
-    with desk.screen.measuring() as tell:
-        uploaded = uploader.upload(desk.session, bucket, photos.files, tell, desk.stack.class_names)
-    told = _told_upload(desk, uploaded, photos)
-    record = _upload_record(uploaded) | {"unusable": dict(photos.unusable)}
-    return {"upload": record}, told, FAULT if uploaded.failed else DONE
+    bucket = ctx.stack.data_bucket
+    with ctx.output.progress_bars() as on_progress:
+        uploaded = uploader.upload(
+            ctx.session, bucket, photos.files, on_progress, ctx.stack.class_names
+        )
+    lines = _format_upload(ctx, uploaded, photos)
+    record = _upload_json(uploaded) | {"unusable": dict(photos.unusable)}
+    return {"upload": record}, lines, EXIT_ERROR if uploaded.failed else EXIT_OK
 
 
-def _require_known(desk: Desk, photos: "Photos") -> None:
-    if unknown := _unknown(desk, photos):
-        raise Refused(
+def _require_known_classes(ctx: CommandContext, photos: "StagedPhotos") -> None:
+    if unknown := _unknown_classes(ctx, photos):
+        raise PreconditionError(
             f"unknown class {', '.join(unknown)}: the stack has "
-            f"{', '.join(desk.stack.class_names)}. Deploy it with ClassNames that include them "
-            "(`scones profiles` helps), or rename the folders. Nothing was uploaded; "
+            f"{', '.join(ctx.stack.class_names)}. Deploy it with ClassNames that include them "
+            "(`scones presets` helps), or rename the folders. Nothing was uploaded; "
             "`scones data upload` with --force uploads anyway"
         )
 
 
-def _unknown(desk: Desk, photos: "Photos") -> list[str]:
-    return sorted(set(photos.labels) - set(desk.stack.class_names))
+def _unknown_classes(ctx: CommandContext, photos: "StagedPhotos") -> list[str]:
+    return sorted(set(photos.labels) - set(ctx.stack.class_names))
 
 
-def _staged_record(staged: Staged) -> dict[str, Any]:
+def _staging_json(staged: StagingResult) -> dict[str, Any]:
     return {
         "folder": str(staged.folder),
         "classes": staged.by_class(),
         "none_of_the_classes": staged.negatives,
-        "splits": {side: str(path) for side, path in staged.splits.items()},
+        "splits": {split: str(path) for split, path in staged.splits.items()},
         "written": staged.written,
-        "there_already": sum(staged.counts.values()) - staged.written,
-        "left_out": {
-            why.replace(" ", "_"): count for why, count in staged.left_out.items() if count
+        "already_present": sum(staged.counts.values()) - staged.written,
+        "excluded": {
+            reason.replace(" ", "_"): count for reason, count in staged.excluded.items() if count
         },
         "unusable": staged.unusable,
     }
 
 
-def _upload_record(uploaded: "Uploaded") -> dict[str, Any]:
+def _upload_json(uploaded: "UploadResult") -> dict[str, Any]:
     return {
         "bucket": uploaded.bucket,
         "sent": uploaded.sent,
-        "there_already": uploaded.there,
-        "failed": {str(path): why for path, why in sorted(uploaded.failed.items())},
-        "not_tried": uploaded.not_tried,
+        "already_present": uploaded.already_present,
+        "failed": {str(path): error for path, error in sorted(uploaded.failed.items())},
+        "not_attempted": uploaded.not_attempted,
     }
 
 
-def _table(staged: Staged) -> Table:
-    table = formatting.table()
+def _table(staged: StagingResult) -> Table:
+    table = formatting.plain_table()
     table.add_column("class", overflow="fold")
     for name in ("train", "validation"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -290,25 +303,25 @@ def _table(staged: Staged) -> Table:
     return table
 
 
-def _told(staged: Staged) -> list[str]:
+def _format_staging(staged: StagingResult) -> list[str]:
     total = sum(staged.counts.values())
-    there = total - staged.written
-    before = f", {there:,} of them already present" if there else ""
-    told = [f"{total:,} photos in {staged.folder}{before}."]
-    told += [f"For {_PURPOSES[side]}: {path}." for side, path in staged.splits.items()]
+    existing = total - staged.written
+    before = f", {existing:,} of them already present" if existing else ""
+    lines = [f"{total:,} photos in {staged.folder}{before}."]
+    lines += [f"For {_PURPOSES[split]}: {path}." for split, path in staged.splits.items()]
     if staged.negatives:
-        told.append(f"{staged.negatives:,} of them show none of the classes.")
+        lines.append(f"{staged.negatives:,} of them show none of the classes.")
     # Their names follow, so that their number comes last.
-    reasons = sorted(staged.left_out.items(), key=lambda item: item[0] == CANNOT_BE_DECODED)
-    told += [f"Skipped: {why} ({count:,})." for why, count in reasons if count]
-    told += _unusable_lines(staged.unusable)
-    told += [
-        f"No {_PURPOSES[side]} photos of {label}: retraining needs some."
+    reasons = sorted(staged.excluded.items(), key=lambda item: item[0] == CANNOT_BE_DECODED)
+    lines += [f"Skipped: {reason} ({count:,})." for reason, count in reasons if count]
+    lines += _unusable_lines(staged.unusable)
+    lines += [
+        f"No {_PURPOSES[split]} photos of {label}: retraining needs some."
         for label, counts in staged.by_class().items()
-        for side, count in counts.items()
+        for split, count in counts.items()
         if not count
     ]
-    return told
+    return lines
 
 
 def _unusable_lines(unusable: Mapping[str, str]) -> list[str]:
@@ -318,42 +331,44 @@ def _unusable_lines(unusable: Mapping[str, str]) -> list[str]:
     return lines
 
 
-def _next(staged: Staged) -> list[str]:
+def _next_steps(staged: StagingResult) -> list[str]:
     return [
         f"To upload them: scones data upload {staged.folder}",
         f"To train on them locally: make run DATASET={staged.folder}",
     ]
 
 
-def _told_upload(desk: Desk, uploaded: "Uploaded", photos: "Photos") -> list[str]:
-    told = [
+def _format_upload(
+    ctx: CommandContext, uploaded: "UploadResult", photos: "StagedPhotos"
+) -> list[str]:
+    lines = [
         f"{uploaded.sent:,} photos uploaded to s3://{uploaded.bucket}/dataset/, "
-        f"{uploaded.there:,} already there."
+        f"{uploaded.already_present:,} already there."
     ]
-    told += [
-        f"For {_PURPOSES[side]}: {name}." for side, name in photos.splits.items() if name != side
+    lines += [
+        f"For {_PURPOSES[split]}: {name}." for split, name in photos.splits.items() if name != split
     ]
     if photos.negatives:
-        told.append(f"{photos.negatives:,} of them show none of the classes.")
-    if photos.passed_over:
-        told.append(f"Skipped: {photos.passed_over:,} files that are not photos of a class.")
+        lines.append(f"{photos.negatives:,} of them show none of the classes.")
+    if photos.skipped:
+        lines.append(f"Skipped: {photos.skipped:,} files that are not photos of a class.")
     if photos.unusable:
-        told.append(f"Not uploaded: {CANNOT_BE_DECODED} ({len(photos.unusable):,}).")
-        told += _unusable_lines(photos.unusable)
+        lines.append(f"Not uploaded: {CANNOT_BE_DECODED} ({len(photos.unusable):,}).")
+        lines += _unusable_lines(photos.unusable)
     if photos.unused:
-        told.append(
+        lines.append(
             f"Not uploaded: {photos.unused:,} test photos, since there are validation photos."
         )
     failures = sorted(uploaded.failed.items())
-    told += [f"Not uploaded: {path}: {why}" for path, why in failures[:SHOWN_FAILURES]]
-    if len(failures) > SHOWN_FAILURES:
-        told.append(f"Not uploaded: {len(failures) - SHOWN_FAILURES:,} more")
-    if uploaded.not_tried:
-        told.append(f"Not attempted after these failures: {uploaded.not_tried:,} photos")
+    lines += [f"Not uploaded: {path}: {error}" for path, error in failures[:MAX_FAILURES_SHOWN]]
+    if len(failures) > MAX_FAILURES_SHOWN:
+        lines.append(f"Not uploaded: {len(failures) - MAX_FAILURES_SHOWN:,} more")
+    if uploaded.not_attempted:
+        lines.append(f"Not attempted after these failures: {uploaded.not_attempted:,} photos")
     if failures:
-        told.append("Fix the cause and run the command again. Uploaded photos are skipped.")
-    elif unknown := _unknown(desk, photos):
-        told.append(f"Before you retrain, deploy the stack with the classes {', '.join(unknown)}.")
+        lines.append("Fix the cause and run the command again. Uploaded photos are skipped.")
+    elif unknown := _unknown_classes(ctx, photos):
+        lines.append(f"Before you retrain, deploy the stack with the classes {', '.join(unknown)}.")
     else:
-        told.append("To train on them: scones retrain --wait")
-    return told
+        lines.append("To train on them: scones retrain --wait")
+    return lines

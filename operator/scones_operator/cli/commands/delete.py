@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
-from scones_operator.cli.context import Desk
-from scones_operator.errors import Refused
+from scones_operator.cli.context import CommandContext
+from scones_operator.errors import PreconditionError
 from scones_operator.escaping import escape
 
 if TYPE_CHECKING:
-    from scones_operator.aws.stack_deletion import Found
+    from scones_operator.aws.stack_deletion import DeletionPlan
 
 
 def delete(
-    desk: Desk,
+    ctx: CommandContext,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="List what would be deleted, and delete nothing.")
@@ -33,39 +33,41 @@ def delete(
     # Lazy import: botocore's errors and waiters slow down --help.
     from scones_operator.aws import stack_deletion  # noqa: PLC0415
 
-    found = stack_deletion.find(desk.session, desk.stack_name)
-    desk.screen.answer(_record(found, dry_run=dry_run), *_shown(found))
+    deletion = stack_deletion.plan_deletion(ctx.session, ctx.stack_name)
+    ctx.output.print_result(_deletion_json(deletion, dry_run=dry_run), *_format_deletion(deletion))
     if dry_run:
         return
-    _confirm(found, given=yes)
-    with desk.screen.counting("Deleting", len(found.items)) as advance:
-        stack_deletion.delete(desk.session, found, lambda item: advance(item.kind))
-    desk.screen.say(f"Deleted the stack {found.stack}.")
+    _confirm(deletion, is_confirmed=yes)
+    with ctx.output.progress_bar("Deleting", len(deletion.items)) as advance:
+        stack_deletion.delete_stack(ctx.session, deletion, lambda item: advance(item.kind))
+    ctx.output.print_info(f"Deleted the stack {deletion.stack}.")
 
 
-def _confirm(found: "Found", *, given: bool) -> None:
-    if given:
+def _confirm(deletion: "DeletionPlan", *, is_confirmed: bool) -> None:
+    if is_confirmed:
         return
-    question = f"Type {escape(found.stack)} to delete all of this for good"
+    question = f"Type {escape(deletion.stack)} to delete all of this for good"
     try:
         answer = typer.prompt(question, default="", show_default=False, err=True)
     except typer.Abort:
         answer = ""
-    if answer != found.stack:
-        raise Refused("nothing was deleted: type the name of the stack to confirm, or give --yes")
+    if answer != deletion.stack:
+        raise PreconditionError(
+            "nothing was deleted: type the name of the stack to confirm, or give --yes"
+        )
 
 
-def _record(found: "Found", *, dry_run: bool) -> dict[str, Any]:
+def _deletion_json(deletion: "DeletionPlan", *, dry_run: bool) -> dict[str, Any]:
     return {
-        "stack": found.stack,
+        "stack": deletion.stack,
         "dry_run": dry_run,
-        "items": [{"kind": item.kind, "name": item.name} for item in found.items],
-        "kept": list(found.kept),
+        "items": [{"kind": item.kind, "name": item.name} for item in deletion.items],
+        "kept": list(deletion.kept),
     }
 
 
-def _shown(found: "Found") -> list[Text | str]:
-    lines: list[Text | str] = [Text(f"{item.kind:<23} {item.name}") for item in found.items]
-    counts = Counter(item.kind for item in found.items)
+def _format_deletion(deletion: "DeletionPlan") -> list[Text | str]:
+    lines: list[Text | str] = [Text(f"{item.kind:<23} {item.name}") for item in deletion.items]
+    counts = Counter(item.kind for item in deletion.items)
     lines += ["", ", ".join(f"{count} x {kind}" for kind, count in counts.items())]
-    return [*lines, "", "Kept:", *(Text(f"- {text}") for text in found.kept)]
+    return [*lines, "", "Kept:", *(Text(f"- {text}") for text in deletion.kept)]

@@ -6,56 +6,62 @@ from rich.text import Text
 
 from scones.events import Drift, DriftChecked
 from scones_operator.cli.commands import formatting
-from scones_operator.cli.context import OTHERWISE, Desk
+from scones_operator.cli.context import EXIT_UNSUCCESSFUL, CommandContext
 from scones_operator.models.drift import check_drift
 
 STYLES = {"steady": "green", "shifted": "red"}
-OTHER = "yellow"
+OTHER_STYLE = "yellow"
 
 COLUMNS = ("evaluation", "production")
 UNIFORM = ("expected", "production")
 """Columns of the familiarities, which are compared with a uniform distribution."""
 
 
-def drift(desk: Desk) -> None:
+def drift(ctx: CommandContext) -> None:
     """Compare production with the evaluation of its model.
 
     Checks the distributions of confidences, classes and familiarity. The exit code is 1 if drift
     is detected or they cannot be compared.
     """
-    checked = check_drift(desk.session, desk.stack, desk.user)
-    record = checked.model_dump(mode="json")
-    desk.screen.answer(record, _headline(checked), *_compared(checked))
-    if checked.outcome != "steady":
-        raise typer.Exit(OTHERWISE)
+    check = check_drift(ctx.session, ctx.stack, ctx.user)
+    record = check.model_dump(mode="json")
+    ctx.output.print_result(record, _format_outcome(check), *_format_comparison(check))
+    if check.outcome != "steady":
+        raise typer.Exit(EXIT_UNSUCCESSFUL)
 
 
-def _headline(checked: DriftChecked) -> Text:
-    word = checked.outcome.replace("_", " ")
-    style = STYLES.get(checked.outcome, OTHER)
-    return Text(f"{word}: ", style=f"bold {style}") + Text(checked.message)
+def _format_outcome(check: DriftChecked) -> Text:
+    word = check.outcome.replace("_", " ")
+    style = STYLES.get(check.outcome, OTHER_STYLE)
+    return Text(f"{word}: ", style=f"bold {style}") + Text(check.message)
 
 
-def _compared(checked: DriftChecked) -> list[RenderableType]:
-    shown: list[RenderableType] = []
-    for title, found, columns in (
-        ("confidence", checked.confidence, COLUMNS),
-        ("class", checked.labels, COLUMNS),
-        ("familiarity", checked.familiarity, UNIFORM),
+def _format_comparison(check: DriftChecked) -> list[RenderableType]:
+    lines: list[RenderableType] = []
+    for title, distribution, columns in (
+        ("confidence", check.confidence, COLUMNS),
+        ("class", check.labels, COLUMNS),
+        ("familiarity", check.familiarity, UNIFORM),
     ):
-        if found:
-            shown += ["", *formatting.columns((*columns, title), _rows(found, len(columns[0])))]
-    if checked.since:
-        since, until = (moment.astimezone() for moment in (checked.since, checked.until))
+        if distribution:
+            lines += [
+                "",
+                *formatting.format_columns((*columns, title), _rows(distribution, len(columns[0]))),
+            ]
+    if check.since:
+        since, until = (moment.astimezone() for moment in (check.since, check.until))
         period = f"{since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M %Z}"
-        shown += ["", *formatting.fields({"decided": period, "evaluation": checked.evaluation})]
-    if checked.retraining_requested:
-        shown.append("A retraining was requested: scones executions retrain")
-    return shown
+        lines += [
+            "",
+            *formatting.format_fields({"decided": period, "evaluation": check.evaluation}),
+        ]
+    if check.retraining_requested:
+        lines.append("A retraining was requested: scones executions retrain")
+    return lines
 
 
-def _rows(found: Drift, width: int) -> list[list[str | Text]]:
+def _rows(distribution: Drift, width: int) -> list[list[str | Text]]:
     return [
         [f"{share.expected:>{width}.1%}", f"{share.observed:>9.1%}", Text(share.name)]
-        for share in found.shares
+        for share in distribution.shares
     ]

@@ -7,31 +7,31 @@ import typer
 from rich.text import Text
 
 from scones_operator.aws.execution_list import (
-    LOOK_BACK,
-    MACHINES,
-    Machine,
-    PastExecution,
-    read_executions,
+    DEFAULT_LOOKBACK,
+    STATE_MACHINES,
+    ExecutionSummary,
+    StateMachineName,
+    list_executions,
 )
 from scones_operator.aws.executions import outcome_title
 from scones_operator.cli.commands import formatting
-from scones_operator.cli.context import Desk
-from scones_operator.cli.output import duration
-from scones_operator.cli.times import HOW, parse_moment, shown
+from scones_operator.cli.context import CommandContext
+from scones_operator.cli.output import format_duration
+from scones_operator.cli.times import TIME_FORMAT_HELP, format_time, parse_time
 
 STYLES = {"running": "cyan", "succeeded": "green"}
-BAD = "red"
+FAILED_STYLE = "red"
 COLUMNS = ("state machine", "started", "duration", "outcome", "details")
-LONGEST = 120
+MAX_DETAILS_LENGTH = 120
 """Characters of what a line says of an execution that ended well; --json has all of it."""
 
-DAYS = LOOK_BACK.days
+DEFAULT_DAYS = DEFAULT_LOOKBACK.days
 
 
 def executions(
-    desk: Desk,
-    machine: Annotated[
-        Machine | None,
+    ctx: CommandContext,
+    state_machine: Annotated[
+        StateMachineName | None,
         typer.Argument(metavar="[retrain|promote|classify]", help="State machine (default: all)."),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Maximum number per state machine.")] = 10,
@@ -39,8 +39,9 @@ def executions(
         datetime | None,
         typer.Option(
             metavar="TIME",
-            parser=parse_moment,
-            help=f"Started at or after this time, {HOW} (default for classify: {DAYS} day ago).",
+            parser=parse_time,
+            help=f"Started at or after this time, {TIME_FORMAT_HELP} (default for classify: "
+            f"{DEFAULT_DAYS} day ago).",
         ),
     ] = None,
 ) -> None:
@@ -50,47 +51,49 @@ def executions(
     """
     found = [
         execution
-        for name in ([machine] if machine else MACHINES)
-        for execution in read_executions(desk.session, desk.stack, name, limit, since)
+        for name in ([state_machine] if state_machine else STATE_MACHINES)
+        for execution in list_executions(ctx.session, ctx.stack, name, limit, since)
     ]
     found.sort(key=lambda execution: execution.started_at, reverse=True)
-    which = f"of {machine} " if machine else ""
-    nothing = f"No executions {which}found. To go further back, give --since."
-    record = {"executions": [_record(execution) for execution in found]}
-    lines = formatting.columns(COLUMNS, [_cells(execution) for execution in found])
-    desk.screen.answer(record, *(lines if found else [nothing]))
+    selector = f"of {state_machine} " if state_machine else ""
+    empty_text = f"No executions {selector}found. To go further back, give --since."
+    record = {"executions": [_execution_json(execution) for execution in found]}
+    lines = formatting.format_columns(COLUMNS, [_cells(execution) for execution in found])
+    ctx.output.print_result(record, *(lines if found else [empty_text]))
 
 
-def _record(execution: PastExecution) -> dict[str, Any]:
-    lasted = None
+def _execution_json(execution: ExecutionSummary) -> dict[str, Any]:
+    duration = None
     if execution.ended_at:
-        lasted = round((execution.ended_at - execution.started_at).total_seconds(), 3)
+        duration = round((execution.ended_at - execution.started_at).total_seconds(), 3)
     return {
-        "machine": execution.machine,
+        "state_machine": execution.state_machine,
         "execution": execution.arn,
         "status": execution.status,
         "started_at": execution.started_at,
         "ended_at": execution.ended_at,
-        "seconds": lasted,
+        "seconds": duration,
         "outcome": execution.outcome,
         "message": execution.message or None,
         "photo": execution.photo,
     }
 
 
-def _cells(execution: PastExecution) -> list[str | Text]:
-    lasted = "-"
+def _cells(execution: ExecutionSummary) -> list[str | Text]:
+    duration = "-"
     if execution.ended_at:
-        lasted = duration(execution.ended_at - execution.started_at)
+        duration = format_duration(execution.ended_at - execution.started_at)
     status = execution.status
     # An execution that ends in a photo's failure has failed too.
     outcome = outcome_title(execution.outcome or status, execution.kind)
-    photo = formatting.photo_shown(execution.photo or "")
+    photo = formatting.display_key(execution.photo or "")
     more = "  ".join(filter(None, (photo, execution.message)))
     return [
-        execution.machine,
-        shown(execution.started_at),
-        lasted,
-        Text(outcome, style=STYLES.get(status, BAD)),
-        f"{more[: LONGEST - 1]}…" if status == "succeeded" and len(more) > LONGEST else more,
+        execution.state_machine,
+        format_time(execution.started_at),
+        duration,
+        Text(outcome, style=STYLES.get(status, FAILED_STYLE)),
+        f"{more[: MAX_DETAILS_LENGTH - 1]}…"
+        if status == "succeeded" and len(more) > MAX_DETAILS_LENGTH
+        else more,
     ]

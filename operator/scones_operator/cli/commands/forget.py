@@ -9,18 +9,18 @@ from rich.text import Text
 
 from scones_operator.aws.stack import Stack
 from scones_operator.cli.confirmation import require_confirmation
-from scones_operator.cli.context import Desk
+from scones_operator.cli.context import CommandContext
 from scones_operator.escaping import quote
 
 if TYPE_CHECKING:
-    from scones_operator.photos.forget import Findings, Learned, Trace
+    from scones_operator.photos.forget import PhotoTraces, Trace, TrainedRun
 
 RECOVERY_DAYS = 35
 """How far back DynamoDB's point-in-time recovery goes by default."""
 
 
 def forget(
-    desk: Desk,
+    ctx: CommandContext,
     photo: Annotated[
         str,
         typer.Argument(metavar="PHOTO", help="Full key, with or without incoming/, or S3 URI."),
@@ -41,54 +41,57 @@ def forget(
     # Lazy import: Pydantic and the photo decoders slow down --help.
     from scones_operator.photos import forget  # noqa: PLC0415
 
-    key = forget.photo_key(desk.stack, photo)
-    desk.screen.say("Searching the buckets, the table and the queues.")
-    found = forget.find_traces(desk.session, desk.stack, key)
+    key = forget.photo_key(ctx.stack, photo)
+    ctx.output.print_info("Searching the buckets, the table and the queues.")
+    findings = forget.find_traces(ctx.session, ctx.stack, key)
     # Before anything is removed: the lists that tell which models used the photo are rewritten.
-    desk.screen.answer(_record(found, desk.stack, dry_run=dry_run), *_shown(found, desk.stack))
-    if found.traces and not dry_run:
+    ctx.output.print_result(
+        _findings_json(findings, ctx.stack, dry_run=dry_run), *_format_findings(findings, ctx.stack)
+    )
+    if findings.traces and not dry_run:
         if not yes:
             require_confirmation(
-                f"Remove {len(found.traces)} traces of {quote(found.uri)} for good?",
+                f"Remove {len(findings.traces)} traces of {quote(findings.uri)} for good?",
                 "nothing was removed: confirm it, or give --yes",
             )
-        with desk.screen.counting("Removing", len(found.traces)) as advance:
-            forget.forget(found, lambda trace: advance(trace.place))
-        desk.screen.say(f"Removed {len(found.traces)} traces of {quote(found.uri)}.")
+        with ctx.output.progress_bar("Removing", len(findings.traces)) as advance:
+            forget.forget(findings, lambda trace: advance(trace.place))
+        ctx.output.print_info(f"Removed {len(findings.traces)} traces of {quote(findings.uri)}.")
 
 
-def _record(found: "Findings", stack: Stack, *, dry_run: bool) -> dict[str, Any]:
+def _findings_json(findings: "PhotoTraces", stack: Stack, *, dry_run: bool) -> dict[str, Any]:
     return {
-        "photo": found.uri,
+        "photo": findings.uri,
         "dry_run": dry_run,
-        "traces": [{"place": trace.place, "name": trace.name} for trace in found.traces],
+        "traces": [{"place": trace.place, "name": trace.name} for trace in findings.traces],
         "models": [
-            {"run": one.run, "use": one.use, "version": one.version} for one in found.learned
+            {"run": model.run, "use": model.use, "version": model.version}
+            for model in findings.learned
         ],
-        "remaining": _remaining(found.learned, stack) if found.traces else [],
+        "remaining": _remaining(findings.learned, stack) if findings.traces else [],
     }
 
 
-def _shown(found: "Findings", stack: Stack) -> list[Text | str]:
-    if not found.traces:
-        return [f"Nothing found for {quote(found.uri)}."]
-    lines: list[Text | str] = [Text(_line(trace)) for trace in found.traces]
-    counts = Counter(trace.place for trace in found.traces)
+def _format_findings(findings: "PhotoTraces", stack: Stack) -> list[Text | str]:
+    if not findings.traces:
+        return [f"Nothing found for {quote(findings.uri)}."]
+    lines: list[Text | str] = [Text(_format_trace(trace)) for trace in findings.traces]
+    counts = Counter(trace.place for trace in findings.traces)
     lines.append("")
     lines.append(", ".join(f"{count} x {place}" for place, count in counts.items()))
     lines += ["", "Cannot be removed:"]
-    return lines + [Text(f"- {text}") for text in _remaining(found.learned, stack)]
+    return lines + [Text(f"- {text}") for text in _remaining(findings.learned, stack)]
 
 
-def _line(trace: "Trace") -> str:
+def _format_trace(trace: "Trace") -> str:
     return f"{trace.place:<13} {trace.name}"
 
 
-def _remaining(learned: Sequence["Learned"], stack: Stack) -> list[str]:
+def _remaining(trained_models: Sequence["TrainedRun"], stack: Stack) -> list[str]:
     """Return what is left, in words."""
     days = stack.parameters.get("LogRetentionDays", "some")
     return [
-        *_models(learned, incremental=stack.parameters.get("Incremental") == "true"),
+        *_models(trained_models, incremental=stack.parameters.get("Incremental") == "true"),
         f"Logs with the photo's key: CloudWatch deletes them after {days} days; logs of SageMaker "
         "jobs and executions of retrain, which may name a copy, stay.",
         "Backups of the results table: point-in-time recovery keeps removed records for up to "
@@ -98,12 +101,14 @@ def _remaining(learned: Sequence["Learned"], stack: Stack) -> list[str]:
     ]
 
 
-def _models(learned: Iterable["Learned"], *, incremental: bool) -> list[str]:
+def _models(trained_models: Iterable["TrainedRun"], *, incremental: bool) -> list[str]:
     lines = []
-    for one in learned:
-        model = "no model version" if one.version is None else f"model version {one.version}"
-        how = "trained with" if one.use == "trained" else "evaluated with"
-        lines.append(f"{model}, {how} the photo in the training run {one.run}.")
+    for trained in trained_models:
+        model = (
+            "no model version" if trained.version is None else f"model version {trained.version}"
+        )
+        how = "trained with" if trained.use == "trained" else "evaluated with"
+        lines.append(f"{model}, {how} the photo in the training run {trained.run}.")
     if lines and incremental:
         lines.append(
             "Later models: with Incremental=true, training continues from the model in production."

@@ -10,47 +10,47 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from scones_operator.aws.executions import Outcome, outcome_title
+from scones_operator.aws.executions import ExecutionOutcome, outcome_title
 from scones_operator.cli.plain_text import EscapingTable
 from scones_operator.escaping import escape
-from scones_operator.models.promotion import Question
-from scones_operator.photos.uploads import INCOMING
+from scones_operator.models.promotion import ApprovalRequest
+from scones_operator.photos.uploads import INCOMING_PREFIX
 
-GOOD = {"registered", "promoted", "already_in_production"}
+SUCCESS_OUTCOMES = {"registered", "promoted", "already_in_production"}
 
 
-def figure(value: float | None, digits: int = 3) -> str:
+def format_number(value: float | None, digits: int = 3) -> str:
     """Write a share, or a dash where there is none."""
     return "-" if value is None else f"{value:.{digits}f}"
 
 
-def fields(rows: Mapping[str, object]) -> list[str]:
+def format_fields(rows: Mapping[str, object]) -> list[str]:
     """Lay out names and values, a line each, without those that are empty.
 
     Examples
     --------
-    >>> fields({"run": "scones-1", "evaluation": None, "accuracy": "0.950"})
+    >>> format_fields({"run": "scones-1", "evaluation": None, "accuracy": "0.950"})
     ['run       scones-1', 'accuracy  0.950']
     """
-    given = {name: value for name, value in rows.items() if value not in (None, "")}
-    width = max(map(len, given), default=0)
-    return [f"{name:<{width}}  {value}" for name, value in given.items()]
+    filled = {name: value for name, value in rows.items() if value not in (None, "")}
+    width = max(map(len, filled), default=0)
+    return [f"{name:<{width}}  {value}" for name, value in filled.items()]
 
 
-def table() -> Table:
+def plain_table() -> Table:
     """Make a table without lines."""
     return EscapingTable(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
 
 
-def photo_shown(key: str) -> str:
+def display_key(key: str) -> str:
     """Write a photo's key for a person; every one begins alike.
 
     Examples
     --------
-    >>> photo_shown("incoming/north-gate/7.jpg")
+    >>> display_key("incoming/north-gate/7.jpg")
     'north-gate/7.jpg'
     """
-    return key.removeprefix(INCOMING)
+    return key.removeprefix(INCOMING_PREFIX)
 
 
 def photo_argument(key: str) -> str:
@@ -63,13 +63,13 @@ def photo_argument(key: str) -> str:
     >>> photo_argument("incoming/north gate.jpg"), photo_argument("incoming/--undo")
     ("'north gate.jpg'", 'incoming/--undo')
     """
-    name = photo_shown(key)
+    name = display_key(key)
     if escape(name) != name:
         return quote(key)
     return shlex.quote(key if name.startswith("-") else name)
 
 
-def columns(header: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> list[Text]:
+def format_columns(header: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> list[Text]:
     """Lay out rows in columns, a line each, however narrow the terminal is.
 
     Parameters
@@ -81,7 +81,8 @@ def columns(header: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> list
 
     Examples
     --------
-    >>> [line.plain for line in columns(["status", "photo"], [["failed", "a.png"], ["-", "b"]])]
+    >>> rows = [["failed", "a.png"], ["-", "b"]]
+    >>> [line.plain for line in format_columns(["status", "photo"], rows)]
     ['status  photo', 'failed  a.png', '-       b']
     """
     cells = [[Text(name, style="dim") for name in header], *rows]
@@ -102,39 +103,39 @@ def _width(cell: str | Text) -> int:
     return cell_len(escape(str(cell)))
 
 
-def headline(outcome: Outcome) -> Text:
+def format_outcome(outcome: ExecutionOutcome) -> Text:
     """Say what an execution came to."""
-    style = "green" if outcome.outcome in GOOD else "yellow"
+    style = "green" if outcome.outcome in SUCCESS_OUTCOMES else "yellow"
     title = outcome_title(outcome.outcome, outcome.details.get("kind"))
     return Text(f"{title}: ", style=f"bold {style}") + Text(outcome.message)
 
 
-def outcome_record(outcome: Outcome) -> dict[str, Any]:
+def outcome_json(outcome: ExecutionOutcome) -> dict[str, Any]:
     """Return an outcome for a program: all that the machine answered, and the execution."""
     return {**outcome.details, "execution": outcome.execution}
 
 
-def question_record(question: Question) -> dict[str, Any]:
+def approval_request_json(request: ApprovalRequest) -> dict[str, Any]:
     """Return a question for a program."""
     return {
-        "version": question.version,
-        "smoke_test": question.smoke_test,
-        "asked_at": question.asked_at,
-        "execution": question.execution,
+        "version": request.version,
+        "smoke_test": request.smoke_test,
+        "asked_at": request.requested_at,
+        "execution": request.execution,
     }
 
 
-def question_shown(question: Question) -> list[RenderableType]:
+def format_approval_request(request: ApprovalRequest) -> list[RenderableType]:
     """Put a question to a person."""
-    asked = question.asked_at.astimezone().strftime("%Y-%m-%d %H:%M")
-    rows = {"smoke test": question.smoke_test, "waiting since": asked}
+    requested_at = request.requested_at.astimezone().strftime("%Y-%m-%d %H:%M")
+    rows = {"smoke test": request.smoke_test, "waiting since": requested_at}
     return [
-        Text(f"Version {question.version} is in staging. Promote it to production?", style="bold"),
-        *fields(rows),
+        Text(f"Version {request.version} is in staging. Promote it to production?", style="bold"),
+        *format_fields(rows),
     ]
 
 
-def how_to_answer(question: Question) -> str:
+def approval_commands(request: ApprovalRequest) -> str:
     """Say which commands answer a question."""
-    version = question.version
+    version = request.version
     return f"scones promote --approve {version}, or scones promote --reject {version}"

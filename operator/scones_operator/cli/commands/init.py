@@ -10,16 +10,16 @@ from rich.table import Table
 
 from scones_operator.cli.commands import formatting
 from scones_operator.cli.confirmation import require_confirmation
-from scones_operator.cli.context import OTHERWISE, Desk
+from scones_operator.cli.context import EXIT_UNSUCCESSFUL, CommandContext
 from scones_operator.escaping import escape
-from scones_operator.folder_files import some
+from scones_operator.folder_files import abbreviate
 
 if TYPE_CHECKING:
     from scones_operator.project.creation import Project
 
 
 def init(  # noqa: PLR0913, PLR0917  (its options)
-    desk: Desk,
+    ctx: CommandContext,
     photos: Annotated[
         Path,
         typer.Argument(
@@ -59,7 +59,7 @@ def init(  # noqa: PLR0913, PLR0917  (its options)
 ) -> None:
     """Create a project for your classes from a folder of photos.
 
-    Copies this application to PROJECT, with the classes of your photos in its template, profile,
+    Copies this application to PROJECT, with the classes of your photos in its template, preset,
     README and tests, and initializes a Git repository. The photos are not copied. All
     problems are listed before anything is written.
     """
@@ -80,35 +80,37 @@ def init(  # noqa: PLR0913, PLR0917  (its options)
         minimum_accuracy,
     )
     try:
-        with desk.screen.measuring() as on_progress:
+        with ctx.output.progress_bars() as on_progress:
             planned = creation.plan(photos, project, chosen, on_progress)
     except creation.ProjectError as error:
-        _list_problems(desk, error.problems)
-        raise typer.Exit(OTHERWISE) from None
-    _confirm(planned, given=yes)
+        _list_problems(ctx, error.problems)
+        raise typer.Exit(EXIT_UNSUCCESSFUL) from None
+    _confirm(planned, is_confirmed=yes)
     creation.write(planned)
-    desk.screen.answer(_record(planned), _table(planned), *planned.warnings, *_next(planned))
+    ctx.output.print_result(
+        _project_json(planned), _table(planned), *planned.warnings, *_next_steps(planned)
+    )
 
 
-def _list_problems(desk: Desk, problems: tuple[str, ...]) -> None:
+def _list_problems(ctx: CommandContext, problems: tuple[str, ...]) -> None:
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
     typer.echo(f"error: {count}; nothing was written:", err=True)
     for problem in problems:
-        typer.echo(f"  - {escape(desk.written(problem))}", err=True)
-    desk.screen.answer({"created": False, "problems": list(problems)})
+        typer.echo(f"  - {escape(ctx.format_commands(problem))}", err=True)
+    ctx.output.print_result({"created": False, "problems": list(problems)})
 
 
-def _confirm(planned: "Project", *, given: bool) -> None:
+def _confirm(planned: "Project", *, is_confirmed: bool) -> None:
     """Ask before anything is written into a folder that is not empty."""
     folder = planned.folder
     # A clone of an empty repository holds nothing else.
     others = [path for path in folder.iterdir() if path.name != ".git"] if folder.exists() else []
-    if given or not others:
+    if is_confirmed or not others:
         return
     overwritten = planned.overwritten()
     count = len(overwritten)
     are = "no file is" if not count else "1 file is" if count == 1 else f"{count:,} files are"
-    names = f": {some(overwritten)}" if overwritten else ""
+    names = f": {abbreviate(overwritten)}" if overwritten else ""
     question = f"{folder} is not empty, and {are} overwritten{names}. Continue?"
     require_confirmation(
         question,
@@ -126,12 +128,12 @@ def _counts(planned: "Project") -> dict[str, dict[str, int]]:
     return {name: {split: counts[split][name] for split in counts} for name in dataset.class_names}
 
 
-def _record(planned: "Project") -> dict[str, Any]:
-    bays = planned.profile.loading_bays
+def _project_json(planned: "Project") -> dict[str, Any]:
+    bays = planned.preset.loading_bays
     return {
         "created": True,
         "project": str(planned.folder),
-        "name": planned.profile.name,
+        "name": planned.preset.name,
         "classes": {
             name: {**counts, "loading_bay": bays.get(name)}
             for name, counts in _counts(planned).items()
@@ -143,20 +145,20 @@ def _record(planned: "Project") -> dict[str, Any]:
 
 
 def _table(planned: "Project") -> Table:
-    table = formatting.table()
+    table = formatting.plain_table()
     table.add_column("class", overflow="fold")
     for column in ("train", "validation"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("loading bay", overflow="fold")
     for name, counts in _counts(planned).items():
-        bay = planned.profile.loading_bays.get(name, "-")
+        bay = planned.preset.loading_bays.get(name, "-")
         table.add_row(name, f"{counts['train']:,}", f"{counts['validation']:,}", bay)
     return table
 
 
-def _next(planned: "Project") -> list[str]:
+def _next_steps(planned: "Project") -> list[str]:
     return [
-        f"The project {planned.profile.name} is in {planned.folder}: {len(planned.files):,} files, "
+        f"The project {planned.preset.name} is in {planned.folder}: {len(planned.files):,} files, "
         "staged and not committed.",
         "To test and run it:",
         f"  cd {shlex.quote(str(planned.folder))}",

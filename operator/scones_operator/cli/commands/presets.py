@@ -1,4 +1,4 @@
-"""`scones profiles`: settings of a stack for one kind of photos."""
+"""`scones presets`: settings of a stack for one kind of photos."""
 
 import shlex
 from typing import TYPE_CHECKING, Annotated
@@ -6,73 +6,73 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from scones_operator.aws.template_parameters import overrides
+from scones_operator.aws.template_parameters import parameter_overrides
 from scones_operator.cli.commands import formatting
-from scones_operator.cli.context import Desk
+from scones_operator.cli.context import CommandContext
 
 if TYPE_CHECKING:
-    from scones_operator.presets import Profile
+    from scones_operator.presets import Preset
 
 
-def profiles(
-    desk: Desk,
+def presets(
+    ctx: CommandContext,
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="Profile, or file of one, to show.")
+        str, typer.Argument(metavar="NAME", help="Preset, or file of one, to show.")
     ] = "",
 ) -> None:
-    """List profiles, or show one and how to deploy it.
+    """List presets, or show one and how to deploy it.
 
-    A profile has classes, an image shape and hyperparameters. To make your own, write a file like
+    A preset has classes, an image shape and hyperparameters. To make your own, write a file like
     those in presets/.
     """
     # It brings Pillow and pydantic, which take longer than showing a command's help.
-    from scones_operator.presets import names, read  # noqa: PLC0415
+    from scones_operator.presets import list_presets, load_preset  # noqa: PLC0415
 
     if name:
-        _show(desk, read(name), name)
+        _show(ctx, load_preset(name), name)
         return
-    found = [read(known) for known in names()]
-    record = {"profiles": [profile.model_dump() for profile in found]}
-    desk.screen.answer(record, _list(found), "To show one: scones profiles NAME")
+    found = [load_preset(known) for known in list_presets()]
+    record = {"presets": [preset.model_dump() for preset in found]}
+    ctx.output.print_result(record, _list(found), "To show one: scones presets NAME")
 
 
-def _list(found: list["Profile"]) -> Table:
-    table = _table("profile", "classes", "image shape", "description")
+def _list(found: list["Preset"]) -> Table:
+    table = _table("preset", "classes", "image shape", "description")
     table.columns[0].no_wrap = True
-    for profile in found:
-        classes = str(len(profile.class_names))
-        table.add_row(profile.name, classes, profile.image_shape, profile.description)
+    for preset in found:
+        classes = str(len(preset.class_names))
+        table.add_row(preset.name, classes, preset.image_shape, preset.description)
     return table
 
 
-def _show(desk: Desk, profile: "Profile", name: str) -> None:
-    parameters = profile.parameters()
+def _show(ctx: CommandContext, preset: "Preset", name: str) -> None:
+    parameters = preset.parameters()
     table = _table("", "")
     table.show_header = False
-    table.add_row("description", profile.description)
-    table.add_row("classes", ", ".join(profile.class_names))
-    table.add_row("image shape", profile.image_shape)
-    table.add_row("minimum accuracy", f"{profile.minimum_accuracy:g}")
+    table.add_row("description", preset.description)
+    table.add_row("classes", ", ".join(preset.class_names))
+    table.add_row("image shape", preset.image_shape)
+    table.add_row("minimum accuracy", f"{preset.minimum_accuracy:g}")
     for title, pairs in (
-        ("hyperparameters", profile.hyperparameters),
-        ("loading bays", profile.loading_bays),
+        ("hyperparameters", preset.hyperparameters),
+        ("loading bays", preset.loading_bays),
     ):
         table.add_row(title, ", ".join(f"{key}={value}" for key, value in pairs.items()) or "-")
-    for label, twin in profile.mirrored.items():
+    for label, twin in preset.mirrored.items():
         table.add_row("mirrored", f"{label} → {twin}")
-    command = f"sam deploy {shlex.join(overrides(parameters))}"
-    desk.screen.answer(
-        {**profile.model_dump(), "parameters": parameters, "deploy": command},
+    command = f"sam deploy {shlex.join(parameter_overrides(parameters))}"
+    ctx.output.print_result(
+        {**preset.model_dump(), "parameters": parameters, "deploy": command},
         table,
         "To deploy a stack with it:",
         f"  {command}",
         "To try it locally:",
-        f"  make run PROFILE={shlex.quote(name)} DATASET=DIR",
+        f"  make run PRESET={shlex.quote(name)} DATASET=DIR",
     )
 
 
 def _table(*columns: str) -> Table:
-    table = formatting.table()
+    table = formatting.plain_table()
     for column in columns:
         table.add_column(column, overflow="fold")
     return table

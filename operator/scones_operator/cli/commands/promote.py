@@ -6,30 +6,30 @@ from typing import Annotated
 import typer
 from rich.console import RenderableType
 
-from scones.endpoint_state import LONGEST_COMMENT
-from scones_operator.aws.execution_list import read_executions
+from scones.endpoint_state import MAX_COMMENT_LENGTH
+from scones_operator.aws.execution_list import list_executions
 from scones_operator.aws.executions import outcome_title
 from scones_operator.cli.commands import formatting
-from scones_operator.cli.context import OTHERWISE, Desk
-from scones_operator.cli.times import shown
+from scones_operator.cli.context import EXIT_UNSUCCESSFUL, CommandContext
+from scones_operator.cli.times import format_time
 from scones_operator.models import promotion
-from scones_operator.models.promotion import Promotion, Question
+from scones_operator.models.promotion import ApprovalRequest, Promotion
 
 
-def _short_enough(comment: str) -> str:
-    if len(comment) > LONGEST_COMMENT:
+def _validate_comment(comment: str) -> str:
+    if len(comment) > MAX_COMMENT_LENGTH:
         raise typer.BadParameter(
-            f"the comment has {len(comment)} characters, at most {LONGEST_COMMENT} are allowed"
+            f"the comment has {len(comment)} characters, at most {MAX_COMMENT_LENGTH} are allowed"
         )
     return comment
 
 
-CommentOption = Annotated[str, typer.Option(help="Reason.", callback=_short_enough)]
+CommentOption = Annotated[str, typer.Option(help="Reason.", callback=_validate_comment)]
 WaitOption = Annotated[bool, typer.Option("--wait", help="Follow the execution until it ends.")]
 
 
 def promote(
-    desk: Desk,
+    ctx: CommandContext,
     version: Annotated[
         int | None,
         typer.Argument(
@@ -51,29 +51,31 @@ def promote(
     """
     if approve and reject:
         raise typer.BadParameter("give --approve or --reject, not both")
-    found = promotion.find_promotions(desk.session, desk.stack)
-    if not found:
-        desk.screen.say(_last(desk))
+    promotions = promotion.list_running_promotions(ctx.session, ctx.stack)
+    if not promotions:
+        ctx.output.print_info(_format_last_promotion(ctx))
     if not (approve or reject):
         if version or comment or wait:
             raise typer.BadParameter("give --approve or --reject as well")
-        _show(desk, found)
+        _show(ctx, promotions)
         return
-    question = promotion.choose_question(found, version)
-    desk.screen.say(f"Version {question.version}: {question.smoke_test}")
-    promotion.answer(desk.session, desk.stack, question, approved=approve, comment=comment)
+    request = promotion.select_approval_request(promotions, version)
+    ctx.output.print_info(f"Version {request.version}: {request.smoke_test}")
+    promotion.send_approval(ctx.session, ctx.stack, request, approved=approve, comment=comment)
     if wait:
-        follow(desk, question.execution, question, wanted="promoted" if approve else "rejected")
+        follow(
+            ctx, request.execution, request, expected_outcome="promoted" if approve else "rejected"
+        )
         return
-    record = {**formatting.question_record(question), "approved": approve}
+    record = {**formatting.approval_request_json(request), "approved": approve}
     approved = "is approved and goes to production; `scones promote` shows the progress"
     rejected = "is not promoted; production is unchanged"
-    then = approved if approve else rejected
-    desk.screen.answer(record, f"Version {question.version} {then}.")
+    result = approved if approve else rejected
+    ctx.output.print_result(record, f"Version {request.version} {result}.")
 
 
 def rollback(
-    desk: Desk,
+    ctx: CommandContext,
     version: Annotated[int, typer.Argument(metavar="VERSION", min=1, help="An approved version.")],
     wait: WaitOption = False,
 ) -> None:
@@ -81,8 +83,8 @@ def rollback(
 
     It skips staging and approval; the same alarms can undo it.
     """
-    execution = promotion.start_rollback(desk.session, desk.stack, version, desk.user)
-    _started(desk, execution, f"Rolling back to version {version}", wait=wait)
+    execution = promotion.start_rollback(ctx.session, ctx.stack, version, ctx.user)
+    _report_started(ctx, execution, f"Rolling back to version {version}", wait=wait)
 
 
 def _s3_uri(text: str) -> str:
@@ -92,7 +94,7 @@ def _s3_uri(text: str) -> str:
 
 
 def host(
-    desk: Desk,
+    ctx: CommandContext,
     artifacts: Annotated[
         str,
         typer.Argument(
@@ -102,78 +104,89 @@ def host(
     wait: WaitOption = False,
 ) -> None:
     """Deploy a model saved in S3 to production, registered or not."""
-    execution = promotion.start_hosting(desk.session, desk.stack, artifacts, desk.user)
-    _started(desk, execution, f"Deploying {artifacts} to production", wait=wait)
+    execution = promotion.start_hosting(ctx.session, ctx.stack, artifacts, ctx.user)
+    _report_started(ctx, execution, f"Deploying {artifacts} to production", wait=wait)
 
 
 def follow(
-    desk: Desk, execution: str, answered: Question | None = None, wanted: str = "promoted"
+    ctx: CommandContext,
+    execution: str,
+    approval_request: ApprovalRequest | None = None,
+    expected_outcome: str = "promoted",
 ) -> None:
     """Follow a promotion until it asks, or ends, and show that.
 
     Parameters
     ----------
-    desk
+    ctx
         Where.
     execution
         Its ARN.
-    answered
+    approval_request
         The question that was answered just now.
-    wanted
+    expected_outcome
         The outcome that was asked for; with another one the command's exit code says so.
     """
-    after = answered.event_id if answered else 0
-    with desk.screen.following(execution) as show:
-        end = promotion.follow_promotion(desk.session, execution, show, after)
-    if isinstance(end, Question):
-        record = {"outcome": "asks", **formatting.question_record(end)}
-        desk.screen.answer(record, *formatting.question_shown(end), formatting.how_to_answer(end))
+    after = approval_request.event_id if approval_request else 0
+    with ctx.output.execution_progress(execution) as on_update:
+        result = promotion.follow_promotion(ctx.session, execution, on_update, after)
+    if isinstance(result, ApprovalRequest):
+        record = {"outcome": "approval_required", **formatting.approval_request_json(result)}
+        ctx.output.print_result(
+            record,
+            *formatting.format_approval_request(result),
+            formatting.approval_commands(result),
+        )
         return
-    rows = {"endpoint": desk.stack.endpoint, "configuration": end.details.get("endpoint_config")}
-    desk.screen.answer(
-        formatting.outcome_record(end), formatting.headline(end), *formatting.fields(rows)
+    rows = {"endpoint": ctx.stack.endpoint, "configuration": result.details.get("endpoint_config")}
+    ctx.output.print_result(
+        formatting.outcome_json(result),
+        formatting.format_outcome(result),
+        *formatting.format_fields(rows),
     )
-    if end.outcome != wanted:
-        raise typer.Exit(OTHERWISE)
+    if result.outcome != expected_outcome:
+        raise typer.Exit(EXIT_UNSUCCESSFUL)
 
 
-def _started(desk: Desk, execution: str, what: str, *, wait: bool) -> None:
+def _report_started(ctx: CommandContext, execution: str, title: str, *, wait: bool) -> None:
     if wait:
-        follow(desk, execution)
+        follow(ctx, execution)
         return
-    desk.screen.answer({"outcome": "started", "execution": execution}, f"{what}: {execution}")
+    ctx.output.print_result({"outcome": "started", "execution": execution}, f"{title}: {execution}")
 
 
-def _show(desk: Desk, found: list[Promotion]) -> None:
-    record = {"promotions": [_record(item) for item in found]}
-    shown: list[RenderableType] = []
-    for item in found:
-        if item.question:
-            shown += [
-                *formatting.question_shown(item.question),
-                formatting.how_to_answer(item.question),
+def _show(ctx: CommandContext, promotions: list[Promotion]) -> None:
+    record = {"promotions": [_promotion_json(promotion_shown) for promotion_shown in promotions]}
+    lines: list[RenderableType] = []
+    for promotion_shown in promotions:
+        if promotion_shown.approval_request:
+            lines += [
+                *formatting.format_approval_request(promotion_shown.approval_request),
+                formatting.approval_commands(promotion_shown.approval_request),
             ]
         else:
-            shown.append(f"{item.what}: {item.step or 'just started'}")
-    desk.screen.answer(record, *(shown or ["No promotion is running."]))
+            lines.append(f"{promotion_shown.title}: {promotion_shown.step or 'just started'}")
+    ctx.output.print_result(record, *(lines or ["No promotion is running."]))
 
 
-def _last(desk: Desk) -> str:
+def _format_last_promotion(ctx: CommandContext) -> str:
     """Return the outcome of the last promotion, rollback or hosting in a sentence."""
-    ended = read_executions(desk.session, desk.stack, "promote", 1)
+    ended = list_executions(ctx.session, ctx.stack, "promote", 1)
     if not ended:
         return "There has been no promotion yet."
     (last,) = ended
     title = outcome_title(last.outcome or last.status, last.kind)
     message = f": {last.message}" if last.message else ""
-    return f"The last one, started {shown(last.started_at)}: {title}{message}"
+    return f"The last one, started {format_time(last.started_at)}: {title}{message}"
 
 
-def _record(item: Promotion) -> dict[str, object]:
+def _promotion_json(running: Promotion) -> dict[str, object]:
     return {
-        "execution": item.execution,
-        "started_at": item.started_at,
-        "what": item.what,
-        "step": item.step.title if item.step else None,
-        "question": formatting.question_record(item.question) if item.question else None,
+        "execution": running.execution,
+        "started_at": running.started_at,
+        "title": running.title,
+        "step": running.step.title if running.step else None,
+        "approval_request": formatting.approval_request_json(running.approval_request)
+        if running.approval_request
+        else None,
     }

@@ -10,19 +10,19 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from scones_operator.cli.context import OTHERWISE, Desk
-from scones_operator.cli.times import HOW, parse_moment
+from scones_operator.cli.context import EXIT_UNSUCCESSFUL, CommandContext
+from scones_operator.cli.times import TIME_FORMAT_HELP, parse_time
 from scones_operator.photos import dead_letter_queue
 from scones_operator.photos import redrive as redriving
-from scones_operator.photos.redrive import Job, Redriven
+from scones_operator.photos.redrive import RedriveItem, RedriveResult
 
-BAD = "red"
+FAILED_STYLE = "red"
 STYLES = {"classified": "green", "needs_review": "yellow", "rejected": "magenta"}
-STAYS = "its message stays in the queue"
+STAYS_IN_QUEUE = "its message stays in the queue"
 
 
 def redrive(
-    desk: Desk,
+    ctx: CommandContext,
     failed: Annotated[
         bool, typer.Option("--failed", help="Only photos with the status failed.")
     ] = False,
@@ -33,8 +33,8 @@ def redrive(
         datetime | None,
         typer.Option(
             metavar="TIME",
-            parser=parse_moment,
-            help=f"Only photos without a record that were uploaded since then, {HOW}.",
+            parser=parse_time,
+            help=f"Only photos without a record that were uploaded since then, {TIME_FORMAT_HELP}.",
         ),
     ] = None,
     limit: Annotated[
@@ -52,100 +52,110 @@ def redrive(
     The exit code is 1 if a photo fails again or an event stays in the queue. With --json the
     output is one object per line, or nothing if there is nothing to redrive.
     """
-    everything = not (failed or queue or unrecorded)
-    with _queued(desk, wanted=everything or queue) as jobs:
-        waiting = list(islice(jobs, limit))
-        became = [] if dry_run else _redrive(desk, waiting)
-    tried = {job.request.photo for job in waiting if job.request}
-    lost: list[Job] = []
-    if everything or failed:
-        lost += _failed(desk, tried, limit)
+    all_kinds = not (failed or queue or unrecorded)
+    with _queued(ctx, requested=all_kinds or queue) as items:
+        queued = list(islice(items, limit))
+        results = [] if dry_run else _redrive(ctx, queued)
+    queued_photos = {item.request.photo for item in queued if item.request}
+    other_items: list[RedriveItem] = []
+    if all_kinds or failed:
+        other_items += _failed(ctx, queued_photos, limit)
     if unrecorded:
-        lost += _unrecorded(desk, unrecorded, limit)
-    became += [] if dry_run else _redrive(desk, lost)
+        other_items += _unrecorded(ctx, unrecorded, limit)
+    results += [] if dry_run else _redrive(ctx, other_items)
     if dry_run:
-        _show_plan(desk, waiting, lost)
+        _show_plan(ctx, queued, other_items)
     else:
-        _finish(desk, became)
+        _finish(ctx, results)
 
 
 @contextmanager
-def _queued(desk: Desk, *, wanted: bool) -> Iterator[Sequence[Job]]:
-    if not wanted:
+def _queued(ctx: CommandContext, *, requested: bool) -> Iterator[Sequence[RedriveItem]]:
+    if not requested:
         yield []
         return
-    with dead_letter_queue.receiving(desk.session, desk.stack.undelivered_events) as messages:
-        yield redriving.queued_jobs(messages, desk.stack)
+    with dead_letter_queue.receive_messages(ctx.session, ctx.stack.dead_letter_queue) as messages:
+        yield redriving.queue_items(messages, ctx.stack)
 
 
-def _failed(desk: Desk, tried: set[Any], limit: int | None) -> list[Job]:
+def _failed(ctx: CommandContext, queued_photos: set[Any], limit: int | None) -> list[RedriveItem]:
     """Return the failed photos that the queue did not have."""
     from scones.records import Skipped  # noqa: PLC0415
 
     skipped = Skipped()
-    found = redriving.failed_jobs(desk.session, desk.stack, skipped)
-    others = (job for job in found if job.request and job.request.photo not in tried)
-    lost = list(islice(others, limit))
+    items = redriving.failed_photo_items(ctx.session, ctx.stack, skipped)
+    not_queued = (
+        item for item in items if item.request and item.request.photo not in queued_photos
+    )
+    chosen = list(islice(not_queued, limit))
     if skipped.message:
-        desk.screen.say(skipped.message)
-    return lost
+        ctx.output.print_info(skipped.message)
+    return chosen
 
 
-def _unrecorded(desk: Desk, since: datetime, limit: int | None) -> list[Job]:
-    found = redriving.unrecorded_jobs(desk.session, desk.stack, since)
-    return list(islice(found, limit))
+def _unrecorded(ctx: CommandContext, since: datetime, limit: int | None) -> list[RedriveItem]:
+    items = redriving.unrecorded_photo_items(ctx.session, ctx.stack, since)
+    return list(islice(items, limit))
 
 
-def _redrive(desk: Desk, jobs: Sequence[Job]) -> list[Redriven]:
-    if not jobs:
+def _redrive(ctx: CommandContext, items: Sequence[RedriveItem]) -> list[RedriveResult]:
+    if not items:
         return []
 
-    def show(became: Redriven) -> None:
+    def on_update(result: RedriveResult) -> None:
         advance("")
-        desk.screen.item(_record(became), _line(became))
+        ctx.output.print_item(_result_json(result), _format_result(result))
 
-    with desk.screen.counting("Redriving", len(jobs)) as advance:
-        return redriving.redrive(desk.session, desk.stack, jobs, show)
-
-
-def _finish(desk: Desk, became: Sequence[Redriven]) -> None:
-    counts = Counter(item.end for item in became)
-    said = ", ".join(f"{count} {end.replace('_', ' ')}" for end, count in counts.items())
-    desk.screen.say(said or "There is nothing to redrive.")
-    if not all(item.done for item in became):
-        raise typer.Exit(OTHERWISE)
+    with ctx.output.progress_bar("Redriving", len(items)) as advance:
+        return redriving.redrive(ctx.session, ctx.stack, items, on_update)
 
 
-def _show_plan(desk: Desk, waiting: Sequence[Job], lost: Sequence[Job]) -> None:
-    for job in [*waiting, *lost]:
-        machine = job.request.machine if job.request else None
-        line = Text(f"{machine or 'not understood':<14}", style="" if machine else BAD)
-        line += Text(f"  {job.what}{f': {job.complaint}' if job.complaint else ''}")
-        desk.screen.item(_job_record(job), line)
-    messages = sum(len(job.messages) for job in waiting)
-    desk.screen.say(f"{messages} messages in the queue, {len(lost)} other photos.")
+def _finish(ctx: CommandContext, results: Sequence[RedriveResult]) -> None:
+    counts = Counter(result.status for result in results)
+    summary = ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in counts.items())
+    ctx.output.print_info(summary or "There is nothing to redrive.")
+    if not all(result.done for result in results):
+        raise typer.Exit(EXIT_UNSUCCESSFUL)
 
 
-def _record(became: Redriven) -> dict[str, Any]:
-    return {**_job_record(became.job), "end": became.end, "message": became.message or None}
+def _show_plan(
+    ctx: CommandContext, queued: Sequence[RedriveItem], other_items: Sequence[RedriveItem]
+) -> None:
+    for item in [*queued, *other_items]:
+        state_machine = item.request.state_machine if item.request else None
+        line = Text(
+            f"{state_machine or 'unknown message':<14}", style="" if state_machine else FAILED_STYLE
+        )
+        line += Text(f"  {item.title}{f': {item.error}' if item.error else ''}")
+        ctx.output.print_item(_item_json(item), line)
+    messages = sum(len(item.messages) for item in queued)
+    ctx.output.print_info(f"{messages} messages in the queue, {len(other_items)} other photos.")
 
 
-def _job_record(job: Job) -> dict[str, Any]:
+def _result_json(result: RedriveResult) -> dict[str, Any]:
+    return {**_item_json(result.item), "status": result.status, "message": result.message or None}
+
+
+def _item_json(item: RedriveItem) -> dict[str, Any]:
     """Return a job for a program; with the bodies of its messages where nobody understood them."""
-    bodies = {} if job.request else {"bodies": [message.body for message in job.messages]}
+    bodies = {} if item.request else {"bodies": [message.body for message in item.messages]}
     return {
-        "machine": job.request.machine if job.request else None,
-        "what": job.what,
-        "complaint": job.complaint or None,
-        "messages": [message.id for message in job.messages],
+        "state_machine": item.request.state_machine if item.request else None,
+        "title": item.title,
+        "error": item.error or None,
+        "messages": [message.id for message in item.messages],
         **bodies,
     }
 
 
-def _line(became: Redriven) -> Text:
-    style = STYLES.get(became.end, "" if became.done else BAD)
-    line = Text(f"{became.end.replace('_', ' '):<14}", style=style)
-    line += Text(f"  {became.job.what}")
-    stays = STAYS if became.job.messages and not became.done and became.end != "failed" else ""
-    more = "; ".join(filter(None, (became.message, stays)))
+def _format_result(result: RedriveResult) -> Text:
+    style = STYLES.get(result.status, "" if result.done else FAILED_STYLE)
+    line = Text(f"{result.status.replace('_', ' '):<14}", style=style)
+    line += Text(f"  {result.item.title}")
+    note = (
+        STAYS_IN_QUEUE
+        if result.item.messages and not result.done and result.status != "failed"
+        else ""
+    )
+    more = "; ".join(filter(None, (result.message, note)))
     return line + Text(f"  {more}", style="dim")

@@ -10,10 +10,10 @@ import typer
 from rich.text import Text
 
 from scones_operator.cli.commands import formatting
-from scones_operator.cli.context import Desk
-from scones_operator.cli.times import HOW, parse_moment, shown
+from scones_operator.cli.context import CommandContext
+from scones_operator.cli.times import TIME_FORMAT_HELP, format_time, parse_time
 from scones_operator.photos import results as operations
-from scones_operator.photos.results import Wanted
+from scones_operator.photos.results import ResultFilter
 from scones_operator.rounding import format_share
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from scones.records import Record
 
 
-class End(StrEnum):
+class StatusOption(StrEnum):
     """How a photo may have ended; Typer takes no list of literals."""
 
     CLASSIFIED = "classified"
@@ -34,8 +34,10 @@ COLUMNS = ("time", "status", "label", "conf.", "bay", "reason or review", "photo
 
 
 def results(
-    desk: Desk,
-    status: Annotated[list[End] | None, typer.Option(help="Only this status, repeatable.")] = None,
+    ctx: CommandContext,
+    status: Annotated[
+        list[StatusOption] | None, typer.Option(help="Only this status, repeatable.")
+    ] = None,
     label: Annotated[
         str | None,
         typer.Option(help="Only this label: of the review, otherwise the predicted one."),
@@ -43,7 +45,9 @@ def results(
     since: Annotated[
         datetime | None,
         typer.Option(
-            metavar="TIME", parser=parse_moment, help=f"Decided at or after this time, {HOW}."
+            metavar="TIME",
+            parser=parse_time,
+            help=f"Decided at or after this time, {TIME_FORMAT_HELP}.",
         ),
     ] = None,
     limit: Annotated[int, typer.Option(min=0, help="Maximum number of results.")] = 20,
@@ -55,37 +59,41 @@ def results(
 
     With --follow, the newest is last. With --follow --json the output is one object per line.
     """
-    statuses: Sequence[Status] | None = [end.value for end in status] if status else None
-    wanted = Wanted(statuses, label, since)
+    statuses: Sequence[Status] | None = [option.value for option in status] if status else None
+    result_filter = ResultFilter(statuses, label, since)
     if not (follow or limit):
         raise typer.BadParameter("--limit 0 shows nothing without --follow")
     if follow:
-        _follow(desk, wanted, limit)
+        _follow(ctx, result_filter, limit)
         return
     # It brings Pydantic and the photos' decoders, which takes long beside showing help.
     from scones.records import Skipped  # noqa: PLC0415
-    from scones_operator.cli.commands.result_formatting import result_record  # noqa: PLC0415
+    from scones_operator.cli.commands.result_formatting import result_json  # noqa: PLC0415
 
     skipped = Skipped()
-    read = operations.read_results(desk.session, desk.stack, wanted, skipped)
-    found = list(islice(read, limit))
-    more = next(read, None) is not None
-    record = {
-        "results": [result_record(item) for item in found],
+    matching = operations.read_results(ctx.session, ctx.stack, result_filter, skipped)
+    records = list(islice(matching, limit))
+    more = next(matching, None) is not None
+    result = {
+        "results": [result_json(record_found) for record_found in records],
         "more": more,
         "skipped": len(skipped),
     }
-    lines = formatting.columns(COLUMNS, [_cells(desk, item) for item in found])
+    lines = formatting.format_columns(
+        COLUMNS, [_cells(ctx, record_found) for record_found in records]
+    )
     if skipped.message:
-        desk.screen.say(skipped.message)
-    desk.screen.answer(record, *(lines if found else [_nothing(desk, wanted)]))
+        ctx.output.print_info(skipped.message)
+    ctx.output.print_result(result, *(lines if records else [_no_results_text(ctx, result_filter)]))
     if more:
-        desk.screen.say(f"These are the latest {limit}. For more: --limit {2 * limit}, or --since.")
+        ctx.output.print_info(
+            f"These are the latest {limit}. For more: --limit {2 * limit}, or --since."
+        )
 
 
-def _follow(desk: Desk, wanted: Wanted, first: int) -> None:
+def _follow(ctx: CommandContext, result_filter: ResultFilter, limit: int) -> None:
     from scones.records import Skipped, UnreadableRecord  # noqa: PLC0415
-    from scones_operator.cli.commands.result_formatting import result_record  # noqa: PLC0415
+    from scones_operator.cli.commands.result_formatting import result_json  # noqa: PLC0415
 
     class Shown(Skipped):
         """Shows each record that is skipped when it is found."""
@@ -94,45 +102,50 @@ def _follow(desk: Desk, wanted: Wanted, first: int) -> None:
             before = len(self)
             super().add(error)
             if len(self) > before:
-                desk.screen.say(str(error))
+                ctx.output.print_info(str(error))
 
-    desk.screen.say("Waiting for new results. Stop with Ctrl-C.")
+    ctx.output.print_info("Waiting for new results. Stop with Ctrl-C.")
     try:
-        for item in operations.follow_results(desk.session, desk.stack, wanted, first, Shown()):
-            desk.screen.item(result_record(item), _line(desk, item))
+        for record in operations.follow_results(
+            ctx.session, ctx.stack, result_filter, limit, Shown()
+        ):
+            ctx.output.print_item(result_json(record), _line(ctx, record))
     except KeyboardInterrupt:
         return
 
 
-def _cells(desk: Desk, record: "Record") -> tuple[str, Text, str, str, str, str, str]:
-    from scones_operator.cli.commands.result_formatting import note_shown, status_shown  # noqa: PLC0415
+def _cells(ctx: CommandContext, record: "Record") -> tuple[str, Text, str, str, str, str, str]:
+    from scones_operator.cli.commands.result_formatting import format_note, format_status  # noqa: PLC0415
 
-    detail = record.decided
+    decision = record.decision
     return (
-        shown(detail.timings.decided_at)[5:],
-        status_shown(detail.status),
-        detail.label or "-",
-        "-" if detail.confidence is None else format_share(detail.confidence, detail.threshold),
-        record.effective_bay(desk.stack.loading_bays) or "-",
-        note_shown(record),
-        formatting.photo_shown(detail.photo.key),
+        format_time(decision.timings.decided_at)[5:],
+        format_status(decision.status),
+        decision.label or "-",
+        "-"
+        if decision.confidence is None
+        else format_share(decision.confidence, decision.threshold),
+        record.effective_bay(ctx.stack.loading_bays) or "-",
+        format_note(record),
+        formatting.display_key(decision.photo.key),
     )
 
 
-def _line(desk: Desk, record: "Record") -> Text:
+def _line(ctx: CommandContext, record: "Record") -> Text:
     """Return a result as one line, with a column for the longest class."""
-    wide = max(map(len, desk.stack.class_names))
-    time, status, label, confidence, bay, note, photo = _cells(desk, record)
+    wide = max(map(len, ctx.stack.class_names))
+    time, status, label, confidence, bay, note, photo = _cells(ctx, record)
     status.pad_right(12 - len(status))
     line = Text(f"{time}  ") + status
     line += Text(f"  {label:<{wide}}  {confidence:<4}  {bay:<3}  {f'{note}  ' if note else ''}")
     return line + Text(photo, style="dim")
 
 
-def _nothing(desk: Desk, wanted: Wanted) -> str:
-    since = f" since {shown(wanted.since)}" if wanted.since else ""
-    names = desk.stack.class_names
-    if wanted.label and wanted.label not in names:
-        return f"There are no results of {wanted.label}{since}; the classes are {', '.join(names)}."
-    which = f" of {wanted.label}" if wanted.label else ""
-    return f"There are no such results{which}{since}."
+def _no_results_text(ctx: CommandContext, result_filter: ResultFilter) -> str:
+    since = f" since {format_time(result_filter.since)}" if result_filter.since else ""
+    names = ctx.stack.class_names
+    if result_filter.label and result_filter.label not in names:
+        classes = ", ".join(names)
+        return f"There are no results of {result_filter.label}{since}; the classes are {classes}."
+    selector = f" of {result_filter.label}" if result_filter.label else ""
+    return f"There are no such results{selector}{since}."

@@ -4,14 +4,14 @@ from typing import Annotated
 
 import typer
 
-from scones_operator.aws.executions import Outcome
+from scones_operator.aws.executions import ExecutionOutcome
 from scones_operator.cli.commands import formatting
-from scones_operator.cli.context import OTHERWISE, Desk
+from scones_operator.cli.context import EXIT_UNSUCCESSFUL, CommandContext
 from scones_operator.models.retraining import follow_retraining, start_retraining
 
 
 def retrain(
-    desk: Desk,
+    ctx: CommandContext,
     force: Annotated[
         bool, typer.Option("--force", help="Train even if the dataset has not changed.")
     ] = False,
@@ -23,30 +23,30 @@ def retrain(
 
     Trains and evaluates a model, and registers a version if it is good enough.
     """
-    execution = start_retraining(desk.session, desk.stack, desk.user, force=force)
+    execution = start_retraining(ctx.session, ctx.stack, ctx.user, force=force)
     if not wait:
-        desk.screen.answer(
+        ctx.output.print_result(
             {"outcome": "started", "execution": execution},
             f"Started: {execution}",
             "Operators are notified of its outcome; `scones models` lists a new version.",
         )
         return
-    with desk.screen.following(execution) as show:
-        outcome = follow_retraining(desk.session, execution, show)
-    desk.screen.answer(
-        formatting.outcome_record(outcome),
-        formatting.headline(outcome),
-        *formatting.fields(_figures(outcome)),
+    with ctx.output.execution_progress(execution) as on_update:
+        outcome = follow_retraining(ctx.session, execution, on_update)
+    ctx.output.print_result(
+        formatting.outcome_json(outcome),
+        formatting.format_outcome(outcome),
+        *formatting.format_fields(_details(outcome)),
     )
     if outcome.outcome != "registered":
-        raise typer.Exit(OTHERWISE)
+        raise typer.Exit(EXIT_UNSUCCESSFUL)
 
 
-def _figures(outcome: Outcome) -> dict[str, object]:
+def _details(outcome: ExecutionOutcome) -> dict[str, object]:
     details = outcome.details
-    accuracy = formatting.figure(details.get("accuracy"))
+    accuracy = formatting.format_number(details.get("accuracy"))
     if details.get("champion_accuracy") is not None:
-        accuracy += f" (in production: {formatting.figure(details['champion_accuracy'])})"
+        accuracy += f" (in production: {formatting.format_number(details['champion_accuracy'])})"
     version = details.get("version")
     return {
         "run": details.get("run"),

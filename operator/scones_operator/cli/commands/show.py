@@ -9,21 +9,27 @@ from rich.table import Table
 from rich.text import Text
 
 from scones_operator.cli.commands import formatting
-from scones_operator.cli.context import Desk
-from scones_operator.cli.output import duration
-from scones_operator.cli.times import shown
-from scones_operator.photos.history import History, Step, Version, find_key, read_history
-from scones_operator.photos.uploads import INCOMING
+from scones_operator.cli.context import CommandContext
+from scones_operator.cli.output import format_duration
+from scones_operator.cli.times import format_time
+from scones_operator.photos.history import (
+    HistoryStep,
+    PhotoHistory,
+    PhotoVersion,
+    find_key,
+    read_history,
+)
+from scones_operator.photos.uploads import INCOMING_PREFIX
 
 if TYPE_CHECKING:
     from scones.records import Record
 
-BAR = 24
+BAR_WIDTH = 24
 """Characters of a bar for a probability of 1."""
 
 
 def show(
-    desk: Desk,
+    ctx: CommandContext,
     photo: Annotated[
         str,
         typer.Argument(
@@ -38,18 +44,18 @@ def show(
 
     Each step from the upload to the review, with time, duration and errors.
     """
-    key = find_key(desk.session, desk.stack, photo)
-    history = read_history(desk.session, desk.stack, key, version)
-    uri = f"s3://{desk.stack.photos_bucket}/{history.key}"
-    desk.screen.answer(_history_record(uri, history), *_history_shown(uri, history))
+    key = find_key(ctx.session, ctx.stack, photo)
+    history = read_history(ctx.session, ctx.stack, key, version)
+    uri = f"s3://{ctx.stack.photos_bucket}/{history.key}"
+    ctx.output.print_result(_history_json(uri, history), *_format_history(uri, history))
 
 
-def _history_record(uri: str, history: History) -> dict[str, Any]:
+def _history_json(uri: str, history: PhotoHistory) -> dict[str, Any]:
     steps = [
         {
             "step": step.title,
             "at": step.at,
-            "ms": None if step.lasted is None else round(step.lasted.total_seconds() * 1000, 3),
+            "ms": None if step.duration is None else round(step.duration.total_seconds() * 1000, 3),
             "failures": list(step.failures),
         }
         for step in history.steps
@@ -57,92 +63,94 @@ def _history_record(uri: str, history: History) -> dict[str, Any]:
     return {
         "photo": uri,
         "key": history.key,
-        **_version_record(history.version),
+        **_version_json(history.version),
         "steps": steps,
-        "others": [_version_record(other) for other in history.others],
+        "other_versions": [_version_json(other) for other in history.other_versions],
     }
 
 
-def _version_record(version: Version) -> dict[str, Any]:
-    from scones_operator.cli.commands.result_formatting import result_record  # noqa: PLC0415
+def _version_json(version: PhotoVersion) -> dict[str, Any]:
+    from scones_operator.cli.commands.result_formatting import result_json  # noqa: PLC0415
 
     return {
         "version": version.version,
         "uploaded_at": version.uploaded_at,
         "size": version.size,
-        "stored": version.stored,
-        "result": result_record(version.record) if version.record else None,
-        "trouble": version.trouble,
+        "in_bucket": version.in_bucket,
+        "result": result_json(version.record) if version.record else None,
+        "error": version.error,
     }
 
 
-def _history_shown(uri: str, history: History) -> list[RenderableType]:
+def _format_history(uri: str, history: PhotoHistory) -> list[RenderableType]:
     version = history.version
-    lost = "" if version.stored else ", no longer in the bucket"
-    head = {
+    note = "" if version.in_bucket else ", no longer in the bucket"
+    fields = {
         "photo": uri,
         "version": version.version,
-        "size": f"{version.size:,} bytes{lost}",
+        "size": f"{version.size:,} bytes{note}",
     }
     record = version.record
-    result = _result_shown(record) if record else _no_result_shown(history)
+    result = _format_result(record) if record else _format_no_result(history)
     return [
-        *formatting.fields(head),
+        *formatting.format_fields(fields),
         "",
         *result,
         "",
-        _steps_shown(history.steps),
-        *_others(history),
+        _format_steps(history.steps),
+        *_format_other_versions(history),
     ]
 
 
-def _result_shown(record: "Record") -> list[RenderableType]:
+def _format_result(record: "Record") -> list[RenderableType]:
     from scones_operator.cli.commands.result_formatting import (  # noqa: PLC0415
-        answer_shown,
-        note_shown,
-        status_shown,
+        format_decision,
+        format_note,
+        format_status,
     )
 
-    detail = record.decided
-    headline = status_shown(detail.status) + Text(f": {answer_shown(record)}")
+    decision = record.decision
+    headline = format_status(decision.status) + Text(f": {format_decision(record)}")
     headline.stylize("bold")
-    shown_: list[RenderableType] = [headline]
-    if detail.probabilities is not None:
-        shown_.append(_probabilities_shown(detail.probabilities))
+    parts: list[RenderableType] = [headline]
+    if decision.probabilities is not None:
+        parts.append(_format_probabilities(decision.probabilities))
     review = record.effective_review
-    model = f"{detail.model.endpoint}, variant {detail.model.variant}" if detail.model else None
+    model = (
+        f"{decision.model.endpoint}, variant {decision.model.variant}" if decision.model else None
+    )
     rows = {
-        "threshold": detail.threshold,
-        "familiarity": _familiarity_shown(detail.familiarity, detail.familiarity_limit),
-        "reason": detail.reason.message if detail.reason else None,
-        "review": note_shown(record) if review else None,
+        "threshold": decision.threshold,
+        "familiarity": _format_familiarity(decision.familiarity, decision.familiarity_limit),
+        "reason": decision.reason.message if decision.reason else None,
+        "review": format_note(record) if review else None,
         "reviewed version": review.reviewed_version if review else None,
         "model": model,
-        "execution": detail.execution,
+        "execution": decision.execution,
     }
-    shown_ += formatting.fields(rows)
-    if detail.status == "failed":
-        shown_.append("To classify it again: scones redrive --failed")
-    return shown_
+    parts += formatting.format_fields(rows)
+    if decision.status == "failed":
+        parts.append("To classify it again: scones redrive --failed")
+    return parts
 
 
-def _familiarity_shown(familiarity: float | None, limit: float | None) -> str | None:
+def _format_familiarity(familiarity: float | None, limit: float | None) -> str | None:
     return None if familiarity is None else f"{familiarity:g}, limit {limit:g}"
 
 
-def _probabilities_shown(probabilities: Mapping[str, float]) -> Table:
+def _format_probabilities(probabilities: Mapping[str, float]) -> Table:
     table = Table.grid(padding=(0, 2, 0, 0))
     for name, probability in sorted(probabilities.items(), key=lambda item: -item[1]):
-        bar = Text("█" * round(probability * BAR), style="cyan")
+        bar = Text("█" * round(probability * BAR_WIDTH), style="cyan")
         table.add_row(name, f"{probability:.4f}", bar)
     return table
 
 
-def _no_result_shown(history: History) -> list[RenderableType]:
-    if history.version.trouble:
-        return [Text("The result cannot be read.", style="bold"), history.version.trouble]
-    if not history.key.startswith(INCOMING):
-        return [f"It is not classified: only uploads to {INCOMING} are."]
+def _format_no_result(history: PhotoHistory) -> list[RenderableType]:
+    if history.version.error:
+        return [Text("The result cannot be read.", style="bold"), history.version.error]
+    if not history.key.startswith(INCOMING_PREFIX):
+        return [f"It is not classified: only uploads to {INCOMING_PREFIX} are."]
     if not history.version.size:
         return ["It is not classified, because it is empty."]
     return [
@@ -152,42 +160,44 @@ def _no_result_shown(history: History) -> list[RenderableType]:
     ]
 
 
-def _steps_shown(steps: Iterable[Step]) -> Table:
-    from scones_operator.cli.commands.result_formatting import time_shown  # noqa: PLC0415
+def _format_steps(steps: Iterable[HistoryStep]) -> Table:
+    from scones_operator.cli.commands.result_formatting import format_timestamp  # noqa: PLC0415
 
-    table = formatting.table()
+    table = formatting.plain_table()
     table.add_column("step", overflow="fold")
     table.add_column("at", no_wrap=True)
     table.add_column("duration", no_wrap=True, justify="right")
     table.add_column("errors", overflow="fold")
     for step in steps:
-        lasted = "" if step.lasted is None else _milliseconds(step)
-        table.add_row(step.title, time_shown(step.at), lasted, _failures(step.failures))
+        duration = "" if step.duration is None else _milliseconds(step)
+        table.add_row(
+            step.title, format_timestamp(step.at), duration, _format_failures(step.failures)
+        )
     return table
 
 
-def _milliseconds(step: Step) -> str:
-    if step.lasted is None:
+def _milliseconds(step: HistoryStep) -> str:
+    if step.duration is None:
         return ""
-    seconds = step.lasted.total_seconds()
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else duration(step.lasted)
+    seconds = step.duration.total_seconds()
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else format_duration(step.duration)
 
 
-def _failures(failures: Sequence[str]) -> Text:
-    counted = {name: failures.count(name) for name in failures}
-    said = [f"{name} ({count} times)" if count > 1 else name for name, count in counted.items()]
-    return Text(", ".join(said), style="red")
+def _format_failures(failures: Sequence[str]) -> Text:
+    counts = {name: failures.count(name) for name in failures}
+    texts = [f"{name} ({count} times)" if count > 1 else name for name, count in counts.items()]
+    return Text(", ".join(texts), style="red")
 
 
-def _others(history: History) -> list[RenderableType]:
-    if not history.others:
+def _format_other_versions(history: PhotoHistory) -> list[RenderableType]:
+    if not history.other_versions:
         return []
-    table = formatting.table()
+    table = formatting.plain_table()
     table.add_column("other versions", overflow="fold")
     for name in ("uploaded", "status"):
         table.add_column(name, no_wrap=True)
-    for other in history.others:
-        nothing = "result cannot be read" if other.trouble else "no result"
-        status = other.record.decided.status if other.record else nothing
-        table.add_row(other.version, shown(other.uploaded_at), status.replace("_", " "))
+    for other in history.other_versions:
+        missing = "result cannot be read" if other.error else "no result"
+        status = other.record.decision.status if other.record else missing
+        table.add_row(other.version, format_time(other.uploaded_at), status.replace("_", " "))
     return ["", table]

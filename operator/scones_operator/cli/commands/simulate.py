@@ -11,26 +11,26 @@ from typing import Annotated, Any
 import typer
 from rich.console import RenderableType
 
-from scones_operator.captures.export import as_row
-from scones_operator.captures.files import CaptureFile, Span, find_files, read_files
-from scones_operator.captures.records import Captured
+from scones_operator.captures.export import record_json
+from scones_operator.captures.files import CaptureFile, TimeRange, find_files, read_records
+from scones_operator.captures.records import CaptureRecord
 from scones_operator.cli.commands import formatting
-from scones_operator.cli.commands.captures import captured_table
-from scones_operator.cli.context import OTHERWISE, Desk
-from scones_operator.errors import Refused
+from scones_operator.cli.commands.captures import capture_table
+from scones_operator.cli.context import EXIT_UNSUCCESSFUL, CommandContext
+from scones_operator.errors import PreconditionError
 from scones_operator.photos import simulation
-from scones_operator.photos.sampling import Sample, pick_from_dataset, pick_from_folder
-from scones_operator.photos.simulation import Plan, Sent, Simulation
+from scones_operator.photos.sampling import Sample, sample_dataset, sample_folder
+from scones_operator.photos.simulation import SentPhoto, Simulation, SimulationPlan
 
-LOOK_SECONDS = 1.0
+POLL_SECONDS = 1.0
 """Between two looks at what was captured."""
 
-ROWS = 10
+MAX_SHOWN = 10
 """How many captured records are shown."""
 
 
 def simulate(  # noqa: PLR0913, PLR0917  (its options)
-    desk: Desk,
+    ctx: CommandContext,
     count: Annotated[int, typer.Option(min=1, help="Number of photos.")] = 50,
     rate: Annotated[float, typer.Option(min=0.001, max=1000, help="Photos per second.")] = 2.0,
     photos: Annotated[
@@ -46,9 +46,13 @@ def simulate(  # noqa: PLR0913, PLR0917  (its options)
     seed: Annotated[
         int | None, typer.Option(help="Seed of the choice of photos (default: random).")
     ] = None,
-    patience: Annotated[
+    capture_timeout: Annotated[
         float,
-        typer.Option(min=0, help="Seconds to wait for captured data; on AWS it takes minutes."),
+        typer.Option(
+            "--capture-timeout",
+            min=0,
+            help="Seconds to wait for captured data; on AWS it takes minutes.",
+        ),
     ] = 15.0,
     minimum_accuracy: Annotated[
         float | None,
@@ -64,27 +68,28 @@ def simulate(  # noqa: PLR0913, PLR0917  (its options)
     """
     seed = random.randrange(2**32) if seed is None else seed  # noqa: S311
     with tempfile.TemporaryDirectory(prefix="scones-simulation-") as folder:
-        picked = _pick(desk, count, seed, photos, Path(folder))
-        done = _send(desk, picked, rate)
-    captured = _captured(desk, done, patience)
-    summary = simulation.summarize(done, seed, len(captured))
-    if done.skipped:
-        desk.screen.say(done.skipped)
-    results = simulation.write_results(done, summary, simulation.FOLDER)
-    desk.screen.answer(
+        samples = _pick(ctx, count, seed, photos, Path(folder))
+        simulated = _send(ctx, samples, rate)
+    captured = _read_captures(ctx, simulated, capture_timeout)
+    summary = simulation.summarize(simulated, seed, len(captured))
+    if simulated.skipped:
+        ctx.output.print_info(simulated.skipped)
+    results = simulation.write_results(simulated, summary, simulation.RESULTS_DIR)
+    ctx.output.print_result(
         {**summary, "results": str(results), "records": captured},
-        *_shown(summary, captured),
+        *_format_simulation(summary, captured),
         f"Written: {results}",
-        f"To write a report: scones report --since {_written(done.begun)} --truth {results}",
+        f"To write a report: scones report --since {_format_time(simulated.started_at)} "
+        f"--truth {results}",
     )
-    if any(one.status in (None, "failed") for one in done.sent):
-        raise typer.Exit(OTHERWISE)
+    if any(sent.status in (None, "failed") for sent in simulated.sent):
+        raise typer.Exit(EXIT_UNSUCCESSFUL)
     if minimum_accuracy is not None:
         _require_accuracy(summary["accuracy"], minimum_accuracy)
 
 
 def _require_accuracy(accuracy: float | None, minimum: float) -> None:
-    """Raise `Refused` if the accuracy is below a minimum, or unknown.
+    """Raise `PreconditionError` if the accuracy is below a minimum, or unknown.
 
     Parameters
     ----------
@@ -94,79 +99,98 @@ def _require_accuracy(accuracy: float | None, minimum: float) -> None:
         Lowest accuracy that is good enough, 0 to 1.
     """
     if accuracy is None:
-        raise Refused("the accuracy is unknown: no photo with a known class was classified")
+        raise PreconditionError(
+            "the accuracy is unknown: no photo with a known class was classified"
+        )
     if accuracy < minimum:
-        raise Refused(f"accuracy {accuracy:.3f} is below the minimum of {minimum:g}")
+        raise PreconditionError(f"accuracy {accuracy:.3f} is below the minimum of {minimum:g}")
 
 
-def _pick(desk: Desk, count: int, seed: int, photos: Path | None, folder: Path) -> list[Sample]:
+def _pick(
+    ctx: CommandContext, count: int, seed: int, photos: Path | None, folder: Path
+) -> list[Sample]:
     if photos:
-        return pick_from_folder(photos, desk.stack.class_names, count, seed)
-    return pick_from_dataset(desk.session, desk.stack, count, seed, folder)
+        return sample_folder(photos, ctx.stack.class_names, count, seed)
+    return sample_dataset(ctx.session, ctx.stack, count, seed, folder)
 
 
-def _send(desk: Desk, picked: list[Sample], rate: float) -> Simulation:
-    ended: Counter[str] = Counter()
+def _send(ctx: CommandContext, samples: list[Sample], rate: float) -> Simulation:
+    statuses: Counter[str] = Counter()
 
-    def show(one: Sent) -> None:
-        ended[(one.status or "no record").replace("_", " ")] += 1
-        advance(", ".join(f"{number} {status}" for status, number in ended.most_common()))
+    def on_update(sent: SentPhoto) -> None:
+        statuses[(sent.status or "no record").replace("_", " ")] += 1
+        advance(", ".join(f"{number} {status}" for status, number in statuses.most_common()))
 
-    plan = Plan(picked, rate)
+    plan = SimulationPlan(samples, rate)
     try:
-        with desk.screen.counting(f"Uploading {rate:g} photos per second", len(picked)) as advance:
-            return simulation.simulate(desk.session, desk.stack, plan, show)
+        with ctx.output.progress_bar(
+            f"Uploading {rate:g} photos per second", len(samples)
+        ) as advance:
+            return simulation.run_simulation(ctx.session, ctx.stack, plan, on_update)
     except KeyboardInterrupt:
-        desk.screen.say(
-            f"Interrupted. The uploaded photos are in s3://{desk.stack.photos_bucket}/"
-            f"{plan.folder}; {ended.total()} of them were classified so far: "
+        ctx.output.print_info(
+            f"Interrupted. The uploaded photos are in s3://{ctx.stack.photos_bucket}/"
+            f"{plan.folder}; {statuses.total()} of them were classified so far: "
             "scones results --since 1h"
         )
         raise
 
 
-def _captured(desk: Desk, done: Simulation, patience: float) -> list[dict[str, Any]]:
+def _read_captures(
+    ctx: CommandContext, simulated: Simulation, capture_timeout: float
+) -> list[dict[str, Any]]:
     """Wait for what production captured meanwhile, of whatever photos, and read it."""
     # Captured data tells seconds.
-    span = Span(done.begun.replace(microsecond=0), datetime.now(UTC) + timedelta(seconds=1))
-    until = time.monotonic() + patience
-    read: set[CaptureFile] = set()
+    time_range = TimeRange(
+        simulated.started_at.replace(microsecond=0), datetime.now(UTC) + timedelta(seconds=1)
+    )
+    deadline = time.monotonic() + capture_timeout
+    read_before: set[CaptureFile] = set()
     rows: list[dict[str, Any]] = []
-    with desk.screen.counting("Waiting for captured data", done.answered) as advance:
+    with ctx.output.progress_bar(
+        "Waiting for captured data", simulated.prediction_count
+    ) as advance:
         while True:
-            files = [one for one in find_files(desk.session, desk.stack, span) if one not in read]
-            read.update(files)
-            for one in read_files(desk.session, files, span, lambda _: None):
-                if isinstance(one, Captured):
-                    rows.append(as_row(one, desk.stack.class_names))
+            files = [
+                record
+                for record in find_files(ctx.session, ctx.stack, time_range)
+                if record not in read_before
+            ]
+            read_before.update(files)
+            for record in read_records(ctx.session, files, time_range, lambda _: None):
+                if isinstance(record, CaptureRecord):
+                    rows.append(record_json(record, ctx.stack.class_names))
                     advance("")
-            if len(rows) >= done.answered or time.monotonic() >= until:
+            if len(rows) >= simulated.prediction_count or time.monotonic() >= deadline:
                 return sorted(rows, key=lambda row: str(row["at"]))
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
 
 
-def _shown(summary: dict[str, Any], captured: list[dict[str, Any]]) -> list[RenderableType]:
-    latency, reached = summary["latency_ms"], summary["rate_reached"]
+def _format_simulation(
+    summary: dict[str, Any], captured: list[dict[str, Any]]
+) -> list[RenderableType]:
+    latency, achieved_rate = summary["latency_ms"], summary["rate_reached"]
     rows = {
-        "photos": f"{summary['photos']}: {_named(summary['statuses'])}",
+        "photos": f"{summary['photos']}: {_format_counts(summary['statuses'])}",
         "unfamiliar": summary["unfamiliar"],
-        "labels": _named(summary["labels"]),
-        "accuracy": formatting.figure(summary["accuracy"]),
-        "accuracy, accepted": formatting.figure(summary["accepted_accuracy"]),
+        "labels": _format_counts(summary["labels"]),
+        "accuracy": formatting.format_number(summary["accuracy"]),
+        "accuracy, accepted": formatting.format_number(summary["accepted_accuracy"]),
         "upload to record": f"p50 {latency['p50']} ms, p95 {latency['p95']} ms",
-        "rate": f"{summary['rate']:g} per second" + (f", reached {reached:.2f}" if reached else ""),
+        "rate": f"{summary['rate']:g} per second"
+        + (f", reached {achieved_rate:.2f}" if achieved_rate else ""),
         "captured": f"{len(captured)} records" if captured else "no records yet: scones captures",
         "seed": summary["seed"],
     }
-    table: list[RenderableType] = [captured_table(captured[::-1][:ROWS])] if captured else []
-    if len(captured) > ROWS:
-        table.append(f"The latest {ROWS} of {len(captured)} captured records are shown.")
-    return [*table, *formatting.fields(rows)]
+    table: list[RenderableType] = [capture_table(captured[::-1][:MAX_SHOWN])] if captured else []
+    if len(captured) > MAX_SHOWN:
+        table.append(f"The latest {MAX_SHOWN} of {len(captured)} captured records are shown.")
+    return [*table, *formatting.format_fields(rows)]
 
 
-def _named(counts: dict[str, int]) -> str:
+def _format_counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in counts.items())
 
 
-def _written(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+def _format_time(time: datetime) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,9 +1,9 @@
 // What the page asks the console, and what went wrong in words.
 
-import { request } from "./access.js";
+import { request as fetchFromConsole } from "./access.js";
 
-/** An answer that is none; `kind` is taken, refused, unfinished, fault, or lost (no answer). */
-export class Trouble extends Error {
+/** A failed request; `kind` is already_reviewed, precondition, incomplete, error, or unreachable. */
+export class ApiError extends Error {
   /**
    * @param {string} kind
    * @param {string} message
@@ -21,22 +21,22 @@ export class Trouble extends Error {
  * @param {RequestInit} [options]
  * @returns {Promise<Response>}
  */
-async function ask(path, options) {
-  let answer;
+async function request(path, options) {
+  let response;
   try {
-    answer = await request(path, options);
+    response = await fetchFromConsole(path, options);
   } catch {
-    throw new Trouble("lost", "the console does not respond: is `scones console` still running?");
+    throw new ApiError("unreachable", "the console does not respond: is `scones console` still running?");
   }
-  if (answer.ok) return answer;
-  const text = await answer.text();
-  let said;
+  if (response.ok) return response;
+  const text = await response.text();
+  let failure;
   try {
-    said = JSON.parse(text);
+    failure = JSON.parse(text);
   } catch {
-    said = { kind: "fault", message: text || `the console responded with HTTP status ${answer.status}` };
+    failure = { kind: "error", message: text || `the console responded with HTTP status ${response.status}` };
   }
-  throw new Trouble(said.kind, said.message, said.row);
+  throw new ApiError(failure.kind, failure.message, failure.row);
 }
 
 /**
@@ -45,8 +45,8 @@ async function ask(path, options) {
  * @returns {Promise<any>}
  */
 export async function get(path, query = {}) {
-  const given = Object.entries(query).filter(([, value]) => value !== "");
-  return (await ask(`${path}?${new URLSearchParams(given)}`)).json();
+  const parameters = Object.entries(query).filter(([, value]) => value !== "");
+  return (await request(`${path}?${new URLSearchParams(parameters)}`)).json();
 }
 
 /**
@@ -56,33 +56,33 @@ export async function get(path, query = {}) {
  */
 export async function post(path, body) {
   const headers = { "Content-Type": "application/json" };
-  return (await ask(path, { method: "POST", headers, body: JSON.stringify(body) })).json();
+  return (await request(path, { method: "POST", headers, body: JSON.stringify(body) })).json();
 }
 
 /** @type {Map<string, Promise<string>>} */
-const pictures = new Map();
-const KEPT = 8;
+const previews = new Map();
+const CACHE_SIZE = 8;
 
 /**
  * Get a photo as the URL of what was downloaded, from those kept if it is among them.
  * @param {{photo: string, version: string}} row
  * @returns {Promise<string>}
  */
-export function picture(row) {
+export function previewUrl(row) {
   const query = new URLSearchParams({ photo: row.photo, version: row.version }).toString();
-  let found = pictures.get(query);
-  if (!found) {
-    found = ask(`/api/photo?${query}`).then(async (answer) => URL.createObjectURL(await answer.blob()));
-    found.catch(() => pictures.delete(query));
+  let preview = previews.get(query);
+  if (!preview) {
+    preview = request(`/api/photo?${query}`).then(async (response) => URL.createObjectURL(await response.blob()));
+    preview.catch(() => previews.delete(query));
   }
-  pictures.delete(query);
-  pictures.set(query, found);
-  for (const [oldest, url] of pictures) {
-    if (pictures.size <= KEPT) break;
-    pictures.delete(oldest);
-    url.then((given) => URL.revokeObjectURL(given), () => {});
+  previews.delete(query);
+  previews.set(query, preview);
+  for (const [oldest, url] of previews) {
+    if (previews.size <= CACHE_SIZE) break;
+    previews.delete(oldest);
+    url.then((parameters) => URL.revokeObjectURL(parameters), () => {});
   }
-  return found;
+  return preview;
 }
 
 /**
@@ -91,20 +91,20 @@ export function picture(row) {
  * @param {HTMLElement} text
  * @param {import("./store.js").Row} row
  */
-export async function showPicture(image, text, row) {
-  const wanted = `${row.photo}\n${row.version}`;
-  if (image.dataset.wanted === wanted && !image.hidden) return;
-  image.dataset.wanted = wanted;
+export async function showPreview(image, text, row) {
+  const requested = `${row.photo}\n${row.version}`;
+  if (image.dataset.requested === requested && !image.hidden) return;
+  image.dataset.requested = requested;
   image.hidden = true;
   text.textContent = "Loading the photo …";
   try {
-    const url = await picture(row);
-    if (image.dataset.wanted !== wanted) return;
+    const url = await previewUrl(row);
+    if (image.dataset.requested !== requested) return;
     image.src = url;
     image.alt = row.key;
     image.hidden = false;
     text.textContent = "";
-  } catch (trouble) {
-    if (image.dataset.wanted === wanted) text.textContent = trouble.message;
+  } catch (error) {
+    if (image.dataset.requested === requested) text.textContent = error.message;
   }
 }

@@ -17,7 +17,7 @@ export function byId(id) {
  * @param {...(Node|string)} children
  * @returns {HTMLElement}
  */
-export function make(name, attributes = {}, ...children) {
+export function createElement(name, attributes = {}, ...children) {
   const element = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
   element.append(...children);
@@ -29,7 +29,7 @@ export function make(name, attributes = {}, ...children) {
  * @param {string} id
  * @param {boolean} shown
  */
-export function show(id, shown) {
+export function setVisible(id, shown) {
   byId(id).hidden = !shown;
 }
 
@@ -39,6 +39,6 @@ export function show(id, shown) {
  * @returns {HTMLElement}
  */
 export function tableRow(cells) {
-  return make("tr", {}, ...cells.map(([column, content, kind]) =>
-    make("td", { "data-column": column, ...(kind ? { class: kind } : {}) }, content)));
+  return createElement("tr", {}, ...cells.map(([column, content, kind]) =>
+    createElement("td", { "data-column": column, ...(kind ? { class: kind } : {}) }, content)));
 }

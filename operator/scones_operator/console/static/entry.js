@@ -10,17 +10,17 @@ if (link) {
   history.replaceState(null, "", location.pathname);
 }
 
-const answer = await request("/page").catch(() => null);
+const response = await request("/page").catch(() => null);
 // A new link in the address bar of an open page, such as after the console was started again.
 window.addEventListener("hashchange", () => {
   if (LINK.test(location.hash)) location.reload();
 });
 
-if (answer?.ok) {
+if (response?.ok) {
   // Made by the console of its own template, with what is not its own escaped.
-  document.body.innerHTML = await answer.text();
+  document.body.innerHTML = await response.text();
   await import("./main.js");
 } else {
   const text = document.getElementById("entry");
-  if (text) text.textContent = answer ? await answer.text() : "The console does not respond: is `scones console` still running?";
+  if (text) text.textContent = response ? await response.text() : "The console does not respond: is `scones console` still running?";
 }

@@ -1,7 +1,7 @@
 // Filters of the results: the form, the address that keeps them, and which rows they take.
 
-import { byId, make } from "./dom.js";
-import { STATES, shows } from "./words.js";
+import { byId, createElement } from "./dom.js";
+import { STATUS_LABELS, effectiveLabel } from "./format.js";
 
 /** @typedef {import("./store.js").Row} Row */
 
@@ -19,21 +19,21 @@ function field(name) {
 }
 
 export class Filters {
-  #waiting = 0;
+  #timer = 0;
 
   /** @param {() => void} changed - called when results are to be read again */
   constructor(changed) {
-    field("state").append(...Object.entries(STATES).map(([state, name]) => make("option", { value: state }, name)));
+    field("state").append(...Object.entries(STATUS_LABELS).map(([state, name]) => createElement("option", { value: state }, name)));
     const apply = () => {
-      clearTimeout(this.#waiting);
-      this.#adapt();
-      this.#keep();
+      clearTimeout(this.#timer);
+      this.#showRange();
+      this.#updateAddress();
       changed();
     };
     for (const name of FIELDS) field(name).addEventListener("change", apply);
     field("name").addEventListener("input", () => {
-      clearTimeout(this.#waiting);
-      this.#waiting = window.setTimeout(apply, TYPING_MS);
+      clearTimeout(this.#timer);
+      this.#timer = window.setTimeout(apply, TYPING_MS);
     });
     byId("filters").addEventListener("submit", (event) => {
       event.preventDefault();
@@ -52,7 +52,7 @@ export class Filters {
     const [section, query = ""] = location.hash.slice(1).split("?");
     if (section !== "results") return false;
     this.#fill(new URLSearchParams(query));
-    this.#keep();
+    this.#updateAddress();
     return this.#address() !== before;
   }
 
@@ -70,11 +70,11 @@ export class Filters {
 
   /** As the console takes them. @returns {Object<string, string>} */
   get query() {
-    const given = Object.fromEntries(FIELDS.map((name) => [name, field(name).value.trim()]).filter(([, value]) => value));
-    if (given.hours !== RANGE) return { ...given, since: "", until: "" };
+    const values = Object.fromEntries(FIELDS.map((name) => [name, field(name).value.trim()]).filter(([, value]) => value));
+    if (values.hours !== RANGE) return { ...values, since: "", until: "" };
     const [since, until] = this.range;
     return {
-      ...given,
+      ...values,
       hours: "",
       since: new Date(Math.max(since, 0)).toISOString(),
       until: until === Infinity ? "" : new Date(until).toISOString(),
@@ -84,42 +84,42 @@ export class Filters {
   /** Choose the rows that are wanted, as the console chooses them. @param {Row[]} rows */
   choose(rows) {
     const [since, until] = this.range;
-    const [state, label, name] = ["state", "label", "name"].map((one) => field(one).value.trim());
+    const [state, label, name] = ["state", "label", "name"].map((input) => field(input).value.trim());
     return rows.filter((row) => {
-      const at = Date.parse(row.at);
+      const at = Date.parse(row.decided_at);
       return at >= since && at < until
         && (!state || row.state === state)
-        && (!label || shows(row) === label)
+        && (!label || effectiveLabel(row) === label)
         && row.key.toLowerCase().includes(name.toLowerCase());
     });
   }
 
-  /** @param {URLSearchParams} given */
-  #fill(given) {
+  /** @param {URLSearchParams} values */
+  #fill(values) {
     for (const name of FIELDS) {
-      const one = field(name);
-      one.value = given.get(name) ?? DEFAULTS[name] ?? "";
+      const input = field(name);
+      input.value = values.get(name) ?? DEFAULTS[name] ?? "";
       // A select has no choice of an unknown value.
-      if (one instanceof HTMLSelectElement && one.selectedIndex < 0) one.value = DEFAULTS[name] ?? "";
+      if (input instanceof HTMLSelectElement && input.selectedIndex < 0) input.value = DEFAULTS[name] ?? "";
     }
-    this.#adapt();
+    this.#showRange();
   }
 
-  #adapt() {
+  #showRange() {
     byId("filter-range").hidden = field("hours").value !== RANGE;
   }
 
   /** The part of the address that keeps the filters. */
   #address() {
     const isRange = field("hours").value === RANGE;
-    const given = FIELDS.filter((name) => isRange || (name !== "since" && name !== "until"))
+    const values = FIELDS.filter((name) => isRange || (name !== "since" && name !== "until"))
       .map((name) => [name, field(name).value.trim()])
       .filter(([name, value]) => value !== (DEFAULTS[name] ?? ""));
-    const query = new URLSearchParams(given).toString();
+    const query = new URLSearchParams(values).toString();
     return `#results${query ? `?${query}` : ""}`;
   }
 
-  #keep() {
+  #updateAddress() {
     const address = this.#address();
     byId("to-results").setAttribute("href", address);
     if (location.hash.startsWith("#results") && location.hash !== address) history.replaceState(null, "", address);

@@ -2,12 +2,12 @@
 
 import { byId } from "./dom.js";
 import { loadModels, startModels } from "./models.js";
-import { mended, notice } from "./notices.js";
+import { clearNotice, showNotice } from "./notices.js";
 import { loadResults, startResults } from "./results.js";
 import { startReview } from "./review.js";
 import { Queue, Results } from "./store.js";
-import { listen } from "./stream.js";
-import { zone } from "./words.js";
+import { connect } from "./stream.js";
+import { zone } from "./format.js";
 
 const SECTIONS = ["review", "results", "models"];
 
@@ -15,13 +15,13 @@ const queue = new Queue();
 const results = new Results();
 const classes = [...byId("labels").querySelectorAll("button")].map((button) => button.dataset.label ?? "");
 
-/** Show the section that the address names. @param {boolean} [byHand] */
-function route(byHand = true) {
-  const [named] = location.hash.slice(1).split("?");
-  const chosen = SECTIONS.includes(named) ? named : SECTIONS[0];
+/** Show the section that the address names. @param {boolean} [isNavigation] */
+function route(isNavigation = true) {
+  const [section] = location.hash.slice(1).split("?");
+  const chosen = SECTIONS.includes(section) ? section : SECTIONS[0];
   for (const view of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-view]"))) {
     view.hidden = view.dataset.view !== chosen;
-    if (byHand && !view.hidden) view.querySelector("h2")?.focus({ preventScroll: true });
+    if (isNavigation && !view.hidden) view.querySelector("h2")?.focus({ preventScroll: true });
   }
   for (const link of document.querySelectorAll("nav a")) {
     if (link.getAttribute("href")?.split("?")[0] === `#${chosen}`) link.setAttribute("aria-current", "page");
@@ -29,52 +29,52 @@ function route(byHand = true) {
   }
   document.title = `${chosen[0].toUpperCase()}${chosen.slice(1)} – Scones`;
   if (chosen === "results") refreshResults(); // which takes its filters from the address
-  if (chosen === "models" && byHand) loadModels();
+  if (chosen === "models" && isNavigation) loadModels();
 }
 
-/** @param {"connecting"|"live"|"trouble"|"lost"} state @param {string} text */
-function connection(state, text) {
+/** @param {"connecting"|"live"|"error"|"disconnected"} state @param {string} text */
+function setConnectionState(state, text) {
   byId("connection").dataset.state = state;
   byId("connection-text").textContent = text;
 }
 
-let troubled = false;
+let hasError = false;
 
-function opened() {
-  mended("lost");
-  mended("finish"); // it is told anew
+function onConnected() {
+  clearNotice("lost");
+  clearNotice("finish"); // it is told anew
   loadResults(results);
 }
 
 /** @type {Object<string, (data: any) => void>} */
 const EVENTS = {
-  news(news) {
-    mended("aws");
-    connection("live", "Live");
-    if (news.queue) queue.set(news.queue.rows, news.queue.more);
-    results.add(news.rows);
-    if (troubled) loadResults(results); // the news tell of what is new, not of all that changed meanwhile
-    troubled = false;
+  update(update) {
+    clearNotice("aws");
+    setConnectionState("live", "Live");
+    if (update.queue) queue.set(update.queue.rows, update.queue.more);
+    results.add(update.rows);
+    if (hasError) loadResults(results); // the news tell of what is new, not of all that changed meanwhile
+    hasError = false;
   },
-  trouble(message) {
-    troubled = true;
-    notice("aws", `Live updates failed: ${message}. Retrying.`);
-    connection("trouble", "Retrying");
+  error(message) {
+    hasError = true;
+    showNotice("aws", `Live updates failed: ${message}. Retrying.`);
+    setConnectionState("error", "Retrying");
   },
   skipped(message) {
-    if (message) notice("skipped", message);
-    else mended("skipped");
+    if (message) showNotice("skipped", message);
+    else clearNotice("skipped");
   },
-  unfinished(troubles) {
-    if (troubles.length) notice("finish", `Some labels are not in the dataset yet: ${troubles.join("; ")}`);
-    else mended("finish");
+  incomplete(errors) {
+    if (errors.length) showNotice("finish", `Some labels are not in the dataset yet: ${errors.join("; ")}`);
+    else clearNotice("finish");
   },
 };
 
-/** @param {string} [why] */
-function lost(why = "The console does not respond: is `scones console` still running?") {
-  connection("lost", "Connection lost");
-  notice("lost", `${why} This page is no longer updated.`);
+/** @param {string} [reason] */
+function onDisconnected(reason = "The console does not respond: is `scones console` still running?") {
+  setConnectionState("disconnected", "Connection lost");
+  showNotice("lost", `${reason} This page is no longer updated.`);
 }
 
 byId("zone").textContent = `Times: ${zone()}`;
@@ -83,5 +83,5 @@ const refreshResults = startResults(results, queue, classes);
 startModels(() => location.hash === "#models");
 window.addEventListener("hashchange", () => route());
 route(false);
-listen("/api/news", { open: opened, event: (name, data) => EVENTS[name]?.(data), lost });
+connect("/api/updates", { open: onConnected, event: (name, data) => EVENTS[name]?.(data), lost: onDisconnected });
 loadModels();

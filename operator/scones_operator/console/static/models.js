@@ -1,68 +1,68 @@
-// Models: the versions, what is in production, and the question whether one may go there.
+// Models: the versions, what is in production, and the request whether one may go there.
 
 import { get, post } from "./api.js";
-import { byId, make, show, tableRow } from "./dom.js";
-import { announce, mended, notice } from "./notices.js";
-import { moment } from "./words.js";
+import { byId, createElement, setVisible, tableRow } from "./dom.js";
+import { announce, clearNotice, showNotice } from "./notices.js";
+import { formatTime } from "./format.js";
 
-const LOOK_MS = 15_000;
-const WORDS = { Approved: "approved", Rejected: "rejected", PendingManualApproval: "pending" };
+const POLL_MS = 15_000;
+const APPROVAL_STATUS_LABELS = { Approved: "approved", Rejected: "rejected", PendingManualApproval: "pending" };
 
-/** @param {() => boolean} isLookedAt */
-export function startModels(isLookedAt) {
-  byId("models-again").addEventListener("click", loadModels);
+/** @param {() => boolean} isVisible */
+export function startModels(isVisible) {
+  byId("refresh-models").addEventListener("click", loadModels);
   setInterval(() => {
-    if (isLookedAt() && !document.hidden && !document.querySelector("dialog[open]")) loadModels();
-  }, LOOK_MS);
+    if (isVisible() && !document.hidden && !document.querySelector("dialog[open]")) loadModels();
+  }, POLL_MS);
 }
 
 /** Read the versions and what is under way. */
 export async function loadModels() {
   try {
     const found = await get("/api/models");
-    mended("models");
+    clearNotice("models");
     showProduction(found.production);
     showPromotions(found.promotions);
     showVersions(found.versions);
-    show("versions-more", found.more);
-  } catch (trouble) {
-    notice("models", `The models cannot be read: ${trouble.message}`);
+    setVisible("versions-more", found.more);
+  } catch (error) {
+    showNotice("models", `The models cannot be read: ${error.message}`);
   }
 }
 
 /** @param {any} production */
 function showProduction(production) {
   const arn = production?.model_package_arn;
-  const what = arn ? `version ${arn.slice(arn.lastIndexOf("/") + 1)}` : production?.artifacts ?? "no model";
+  const action = arn ? `version ${arn.slice(arn.lastIndexOf("/") + 1)}` : production?.artifacts ?? "no model";
   byId("production").textContent = production
-    ? `In production: ${what} (endpoint ${production.endpoint}: ${production.status}).`
+    ? `In production: ${action} (endpoint ${production.endpoint}: ${production.status}).`
     : "Nothing is in production: there is no endpoint.";
 }
 
 /** @param {any[]} promotions */
 function showPromotions(promotions) {
-  const asked = promotions.filter((item) => item.question).length;
-  byId("question-count").textContent = String(asked);
-  show("question-count", asked > 0);
+  const pending = promotions.filter((item) => item.approval_request).length;
+  byId("approval-count").textContent = String(pending);
+  setVisible("approval-count", pending > 0);
   byId("promotions").replaceChildren(...promotions.map((item) =>
-    item.question ? questionCard(item.question) : make("p", {}, `Running: ${item.what}, ${item.step ?? "just started"}.`)));
+    item.approval_request ? approvalCard(item.approval_request) : createElement("p", {}, `Running: ${item.title}, ${item.step ?? "just started"}.`)));
 }
 
-/** @param {any} question */
-function questionCard(question) {
-  const { version } = question;
-  const answer = (/** @type {boolean} */ approved) => decide({
+/** @param {any} request */
+function approvalCard(request) {
+  const { version } = request;
+  const decide = (/** @type {boolean} */ approved) => confirmAction({
     title: approved ? `Promote version ${version} to production?` : `Reject the promotion of version ${version}?`,
     text: approved ? "It is deployed with a canary; alarms roll it back." : "Production is unchanged.",
     yes: approved ? "Promote" : "Keep current model",
-    path: `/api/models/${version}/answer`,
+    path: `/api/models/${version}/promotion`,
     body: { approved },
   });
-  return make("div", { class: "card" },
-    make("h3", {}, `Version ${version} is in staging. Promote it to production?`),
-    make("p", {}, `Smoke test: ${question.smoke_test}. Waiting since ${moment(question.asked_at)}.`),
-    make("p", { class: "actions" },
-      button("Promote", () => answer(true), "chief"), " ", button("Keep current model", () => answer(false))));
+  return createElement("div", { class: "card" },
+    createElement("h3", {}, `Version ${version} is in staging. Promote it to production?`),
+    createElement("p", {}, `Smoke test: ${request.smoke_test}. Waiting since ${formatTime(request.asked_at)}.`),
+    createElement("p", { class: "actions" },
+      button("Promote", () => decide(true), "primary"), " ", button("Keep current model", () => decide(false))));
 }
 
 /** @param {any[]} versions */
@@ -70,33 +70,33 @@ function showVersions(versions) {
   const lines = versions.map((version) => {
     const line = tableRow([
       ["version", version.in_production ? `${version.number} ● in production` : String(version.number)],
-      ["registered", moment(version.registered_at)],
-      ["status", WORDS[/** @type {keyof typeof WORDS} */ (version.status)] ?? version.status, "status"],
-      ["accuracy", figure(version.accuracy), "number"],
-      ["suggested threshold", figure(version.threshold), "number"],
+      ["registered", formatTime(version.registered_at)],
+      ["status", APPROVAL_STATUS_LABELS[/** @type {keyof typeof APPROVAL_STATUS_LABELS} */ (version.status)] ?? version.status, "status"],
+      ["accuracy", formatNumber(version.accuracy), "number"],
+      ["suggested threshold", formatNumber(version.threshold), "number"],
       ["comment", version.comment || "–"],
-      ["", make("span", { class: "actions" }, ...actionsOf(version))],
+      ["", createElement("span", { class: "actions" }, ...actionsOf(version))],
     ]);
     line.className = `${version.status}${version.in_production ? " chosen" : ""}`;
     return line;
   });
   /** @type {HTMLElement} */ (byId("versions").querySelector("tbody")).replaceChildren(...lines);
-  show("versions", versions.length > 0);
-  show("versions-empty", versions.length === 0);
+  setVisible("versions", versions.length > 0);
+  setVisible("versions-empty", versions.length === 0);
 }
 
 /** @param {any} version */
 function actionsOf(version) {
   const { number } = version;
-  const word = version.status === "Approved" ? "Promote" : "Approve";
-  const approve = () => decide({
-    title: `${word} version ${number}?`,
+  const verb = version.status === "Approved" ? "Promote" : "Approve";
+  const approve = () => confirmAction({
+    title: `${verb} version ${number}?`,
     text: "It is tested in staging with labeled photos. Then its promotion to production waits for approval.",
-    yes: word,
+    yes: verb,
     path: `/api/models/${number}/approve`,
     body: {},
   });
-  const reject = () => decide({
+  const reject = () => confirmAction({
     title: `Reject version ${number}?`,
     text: version.in_production
       ? "It stays in production until another one is promoted or rolled back to. "
@@ -107,25 +107,25 @@ function actionsOf(version) {
     body: {},
   });
   return [
-    ...(version.in_production ? [] : [button(word, approve, "", `${word} version ${number}`)]),
+    ...(version.in_production ? [] : [button(verb, approve, "", `${verb} version ${number}`)]),
     ...(version.status === "Rejected" ? [] : [button("Reject", reject, "", `Reject version ${number}`)]),
   ];
 }
 
 /**
  * Ask whether it is meant so, and why; then do it.
- * @param {{title: string, text: string, yes: string, path: string, body: object}} what
+ * @param {{title: string, text: string, yes: string, path: string, body: object}} action
  */
-function decide(what) {
-  const dialog = /** @type {HTMLDialogElement} */ (byId("decide-dialog"));
-  const comment = /** @type {HTMLTextAreaElement} */ (byId("decide-comment"));
-  byId("decide-title").textContent = what.title;
-  byId("decide-text").textContent = what.text;
-  byId("decide-yes").textContent = what.yes;
+function confirmAction(action) {
+  const dialog = /** @type {HTMLDialogElement} */ (byId("confirm-dialog"));
+  const comment = /** @type {HTMLTextAreaElement} */ (byId("confirm-comment"));
+  byId("confirm-title").textContent = action.title;
+  byId("confirm-text").textContent = action.text;
+  byId("confirm-yes").textContent = action.yes;
   comment.value = "";
   dialog.returnValue = "no";
   dialog.addEventListener("close", () => {
-    if (dialog.returnValue === "yes") send(what.path, { ...what.body, comment: comment.value });
+    if (dialog.returnValue === "yes") send(action.path, { ...action.body, comment: comment.value });
   }, { once: true });
   dialog.showModal();
 }
@@ -134,11 +134,11 @@ function decide(what) {
 async function send(path, body) {
   try {
     const { message } = await post(path, body);
-    mended("decision");
+    clearNotice("decision");
     announce(message);
-    notice("decided", message, "news");
-  } catch (trouble) {
-    notice("decision", trouble.message);
+    showNotice("decided", message, "info");
+  } catch (error) {
+    showNotice("decision", error.message);
   }
   await loadModels();
 }
@@ -147,15 +147,15 @@ async function send(path, body) {
  * @param {string} text
  * @param {() => void} action
  * @param {string} [kind]
- * @param {string} [spoken]
+ * @param {string} [label]
  */
-function button(text, action, kind = "", spoken = text) {
-  const made = make("button", { type: "button", class: kind, "aria-label": spoken }, text);
-  made.addEventListener("click", action);
-  return made;
+function button(text, action, kind = "", label = text) {
+  const element = createElement("button", { type: "button", class: kind, "aria-label": label }, text);
+  element.addEventListener("click", action);
+  return element;
 }
 
 /** @param {number|null} value */
-function figure(value) {
+function formatNumber(value) {
   return value === null ? "–" : value.toFixed(3);
 }

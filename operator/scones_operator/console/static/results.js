@@ -1,12 +1,12 @@
 // Results: counts, confidence over time, and the latest, as they come in.
 
-import { get, post, showPicture } from "./api.js";
-import { draw } from "./chart.js";
-import { byId, make, show, tableRow } from "./dom.js";
+import { get, post, showPreview } from "./api.js";
+import { renderChart } from "./chart.js";
+import { byId, createElement, setVisible, tableRow } from "./dom.js";
 import { Filters } from "./filters.js";
-import { announce, mended, notice } from "./notices.js";
+import { announce, clearNotice, showNotice } from "./notices.js";
 import { Production } from "./store.js";
-import { STATES, familiarityText, fileName, moment, path, pathParts, percent, shareOf, shows, statusText, verdict } from "./words.js";
+import { STATUS_LABELS, familiarityText, fileName, formatTime, displayKey, pathParts, percent, shareOf, effectiveLabel, statusText, reviewLabel } from "./format.js";
 
 /** @typedef {import("./store.js").Row} Row */
 /** @typedef {import("./store.js").Results} Results */
@@ -15,7 +15,7 @@ import { STATES, familiarityText, fileName, moment, path, pathParts, percent, sh
 /** Rows of the table at first, and those that each click adds. */
 const ROWS_ADDED = 30;
 /** Maximum number of rows of the table: elements cost more than the figures above it. */
-const MOST_ROWS = 600;
+const MAX_ROWS = 600;
 
 /** Shortest time between two requests for the versions in production. */
 const PRODUCTION_MS = 15_000;
@@ -30,7 +30,7 @@ let productionReadAt = -Infinity;
 /** @type {Filters} */ let filters;
 
 /** @type {Row|null} The row that the dialog shows. */
-let opened = null;
+let openRow = null;
 
 let reads = 0;
 
@@ -46,12 +46,12 @@ export function startResults(results, queue, classes) {
   });
   for (const known of [results, queue, production]) known.addEventListener("change", refresh);
   byId("latest-more").addEventListener("click", () => {
-    rowsShown = Math.min(rowsShown + ROWS_ADDED, MOST_ROWS);
+    rowsShown = Math.min(rowsShown + ROWS_ADDED, MAX_ROWS);
     refresh();
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", refresh);
   byId("photo-undo").addEventListener("click", () => undo(results, queue));
-  byId("photo-dialog").addEventListener("close", () => { opened = null; });
+  byId("photo-dialog").addEventListener("close", () => { openRow = null; });
   setInterval(() => {
     if (!document.hidden && location.hash.startsWith("#results")) loadProduction();
   }, IDLE_MS);
@@ -64,16 +64,16 @@ export function startResults(results, queue, classes) {
 /** Read the results that the filters take. @param {Results} results */
 export async function loadResults(results) {
   const read = ++reads;
-  results.expect();
+  results.beginReload();
   try {
     const found = await get("/api/results", filters.query);
     if (read !== reads) return; // they are being read once more
     results.set(found.rows, found.more, found.searched_since);
-    mended("results");
-    if (found.skipped) notice("results-skipped", found.skipped);
-    else mended("results-skipped");
-  } catch (trouble) {
-    if (read === reads) notice("results", `The results cannot be read: ${trouble.message}`);
+    clearNotice("results");
+    if (found.skipped) showNotice("results-skipped", found.skipped);
+    else clearNotice("results-skipped");
+  } catch (error) {
+    if (read === reads) showNotice("results", `The results cannot be read: ${error.message}`);
   }
 }
 
@@ -83,8 +83,8 @@ async function loadProduction() {
   productionReadAt = performance.now();
   try {
     production.set(await get("/api/production"));
-  } catch (trouble) {
-    byId("in-production").textContent = `Model versions are not shown: ${trouble.message}`;
+  } catch (error) {
+    byId("in-production").textContent = `Model versions are not shown: ${error.message}`;
   }
 }
 
@@ -92,21 +92,21 @@ async function loadProduction() {
 function showResults(results, queue, classes) {
   if (/** @type {HTMLElement} */ (document.querySelector('[data-view="results"]')).hidden) return;
   const rows = filters.choose(results.rows);
-  if (!production.endpoint || rows.some((row) => production.isBehind(row))) loadProduction();
+  if (!production.endpoint || rows.some((row) => production.isLaterThanRead(row))) loadProduction();
   byId("results-more").textContent = moreText(results, rows.length);
   showProduction();
   showStates(rows, queue);
   showClasses(rows, classes);
   showLatest(rows.slice(0, rowsShown));
   showRest(rows.length - rowsShown);
-  draw(rows, classes);
+  renderChart(rows, classes);
 }
 
 /** @param {Results} results @param {number} count */
 function moreText(results, count) {
   if (!results.more) return "";
   if (results.searchedSince) {
-    return `Searched back to ${moment(results.searchedSince)}: earlier results may match. Choose a shorter time range, or use scones results.`;
+    return `Searched back to ${formatTime(results.searchedSince)}: earlier results may match. Choose a shorter time range, or use scones results.`;
   }
   return `Only the latest ${count} are counted: there are more. Choose a shorter time range, or use scones report for all.`;
 }
@@ -115,7 +115,7 @@ function showProduction() {
   const { endpoint, present } = production;
   if (!endpoint) return; // not read yet
   byId("in-production").replaceChildren(...(present
-    ? [`Model version ${present.version} in production since `, make("time", {}, moment(present.since)), "."]
+    ? [`Model version ${present.version} in production since `, createElement("time", {}, formatTime(present.since)), "."]
     : [unknownVersion(endpoint)]));
 }
 
@@ -128,32 +128,32 @@ function unknownVersion(endpoint) {
 
 /** @param {Row[]} rows @param {Queue} queue */
 function showStates(rows, queue) {
-  const counts = Object.entries(STATES).map(([state, name]) => ({ state, name, count: rows.filter((row) => row.state === state).length }));
+  const counts = Object.entries(STATUS_LABELS).map(([state, name]) => ({ state, name, count: rows.filter((row) => row.state === state).length }));
   // Nobody is asked about simulated photos: most stacks have none.
   const tiles = counts.filter(({ state, count }) => count || state !== "simulated").map(({ state, name, count }) =>
-    make("div", { class: `tile ${state}` },
-      make("dt", {}, name),
-      make("dd", {}, String(count), " ", make("small", {}, shareOf(count, rows.length)), ...(state === "waiting" ? [elsewhere(count, queue)] : []))));
+    createElement("div", { class: `tile ${state}` },
+      createElement("dt", {}, name),
+      createElement("dd", {}, String(count), " ", createElement("small", {}, shareOf(count, rows.length)), ...(state === "waiting" ? [elsewhere(count, queue)] : []))));
   byId("statuses").replaceChildren(...tiles);
 }
 
 /** What waits in all, if that is more than what the filters take. @param {number} count @param {Queue} queue */
 function elsewhere(count, queue) {
   const all = queue.waiting.length;
-  return make("small", { class: "all" }, all > count ? ` ${all}${queue.more ? "+" : ""} in all` : "");
+  return createElement("small", { class: "all" }, all > count ? ` ${all}${queue.more ? "+" : ""} in all` : "");
 }
 
 /** @param {Row[]} rows @param {string[]} classes */
 function showClasses(rows, classes) {
   const lines = classes.map((name) => {
-    const guessed = rows.filter((row) => row.label === name);
-    const count = (/** @type {string} */ state) => String(guessed.filter((row) => row.state === state).length);
-    const said = rows.filter((row) => row.review?.label === name).length;
+    const predicted = rows.filter((row) => row.label === name);
+    const count = (/** @type {string} */ state) => String(predicted.filter((row) => row.state === state).length);
+    const reviewed = rows.filter((row) => row.review?.label === name).length;
     return tableRow([
       ["class", name],
       ["classified", count("classified"), "number"],
       ["waiting for review", count("waiting"), "number"],
-      ["reviewed as", String(said), "number"],
+      ["reviewed as", String(reviewed), "number"],
     ]);
   });
   /** @type {HTMLElement} */ (byId("by-class").querySelector("tbody")).replaceChildren(...lines);
@@ -161,7 +161,7 @@ function showClasses(rows, classes) {
 
 /** Whose answer it is, if the reviewer saw another version. @param {import("./store.js").Review} review */
 function sameBytes(review) {
-  return review.reviewed_version ? `, same bytes, ${moment(review.at)}` : "";
+  return review.reviewed_version ? `, same bytes, ${formatTime(review.at)}` : "";
 }
 
 /** The model's class beside another one of the reviewer, since the confidence is of the model's. @param {Row} row */
@@ -172,14 +172,14 @@ function otherPrediction(row) {
 /** @param {Row[]} rows */
 function showLatest(rows) {
   const lines = rows.map((row) => {
-    const said = row.review ? ` (${row.review.by}${sameBytes(row.review)}${otherPrediction(row)})` : "";
-    const open = make("button", { type: "button", class: "link", title: path(row) }, ...pathParts(row));
+    const reviewed = row.review ? ` (${row.review.by}${sameBytes(row.review)}${otherPrediction(row)})` : "";
+    const open = createElement("button", { type: "button", class: "link", title: displayKey(row) }, ...pathParts(row));
     open.addEventListener("click", () => openPhoto(row));
     const line = tableRow([
-      ["time", moment(row.at), "time"],
+      ["time", formatTime(row.decided_at), "time"],
       ["photo", open],
       ["status", statusText(row), "status"],
-      ["shows", shows(row) + said],
+      ["shows", effectiveLabel(row) + reviewed],
       ["confidence", percent(row.confidence, row.threshold), "number"],
       ["model", versionText(row), "number"],
       ["bay", row.loading_bay ?? "–"],
@@ -188,9 +188,9 @@ function showLatest(rows) {
     line.className = row.state;
     return line;
   });
-  keepingFocus(() => /** @type {HTMLElement} */ (byId("latest").querySelector("tbody")).replaceChildren(...lines));
-  show("latest", rows.length > 0);
-  show("latest-empty", rows.length === 0);
+  preserveFocus(() => /** @type {HTMLElement} */ (byId("latest").querySelector("tbody")).replaceChildren(...lines));
+  setVisible("latest", rows.length > 0);
+  setVisible("latest-empty", rows.length === 0);
   byId("latest-empty").textContent = filters.narrow ? "No results match the filters." : "No results in this time range.";
 }
 
@@ -201,14 +201,14 @@ function versionText(row) {
 
 /** @param {number} rest how many rows are not in the table */
 function showRest(rest) {
-  const full = rowsShown >= MOST_ROWS;
-  show("latest-more", rest > 0 && !full);
+  const full = rowsShown >= MAX_ROWS;
+  setVisible("latest-more", rest > 0 && !full);
   byId("latest-more").textContent = `Show ${Math.min(rest, ROWS_ADDED)} more of ${rest}`;
   byId("latest-rest").textContent = rest > 0 && full ? `${rest} more: set a filter, or use scones results --limit ${rest + rowsShown}` : "";
 }
 
 /** Who is at a row by keyboard stays at it when rows are added. @param {() => void} change */
-function keepingFocus(change) {
+function preserveFocus(change) {
   const buttons = () => [...byId("latest").querySelectorAll("button")];
   const fromEnd = buttons().reverse().findIndex((button) => button === document.activeElement);
   change();
@@ -217,48 +217,48 @@ function keepingFocus(change) {
 
 /** @param {Row} row */
 function openPhoto(row) {
-  showFacts(row);
+  showDetails(row);
   /** @type {HTMLDialogElement} */ (byId("photo-dialog")).showModal();
-  showPicture(/** @type {HTMLImageElement} */ (byId("photo-image")), byId("photo-text"), row);
+  showPreview(/** @type {HTMLImageElement} */ (byId("photo-image")), byId("photo-text"), row);
 }
 
 /** What the dialog shows may have been labelled, or that undone, elsewhere. @param {Results} results */
 function refreshPhoto(results) {
-  const now = opened && (results.find(opened) ?? opened);
-  if (now) showFacts(now);
+  const now = openRow && (results.find(openRow) ?? openRow);
+  if (now) showDetails(now);
 }
 
 /** @param {Row} row */
-function showFacts(row) {
-  opened = row;
+function showDetails(row) {
+  openRow = row;
   byId("photo-title").replaceChildren(...pathParts(row));
-  const facts = [
+  const details = [
     ["status", statusText(row)],
-    ["decided", `${moment(row.at)}, in ${(row.total_ms / 1000).toFixed(2)} s`],
+    ["decided", `${formatTime(row.decided_at)}, in ${(row.total_ms / 1000).toFixed(2)} s`],
     ...(row.reason ? [["reason", `${row.reason.code}: ${row.reason.message}`]] : []),
     ...(row.label ? [["predicted label", `${row.label}, ${percent(row.confidence, row.threshold)}; threshold ${percent(row.threshold)}`]] : []),
     ...(row.label ? [["model version", production.versionOf(row) ?? "unknown"].map(String)] : []),
     ...(row.familiarity === null ? [] : [["familiarity", familiarityText(row)]]),
     ...(row.loading_bay ? [["loading bay", row.loading_bay]] : []),
-    ...(row.review ? [["review", `${verdict(row.review)}, by ${row.review.by}, ${moment(row.review.at)}${row.review.reviewed_version ? ", of another version with the same bytes" : ""}`]] : []),
+    ...(row.review ? [["review", `${reviewLabel(row.review)}, by ${row.review.by}, ${formatTime(row.review.at)}${row.review.reviewed_version ? ", of another version with the same bytes" : ""}`]] : []),
     ["object version", row.version],
   ];
-  byId("photo-facts").replaceChildren(...facts.flatMap(([name, text]) => [make("dt", {}, name), make("dd", {}, text)]));
-  show("photo-undo", row.review !== null);
+  byId("photo-details").replaceChildren(...details.flatMap(([name, text]) => [createElement("dt", {}, name), createElement("dd", {}, text)]));
+  setVisible("photo-undo", row.review !== null);
 }
 
 /** @param {Results} results @param {Queue} queue */
 async function undo(results, queue) {
-  const row = opened;
+  const row = openRow;
   if (!row?.review) return;
   /** @type {HTMLDialogElement} */ (byId("photo-dialog")).close();
   try {
-    const back = await post("/api/undo", { photo: row.photo, version: row.version, review: row.review.id });
-    results.add([back]);
-    queue.putBack(back);
+    const updated = await post("/api/undo", { photo: row.photo, version: row.version, review: row.review.id });
+    results.add([updated]);
+    queue.requeue(updated);
     announce(`Undone: ${fileName(row)} needs review again.`);
-    mended("undo");
-  } catch (trouble) {
-    notice("undo", `The label of ${fileName(row)} was not undone: ${trouble.message}`);
+    clearNotice("undo");
+  } catch (error) {
+    showNotice("undo", `The label of ${fileName(row)} was not undone: ${error.message}`);
   }
 }

@@ -25,7 +25,7 @@
  * @property {string|null} loading_bay
  * @property {{code: string, message: string}|null} reason
  * @property {string} started_at
- * @property {string} at
+ * @property {string} decided_at
  * @property {string} uploaded_at
  * @property {number} total_ms
  * @property {Review|null} review
@@ -40,17 +40,17 @@ export function idOf(row) {
 export class Queue extends EventTarget {
   /** @type {Row[]} */ #rows = [];
   /** @type {boolean} */ more = false;
-  /** @type {Map<string, "sent"|"done">} What was said here, until the queue is without it. */
-  #said = new Map();
+  /** @type {Map<string, "submitted"|"reviewed">} What was said here, until the queue is without it. */
+  #submitted = new Map();
   /** @type {Map<string, Row>} What came back here, until the queue has it. */
-  #back = new Map();
+  #requeued = new Map();
   /** @type {string[]} */ #skipped = [];
 
   /** Those to be shown: the longest waiting first, those skipped last. @returns {Row[]} */
   get waiting() {
     const known = new Set(this.#rows.map(idOf));
-    const back = [...this.#back.values()].filter((row) => !known.has(idOf(row)));
-    const shown = [...back, ...this.#rows].filter((row) => !this.#said.has(idOf(row)));
+    const requeued = [...this.#requeued.values()].filter((row) => !known.has(idOf(row)));
+    const shown = [...requeued, ...this.#rows].filter((row) => !this.#submitted.has(idOf(row)));
     const rank = (/** @type {Row} */ row) => this.#skipped.indexOf(idOf(row));
     return shown.sort((one, other) => rank(one) - rank(other));
   }
@@ -60,32 +60,32 @@ export class Queue extends EventTarget {
     this.#rows = rows;
     this.more = more;
     const known = new Set(rows.map(idOf));
-    for (const [id, state] of this.#said) if (state === "done" && !known.has(id)) this.#said.delete(id);
-    for (const id of this.#back.keys()) if (known.has(id)) this.#back.delete(id);
+    for (const [id, state] of this.#submitted) if (state === "reviewed" && !known.has(id)) this.#submitted.delete(id);
+    for (const id of this.#requeued.keys()) if (known.has(id)) this.#requeued.delete(id);
     this.#skipped = this.#skipped.filter((id) => known.has(id));
     this.#changed();
   }
 
   /** Something is being said of a photo. @param {Row} row */
-  send(row) {
-    this.#back.delete(idOf(row));
-    this.#said.set(idOf(row), "sent");
+  markSubmitted(row) {
+    this.#requeued.delete(idOf(row));
+    this.#submitted.set(idOf(row), "submitted");
     this.#changed();
   }
 
   /** It was kept, or somebody else was faster. @param {Row} row */
-  done(row) {
+  markReviewed(row) {
     const still = this.#rows.some((other) => idOf(other) === idOf(row));
-    if (still) this.#said.set(idOf(row), "done");
-    else this.#said.delete(idOf(row));
+    if (still) this.#submitted.set(idOf(row), "reviewed");
+    else this.#submitted.delete(idOf(row));
     this.#changed();
   }
 
   /** It was not kept, or undone: the photo waits again. @param {Row} row */
-  putBack(row) {
-    this.#said.delete(idOf(row));
+  requeue(row) {
+    this.#submitted.delete(idOf(row));
     this.#skipped = this.#skipped.filter((id) => id !== idOf(row));
-    if (!this.#rows.some((other) => idOf(other) === idOf(row))) this.#back.set(idOf(row), row);
+    if (!this.#rows.some((other) => idOf(other) === idOf(row))) this.#requeued.set(idOf(row), row);
     this.#changed();
   }
 
@@ -101,18 +101,18 @@ export class Queue extends EventTarget {
 }
 
 /** Maximum number of results that the page keeps: as many as the console sends at once. */
-export const ROWS_KEPT = 5000;
+export const MAX_ROWS_KEPT = 5000;
 
-/** Results of the chosen period, at most `ROWS_KEPT`, the latest. */
+/** Results of the chosen period, at most `MAX_ROWS_KEPT`, the latest. */
 export class Results extends EventTarget {
   /** @type {Map<string, Row>} */ #rows = new Map();
-  /** @type {Map<string, Row>|null} What came since results are being read anew. */ #fresh = null;
+  /** @type {Map<string, Row>|null} What came since results are being read anew. */ #arrivedDuringReload = null;
   /** @type {boolean} */ more = false;
   /** @type {string|null} Back to when records were searched, if that is not the whole time. */ searchedSince = null;
 
   /** The latest first. @returns {Row[]} */
   get rows() {
-    return [...this.#rows.values()].sort((one, other) => Date.parse(other.at) - Date.parse(one.at));
+    return [...this.#rows.values()].sort((one, other) => Date.parse(other.decided_at) - Date.parse(one.decided_at));
   }
 
   /** The same photo as it is known now. @param {Row} row @returns {Row|undefined} */
@@ -121,8 +121,8 @@ export class Results extends EventTarget {
   }
 
   /** All are being read anew; `set` follows. */
-  expect() {
-    this.#fresh = new Map();
+  beginReload() {
+    this.#arrivedDuringReload = new Map();
   }
 
   /**
@@ -131,8 +131,8 @@ export class Results extends EventTarget {
    */
   set(rows, more, searchedSince) {
     this.searchedSince = searchedSince;
-    this.#rows = new Map([...rows.map((row) => /** @type {const} */ ([idOf(row), row])), ...(this.#fresh ?? [])]);
-    this.#fresh = null;
+    this.#rows = new Map([...rows.map((row) => /** @type {const} */ ([idOf(row), row])), ...(this.#arrivedDuringReload ?? [])]);
+    this.#arrivedDuringReload = null;
     this.more = more;
     this.#forgetOldest();
     this.dispatchEvent(new Event("change"));
@@ -143,15 +143,15 @@ export class Results extends EventTarget {
     if (!rows.length) return;
     for (const row of rows) {
       this.#rows.set(idOf(row), row);
-      this.#fresh?.set(idOf(row), row);
+      this.#arrivedDuringReload?.set(idOf(row), row);
     }
     this.#forgetOldest();
     this.dispatchEvent(new Event("change"));
   }
 
   #forgetOldest() {
-    if (this.#rows.size <= ROWS_KEPT) return;
-    for (const row of this.rows.slice(ROWS_KEPT)) this.#rows.delete(idOf(row));
+    if (this.#rows.size <= MAX_ROWS_KEPT) return;
+    for (const row of this.rows.slice(MAX_ROWS_KEPT)) this.#rows.delete(idOf(row));
     this.more = true;
   }
 }
@@ -159,34 +159,34 @@ export class Results extends EventTarget {
 /** Versions in production, by time. */
 export class Production extends EventTarget {
   /** @type {{endpoint: string|null, status: string|null, periods: {version: number, since: string, until: string|null}[], read_at: string}|null} */
-  #found = null;
+  #periods = null;
 
   /** @param {any} found - as the console sends it */
   set(found) {
-    this.#found = found;
+    this.#periods = found;
     this.dispatchEvent(new Event("change"));
   }
 
   /** The version in production now and since when, if that is known. */
   get present() {
-    const latest = this.#found?.periods[0];
+    const latest = this.#periods?.periods[0];
     return latest && latest.until === null ? latest : undefined;
   }
 
   get endpoint() {
-    return this.#found && { name: this.#found.endpoint, status: this.#found.status };
+    return this.#periods && { name: this.#periods.endpoint, status: this.#periods.status };
   }
 
   /** Whether a result is later than what is known. @param {Row} row */
-  isBehind(row) {
-    return this.#found !== null && Date.parse(row.at) > Date.parse(this.#found.read_at);
+  isLaterThanRead(row) {
+    return this.#periods !== null && Date.parse(row.decided_at) > Date.parse(this.#periods.read_at);
   }
 
   /** The version that alone was in production while a photo was classified. @param {Row} row @returns {number|undefined} */
   versionOf(row) {
-    if (!this.#found || row.label === null || row.endpoint !== this.#found.endpoint || this.isBehind(row)) return undefined;
-    const [from, to] = [Date.parse(row.started_at), Date.parse(row.at)];
-    return this.#found.periods.find(({ since, until }) =>
+    if (!this.#periods || row.label === null || row.endpoint !== this.#periods.endpoint || this.isLaterThanRead(row)) return undefined;
+    const [from, to] = [Date.parse(row.started_at), Date.parse(row.decided_at)];
+    return this.#periods.periods.find(({ since, until }) =>
       Date.parse(since) <= from && (until === null || to <= Date.parse(until)))?.version;
   }
 }

@@ -2,51 +2,51 @@
 
 import { request } from "./access.js";
 
-const AGAIN_MS = 3000;
+const RECONNECT_MS = 3000;
 
 /**
  * Listen until the console refuses the token: where the stream ends it is opened again.
  * @param {string} path
- * @param {{open: () => void, event: (name: string, data: any) => void, lost: (why?: string) => void}} told
+ * @param {{open: () => void, event: (name: string, data: any) => void, lost: (reason?: string) => void}} handlers
  */
-export async function listen(path, told) {
+export async function connect(path, handlers) {
   for (;;) {
     let refusal;
     try {
-      refusal = await follow(path, told);
+      refusal = await follow(path, handlers);
     } catch {
       // Whatever broke it, it is tried again.
     }
-    told.lost(refusal);
+    handlers.lost(refusal);
     if (refusal) return;
-    await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+    await new Promise((resolve) => setTimeout(resolve, RECONNECT_MS));
   }
 }
 
 /**
  * Read a stream to its end.
  * @param {string} path
- * @param {{open: () => void, event: (name: string, data: any) => void}} told
+ * @param {{open: () => void, event: (name: string, data: any) => void}} handlers
  * @returns {Promise<string|undefined>} why the console refuses the token, if it does
  */
-async function follow(path, told) {
-  const answer = await request(path);
-  if (answer.status === 403) return answer.text();
-  if (!answer.ok || !answer.body) return;
-  told.open();
-  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+async function follow(path, handlers) {
+  const response = await request(path);
+  if (response.status === 403) return response.text();
+  if (!response.ok || !response.body) return;
+  handlers.open();
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let text = "";
   for (;;) {
     const { done, value } = await reader.read();
     if (done) return;
     const blocks = (text + value).replaceAll("\r\n", "\n").split("\n\n");
     text = blocks.pop() ?? "";
-    for (const block of blocks) tell(block, told);
+    for (const block of blocks) dispatch(block, handlers);
   }
 }
 
-/** @param {string} block @param {{event: (name: string, data: any) => void}} told */
-function tell(block, told) {
+/** @param {string} block @param {{event: (name: string, data: any) => void}} handlers */
+function dispatch(block, handlers) {
   let name = "message";
   const data = [];
   for (const line of block.split("\n")) {
@@ -55,5 +55,5 @@ function tell(block, told) {
     if (field === "event") name = value;
     if (field === "data") data.push(value);
   }
-  if (data.length) told.event(name, JSON.parse(data.join("\n")));
+  if (data.length) handlers.event(name, JSON.parse(data.join("\n")));
 }

@@ -38,7 +38,7 @@ def test_one_that_was_killed_is_not_found(tmp_path: Path) -> None:
 def test_others_can_t_look_into_a_folder_that_was_there(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
 
-    os.close(StateFolder(tmp_path).hold())
+    os.close(StateFolder(tmp_path).lock())
 
     assert tmp_path.stat().st_mode & 0o777 == 0o700
 
@@ -65,7 +65,7 @@ def test_looking_for_one_does_not_keep_another_from_starting(tmp_path: Path) -> 
     (tmp_path / "cloud.lock").touch()
     with (tmp_path / "cloud.lock").open() as looking:
         fcntl.flock(looking, fcntl.LOCK_SH)
-        assert not folder.is_held()
+        assert not folder.is_locked()
 
 
 def test_proxy_exceptions_of_the_user_are_kept(

@@ -11,7 +11,7 @@ from scones_local.cloud.state import StateFolder
 @pytest.fixture
 def folder(tmp_path: Path) -> StateFolder:
     folder = StateFolder(tmp_path)
-    os.close(folder.hold())
+    os.close(folder.lock())
     for name in ("cloud.json", "cloud.log", "sagemaker.kept", "parameters.json"):
         (tmp_path / name).write_text("{}")
     for name in ("s3", "lambda", "ministack", "debugging"):
@@ -50,7 +50,7 @@ def test_what_is_kept_is_left_until_it_is_discarded(folder: StateFolder) -> None
 
 def test_a_server_that_lives_loses_nothing_when_it_is_discarded(folder: StateFolder) -> None:
     folder.keep(4711)
-    held = folder.hold()
+    held = folder.lock()
     try:
         folder.discard()
         assert {"s3", "ministack", "cloud.json"} <= names(folder)

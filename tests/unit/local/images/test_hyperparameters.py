@@ -1,7 +1,7 @@
 import pytest
 
 from scones_local.images.xgboost.errors import UserError
-from scones_local.images.xgboost.hyperparameters import Hyperparameters, read
+from scones_local.images.xgboost.hyperparameters import Hyperparameters, parse_hyperparameters
 
 
 def test_reads_the_hyperparameters_of_a_job() -> None:
@@ -15,7 +15,7 @@ def test_reads_the_hyperparameters_of_a_job() -> None:
         "csv_weights": "1",
         "_tuning_objective_metric": "validation:rmse",
     }
-    assert read(given) == Hyperparameters(
+    assert parse_hyperparameters(given) == Hyperparameters(
         rounds=50,
         early_stopping_rounds=5,
         has_weights=True,
@@ -29,7 +29,9 @@ def test_reads_the_hyperparameters_of_a_job() -> None:
 
 
 def test_most_have_defaults() -> None:
-    assert read({"num_round": "1"}) == Hyperparameters(1, None, has_weights=False, parameters={})
+    assert parse_hyperparameters({"num_round": "1"}) == Hyperparameters(
+        1, None, has_weights=False, parameters={}
+    )
 
 
 @pytest.mark.parametrize(
@@ -45,4 +47,4 @@ def test_most_have_defaults() -> None:
 )
 def test_refuses_what_it_does_not_know(given: dict[str, str], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        read(given)
+        parse_hyperparameters(given)

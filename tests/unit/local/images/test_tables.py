@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scones_local.images.xgboost.errors import UserError
-from scones_local.images.xgboost.tables import parse, read_channel
+from scones_local.images.xgboost.tables import parse_rows, read_channel
 
 
 def channel(folder: Path, **files: str) -> Path:
@@ -54,4 +54,4 @@ FINITE = st.floats(allow_nan=False, allow_infinity=False)
 def test_rows_are_read_as_they_were_written(rows: list[list[float]]) -> None:
     text = io.StringIO()
     csv.writer(text).writerows(rows)
-    assert list(parse(io.StringIO(text.getvalue(), newline=""), "t")) == rows
+    assert list(parse_rows(io.StringIO(text.getvalue(), newline=""), "t")) == rows

@@ -23,10 +23,10 @@ from botocore.auth import (
 )
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from ministack import app
 from ministack.core import iam_evaluator, responses
 from ministack.services import sts
 
-from ministack import app
 from scones_local.ministack import ACCOUNT, authentication
 from scones_local.ministack.access_control import Gate
 

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from scones_local.ministack.alarms import state
+from scones_local.ministack.alarms import alarm_state
 
 
 def alarm(**settings: Any) -> dict[str, Any]:
@@ -26,12 +26,12 @@ def alarm(**settings: Any) -> dict[str, Any]:
     ],
 )
 def test_all_periods_have_to_breach(values: list[float | None], expected: str) -> None:
-    assert state(alarm(), values) == expected
+    assert alarm_state(alarm(), values) == expected
 
 
 def test_so_many_periods_as_it_names_are_enough() -> None:
-    assert state(alarm(DatapointsToAlarm=2), [5.0, None, 5.0]) == "ALARM"
-    assert state(alarm(DatapointsToAlarm=3), [5.0, None, 5.0]) == "OK"
+    assert alarm_state(alarm(DatapointsToAlarm=2), [5.0, None, 5.0]) == "ALARM"
+    assert alarm_state(alarm(DatapointsToAlarm=3), [5.0, None, 5.0]) == "OK"
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_so_many_periods_as_it_names_are_enough() -> None:
     ],
 )
 def test_missing_data_counts_as_the_alarm_says(treatment: str, expected: str | None) -> None:
-    assert state(alarm(TreatMissingData=treatment), [None, None]) == expected
+    assert alarm_state(alarm(TreatMissingData=treatment), [None, None]) == expected
 
 
 @pytest.mark.parametrize(
@@ -57,4 +57,4 @@ def test_missing_data_counts_as_the_alarm_says(treatment: str, expected: str | N
     ],
 )
 def test_each_comparison_is_followed(comparison: str, at: float, expected: str) -> None:
-    assert state(alarm(ComparisonOperator=comparison), [at]) == expected
+    assert alarm_state(alarm(ComparisonOperator=comparison), [at]) == expected

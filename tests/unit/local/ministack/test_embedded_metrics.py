@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from scones_local.ministack.embedded_metrics import Datum, read
+from scones_local.ministack.embedded_metrics import Datum, parse_line
 
 AT = 1_795_000_000_123
 
@@ -23,7 +23,7 @@ def test_each_metric_is_read_with_each_set_of_dimensions() -> None:
     at = AT / 1000
     both = {"Stack": "s", "Label": "van"}
 
-    assert read(json.dumps(document())) == [
+    assert parse_line(json.dumps(document())) == [
         Datum("Tests", "Photos", "Count", {"Stack": "s"}, at, [1]),
         Datum("Tests", "Latency", "None", {"Stack": "s"}, at, [10, 12.5]),
         Datum("Tests", "Photos", "Count", both, at, [1]),
@@ -32,7 +32,7 @@ def test_each_metric_is_read_with_each_set_of_dimensions() -> None:
 
 
 def test_a_set_without_dimensions_is_one_too() -> None:
-    found = read(json.dumps(document(directive={"Dimensions": [[]]})))
+    found = parse_line(json.dumps(document(directive={"Dimensions": [[]]})))
 
     assert [datum.dimensions for datum in found] == [{}, {}]
 
@@ -40,7 +40,7 @@ def test_a_set_without_dimensions_is_one_too() -> None:
 def test_several_directives_are_read() -> None:
     twice = document()["_aws"]["CloudWatchMetrics"] * 2
 
-    assert len(read(json.dumps(document(metadata={"CloudWatchMetrics": twice})))) == 8
+    assert len(parse_line(json.dumps(document(metadata={"CloudWatchMetrics": twice})))) == 8
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_several_directives_are_read() -> None:
     ],
 )
 def test_other_lines_hold_no_metrics(line: str) -> None:
-    assert read(line) == []
+    assert parse_line(line) == []
 
 
 @pytest.mark.parametrize(
@@ -83,4 +83,4 @@ def test_other_lines_hold_no_metrics(line: str) -> None:
 )
 def test_a_line_that_breaks_the_format_is_refused(broken: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="validation error"):
-        read(json.dumps(broken, ensure_ascii=False))
+        parse_line(json.dumps(broken, ensure_ascii=False))

@@ -1,6 +1,6 @@
 import pytest
 
-from scones_local.ministack.event_delivery import _require
+from scones_local.ministack.event_delivery import _require_permission
 from scones_local.ministack.permissions import DeniedError
 
 
@@ -10,4 +10,4 @@ def test_a_target_whose_permissions_are_unknown_is_refused() -> None:
         "RoleArn": "arn:aws:iam::123456789012:role/r",
     }
     with pytest.raises(DeniedError, match="firehose"):
-        _require(target, {"Source": "tests"}, {})
+        _require_permission(target, {"Source": "tests"}, {})

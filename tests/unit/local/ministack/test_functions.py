@@ -28,8 +28,8 @@ class Places:
 
 def test_an_invocation_waits_for_a_place() -> None:
     places, freed = Places(free=1), threading.Condition()
-    acquire = functions._waiting(places.acquire, freed)
-    release = functions._telling(places.release, freed)
+    acquire = functions._wait_for_concurrency(places.acquire, freed)
+    release = functions._notify_release(places.release, freed)
     assert acquire({}, {}) == ("place", None)
     results: list[Any] = []
     waiting = threading.Thread(target=lambda: results.append(acquire({}, {})))
@@ -42,8 +42,8 @@ def test_an_invocation_waits_for_a_place() -> None:
 
 
 def test_without_a_place_it_is_throttled_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(functions, "_PLACE_SECONDS", 0.05)
-    acquire = functions._waiting(Places(free=0).acquire, threading.Condition())
+    monkeypatch.setattr(functions, "_CONCURRENCY_WAIT_SECONDS", 0.05)
+    acquire = functions._wait_for_concurrency(Places(free=0).acquire, threading.Condition())
     assert acquire({}, {}) == (None, "account")
 
 
@@ -52,7 +52,7 @@ def test_a_functions_own_limit_throttles_at_once() -> None:
         def wait(self, timeout: float | None = None) -> bool:
             raise AssertionError("it waits")
 
-    acquire = functions._waiting(Places(free=0, limit="function").acquire, Freed())
+    acquire = functions._wait_for_concurrency(Places(free=0, limit="function").acquire, Freed())
     assert acquire({}, {}) == (None, "function")
 
 
@@ -69,7 +69,7 @@ def test_who_wakes_and_is_refused_does_not_keep_the_place_from_others() -> None:
     waiting = [
         threading.Thread(
             target=lambda name=name: results.append(  # type: ignore[misc]
-                functions._waiting(acquire, freed)(name, {})
+                functions._wait_for_concurrency(acquire, freed)(name, {})
             ),
             daemon=True,
         )
@@ -81,9 +81,9 @@ def test_who_wakes_and_is_refused_does_not_keep_the_place_from_others() -> None:
         while len(freed._waiters) < waiting.index(thread) + 1:  # type: ignore[attr-defined]
             time.sleep(0.001)
     limited.add("limited")
-    functions._telling(places.release, freed)("place")
+    functions._notify_release(places.release, freed)("place")
     for thread in waiting:
-        thread.join(functions._PLACE_SECONDS / 3)
+        thread.join(functions._CONCURRENCY_WAIT_SECONDS / 3)
     assert sorted(results, key=str) == [("place", None), (None, "function")]
 
 

@@ -64,9 +64,9 @@ def test_credentials_of_a_role_are_random(monkeypatch: pytest.MonkeyPatch) -> No
 
     for _ in range(2):
         monkeypatch.setattr(sts, "_sessions", {})
-        monkeypatch.setattr(permissions, "_issued", {})
-        issued.append(permissions.issue(role, "AROA", "session"))
-        assert permissions.issue(role, "AROA", "session") == issued[-1]
+        monkeypatch.setattr(permissions, "_issued_credentials", {})
+        issued.append(permissions.issue_credentials(role, "AROA", "session"))
+        assert permissions.issue_credentials(role, "AROA", "session") == issued[-1]
 
     first, second = map(astuple, issued)
     assert [one for one, other in zip(first, second, strict=True) if one == other] == []

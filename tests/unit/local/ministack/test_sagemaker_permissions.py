@@ -3,7 +3,11 @@ from typing import Any
 
 import pytest
 
-from scones_local.ministack.sagemaker_permissions import needed, needed_to_invoke, needed_to_wait
+from scones_local.ministack.sagemaker_permissions import (
+    permissions_for_action,
+    permissions_to_invoke,
+    permissions_to_wait,
+)
 
 ROLE = "arn:aws:iam::123456789012:role/r"
 PREFIX = "arn:aws:sagemaker:us-east-1:123456789012:"
@@ -49,35 +53,39 @@ def test_an_action_needs_its_resource(
         expected = next(iter(parameters.values()))
     else:
         expected = resource if resource == "*" else PREFIX + resource
-    (permission,) = needed(action, parameters)
+    (permission,) = permissions_for_action(action, parameters)
     assert permission.action == f"sagemaker:{action}"
     assert permission.resource == expected
 
 
 def test_an_endpoint_needs_its_configuration_too() -> None:
     parameters = {"EndpointName": "e", "EndpointConfigName": "c"}
-    resources = [permission.resource for permission in needed("UpdateEndpoint", parameters)]
+    resources = [
+        permission.resource for permission in permissions_for_action("UpdateEndpoint", parameters)
+    ]
     assert resources == [PREFIX + "endpoint/e", PREFIX + "endpoint-config/c"]
 
 
 @pytest.mark.parametrize("member", ["RoleArn", "ExecutionRoleArn"])
 def test_a_passed_role_must_be_allowed(member: str) -> None:
-    *_, passing = needed("CreateModel", {"ModelName": "m", member: ROLE})
+    *_, passing = permissions_for_action("CreateModel", {"ModelName": "m", member: ROLE})
     assert (passing.action, passing.resource) == ("iam:PassRole", ROLE)
     assert passing.context == {"iam:PassedToService": "sagemaker.amazonaws.com"}
 
 
 def test_tags_of_a_new_resource_must_be_allowed() -> None:
-    actions = [p.action for p in needed("CreateModel", {"ModelName": "m", "Tags": []})]
+    actions = [
+        p.action for p in permissions_for_action("CreateModel", {"ModelName": "m", "Tags": []})
+    ]
     assert actions == ["sagemaker:CreateModel", "sagemaker:AddTags"]
 
 
 def test_invoking_needs_the_endpoint() -> None:
-    assert needed_to_invoke("E").resource == PREFIX + "endpoint/e"
+    assert permissions_to_invoke("E").resource == PREFIX + "endpoint/e"
 
 
 def test_waiting_needs_the_rule_of_the_jobs_kind() -> None:
-    permissions = list(needed_to_wait("CreateTransformJob", {"TransformJobName": "t"}))
+    permissions = list(permissions_to_wait("CreateTransformJob", {"TransformJobName": "t"}))
     assert {p.action for p in permissions} == {
         "sagemaker:DescribeTransformJob",
         "sagemaker:StopTransformJob",

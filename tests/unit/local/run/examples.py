@@ -3,7 +3,7 @@
 from typing import Any
 
 from scones.events import PhotoDecided
-from scones_local.run.classify import Result
+from scones_local.run.classify import ResultRow
 
 
 def event(status: str, label: str | None = None) -> PhotoDecided:
@@ -34,7 +34,7 @@ def event(status: str, label: str | None = None) -> PhotoDecided:
 
 def result(
     status: str | None, truth: str | None = None, label: str | None = None, ms: float = 100
-) -> Result:
+) -> ResultRow:
     if status is None:
-        return Result("photo", truth, None, False, None)
-    return Result(f"{status} photo", truth, event(status, label), True, ms)
+        return ResultRow("photo", truth, None, False, None)
+    return ResultRow(f"{status} photo", truth, event(status, label), True, ms)

@@ -3,12 +3,12 @@ from pathlib import Path
 import pytest
 
 from scones_local.run.application import Settings, augmentations
-from scones_local.run.photo_folder import Dataset, LabelledPhoto
-from scones_training.errors import BadInput
+from scones_local.run.photo_folder import Dataset, LabeledPhoto
+from scones_training.errors import InputError
 
 
 def dataset(count: int) -> Dataset:
-    photos = tuple(LabelledPhoto(Path(f"{number}.png"), "a") for number in range(count))
+    photos = tuple(LabeledPhoto(Path(f"{number}.png"), "a") for number in range(count))
     return Dataset(("a", "b"), photos, photos[:1])
 
 
@@ -23,7 +23,7 @@ def test_epochs_are_told_even_where_the_trainer_chooses_them() -> None:
 
 
 def test_what_the_trainer_would_not_take() -> None:
-    with pytest.raises(BadInput, match="augmentation_type must be none, crop"):
+    with pytest.raises(InputError, match="augmentation_type must be none, crop"):
         Settings(augmentation="flip").hyperparameters(dataset(50))
     assert set(augmentations()) == {"none", "crop", "crop_color", "crop_color_transform"}
 

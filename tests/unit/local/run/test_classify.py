@@ -6,18 +6,18 @@ import pytest
 
 from scones.records import Record
 from scones_local.run import classify
-from scones_local.run.classify import Result, as_row, decide_photos
-from scones_local.run.photo_folder import LabelledPhoto, Photos
+from scones_local.run.classify import ResultRow, classify_photos, to_json_line
+from scones_local.run.photo_folder import LabeledPhoto, PhotoFolder
 from scones_operator.photos.upload_results import PhotoResult
-from scones_operator.photos.uploads import Photo as Uploaded
-from scones_operator.photos.uploads import Upload
+from scones_operator.photos.uploads import PhotoFile as Uploaded
+from scones_operator.photos.uploads import UploadedPhoto
 from tests.unit.local.run.examples import event
 
 DECIDED = Record(event("classified", "a"), announced_at=None)
 
 
 def found(photo: Uploaded, record: Record | None = DECIDED) -> PhotoResult:
-    return PhotoResult(Upload(photo, "v1", 0.0), record, 12.5 if record else None)
+    return PhotoResult(UploadedPhoto(photo, "v1", 0.0), record, 12.5 if record else None)
 
 
 @pytest.fixture
@@ -40,27 +40,27 @@ def uploaded(monkeypatch: pytest.MonkeyPatch) -> list[Uploaded]:
 
 def test_keys_keep_the_paths_below_the_folder(uploaded: list[Uploaded], tmp_path: Path) -> None:
     given = (
-        LabelledPhoto(tmp_path / "a" / "my ride [1].jpg", "a"),
-        LabelledPhoto(tmp_path / "2.png", None),
+        LabeledPhoto(tmp_path / "a" / "my ride [1].jpg", "a"),
+        LabeledPhoto(tmp_path / "2.png", None),
     )
-    shown: list[Result] = []
-    results = decide_photos(None, None, "run", Photos(tmp_path, given), shown.append)  # type: ignore[arg-type]
+    shown: list[ResultRow] = []
+    results = classify_photos(None, None, "run", PhotoFolder(tmp_path, given), shown.append)  # type: ignore[arg-type]
     assert [photo.key for photo in uploaded] == [
         "incoming/run/a/my ride [1].jpg",
         "incoming/run/2.png",
     ]
     assert [photo.path for photo in uploaded] == [photo.path for photo in given]
     assert results == [
-        Result(
+        ResultRow(
             "a/my ride [1].jpg", "a", event("classified", "a"), announced=False, latency_ms=12.5
         ),
-        Result("2.png", None, event("classified", "a"), announced=False, latency_ms=12.5),
+        ResultRow("2.png", None, event("classified", "a"), announced=False, latency_ms=12.5),
     ]
     assert shown == results[::-1]
 
 
 def test_row_of_a_photo_without_a_record() -> None:
-    row = json.loads(as_row(Result("1.png", "a", None, announced=False, latency_ms=None)))
+    row = json.loads(to_json_line(ResultRow("1.png", "a", None, announced=False, latency_ms=None)))
     assert row == {
         "name": "1.png",
         "truth": "a",
@@ -71,9 +71,9 @@ def test_row_of_a_photo_without_a_record() -> None:
 
 
 def test_row_of_a_photo_with_a_record() -> None:
-    silent = Result("1.png", "a", event("classified", "b"), announced=False, latency_ms=7.0)
-    assert json.loads(as_row(silent))["announced"] is False
-    row = json.loads(as_row(replace(silent, announced=True)))
+    silent = ResultRow("1.png", "a", event("classified", "b"), announced=False, latency_ms=7.0)
+    assert json.loads(to_json_line(silent))["announced"] is False
+    row = json.loads(to_json_line(replace(silent, announced=True)))
     assert (row["announced"], row["status"], row["label"], row["truth"]) == (
         True,
         "classified",

@@ -75,5 +75,5 @@ def test_the_documented_configuration_of_vs_code_fits() -> None:
     (block,) = re.findall(r"```json\n(.*?)```", document, re.DOTALL)
     (configuration,) = json.loads(block)["configurations"]
 
-    assert configuration["connect"] == {"host": "127.0.0.1", "port": debugging.PORT}
+    assert configuration["connect"] == {"host": "127.0.0.1", "port": debugging.DEFAULT_PORT}
     assert (configuration["type"], configuration["request"]) == ("debugpy", "attach")

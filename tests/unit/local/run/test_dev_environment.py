@@ -14,10 +14,10 @@ from scones_local.cloud.lifecycle import Cloud
 from scones_local.lambda_runtime import DebugRequest
 from scones_local.run import dev_environment
 from scones_local.run.application import Settings
-from scones_local.run.debugging import Debugged
+from scones_local.run.debugging import DebuggedFunction
 from scones_local.run.logs import Line
-from scones_local.run.output import Screen
-from scones_local.run.photo_folder import Dataset, LabelledPhoto
+from scones_local.run.output import Output
+from scones_local.run.photo_folder import Dataset, LabeledPhoto
 from tests.unit.operator.deployed import STACK
 
 
@@ -36,7 +36,7 @@ class Bucket:
 def dataset(tmp_path: Path) -> Dataset:
     photo = tmp_path / "my van.png"
     photo.write_bytes(b"photo")
-    photos = (LabelledPhoto(photo, "a"),) * 40
+    photos = (LabeledPhoto(photo, "a"),) * 40
     return Dataset(("a", "b"), photos, photos[:1])
 
 
@@ -48,7 +48,7 @@ def stopped(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         state.mkdir(parents=True)
         return Cloud(state, "http://127.0.0.1:7", "us-east-1", "123456789012", "key", "se cret", 1)
 
-    monkeypatch.setattr(dev_environment.lifecycle, "launch", launch)
+    monkeypatch.setattr(dev_environment.lifecycle, "start_detached", launch)
     monkeypatch.setattr(Cloud, "session", lambda _: Bucket())
     monkeypatch.setattr(Cloud, "stop", lambda cloud: stopped.append(cloud.state))
     return stopped
@@ -56,14 +56,14 @@ def stopped(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 def up(dataset: Dataset, work: Path) -> str:
     file = io.StringIO()
-    dev_environment.up(dataset, Settings(), Screen(Console(file=file, width=80)), work)
+    dev_environment.up(dataset, Settings(), Output(Console(file=file, width=80)), work)
     return file.getvalue()
 
 
 def test_what_up_leaves_for_its_user(
     dataset: Dataset, stopped: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dev_environment, "install", lambda *_: (STACK, None))
+    monkeypatch.setattr(dev_environment, "deploy_and_train", lambda *_: (STACK, None))
 
     said = up(dataset, tmp_path / "my work")
 
@@ -81,7 +81,7 @@ def test_what_up_leaves_for_its_user(
 def test_environment_leads_away_from_the_users_own_account(
     dataset: Dataset, stopped: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dev_environment, "install", lambda *_: (STACK, None))
+    monkeypatch.setattr(dev_environment, "deploy_and_train", lambda *_: (STACK, None))
     up(dataset, tmp_path)
 
     script = f'. "{tmp_path}/up/environment"; env'
@@ -100,7 +100,7 @@ def test_failed_start_leaves_nothing_running(
     def interrupt(*_: Any) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(dev_environment, "install", interrupt)
+    monkeypatch.setattr(dev_environment, "deploy_and_train", interrupt)
 
     with pytest.raises(KeyboardInterrupt):
         up(dataset, tmp_path)
@@ -111,7 +111,7 @@ def test_failed_start_leaves_nothing_running(
 def test_logs_say_each_time_that_a_function_begins_to_wait(
     stopped: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    running = dev_environment.lifecycle.launch(tmp_path / "up")
+    running = dev_environment.lifecycle.start_detached(tmp_path / "up")
     request = DebugRequest(5679, (), tmp_path / "serialize.json")
     waiting = tmp_path / "serialize.waiting"
     at = datetime(2026, 1, 1, tzinfo=UTC)
@@ -124,7 +124,7 @@ def test_logs_say_each_time_that_a_function_begins_to_wait(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(dev_environment.lifecycle, "attach", lambda _: running)
-    debugged = nullcontext(Debugged("serialize", request))
+    debugged = nullcontext(DebuggedFunction("serialize", request))
     monkeypatch.setattr(dev_environment, "debugging", lambda *_: debugged)
     monkeypatch.setattr(dev_environment.logs, "follow", follow)
     file = io.StringIO()

@@ -16,12 +16,12 @@ from scones_local import samples
 from scones_local.cloud.lifecycle import Cloud
 from scones_local.run import end_to_end
 from scones_local.run.application import Settings
-from scones_local.run.classify import Result
-from scones_local.run.output import Screen
-from scones_local.run.photo_folder import Dataset, LabelledPhoto, Photos
+from scones_local.run.classify import ResultRow
+from scones_local.run.output import Output
+from scones_local.run.photo_folder import Dataset, LabeledPhoto, PhotoFolder
 from scones_local.run.train_and_promote import TrainedModel
-from scones_operator.folder_files import FolderError
-from scones_training.errors import BadInput
+from scones_operator.folder_files import FolderLayoutError
+from scones_training.errors import InputError
 from tests.unit.local.run.examples import result
 from tests.unit.operator.captures.files import line
 from tests.unit.operator.deployed import STACK, clients, session
@@ -30,25 +30,25 @@ from tests.unit.whole_photos import HTML, fill
 
 __all__ = ["clients", "session"]
 
-TRAIN = tuple(LabelledPhoto(Path(f"{number}.png"), "a") for number in range(40))
+TRAIN = tuple(LabeledPhoto(Path(f"{number}.png"), "a") for number in range(40))
 DATASET = Dataset(("a", "b"), TRAIN, TRAIN[:4])
-INPUTS = end_to_end.Inputs(DATASET, Photos(Path(), TRAIN[:1]))
+INPUTS = end_to_end.Inputs(DATASET, PhotoFolder(Path(), TRAIN[:1]))
 
 
 class Application:
     """Stands in for the cloud and for what is installed in it, and says how photos end."""
 
     def __init__(self, patch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        self.results: list[Result] = []
+        self.results: list[ResultRow] = []
         self.running = False
         self.started = False
         self.error: Exception | None = None
         self.folder = tmp_path
         self.console = Console(file=io.StringIO(), width=100)
         patch.setattr(end_to_end.lifecycle, "start", self._start)
-        patch.setattr(end_to_end, "install", self._install)
-        patch.setattr(end_to_end, "decide_photos", lambda *_: self.results)
-        patch.setattr(end_to_end, "write_page", self._write_page)
+        patch.setattr(end_to_end, "deploy_and_train", self._install)
+        patch.setattr(end_to_end, "classify_photos", lambda *_: self.results)
+        patch.setattr(end_to_end, "write_html_report", self._write_page)
         patch.setattr(Cloud, "stop", self._stop)
 
     def _start(self, state: Path) -> Cloud:
@@ -74,7 +74,7 @@ class Application:
         return end_to_end.run(
             inputs,
             settings or Settings(),
-            Screen(self.console),
+            Output(self.console),
             self.folder / "work",
             self.folder / "report",
         )
@@ -115,7 +115,7 @@ def test_photos_that_end_as_they_should(application: Application) -> None:
     ],
 )
 def test_photo_that_does_not(
-    application: Application, results: Sequence[Result], said: str
+    application: Application, results: Sequence[ResultRow], said: str
 ) -> None:
     application.results = [result("classified", "a", "a"), *results]
 
@@ -137,8 +137,8 @@ def test_page_about_the_run_with_what_is_known_of_its_photos(
     for event in events:
         put_record(client, STACK.results_table, event)
     put_record(client, STACK.results_table, decided("earlier.png", minutes=minutes - 60))
-    results = [Result(event.photo.key, "motorcycle", event, True, 1.0) for event in events]
-    end_to_end.write_report(tmp_path, results, {})
+    results = [ResultRow(event.photo.key, "motorcycle", event, True, 1.0) for event in events]
+    end_to_end.write_summary(tmp_path, results, {})
     looks: list[int] = []
 
     def capture() -> None:
@@ -157,7 +157,7 @@ def test_page_about_the_run_with_what_is_known_of_its_photos(
             )
 
     begun = now - timedelta(minutes=5)
-    page = end_to_end.write_page(session, STACK, begun, tmp_path, capture)
+    page = end_to_end.write_html_report(session, STACK, begun, tmp_path, capture)
     text = page.read_text("utf-8")
     assert page == tmp_path / "report.html"
     assert "<h1>Results for 2 photos</h1>" in text
@@ -173,7 +173,7 @@ def test_drawn_photo_that_is_not_rejected_as_it_should(application: Application)
     application.results = [result("classified", "a", "a")]
     expected = {"classified photo": frozenset({"rejected"})}
 
-    assert application.run(replace(INPUTS, expected=expected)) == 1
+    assert application.run(replace(INPUTS, expected_statuses=expected)) == 1
     assert "has the unexpected status classified" in application.shown
 
 
@@ -190,7 +190,7 @@ def test_useless_model_of_the_drawn_photos(
 
 
 def test_settings_that_the_trainer_refuses_start_nothing(application: Application) -> None:
-    with pytest.raises(BadInput, match="augmentation_type"):
+    with pytest.raises(InputError, match="augmentation_type"):
         application.run(settings=Settings(augmentation="flip"))
 
     assert not application.started
@@ -200,7 +200,7 @@ def test_refusal_of_the_cloud_names_its_log(application: Application) -> None:
     refusal = {"Error": {"Code": "AccessDenied", "Message": "not you"}}
     application.error = ClientError(refusal, "PutObject")  # type: ignore[arg-type]
 
-    with pytest.raises(end_to_end.JobError, match=r"not you.*its log: .*cloud\.log"):
+    with pytest.raises(end_to_end.RunError, match=r"not you.*its log: .*cloud\.log"):
         application.run()
 
     assert not application.running
@@ -222,30 +222,30 @@ def drawn(drawings: Path, tmp_path: Path) -> samples.Samples:
 
 
 @pytest.fixture
-def screen() -> Screen:
-    return Screen(Console(file=io.StringIO(), width=100))
+def screen() -> Output:
+    return Output(Console(file=io.StringIO(), width=100))
 
 
 def test_drawn_samples_are_in_the_folder_for_work(
-    drawn: samples.Samples, tmp_path: Path, screen: Screen
+    drawn: samples.Samples, tmp_path: Path, screen: Output
 ) -> None:
     inputs = end_to_end.collect_inputs(None, None, (), tmp_path, screen)
 
     assert inputs.photos.folder == drawn.photos
-    assert len(inputs.photos.photos) == len(inputs.expected) == 8
+    assert len(inputs.photos.photos) == len(inputs.expected_statuses) == 8
     assert inputs.minimum_accuracy == end_to_end.MINIMUM_ACCURACY
 
 
 def test_users_own_photos_may_end_in_any_way(
-    drawn: samples.Samples, tmp_path: Path, screen: Screen
+    drawn: samples.Samples, tmp_path: Path, screen: Output
 ) -> None:
     inputs = end_to_end.collect_inputs(drawn.dataset, drawn.photos, (), tmp_path, screen)
 
-    assert inputs.expected == {}
+    assert inputs.expected_statuses == {}
     assert inputs.minimum_accuracy is None
 
 
-def test_files_passed_over_are_told(drawn: samples.Samples, tmp_path: Path, screen: Screen) -> None:
+def test_files_passed_over_are_told(drawn: samples.Samples, tmp_path: Path, screen: Output) -> None:
     for name in ("Thumbs.db", "notes.txt"):
         (drawn.dataset / "train" / "bicycle" / name).write_text("no photo")
 
@@ -257,7 +257,7 @@ def test_files_passed_over_are_told(drawn: samples.Samples, tmp_path: Path, scre
 
 
 def test_damaged_photos_are_left_out_before_the_photos_are_counted(
-    tmp_path: Path, screen: Screen
+    tmp_path: Path, screen: Output
 ) -> None:
     places = [f"{split}/{name}" for split in ("train", "validation") for name in ("bus", "car")]
     folder = fill(tmp_path / "from", *(f"{place}/{n}.jpg" for place in places for n in range(3)))
@@ -275,7 +275,7 @@ def test_damaged_photos_are_left_out_before_the_photos_are_counted(
     assert "Only 5 validation photos: the familiarity limit needs at least 20" in shown
     assert "Skipped: photos that cannot be decoded (13)\n" in shown
     assert "\n  train/bus/page 09.jpg: this is an HTML file\n  and 3 more\n" in shown
-    written = tmp_path / "work" / end_to_end.UNUSABLE
+    written = tmp_path / "work" / end_to_end.UNUSABLE_PHOTOS_FILE
     assert f"All of them: {written}" in shown
     lines = written.read_text().splitlines()
     assert len(lines) == 13
@@ -288,21 +288,23 @@ def test_damaged_photos_are_left_out_before_the_photos_are_counted(
     assert not written.exists()
 
 
-def test_damaged_photos_are_listed_if_too_few_are_left(tmp_path: Path, screen: Screen) -> None:
+def test_damaged_photos_are_listed_if_too_few_are_left(tmp_path: Path, screen: Output) -> None:
     places = [f"{split}/{name}" for split in ("train", "validation") for name in ("bus", "car")]
     folder = fill(tmp_path / "from", *(f"{place}/0.jpg" for place in places))
     (folder / "train/bus/0.jpg").write_bytes(HTML)
 
-    with pytest.raises(FolderError, match=r"too few photos of bus \(0 to train on, 1 to validate"):
+    with pytest.raises(
+        FolderLayoutError, match=r"too few photos of bus \(0 to train on, 1 to validate"
+    ):
         end_to_end.collect_inputs(folder, None, (), tmp_path / "work", screen)
 
-    assert (tmp_path / "work" / end_to_end.UNUSABLE).read_text() == (
+    assert (tmp_path / "work" / end_to_end.UNUSABLE_PHOTOS_FILE).read_text() == (
         "train/bus/0.jpg: this is an HTML file\n"
     )
 
 
 def test_splits_and_photos_left_out_are_told(
-    drawn: samples.Samples, tmp_path: Path, screen: Screen
+    drawn: samples.Samples, tmp_path: Path, screen: Output
 ) -> None:
     (drawn.dataset / "validation").rename(drawn.dataset / "Val")
     shutil.copytree(drawn.dataset / "Val", drawn.dataset / "Test")
@@ -316,9 +318,9 @@ def test_splits_and_photos_left_out_are_told(
     assert "Skipped: photos of a test split that is not used (2)" in told
 
 
-def test_folder_in_the_way_of_the_samples(tmp_path: Path, screen: Screen) -> None:
+def test_folder_in_the_way_of_the_samples(tmp_path: Path, screen: Output) -> None:
     (tmp_path / "samples").mkdir()
     (tmp_path / "samples" / "mine.txt").touch()
 
-    with pytest.raises(FolderError, match="delete it, or choose another folder"):
+    with pytest.raises(FolderLayoutError, match="delete it, or choose another folder"):
         end_to_end.collect_inputs(None, None, (), tmp_path, screen)

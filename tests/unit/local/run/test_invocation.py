@@ -105,7 +105,7 @@ def test_function_reaches_the_embedded_cloud(
     sam = tmp_path / "sam"
     sam.write_text(SAM.format(python=sys.executable, direct=running.endpoint))
     sam.chmod(0o700)
-    monkeypatch.setattr(invocation, "_bridge_address", lambda: "127.0.0.1")
+    monkeypatch.setattr(invocation, "_docker_bridge_address", lambda: "127.0.0.1")
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     built = tmp_path / "build" / "template.yaml"
 
@@ -117,7 +117,7 @@ def test_function_reaches_the_embedded_cloud(
 def test_bridge_in_a_virtual_machine(
     running: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(invocation, "_bridge_address", lambda: "192.0.2.1")
+    monkeypatch.setattr(invocation, "_docker_bridge_address", lambda: "192.0.2.1")
 
     with pytest.raises(InvocationError, match="needs Docker on Linux"):
         invoke(running, tmp_path / "build" / "template.yaml", "F", Path("event.json"))
@@ -139,4 +139,4 @@ def test_the_bridge_s_address_is_its_gateway(
     networks = SimpleNamespace(get=lambda name: bridge)
     monkeypatch.setattr(invocation.docker, "from_env", lambda: SimpleNamespace(networks=networks))
 
-    assert invocation._bridge_address() == "172.17.0.1"
+    assert invocation._docker_bridge_address() == "172.17.0.1"

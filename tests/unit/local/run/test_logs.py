@@ -110,7 +110,7 @@ def test_what_is_older_is_left_out() -> None:
     ],
 )
 def test_what_a_line_says(message: str, level: str, text: str) -> None:
-    assert logs._said(message) == (level, text)
+    assert logs._parse_message(message) == (level, text)
 
 
 @pytest.mark.parametrize(
@@ -125,12 +125,14 @@ def test_what_a_line_says(message: str, level: str, text: str) -> None:
     ],
 )
 def test_the_source_of_a_group(group: str, source: str) -> None:
-    assert logs.source_of(group) == source
+    assert logs.log_source(group) == source
 
 
 def shown(line: Line) -> str:
     file = io.StringIO()
-    logs.show(Console(file=file, force_terminal=True, color_system="standard", width=200), line)
+    logs.print_line(
+        Console(file=file, force_terminal=True, color_system="standard", width=200), line
+    )
     return file.getvalue()
 
 
@@ -139,7 +141,7 @@ def test_sources_have_colors_of_their_own_and_lines_can_t_steer_the_terminal() -
     serialize = shown(Line(at, "serialize", "ERROR", "\x1b]0;title\x07 gone"))
     classify = shown(Line(at, "classify", "", "fine"))
 
-    assert logs.color_of("serialize") != logs.color_of("classify")
+    assert logs.source_color("serialize") != logs.source_color("classify")
     assert "\x1b]0" not in serialize
     assert "\\x1b]0;title\\x07 gone" in serialize
     assert (

@@ -18,14 +18,14 @@ from scones_local.run import dev_environment, end_to_end
 from scones_local.run.application import Settings
 from scones_local.run.end_to_end import Inputs
 from scones_local.run.holdings import Holdings
-from scones_local.run.photo_folder import Dataset, LabelledPhoto
+from scones_local.run.photo_folder import Dataset, LabeledPhoto
 from scones_operator import presets
-from scones_operator.errors import Fault
-from scones_operator.folder_files import FolderError
+from scones_operator.errors import OperationError
+from scones_operator.folder_files import FolderLayoutError
 
 ROOT = Path(__file__).parents[4]
 OPTIONS = (
-    *("DATASET", "PHOTOS", "PROFILE", "CLASSES", "IMAGE_SHAPE", "AUGMENTATION", "THRESHOLD"),
+    *("DATASET", "PHOTOS", "PRESET", "CLASSES", "IMAGE_SHAPE", "AUGMENTATION", "THRESHOLD"),
     *("MINIMUM_ACCURACY", "THRESHOLD_BY_CLASS", "KEEP", "WATCH"),
 )
 
@@ -106,7 +106,7 @@ def test_thresholds_of_classes(asked: Job) -> None:
 def test_nothing_chosen(asked: Job) -> None:
     call("run", **dict.fromkeys(OPTIONS, ""))
 
-    assert asked.collected[:4] == (None, None, (), end_to_end.WORK)
+    assert asked.collected[:4] == (None, None, (), end_to_end.WORK_FOLDER)
     assert asked.settings == Settings()
 
 
@@ -141,9 +141,9 @@ def test_choices_that_are_none(
 
 
 def test_a_profile(asked: Job) -> None:
-    call("run", PROFILE="mammography-views", DATASET="d")
+    call("run", PRESET="mammography-views", DATASET="d")
 
-    views = presets.read("mammography-views")
+    views = presets.load_preset("mammography-views")
     assert asked.collected[2] == views.class_names
     assert asked.settings == Settings(
         "3,300,150",
@@ -162,7 +162,7 @@ def test_a_profile(asked: Job) -> None:
 def test_what_is_chosen_overrides_the_profile(asked: Job) -> None:
     chosen = {"CLASSES": "motorcycle,bicycle,van", "IMAGE_SHAPE": "3,64,64", "DATASET": "d"}
     others = {"AUGMENTATION": "none", "MINIMUM_ACCURACY": "0.5", "THRESHOLD": "0.7"}
-    call("run", PROFILE="vehicles", **chosen, **others)
+    call("run", PRESET="vehicles", **chosen, **others)
 
     assert asked.collected[2] == ("motorcycle", "bicycle", "van")
     assert asked.settings == Settings(
@@ -175,29 +175,29 @@ def test_the_source_of_each_setting(asked: Job) -> None:
     assert asked.settings is not None
     assert asked.settings.sources == {}
 
-    call("run", PROFILE="mammography-views", DATASET="d", IMAGE_SHAPE="3,64,64")
-    views = dict.fromkeys(presets.read("mammography-views").hyperparameters, "profile mammo")
+    call("run", PRESET="mammography-views", DATASET="d", IMAGE_SHAPE="3,64,64")
+    views = dict.fromkeys(presets.load_preset("mammography-views").hyperparameters, "preset mammog")
     assert {name: source[:13] for name, source in asked.settings.sources.items()} == {
         **views,
         "image_shape": "IMAGE_SHAPE",
-        "minimum_accuracy": "profile mammo",
+        "minimum_accuracy": "preset mammog",
     }
 
 
 def test_the_drawn_samples_are_vehicles(asked: Job) -> None:
-    assert call("run", PROFILE="vehicles").exit_code == 1
+    assert call("run", PRESET="vehicles").exit_code == 1
     assert asked.collected[:3] == (None, None, ("bicycle", "motorcycle"))
 
-    result = call("run", PROFILE="skin-lesions")
+    result = call("run", PRESET="skin-lesions")
     assert result.exit_code == 2
     assert "drawn samples of bicycle and motorcycle only" in words(result.output)
     assert "DATASET" in result.output
 
 
 def test_a_profile_that_there_is_not(asked: Job) -> None:
-    result = call("up", PROFILE="vehicle")
+    result = call("up", PRESET="vehicle")
     assert result.exit_code == 2
-    assert "there is no profile vehicle (did you mean vehicles?)" in words(result.output)
+    assert "there is no preset vehicle (did you mean vehicles?)" in words(result.output)
     assert asked.collected == ()
 
 
@@ -206,22 +206,22 @@ def test_options_are_checked_before_the_folder_for_work(
 ) -> None:
     monkeypatch.setattr(dev_environment.lifecycle, "attach", running)
 
-    result = call("up", "--work", str(tmp_path), PROFILE="vehicle")
+    result = call("up", "--work", str(tmp_path), PRESET="vehicle")
 
     assert result.exit_code == 2
-    assert "there is no profile vehicle" in words(result.output)
+    assert "there is no preset vehicle" in words(result.output)
 
 
-@pytest.mark.parametrize("name", presets.names())
+@pytest.mark.parametrize("name", presets.list_presets())
 def test_the_trainer_takes_the_profiles(asked: Job, name: str) -> None:
-    call("run", PROFILE=name, DATASET="d")
+    call("run", PRESET=name, DATASET="d")
     assert asked.settings is not None
-    photos = tuple(LabelledPhoto(Path(f"{number}.png"), "a") for number in range(40))
+    photos = tuple(LabeledPhoto(Path(f"{number}.png"), "a") for number in range(40))
     dataset = Dataset(asked.collected[2], photos, photos[:1])
 
     chosen = asked.settings.hyperparameters(dataset)
 
-    given = presets.read(name).hyperparameters
+    given = presets.load_preset(name).hyperparameters
     assert {key: chosen[key] for key in given} == dict(given)
 
 
@@ -261,7 +261,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StateFolder:
 
     monkeypatch.setattr(dev_environment.lifecycle, "attach", running)
     monkeypatch.setattr(dev_environment.Stack, "read", lambda _: None)
-    monkeypatch.setattr(dev_environment.holdings, "count", lambda *_: HELD)
+    monkeypatch.setattr(dev_environment.holdings, "count_holdings", lambda *_: HELD)
     monkeypatch.setattr(Cloud, "stop", stop)
     return folder
 
@@ -284,7 +284,7 @@ def test_down_keeps_what_it_was_started_or_is_told_to_keep(
     assert "1 photo, 2 results, 1 label, 0 models" in said
     assert said.startswith(f"Stopped. {'Kept in' if kept else 'Lost with it'}")
     assert "make up KEEP=1" in said
-    assert dev_environment.has_kept(state.path.parent) is kept
+    assert dev_environment.has_kept_data(state.path.parent) is kept
 
 
 def test_down_says_if_not_all_was_kept(state: StateFolder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -298,7 +298,7 @@ def test_down_says_if_not_all_was_kept(state: StateFolder, monkeypatch: pytest.M
 
 def test_down_where_nothing_answers(state: StateFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any) -> Any:
-        raise Fault("there is no such stack")
+        raise OperationError("there is no such stack")
 
     monkeypatch.setattr(dev_environment.Stack, "read", fail)
 
@@ -407,7 +407,7 @@ def test_what_the_user_got_wrong_is_one_line(
         commands.main()
 
     assert left.value.code == f"error: there is no folder {tmp_path / 'nowhere'}"
-    assert FolderError in commands.OWN_ERRORS
+    assert FolderLayoutError in commands.USER_ERRORS
 
 
 def test_faults_of_ours_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -424,7 +424,7 @@ def test_faults_of_ours_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_a_command_writes_is_for_its_user_only(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(commands, "app", lambda: end_to_end.write_report(tmp_path / "run", [], {}))
+    monkeypatch.setattr(commands, "app", lambda: end_to_end.write_summary(tmp_path / "run", [], {}))
 
     commands.main()
 

@@ -7,44 +7,44 @@ from rich.console import Console
 
 from scones.serialize import Reason
 from scones_local.run import output as screens
-from scones_local.run.output import Screen
-from scones_local.run.summary import summarize
+from scones_local.run.output import Output
+from scones_local.run.summary import summarize_results
 from scones_local.run.train_and_promote import TrainedModel
 from tests.unit.local.run.examples import event, result
 
 
-def shown(screen: Screen) -> str:
+def shown(screen: Output) -> str:
     file: Any = screen._console.file
     return str(file.getvalue())
 
 
 @pytest.fixture
-def plain() -> Screen:
-    return Screen(Console(file=io.StringIO(), force_terminal=False, width=80))
+def plain() -> Output:
+    return Output(Console(file=io.StringIO(), force_terminal=False, width=80))
 
 
-def test_photo_that_was_decided(plain: Screen) -> None:
+def test_photo_that_was_decided(plain: Output) -> None:
     plain.photo(result("classified", "a", "van [red]"))
 
     assert shown(plain).split() == ["classified", "van", "[red]", "0.50", "classified", "photo"]
 
 
-def test_photo_that_is_unfamiliar(plain: Screen) -> None:
+def test_photo_that_is_unfamiliar(plain: Output) -> None:
     reason = Reason(code="unfamiliar", message="m")
     decided = event("needs_review", "van").model_copy(
         update={"reason": reason, "familiarity": 0.012346}
     )
 
-    plain.photo(replace(result("needs_review", None, "van"), decided=decided))
+    plain.photo(replace(result("needs_review", None, "van"), decision=decided))
 
     assert "needs_review van 0.50, unfamiliar 0.012 " in " ".join(shown(plain).split())
 
 
-def test_photo_of_a_class_that_always_needs_review(plain: Screen) -> None:
+def test_photo_of_a_class_that_always_needs_review(plain: Output) -> None:
     reason = Reason(code="always_reviewed", message="m")
     decided = event("needs_review", "van").model_copy(update={"reason": reason})
 
-    plain.photo(replace(result("needs_review", None, "van"), decided=decided))
+    plain.photo(replace(result("needs_review", None, "van"), decision=decided))
 
     assert "needs_review van 0.50, always_reviewed " in " ".join(shown(plain).split())
 
@@ -57,18 +57,18 @@ def test_photo_of_a_class_that_always_needs_review(plain: Screen) -> None:
         (result("rejected"), "rejected     c "),
     ],
 )
-def test_photo_that_was_not(plain: Screen, photo: Any, said: str) -> None:
+def test_photo_that_was_not(plain: Output, photo: Any, said: str) -> None:
     plain.photo(photo)
 
     assert said in shown(plain)
 
 
 def test_step_and_its_details_without_a_terminal(
-    plain: Screen, monkeypatch: pytest.MonkeyPatch
+    plain: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with plain.step("Uploading [a]") as show:
         show("1 of 3")
-        monkeypatch.setattr(screens, "QUIET_SECONDS", 0.0)
+        monkeypatch.setattr(screens, "STEP_DELAY_SECONDS", 0.0)
         show("2 of 3\n")
 
     first, second = shown(plain).splitlines()
@@ -76,7 +76,7 @@ def test_step_and_its_details_without_a_terminal(
     assert second.startswith("✓ Uploading [a] ")
 
 
-def test_step_that_fails_is_not_ticked_off(plain: Screen) -> None:
+def test_step_that_fails_is_not_ticked_off(plain: Output) -> None:
     with pytest.raises(RuntimeError), plain.step("Uploading"):
         raise RuntimeError
 
@@ -84,7 +84,7 @@ def test_step_that_fails_is_not_ticked_off(plain: Screen) -> None:
 
 
 def test_long_details_stay_on_one_line_of_a_terminal() -> None:
-    screen = Screen(Console(file=io.StringIO(), force_terminal=True, width=40))
+    screen = Output(Console(file=io.StringIO(), force_terminal=True, width=40))
 
     with screen.step("Training") as show:
         show("x" * 200)
@@ -103,7 +103,7 @@ def test_long_details_stay_on_one_line_of_a_terminal() -> None:
     ],
 )
 def test_figures_name_the_epoch_that_is_kept(accuracies: tuple[float, ...], expected: str) -> None:
-    wide = Screen(Console(file=io.StringIO(), force_terminal=False, width=120))
-    wide.figures(summarize([], TrainedModel(1, 0.829, 45.0, accuracies), 60.0))
+    wide = Output(Console(file=io.StringIO(), force_terminal=False, width=120))
+    wide.figures(summarize_results([], TrainedModel(1, 0.829, 45.0, accuracies), 60.0))
 
     assert expected in " ".join(shown(wide).split())

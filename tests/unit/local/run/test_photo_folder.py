@@ -6,7 +6,7 @@ import pytest
 from scones.classes import NONE_OF_THE_CLASSES
 from scones_local.run.photo_folder import read_dataset, read_photos
 from scones_operator.datasets import class_folders
-from scones_operator.folder_files import FolderError
+from scones_operator.folder_files import FolderLayoutError
 from tests.unit.files_like_photos import JPEG
 
 
@@ -90,8 +90,8 @@ def test_photos_that_are_not_used_are_counted(tmp_path: Path) -> None:
     dataset = read_dataset(tmp_path)
 
     assert (len(dataset.train), len(dataset.validation)) == (2, 2)
-    assert (dataset.unused, dataset.outside, dataset.passed_over) == (2, 2, 1)
-    assert list(dataset.photos_left_out.values()) == [2, 2]
+    assert (dataset.unused, dataset.outside, dataset.skipped) == (2, 2, 1)
+    assert list(dataset.excluded_photos.values()) == [2, 2]
 
 
 def test_classes_in_the_only_folder(tmp_path: Path) -> None:
@@ -134,20 +134,22 @@ def test_splits_that_are_ambiguous_or_unusable(
 ) -> None:
     fill(tmp_path, *files)
 
-    with pytest.raises(FolderError, match=complaint):
+    with pytest.raises(FolderLayoutError, match=complaint):
         read_dataset(tmp_path)
 
 
 def test_classes_that_are_named_like_splits(tmp_path: Path) -> None:
     """Class names settle what the folders alone can't."""
     fill_classes(tmp_path, "train", "test", "bus")
-    with pytest.raises(FolderError, match="name all classes: --like PROFILE"):
+    with pytest.raises(FolderLayoutError, match="name all classes: --like PRESET"):
         read_dataset(tmp_path)
 
     assert read_dataset(tmp_path, ["train", "test", "bus"]).class_names == ("train", "test", "bus")
 
     fill_classes(tmp_path / "train", "train", "test", "bus")
-    with pytest.raises(FolderError, match="has train, which is a class, and holds a folder for"):
+    with pytest.raises(
+        FolderLayoutError, match="has train, which is a class, and holds a folder for"
+    ):
         read_dataset(tmp_path, ["train", "test", "bus"])
 
 
@@ -155,7 +157,7 @@ def test_a_split_that_is_a_link_to_the_other(tmp_path: Path) -> None:
     fill(tmp_path, "train/a/1.png", "train/b/2.png")
     (tmp_path / "val").symlink_to("train")
 
-    with pytest.raises(FolderError, match="are the same folder, through a link"):
+    with pytest.raises(FolderLayoutError, match="are the same folder, through a link"):
         read_dataset(tmp_path)
 
 
@@ -176,7 +178,7 @@ def test_stray_files_are_passed_over(tmp_path: Path) -> None:
     dataset = read_dataset(tmp_path)
 
     assert [photo.path.name for photo in dataset.train] == ["1.png", "2.png"]
-    assert dataset.passed_over == 6
+    assert dataset.skipped == 6
 
 
 @pytest.mark.parametrize(
@@ -195,7 +197,7 @@ def test_folders_that_are_no_dataset(
 ) -> None:
     fill(tmp_path, *files)
 
-    with pytest.raises(FolderError, match=complaint):
+    with pytest.raises(FolderLayoutError, match=complaint):
         read_dataset(tmp_path, classes)
 
 
@@ -203,7 +205,7 @@ def hold_out(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
     """Hold out the photos with these paths below the dataset, and no others."""
     held = tuple(f"/{name}" for name in names)
     monkeypatch.setattr(
-        class_folders, "_is_held_back", lambda path, _: path.as_posix().endswith(held)
+        class_folders, "_is_validation", lambda path, _: path.as_posix().endswith(held)
     )
 
 
@@ -215,7 +217,7 @@ def test_all_classes_with_too_few_photos_are_named(
         monkeypatch, *(f"car/{number} [a] (b).png" for number in range(3)), "van/1 [a] (b).png"
     )
 
-    with pytest.raises(FolderError) as raised:
+    with pytest.raises(FolderLayoutError) as raised:
         read_dataset(tmp_path)
 
     (problem,) = raised.value.problems
@@ -268,9 +270,9 @@ def test_hidden_folders_hold_no_photos(tmp_path: Path) -> None:
 
     found = [photo.path for photo in (*dataset.train, *dataset.validation)]
     assert found == [tmp_path / name for name in shown]
-    assert dataset.passed_over == 3
+    assert dataset.skipped == 3
     assert [photo.path.name for photo in photos.photos] == ["8.png"]
-    assert photos.passed_over == 2
+    assert photos.skipped == 2
 
 
 def test_photos_in_a_hidden_folder_that_the_user_names(tmp_path: Path) -> None:
@@ -283,21 +285,23 @@ def test_photos_in_a_hidden_folder_that_the_user_names(tmp_path: Path) -> None:
 def test_folder_whose_name_no_class_can_have(tmp_path: Path, name: str) -> None:
     fill_classes(tmp_path, "van", name)
 
-    with pytest.raises(FolderError, match=re.escape(repr(str(tmp_path / name))) + ".* rename it"):
+    with pytest.raises(
+        FolderLayoutError, match=re.escape(repr(str(tmp_path / name))) + ".* rename it"
+    ):
         read_dataset(tmp_path)
 
 
 def test_folders_whose_names_are_too_long_together(tmp_path: Path) -> None:
     fill_classes(tmp_path, *(f"{number:0200}" for number in range(8)), count=1)
 
-    with pytest.raises(FolderError, match="1500 characters at most"):
+    with pytest.raises(FolderLayoutError, match="1500 characters at most"):
         read_dataset(tmp_path)
 
 
 def test_no_photos(tmp_path: Path) -> None:
-    with pytest.raises(FolderError, match="contains no photos"):
+    with pytest.raises(FolderLayoutError, match="contains no photos"):
         read_photos(tmp_path, ["a"])
-    with pytest.raises(FolderError, match="there is no folder"):
+    with pytest.raises(FolderLayoutError, match="there is no folder"):
         read_photos(tmp_path / "nowhere", ["a"])
 
 
@@ -315,7 +319,7 @@ def test_photos_of_none_of_the_classes_are_no_class(tmp_path: Path, sides: tuple
         ("1.png", None),
         ("2.jpg", None),
     ]
-    assert (before.passed_over, dataset.passed_over) == (0, 1)
+    assert (before.skipped, dataset.skipped) == (0, 1)
     assert dataset.class_names == before.class_names == ("a", "b")
     assert (dataset.train, dataset.validation) == (before.train, before.validation)
     assert read_dataset(tmp_path, ["b", "a"]).negatives == dataset.negatives
@@ -330,5 +334,5 @@ def test_photos_of_none_of_the_classes_have_no_side(
         fill_classes(tmp_path / side, "a", "b", count=20)
     fill(tmp_path, f"{sides[-1]}/none_of_the_classes/1.png")
 
-    with pytest.raises(FolderError, match=r"move photos of .* to .*/none_of_the_classes"):
+    with pytest.raises(FolderLayoutError, match=r"move photos of .* to .*/none_of_the_classes"):
         read_dataset(tmp_path, classes)

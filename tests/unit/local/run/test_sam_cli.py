@@ -22,7 +22,7 @@ def test_what_stays_on_this_machine_is_compressed_quickly(
 
     # `main` changes it for its whole process.
     monkeypatch.setattr(zipfile.ZipFile, "writestr", zipfile.ZipFile.writestr)
-    monkeypatch.setattr(sam_cli, "leave_out_iris", lambda: None)
+    monkeypatch.setattr(sam_cli, "skip_iri_formats", lambda: None)
     monkeypatch.setattr(sam_cli, "cli", package)
 
     sam_cli.main()

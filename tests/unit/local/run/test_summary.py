@@ -4,7 +4,7 @@ import pytest
 
 from scones.classes import NONE_OF_THE_CLASSES
 from scones.serialize import Reason
-from scones_local.run.summary import summarize, unexpected
+from scones_local.run.summary import summarize_results, unexpected_results
 from scones_local.run.train_and_promote import TrainedModel
 from tests.unit.local.run.examples import event, result
 
@@ -14,13 +14,13 @@ MODEL = TrainedModel(1, 0.97, 12.34)
 
 
 def test_figures() -> None:
-    figures = summarize(
+    figures = summarize_results(
         [
             result("classified", "a", "a", 100),
             result("classified", "a", "a", 200),
             result("classified", "b", "a", 300),
             result("needs_review", "b", "a", 400),
-            replace(result("needs_review", None, "a", 500), decided=UNFAMILIAR),
+            replace(result("needs_review", None, "a", 500), decision=UNFAMILIAR),
             result("rejected", "a"),
             result("failed", "b"),
             result(None, "b"),
@@ -59,14 +59,14 @@ def test_a_photo_of_none_of_the_classes_is_right_in_review() -> None:
         result("rejected", truth),
     ]
 
-    figures = summarize([*results, result("classified", "a", "a")], MODEL, 1)
+    figures = summarize_results([*results, result("classified", "a", "a")], MODEL, 1)
 
     assert figures["labelled"] == {"photos": 3, "right": 2, "accepted": 2, "accepted_right": 1}
     assert (figures["accuracy"], figures["accepted_accuracy"]) == (0.6667, 0.5)
 
 
 def test_accuracy_of_unlabelled_photos_is_not_known() -> None:
-    figures = summarize([result("classified", None, "a")], MODEL, 1)
+    figures = summarize_results([result("classified", None, "a")], MODEL, 1)
 
     assert figures["accuracy"] is None
     assert figures["accepted_accuracy"] is None
@@ -77,15 +77,15 @@ def test_what_should_not_have_ended_so() -> None:
     failed = result("failed")
     lost = result(None)
 
-    assert unexpected([good, failed, lost], {}) == [failed, lost]
-    assert unexpected([good], {"rejected photo": {"classified"}}) == [good]
-    assert unexpected([failed], {"failed photo": {"failed"}}) == []
+    assert unexpected_results([good, failed, lost], {}) == [failed, lost]
+    assert unexpected_results([good], {"rejected photo": {"classified"}}) == [good]
+    assert unexpected_results([failed], {"failed photo": {"failed"}}) == []
 
 
 def test_what_was_not_announced_did_not_end_as_it_should() -> None:
     silent = replace(result("classified"), announced=False)
 
-    assert unexpected([silent], {"classified photo": {"classified"}}) == [silent]
+    assert unexpected_results([silent], {"classified photo": {"classified"}}) == [silent]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_what_was_not_announced_did_not_end_as_it_should() -> None:
     [((0.5, 0.886, 0.829), (2, 0.886)), ((0.9, 0.5, 0.9), (3, 0.9)), ((0.4,), (1, 0.4))],
 )
 def test_best_and_kept_epoch(accuracies: tuple[float, ...], best: tuple[int, float]) -> None:
-    training = summarize([], replace(MODEL, epoch_accuracies=accuracies), 1.0)["training"]
+    training = summarize_results([], replace(MODEL, epoch_accuracies=accuracies), 1.0)["training"]
 
     assert training["epochs"] == len(accuracies)
     assert (training["best_epoch"], training["best_epoch_accuracy"]) == best

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from scones_local.samples.drawing import Pen, View, arc, between, curve
+from scones_local.samples.drawing import Pen, View, arc_points, curve_points, interpolate
 
 VIEW = View(ground=(100.0, 80.0), scale=40.0, middle=0.5)
 
@@ -53,13 +53,13 @@ def test_an_enlarged_view_scales_every_pixel(x: float, y: float, factor: float) 
 
 
 def test_curves_begin_and_end_where_they_should() -> None:
-    points = curve((0, 0), (1, 2), (2, 0))
+    points = curve_points((0, 0), (1, 2), (2, 0))
 
     assert points[0] == (0, 0)
     assert points[-1] == (2, 0)
     assert max(y for _, y in points) == pytest.approx(1.0)
-    assert arc((1, 1), 2, 0, 90)[-1] == pytest.approx((1, 3))
-    assert between((0, 0), (2, 4), 0.25) == (0.5, 1.0)
+    assert arc_points((1, 1), 2, 0, 90)[-1] == pytest.approx((1, 3))
+    assert interpolate((0, 0), (2, 4), 0.25) == (0.5, 1.0)
 
 
 def test_a_disc_is_filled_and_a_ring_is_hollow() -> None:

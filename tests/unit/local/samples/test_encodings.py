@@ -14,9 +14,9 @@ BY_NAME = {encoding.name: encoding for encoding in ENCODINGS}
 def picture() -> Image.Image:
     """Dark on the left and top, bright on the right, so that a turn is seen."""
     column = np.linspace(20, 230, 96)
-    grey = np.tile(column, (64, 1))
-    grey[:16] = 10
-    return Image.fromarray(np.stack([grey, grey, grey * 0.6], axis=2).astype(np.uint8))
+    gray = np.tile(column, (64, 1))
+    gray[:16] = 10
+    return Image.fromarray(np.stack([gray, gray, gray * 0.6], axis=2).astype(np.uint8))
 
 
 def read(name: str, picture: Image.Image) -> Image.Image:
@@ -29,12 +29,12 @@ def test_every_file_shows_the_picture(name: str, picture: Image.Image) -> None:
     image.load()
     if image.mode == "I;16":
         image = image.convert("I").point(lambda value: value / 257)
-    grey = np.asarray(image.convert("RGB").convert("L"), dtype=float)
+    gray = np.asarray(image.convert("RGB").convert("L"), dtype=float)
     expected = np.asarray(picture.convert("L"), dtype=float)
     middle = (slice(8, -8), slice(8, -8))
 
     assert image.size == picture.size
-    assert np.abs(grey[middle] - expected[middle]).mean() < 12
+    assert np.abs(gray[middle] - expected[middle]).mean() < 12
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_every_file_shows_the_picture(name: str, picture: Image.Image) -> None:
     [
         ("JPEG", "JPEG", "RGB"),
         ("CMYK JPEG", "JPEG", "CMYK"),
-        ("grey JPEG", "JPEG", "L"),
+        ("gray JPEG", "JPEG", "L"),
         ("PNG with alpha", "PNG", "RGBA"),
         ("PNG with a palette", "PNG", "P"),
         ("PNG of 16 bits", "PNG", "I;16"),

@@ -6,9 +6,9 @@ import pytest
 from PIL import Image
 
 from scones.photos import ImageShape, UnusablePhoto, prepare
-from scones_local.samples.invalid_files import NOT_PHOTOS
+from scones_local.samples.invalid_files import INVALID_FILES
 
-BY_NAME = {kind.name: kind for kind in NOT_PHOTOS}
+BY_NAME = {kind.name: kind for kind in INVALID_FILES}
 
 
 @pytest.mark.parametrize("name", BY_NAME)

@@ -9,7 +9,7 @@ from PIL import Image
 from scones_local.samples.dataset import CLASSES
 from scones_local.samples.drawing import Pen, View
 from scones_local.samples.other_subjects import OTHERS
-from scones_local.samples.rendering import choose_size, take_picture
+from scones_local.samples.rendering import choose_size, render_photo
 
 SUBJECTS = {**CLASSES, **OTHERS}
 
@@ -34,7 +34,7 @@ def test_sizes_are_landscape_portrait_and_square() -> None:
 def test_a_picture_has_the_size_asked_for_and_depends_on_the_seed_only(name: str) -> None:
     def take(seed: int) -> Image.Image:
         rng = random.Random(seed)
-        return take_picture(rng, SUBJECTS[name](rng), (120, 90))
+        return render_photo(rng, SUBJECTS[name](rng), (120, 90))
 
     first, again, another = take(1), take(1), take(2)
 
@@ -67,7 +67,7 @@ def test_pictures_of_a_class_vary(name: str) -> None:
     pictures = []
     for seed in range(30):
         rng = random.Random(seed)
-        pictures.append(np.asarray(take_picture(rng, CLASSES[name](rng), (96, 96)), dtype=float))
+        pictures.append(np.asarray(render_photo(rng, CLASSES[name](rng), (96, 96)), dtype=float))
     means = [picture.mean() for picture in pictures]
 
     assert max(means) - min(means) > 60

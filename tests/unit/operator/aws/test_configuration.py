@@ -46,7 +46,7 @@ def test_credentials_of_a_program(config: Path) -> None:
 
 
 def test_a_program_that_does_not_end(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(configuration, "PROCESS_SECONDS", 0.5)
+    monkeypatch.setattr(configuration, "PROCESS_TIMEOUT_SECONDS", 0.5)
     use_program(config, "import time; time.sleep(100)")
     with pytest.raises(CredentialRetrievalError, match=r"did not finish within 0\.5 s"):
         ConfiguredSession().get_credentials()

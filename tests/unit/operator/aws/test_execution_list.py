@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from scones_operator.aws import classify_log
-from scones_operator.aws.execution_list import read_executions
+from scones_operator.aws.execution_list import list_executions
 from tests.unit.operator.classify_logs import EXECUTION, create_group, write_log
 from tests.unit.operator.deployed import STACK
 from tests.unit.operator.step_functions import PROMOTE, RETRAIN, StepFunctions
@@ -32,16 +32,16 @@ def test_of_a_standard_machine(session: Any, machines: StepFunctions) -> None:
     started(machines, RETRAIN, 3, status="FAILED", error="TrainingFailed", cause="no GPU")
     started(machines, RETRAIN, 2, status="ABORTED")
     started(machines, RETRAIN, 1)
-    running, aborted, failed, registered = read_executions(session, STACK, "retrain", 10)
+    running, aborted, failed, registered = list_executions(session, STACK, "retrain", 10)
     assert (running.status, running.ended_at, running.outcome) == ("running", None, None)
     assert (aborted.status, aborted.message) == ("aborted", "")
     assert (failed.status, failed.message) == ("failed", "TrainingFailed: no GPU")
     assert failed.started_at == NOW - timedelta(hours=3)
     assert failed.ended_at == failed.started_at + 90 * SECOND
     assert (registered.outcome, registered.message) == ("registered", "version 3 is registered")
-    assert len(read_executions(session, STACK, "retrain", 2)) == 2
+    assert len(list_executions(session, STACK, "retrain", 2)) == 2
     since = NOW - timedelta(hours=2.5)
-    assert read_executions(session, STACK, "retrain", 9, since) == [running, aborted]
+    assert list_executions(session, STACK, "retrain", 9, since) == [running, aborted]
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_of_the_express_machine_from_its_log(session: Any, log: Any) -> None:
         STACK.results_table,
         event.model_copy(update={"timings": timings}),
     )
-    found = read_executions(session, STACK, "classify", 10)
+    found = list_executions(session, STACK, "classify", 10)
     assert [execution.arn for execution in found] == [running, late, failed, classified]
     assert [execution.status for execution in found] == [
         *("running", "timed_out", "failed", "succeeded")
@@ -85,8 +85,8 @@ def test_of_the_express_machine_from_its_log(session: Any, log: Any) -> None:
     assert found[2].photo is None
     assert found[2].ended_at == found[2].started_at + 2 * SECOND
     assert (found[3].photo, found[3].outcome) == ("incoming/a.png", "classified")
-    assert read_executions(session, STACK, "classify", 2) == found[:2]
-    assert read_executions(session, STACK, "classify", 9, NOW - timedelta(hours=2)) == found[:3]
+    assert list_executions(session, STACK, "classify", 2) == found[:2]
+    assert list_executions(session, STACK, "classify", 9, NOW - timedelta(hours=2)) == found[:3]
 
 
 def test_an_execution_at_the_edge_of_a_window_is_found_once_and_with_its_end(
@@ -94,7 +94,7 @@ def test_an_execution_at_the_edge_of_a_window_is_found_once_and_with_its_end(
 ) -> None:
     for seconds in range(890, 911, 2):  # the first window begins 15 minutes before it ends
         run(log, f"{seconds}", seconds * SECOND - timedelta(minutes=5), "ExecutionSucceeded", 250)
-    found = read_executions(session, STACK, "classify", 99)
+    found = list_executions(session, STACK, "classify", 99)
     assert len({execution.arn for execution in found}) == len(found) == 11
     assert {execution.status for execution in found} == {"succeeded"}
 
@@ -111,10 +111,10 @@ def test_the_log_is_read_no_further_back_than_is_asked_for(
 
     monkeypatch.setattr(classify_log, "_read", watched)
     run(log, "1", timedelta(minutes=2), "ExecutionSucceeded", 1)
-    assert len(read_executions(session, STACK, "classify", 1)) == 1
+    assert len(list_executions(session, STACK, "classify", 1)) == 1
     assert len(starts) == 1
     since = NOW - timedelta(days=3)
-    read_executions(session, STACK, "classify", 5, since)
+    list_executions(session, STACK, "classify", 5, since)
     assert min(starts) == since
 
 
@@ -125,7 +125,7 @@ def test_an_output_of_another_kind_does_not_hide_the_others(
     started(machines, RETRAIN, 2, status="SUCCEEDED", output=output)
     started(machines, RETRAIN, 1)
 
-    running, other = read_executions(session, STACK, "retrain", 10)
+    running, other = list_executions(session, STACK, "retrain", 10)
 
     assert (running.status, other.status, other.outcome) == ("running", "succeeded", None)
 
@@ -145,6 +145,6 @@ def test_a_line_of_the_log_that_is_none_of_an_execution_does_not_hide_the_others
     )
     create_table(session.client("dynamodb"), STACK.results_table)
 
-    (found,) = read_executions(session, STACK, "classify", 10)
+    (found,) = list_executions(session, STACK, "classify", 10)
 
     assert found.arn == EXECUTION + "1"

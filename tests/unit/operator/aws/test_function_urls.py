@@ -15,8 +15,8 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
 
 from scones_operator.aws import function_urls
-from scones_operator.aws.function_urls import OutcomeUnknown, UrlClient
-from scones_operator.errors import Fault, explain, is_locked_out
+from scones_operator.aws.function_urls import OutcomeUnknownError, UrlClient
+from scones_operator.errors import OperationError, format_aws_error, is_credentials_error
 
 BREAKS = 0
 """Instead of a status: the connection ends without a response."""
@@ -59,7 +59,7 @@ class Server:
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setattr(function_urls, "PAUSES_SECONDS", (0, 0))
+    monkeypatch.setattr(function_urls, "RETRY_DELAYS_SECONDS", (0, 0))
     server = Server()
     Thread(target=server.http.serve_forever, args=(0.05,), daemon=True).start()
     yield server
@@ -126,14 +126,14 @@ def test_a_busy_function_is_called_again(server: Server, status: int) -> None:
 def test_a_function_that_stays_busy_is_a_fault(server: Server) -> None:
     server.answers = [(429, {}, b"busy")] * 3
 
-    with pytest.raises(Fault, match=r"429.*busy"):
+    with pytest.raises(OperationError, match=r"429.*busy"):
         client(server.url).call({})
 
 
 def test_a_function_that_fails_is_a_fault_and_is_not_called_again(server: Server) -> None:
     server.answers = [(502, {}, b"Internal Server Error")]
 
-    with pytest.raises(Fault, match=r"failed \(502\): Internal Server Error. Its log"):
+    with pytest.raises(OperationError, match=r"failed \(502\): Internal Server Error. Its log"):
         client(server.url).call({})
 
 
@@ -144,7 +144,7 @@ def test_who_may_not_call_is_told_so(server: Server) -> None:
     with pytest.raises(ClientError) as raised:
         client(server.url).call({})
 
-    assert explain(raised.value) == (
+    assert format_aws_error(raised.value) == (
         "your credentials do not allow lambda:InvokeFunctionUrl: Forbidden"
     )
 
@@ -156,7 +156,7 @@ def test_credentials_that_have_expired_are_recognized(server: Server) -> None:
     with pytest.raises(ClientError) as raised:
         client(server.url).call({})
 
-    assert is_locked_out(raised.value)
+    assert is_credentials_error(raised.value)
 
 
 def test_a_request_whose_connection_breaks_is_sent_again(server: Server) -> None:
@@ -169,7 +169,7 @@ def test_without_any_response_the_outcome_is_unknown(server: Server) -> None:
     server.answers = [(BREAKS, {}, b"")] * 3
 
     with pytest.raises(
-        OutcomeUnknown, match="unknown, because there was no response: check with `scones show"
+        OutcomeUnknownError, match="unknown, because there was no response: check with `scones show"
     ):
         client(server.url).call({})
     assert len(server.requests) == 3
@@ -178,10 +178,10 @@ def test_without_any_response_the_outcome_is_unknown(server: Server) -> None:
 def test_a_response_that_does_not_come_in_time_is_not_waited_for_twice(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(function_urls, "READ_SECONDS", 0.2)
+    monkeypatch.setattr(function_urls, "READ_TIMEOUT_SECONDS", 0.2)
     server.answers = [(200, {"delay": "1"}, b"{}"), OK]
 
-    with pytest.raises(OutcomeUnknown, match="scones show PHOTO"):
+    with pytest.raises(OutcomeUnknownError, match="scones show PHOTO"):
         client(server.url).call({})
     assert len(server.requests) == 1
 
@@ -189,10 +189,10 @@ def test_a_response_that_does_not_come_in_time_is_not_waited_for_twice(
 def test_a_connection_that_breaks_late_is_not_tried_again(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(function_urls, "TOTAL_SECONDS", 70)
+    monkeypatch.setattr(function_urls, "TOTAL_TIMEOUT_SECONDS", 70)
     server.answers = [(BREAKS, {}, b""), OK]
 
-    with pytest.raises(OutcomeUnknown):
+    with pytest.raises(OutcomeUnknownError):
         client(server.url).call({})
     assert len(server.requests) == 1
 

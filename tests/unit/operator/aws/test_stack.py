@@ -28,7 +28,7 @@ def deploy(session: Any, outputs: dict[str, str]) -> None:
 def test_outputs_are_read(session: Any) -> None:
     deploy(session, {output: f"the {output}" for output in _OUTPUTS.values()})
     stack = Stack.read(session, "mine")
-    assert stack.promote_machine == "the PromoteStateMachine"
+    assert stack.promote_state_machine == "the PromoteStateMachine"
     assert stack.endpoint == "the EndpointName"
     assert stack.class_names == ("van", "bicycle")
     assert stack.loading_bays == {"bicycle": "A"}

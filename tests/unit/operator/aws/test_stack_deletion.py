@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
 from scones_operator.aws import stack_deletion
-from scones_operator.errors import Refused
+from scones_operator.errors import PreconditionError
 
 JOB = "scones-20261128090000-0a1b2c"
 # https://github.com/awslabs/benchmark-ai/issues/928 has this message of SageMaker.
@@ -73,5 +73,5 @@ def test_a_protected_stack_is_refused_before_anything_is_deleted(session: boto3.
     with Stubber(client) as stub:
         stub.add_response("describe_stacks", {"Stacks": [stack]})
         stub.add_response("list_stack_resources", {"StackResourceSummaries": []})
-        with pytest.raises(Refused, match="termination protection: nothing was deleted"):
-            stack_deletion.find(session, "scones")
+        with pytest.raises(PreconditionError, match="termination protection: nothing was deleted"):
+            stack_deletion.plan_deletion(session, "scones")

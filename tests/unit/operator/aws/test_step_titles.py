@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from scones_operator.aws.step_titles import PROMOTE, RETRAIN
+from scones_operator.aws.step_titles import PROMOTE_TITLES, RETRAIN_TITLES
 
 MACHINES = Path(__file__).parents[4] / "statemachine"
-TITLES = {"retrain": RETRAIN, "promote": PROMOTE}
+TITLES = {"retrain": RETRAIN_TITLES, "promote": PROMOTE_TITLES}
 SLOW = ("sync", "waitForTaskToken")
 
 

@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from samcli.cli.types import CfnParameterOverridesType
 
-from scones_operator.aws.template_parameters import allows, overrides, rule
-from scones_operator.errors import Refused
+from scones_operator.aws.template_parameters import constraint, is_allowed, parameter_overrides
+from scones_operator.errors import PreconditionError
 
 TEXTS = st.text(st.characters(exclude_characters="\\", exclude_categories=("C", "Z")), min_size=1)
 
@@ -36,16 +36,16 @@ TEXTS = st.text(st.characters(exclude_characters="\\", exclude_categories=("C", 
     ],
 )
 def test_values_that_the_template_takes(parameter: str, value: str, allowed: bool) -> None:
-    assert allows(parameter, value) is allowed
+    assert is_allowed(parameter, value) is allowed
 
 
 def test_rules_in_words() -> None:
-    assert "from 16 to 512" in rule("ImageShape")
-    assert "separated by commas" in rule("ClassNames")
+    assert "from 16 to 512" in constraint("ImageShape")
+    assert "separated by commas" in constraint("ClassNames")
 
 
 def as_sam_reads(parameters: dict[str, str]) -> object:
-    name, *values = overrides(parameters)
+    name, *values = parameter_overrides(parameters)
     assert name == "--parameter-overrides"
     return CfnParameterOverridesType().convert(tuple(values), None, None)
 
@@ -63,5 +63,5 @@ def test_values_that_careless_quoting_trips_over(value: str) -> None:
 
 
 def test_backslash_is_refused() -> None:
-    with pytest.raises(Refused, match="cannot pass on a backslash"):
-        overrides({"ClassNames": "a\\ b,c"})
+    with pytest.raises(PreconditionError, match="cannot pass on a backslash"):
+        parameter_overrides({"ClassNames": "a\\ b,c"})

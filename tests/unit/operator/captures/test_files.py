@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from scones_operator.captures.files import CaptureFile, Span, find_files, read_files
-from scones_operator.captures.parser import Damage
-from scones_operator.captures.records import Captured
+from scones_operator.captures.files import CaptureFile, TimeRange, find_files, read_records
+from scones_operator.captures.parser import CorruptRecord
+from scones_operator.captures.records import CaptureRecord
 from tests.unit.operator.captures.files import line
 from tests.unit.operator.deployed import STACK
 
@@ -31,8 +31,8 @@ def hours(files: Sequence[CaptureFile]) -> list[str]:
     return [file.hour for file in files]
 
 
-def ids(found: Sequence[Captured | Damage]) -> list[str]:
-    return [item.event_id for item in found if isinstance(item, Captured)]
+def ids(found: Sequence[CaptureRecord | CorruptRecord]) -> list[str]:
+    return [item.event_id for item in found if isinstance(item, CaptureRecord)]
 
 
 def ignore(_: CaptureFile) -> None:
@@ -42,7 +42,7 @@ def ignore(_: CaptureFile) -> None:
 def test_files_of_the_hours_of_a_range_latest_first(session: Any, bucket: Any) -> None:
     for hour in range(12):
         put(bucket, NINE + hour * HOUR)
-    found = find_files(session, STACK, Span(NINE + 3 * HOUR, NINE + 5.5 * HOUR))
+    found = find_files(session, STACK, TimeRange(NINE + 3 * HOUR, NINE + 5.5 * HOUR))
     # The hour before: its last file may hold records of the first hour.
     assert hours(found) == [f"2026/11/20/{hour}" for hour in (14, 13, 12, 11)]
 
@@ -53,7 +53,7 @@ def test_files_of_all_variants_and_of_no_other_endpoint(session: Any, bucket: An
     other = "captures/scones--staging/AllTraffic/2026/11/20/09/00-00-000-id.jsonl"
     bucket.put_object(Bucket=STACK.data_bucket, Key=other, Body=b"")
     bucket.put_object(Bucket=STACK.data_bucket, Key="captures/scones/AllTraffic/notes", Body=b"")
-    found = find_files(session, STACK, Span(NINE, NINE + HOUR))
+    found = find_files(session, STACK, TimeRange(NINE, NINE + HOUR))
     assert [(file.endpoint, file.variant) for file in found] == [
         ("scones", "shadow"),
         ("scones", "AllTraffic"),
@@ -61,32 +61,32 @@ def test_files_of_all_variants_and_of_no_other_endpoint(session: Any, bucket: An
 
 
 def test_an_endpoint_that_captured_nothing(session: Any, bucket: Any) -> None:
-    assert find_files(session, STACK, Span(NINE, NINE + HOUR)) == []
+    assert find_files(session, STACK, TimeRange(NINE, NINE + HOUR)) == []
 
 
 def test_hours_are_those_of_utc(session: Any, bucket: Any) -> None:
     put(bucket, NINE)
     put(bucket, NINE + 3 * HOUR)
     local = datetime.fromisoformat("2026-11-20T17:30:00+05:00")
-    found = find_files(session, STACK, Span(local, local + timedelta(minutes=1)))
+    found = find_files(session, STACK, TimeRange(local, local + timedelta(minutes=1)))
     assert hours(found) == ["2026/11/20/12"]
 
 
 def test_records_of_a_range(session: Any, bucket: Any) -> None:
     moments = [NINE + timedelta(minutes=minutes) for minutes in (0, 10, 20, 30)]
     put(bucket, NINE, *(line(number, at) for number, at in enumerate(moments)))
-    span = Span(moments[1], moments[3])
+    span = TimeRange(moments[1], moments[3])
     files = find_files(session, STACK, span)
-    assert ids(list(read_files(session, files, span, ignore))) == ["event-1", "event-2"]
+    assert ids(list(read_records(session, files, span, ignore))) == ["event-1", "event-2"]
 
 
 def test_many_files_are_read_in_their_order(session: Any, bucket: Any) -> None:
     for number in range(40):
         put(bucket, NINE + timedelta(minutes=number), line(number, NINE))
-    span = Span(NINE, NINE + HOUR)
+    span = TimeRange(NINE, NINE + HOUR)
     files = find_files(session, STACK, span)
     shown: list[CaptureFile] = []
-    found = list(read_files(session, files, span, shown.append))
+    found = list(read_records(session, files, span, shown.append))
     assert ids(found) == [f"event-{number}" for number in reversed(range(40))]
     assert shown == files
 
@@ -95,10 +95,10 @@ def test_the_latest_of_the_latest_files(session: Any, bucket: Any) -> None:
     put(bucket, NINE, line(0, NINE), "damaged")
     put(bucket, NINE + HOUR, *(line(n, NINE + HOUR + timedelta(minutes=n)) for n in (3, 2, 1)))
     put(bucket, NINE + 2 * HOUR, line(9, NINE + 2 * HOUR))
-    span = Span(NINE, NINE + 3 * HOUR)
+    span = TimeRange(NINE, NINE + 3 * HOUR)
     files = find_files(session, STACK, span)
     shown: list[CaptureFile] = []
-    assert ids(list(read_files(session, files, span, shown.append, limit=3))) == [
+    assert ids(list(read_records(session, files, span, shown.append, limit=3))) == [
         "event-9",
         "event-2",
         "event-3",
@@ -108,23 +108,25 @@ def test_the_latest_of_the_latest_files(session: Any, bucket: Any) -> None:
 
 def test_damage_is_told_with_its_file(session: Any, bucket: Any) -> None:
     put(bucket, NINE, line(1, NINE), "damaged", line(2, NINE))
-    span = Span(NINE, NINE + HOUR)
+    span = TimeRange(NINE, NINE + HOUR)
     files = find_files(session, STACK, span)
     (damage,) = [
-        item for item in read_files(session, files, span, ignore) if isinstance(item, Damage)
+        item
+        for item in read_records(session, files, span, ignore)
+        if isinstance(item, CorruptRecord)
     ]
     assert (damage.file, damage.line) == (files[0].uri, 2)
     assert files[0].uri.startswith("s3://data/captures/scones/AllTraffic/2026/11/20/09/")
-    assert len(list(read_files(session, files, span, ignore, limit=5))) == 3
+    assert len(list(read_records(session, files, span, ignore, limit=5))) == 3
 
 
 def test_a_file_that_is_gone_meanwhile(session: Any, bucket: Any) -> None:
     put(bucket, NINE)
-    span = Span(NINE, NINE + HOUR)
+    span = TimeRange(NINE, NINE + HOUR)
     files = find_files(session, STACK, span)
     bucket.delete_object(Bucket=STACK.data_bucket, Key=files[0].key)
     with pytest.raises(ClientError, match="404"):
-        list(read_files(session, files, span, ignore))
+        list(read_records(session, files, span, ignore))
 
 
 def test_who_stops_reading_leaves_nothing_behind(
@@ -133,8 +135,8 @@ def test_who_stops_reading_leaves_nothing_behind(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     for minute in range(20):
         put(bucket, NINE + timedelta(minutes=minute))
-    span = Span(NINE, NINE + HOUR)
-    reading = read_files(session, find_files(session, STACK, span), span, ignore)
+    span = TimeRange(NINE, NINE + HOUR)
+    reading = read_records(session, find_files(session, STACK, span), span, ignore)
     next(reading)
     assert list(tmp_path.iterdir())
     reading.close()  # type: ignore[attr-defined]

@@ -10,30 +10,30 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scones_operator.captures import parser
-from scones_operator.captures.parser import Damage, read_file
-from scones_operator.captures.records import Captured
+from scones_operator.captures.parser import CorruptRecord, parse_file
+from scones_operator.captures.records import CaptureRecord
 from tests.unit.operator.captures.files import AT, PICTURE, REAL, line, record
 
 
-def read(folder: Path, content: str | bytes) -> tuple[list[Captured], list[Damage]]:
+def read(folder: Path, content: str | bytes) -> tuple[list[CaptureRecord], list[CorruptRecord]]:
     file = folder / "captured.jsonl"
     file.write_bytes(content.encode() if isinstance(content, str) else content)
-    found = list(read_file(file, "name", "scones", "AllTraffic"))
-    captured = [item for item in found if isinstance(item, Captured)]
-    return captured, [item for item in found if isinstance(item, Damage)]
+    found = list(parse_file(file, "name", "scones", "AllTraffic"))
+    captured = [item for item in found if isinstance(item, CaptureRecord)]
+    return captured, [item for item in found if isinstance(item, CorruptRecord)]
 
 
-def ids(captured: Sequence[Captured]) -> list[str]:
+def ids(captured: Sequence[CaptureRecord]) -> list[str]:
     return [item.event_id for item in captured]
 
 
 def test_a_line_a_record(tmp_path: Path) -> None:
     captured, damage = read(tmp_path, f"{line(1)}\n{line(2)}\n")
-    assert captured[0] == Captured(
+    assert captured[0] == CaptureRecord(
         event_id="event-1",
-        at=AT,
+        requested_at=AT,
         content_type="image/png",
-        picture=PICTURE + b"\x01",
+        image=PICTURE + b"\x01",
         probabilities=(0.75, 0.25),
         endpoint="scones",
         variant="AllTraffic",
@@ -44,13 +44,13 @@ def test_a_line_a_record(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="needs the captures of a real endpoint")
 def test_files_of_a_real_endpoint() -> None:
-    found = [item for file in sorted(REAL.iterdir()) for item in read_file(file)]
-    captured = [item for item in found if isinstance(item, Captured)]
+    found = [item for file in sorted(REAL.iterdir()) for item in parse_file(file)]
+    captured = [item for item in found if isinstance(item, CaptureRecord)]
     assert len(found) == len(captured) == 5
     assert {item.content_type for item in captured} == {"image/png"}
-    assert all((item.picture or b"").startswith(b"\x89PNG") for item in captured)
-    assert [item.likeliest for item in captured][:2] == [(0, 0.938884), (1, 0.930783)]
-    assert captured[0].at.isoformat() == "2024-10-15T14:05:12+00:00"
+    assert all((item.image or b"").startswith(b"\x89PNG") for item in captured)
+    assert [item.top_class for item in captured][:2] == [(0, 0.938884), (1, 0.930783)]
+    assert captured[0].requested_at.isoformat() == "2024-10-15T14:05:12+00:00"
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="needs the captures of a real endpoint")
@@ -58,7 +58,7 @@ def test_files_of_a_real_endpoint_joined_indented_and_compressed(tmp_path: Path)
     files = sorted(REAL.iterdir())
     lines = [text for file in files for text in file.read_text("utf-8").splitlines()]
     joined = "".join(json.dumps(json.loads(text), indent=2) for text in lines)
-    expected = [item for file in files for item in read_file(file, "name", "scones", "AllTraffic")]
+    expected = [item for file in files for item in parse_file(file, "name", "scones", "AllTraffic")]
     assert read(tmp_path, gzip.compress(joined.encode())) == (expected, [])
 
 
@@ -120,7 +120,7 @@ def test_an_array_that_breaks_off(tmp_path: Path, end: str, said: str) -> None:
 
 
 def test_a_large_array_is_not_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parser, "_LONGEST_RECORD", 2 * len(line(1)))
+    monkeypatch.setattr(parser, "_MAX_RECORD_LENGTH", 2 * len(line(1)))
     monkeypatch.setattr(parser, "_CHUNK", 100)
     captured, damage = read(tmp_path, json.dumps([record(number) for number in range(50)]))
     assert (len(captured), damage) == (50, [])
@@ -243,8 +243,8 @@ def test_requests_or_answers_alone(tmp_path: Path) -> None:
     asked, answered = record(1), record(2)
     del asked["captureData"]["endpointOutput"], answered["captureData"]["endpointInput"]
     (first, second), damage = read(tmp_path, json.dumps(asked) + json.dumps(answered))
-    assert (first.picture, first.probabilities) == (PICTURE + b"\x01", None)
-    assert (second.picture, second.probabilities) == (None, (0.75, 0.25))
+    assert (first.image, first.probabilities) == (PICTURE + b"\x01", None)
+    assert (second.image, second.probabilities) == (None, (0.75, 0.25))
     assert second.content_type is None
     assert damage == []
 
@@ -308,10 +308,10 @@ def test_no_more_than_some_records_of_a_large_file_are_held(tmp_path: Path) -> N
     with file.open("w") as lines:
         lines.writelines(f"{text}\n" for _ in range(200))
     with file.open("rb") as stream:
-        held = parser._Text(stream)
+        held = parser._Reader(stream)
         most = 0
         for found in parser._values(held):
-            assert found.damage is None
-            most = max(most, len(held.held))
+            assert found.error is None
+            most = max(most, len(held.text))
     assert most < 4 * max(parser._CHUNK, len(text))
     assert file.stat().st_size > 20 * most

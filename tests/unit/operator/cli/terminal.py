@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from scones_operator.aws import executions
 from scones_operator.aws.stack import _OUTPUTS
-from scones_operator.aws.stack import STACK as DEFAULT_STACK
+from scones_operator.aws.stack import DEFAULT_STACK_NAME as DEFAULT_STACK
 from scones_operator.cli import __main__ as scones
 from scones_operator.cli import context
 from tests.unit.operator.deployed import STACK

@@ -57,13 +57,13 @@ def test_pictures_and_records_on_disk(
 ) -> None:
     capture(2, 1)
     folder = tmp_path / "captured"
-    result = terminal.type("--json", "captures", "--to", str(folder))
+    result = terminal.type("--json", "captures", "--output-dir", str(folder))
     answer = json.loads(result.stdout)
-    assert answer["written"] == str(folder / "captures.jsonl")
+    assert answer["file"] == str(folder / "captures.jsonl")
     rows = [json.loads(text) for text in (folder / "captures.jsonl").read_text().splitlines()]
     assert rows == answer["records"]
     assert [row["id"] for row in rows] == ["event-1", "event-2"]
-    assert (folder / rows[0]["picture"]).read_bytes() == PICTURE + b"\x01"
+    assert (folder / rows[0]["image"]).read_bytes() == PICTURE + b"\x01"
     assert len(list(folder.iterdir())) == 3
     assert result.stderr == ""
 

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
 from scones_operator.aws import executions
-from scones_operator.aws.stack import STACK as DEFAULT_STACK
+from scones_operator.aws.stack import DEFAULT_STACK_NAME as DEFAULT_STACK
 from scones_operator.cli import __main__ as scones
 from scones_operator.cli import context
 from tests.unit.operator.cli.terminal import Terminal, words
@@ -181,7 +181,7 @@ def test_approve_as_json_until_it_asks(
     session.register("Approved")
     machines.plan = [([asked("token", 1)], {})]
     told = json.loads(terminal.type("approve", "1", "--wait", "--json").stdout)
-    assert (told["outcome"], told["version"]) == ("asks", 1)
+    assert (told["outcome"], told["version"]) == ("approval_required", 1)
     assert "token" not in told
 
 
@@ -241,8 +241,8 @@ def test_promote_shows_what_waits(terminal: Terminal, machines: StepFunctions) -
     assert "Version 3 is in staging" in result.stdout
     assert "the hosting of s3://data/m.tar.gz: Deploying to production" in words(result.stdout)
     hosting, waits = json.loads(terminal.type("promote", "--json").stdout)["promotions"]
-    assert hosting["question"] is None
-    assert waits["question"]["smoke_test"] == "50 of 50 photos right"
+    assert hosting["approval_request"] is None
+    assert waits["approval_request"]["smoke_test"] == "50 of 50 photos right"
     assert machines.answers == []
 
 

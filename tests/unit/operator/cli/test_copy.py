@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from scones_operator.aws.stack import STACK as DEFAULT_STACK
-from scones_operator.item_progress import Amount
+from scones_operator.aws.stack import DEFAULT_STACK_NAME as DEFAULT_STACK
 from scones_operator.models import copy, registry
-from scones_operator.models.copy import Copy, Place
+from scones_operator.models.copy import CopyResult, StackLocation
+from scones_operator.progress import ItemProgress
 from tests.unit.operator.cli.terminal import Terminal, words
 from tests.unit.operator.deployed import STACK
 
@@ -22,18 +22,23 @@ METADATA = {
 
 
 @pytest.fixture
-def copied(session: Any, monkeypatch: pytest.MonkeyPatch) -> list[tuple[Place, Place, int]]:
+def copied(
+    session: Any, monkeypatch: pytest.MonkeyPatch
+) -> list[tuple[StackLocation, StackLocation, int]]:
     """What is asked to be copied; the copy is version 1, and is new at the first call."""
     session.register(**METADATA)
-    asked: list[tuple[Place, Place, int]] = []
+    asked: list[tuple[StackLocation, StackLocation, int]] = []
 
     def copy_version(
-        source: Place, destination: Place, number: int, on_progress: Callable[[Amount], None]
-    ) -> Copy:
-        on_progress(Amount("Copying files", 1, 1))
+        source: StackLocation,
+        destination: StackLocation,
+        number: int,
+        on_progress: Callable[[ItemProgress], None],
+    ) -> CopyResult:
+        on_progress(ItemProgress("Copying files", 1, 1))
         asked.append((source, destination, number))
-        version = registry.find_version(session, STACK, 1)
-        return Copy(version, version, is_new=len(asked) == 1)
+        version = registry.get_version(session, STACK, 1)
+        return CopyResult(version, version, is_new=len(asked) == 1)
 
     monkeypatch.setattr(copy, "copy_version", copy_version)
     return asked
@@ -43,7 +48,7 @@ COPY = ("--profile", "production", "copy", "3", "--from-profile", "staging")
 
 
 def test_each_stack_is_reached_with_its_own_profile(
-    terminal: Terminal, copied: list[tuple[Place, Place, int]]
+    terminal: Terminal, copied: list[tuple[StackLocation, StackLocation, int]]
 ) -> None:
     result = terminal.type(*COPY, "--from-region", "eu-west-1")
     assert result.exit_code == 0
@@ -53,7 +58,7 @@ def test_each_stack_is_reached_with_its_own_profile(
 
 
 def test_without_a_profile_the_source_is_reached_like_the_destination(
-    terminal: Terminal, copied: list[tuple[Place, Place, int]]
+    terminal: Terminal, copied: list[tuple[StackLocation, StackLocation, int]]
 ) -> None:
     result = terminal.type("--profile", "mine", "copy", "3", "--from-stack", DEFAULT_STACK)
     assert (result.exit_code, len(copied)) == (0, 1)

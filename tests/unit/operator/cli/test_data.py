@@ -1,4 +1,4 @@
-"""`scones data …` and `scones profiles` from the outside."""
+"""`scones data …` and `scones presets` from the outside."""
 
 import hashlib
 import json
@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from scones_operator.cli.output import Screen
+from scones_operator.cli.output import Output
 from scones_operator.datasets import cifar100
-from scones_operator.datasets.download import Source
-from scones_operator.item_progress import Amount
+from scones_operator.datasets.download import RemoteFile
+from scones_operator.progress import ItemProgress
 from tests.unit.operator.cli.terminal import Terminal
 from tests.unit.operator.datasets.archives import batch, meta, pixels, write_cifar
 from tests.unit.operator.deployed import STACK
@@ -26,7 +26,7 @@ def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     members = {"train": batch(photos), "test": batch(photos), "meta": meta()}
     path = write_cifar(tmp_path / "cifar-100-python.tar.gz", members)
     md5 = hashlib.md5(path.read_bytes()).hexdigest()
-    monkeypatch.setattr(cifar100, "SOURCE", Source("http://127.0.0.1:9/x.tar.gz", md5))
+    monkeypatch.setattr(cifar100, "SOURCE", RemoteFile("http://127.0.0.1:9/x.tar.gz", md5))
     return path
 
 
@@ -67,8 +67,8 @@ def test_staging_as_json(terminal: Terminal, archive: Path) -> None:
         "none_of_the_classes": 0,
         "splits": {},
         "written": 4,
-        "there_already": 0,
-        "left_out": {},
+        "already_present": 0,
+        "excluded": {},
         "unusable": {},
         "upload": None,
     }
@@ -89,9 +89,9 @@ def test_staging_and_uploading(terminal: Terminal, archive: Path, bucket: Any) -
     assert json.loads(again.stdout)["upload"] == {
         "bucket": "data",
         "sent": 0,
-        "there_already": 4,
+        "already_present": 4,
         "failed": {},
-        "not_tried": 0,
+        "not_attempted": 0,
         "unusable": {},
     }
 
@@ -140,11 +140,11 @@ def test_classes_that_the_stack_does_not_know(
         (["cifar100", "--class", "bicycle", "--class", "motorbike"], 1, "did you mean motorcycle"),
         (["cifar100", "--archive", "nowhere.tar.gz"], 2, "'nowhere.tar.gz' does not exist"),
         (["ham10000", "nowhere.zip"], 2, "'nowhere.zip' does not exist"),
-        (["ham10000", ".", "--share", "0.9"], 2, "less than or equal to 0.5"),
+        (["ham10000", ".", "--validation-share", "0.9"], 2, "less than or equal to 0.5"),
         (["folder", "nowhere"], 2, "'nowhere' does not exist"),
         (["folder", ".", "--mirror"], 2, "--mirror needs --like"),
         (["folder", ".", "--like", "vehicles", "--mirror"], 1, "no table [mirrored]"),
-        (["folder", ".", "--like", "vans"], 1, "there is no profile vans"),
+        (["folder", ".", "--like", "vans"], 1, "there is no preset vans"),
         (["upload", "nowhere"], 2, "'nowhere' does not exist"),
     ],
 )
@@ -173,7 +173,7 @@ def test_a_folder_with_the_classes_of_a_profile(terminal: Terminal, tmp_path: Pa
         "right": {"train": 2, "validation": 1},
         "left": {"train": 2, "validation": 1},
     }
-    assert told["left_out"] == {"files_that_are_no_photos": 1}
+    assert told["excluded"] == {"files_that_are_no_photos": 1}
     shown = terminal.type("data", "folder", *folders, *options).stdout
     assert "Skipped: files that are no photos (1)." in shown
 
@@ -190,7 +190,7 @@ def test_a_folder_with_splits_of_other_names(terminal: Terminal, tmp_path: Path)
     assert "Skipped: photos of a test split that is not used (2)." in shown
     told = json.loads(terminal.type("--json", "data", "folder", *folders).stdout)
     assert told["splits"] == {"train": "Training", "validation": "Val"}
-    assert told["left_out"] == {"photos_of_a_test_split_that_is_not_used": 2}
+    assert told["excluded"] == {"photos_of_a_test_split_that_is_not_used": 2}
 
 
 def test_a_split_that_may_be_a_class(terminal: Terminal, tmp_path: Path) -> None:
@@ -251,7 +251,7 @@ def test_damaged_photos_are_listed_and_the_rest_is_staged(
     assert "page 10.jpg" not in shown.stdout
     assert "\n  and 2 more (--json lists all)\n" in shown.stdout
     assert told["classes"]["bicycle"] == {"train": 4, "validation": 3}
-    assert told["left_out"] == {
+    assert told["excluded"] == {
         "copies_of_photos_that_are_there": 1,
         "photos_that_cannot_be_decoded": 12,
     }
@@ -287,7 +287,7 @@ def test_damaged_photos_are_not_uploaded(terminal: Terminal, bucket: Any, tmp_pa
     assert told["unusable"] == {
         f"train/bicycle/page {number:02}.jpg": "this is an HTML file" for number in range(2)
     }
-    assert (told["sent"], told["there_already"]) == (0, 12)
+    assert (told["sent"], told["already_present"]) == (0, 12)
     assert len(keys(bucket)) == 12
     assert not any("page" in key for key in keys(bucket))
 
@@ -307,31 +307,31 @@ def test_a_folder_of_damaged_photos_only_is_not_uploaded(
 
 
 def test_profiles(terminal: Terminal) -> None:
-    result = terminal.type("profiles")
+    result = terminal.type("presets")
     assert result.exit_code == 0
     assert "vehicles" in result.stdout
     assert max(map(len, result.stdout.splitlines())) <= 80
-    told = json.loads(terminal.type("profiles", "--json").stdout)
-    assert "vehicles" in [profile["name"] for profile in told["profiles"]]
+    told = json.loads(terminal.type("presets", "--json").stdout)
+    assert "vehicles" in [profile["name"] for profile in told["presets"]]
 
 
 def test_a_profile(terminal: Terminal) -> None:
-    result = terminal.type("profiles", "mammography-views")
+    result = terminal.type("presets", "mammography-views")
     assert "CC-Right → CC-Left" in result.stdout
     assert "--parameter-overrides 'ParameterKey=ClassNames," in result.stdout
-    assert "make run PROFILE=mammography-views" in result.stdout
-    told = json.loads(terminal.type("profiles", "vehicles", "--json").stdout)
+    assert "make run PRESET=mammography-views" in result.stdout
+    told = json.loads(terminal.type("presets", "vehicles", "--json").stdout)
     assert told["parameters"]["LoadingBays"] == "bicycle=A,motorcycle=B"
-    assert terminal.type("profiles", "vans").exit_code == 1
+    assert terminal.type("presets", "vans").exit_code == 1
 
 
 def test_amounts_on_a_terminal() -> None:
     err = StringIO()
-    shown = Screen(Console(), Console(file=err, force_terminal=True, width=60))
-    with shown.measuring() as tell:
-        tell(Amount("Loading x", 500_000, 2_000_000, "bytes"))
-        tell(Amount("Loading x", 2_000_000, 2_000_000, "bytes"))
-        tell(Amount("Reading [y]", 3, None))
+    shown = Output(Console(), Console(file=err, force_terminal=True, width=60))
+    with shown.progress_bars() as tell:
+        tell(ItemProgress("Loading x", 500_000, 2_000_000, "bytes"))
+        tell(ItemProgress("Loading x", 2_000_000, 2_000_000, "bytes"))
+        tell(ItemProgress("Reading [y]", 3, None))
     assert "Loading x" in err.getvalue()
     assert "2.0 of 2.0 MB" in err.getvalue()
     assert "Reading [y]" in err.getvalue()
@@ -341,6 +341,6 @@ def test_amounts_on_a_terminal() -> None:
 def test_amounts_without_a_terminal_or_for_programs(as_json: bool) -> None:
     err = StringIO()
     console = Console(file=err, force_terminal=as_json)
-    with Screen(Console(), console, as_json=as_json).measuring() as tell:
-        tell(Amount("Loading x", 1, 2))
+    with Output(Console(), console, as_json=as_json).progress_bars() as tell:
+        tell(ItemProgress("Loading x", 1, 2))
     assert err.getvalue().strip() == ""

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from scones_operator.aws import stack_deletion
-from scones_operator.aws.stack_deletion import Found, Item
+from scones_operator.aws.stack_deletion import DeletionPlan, StackResource
 from tests.unit.operator.cli.terminal import Terminal, words
 
 
@@ -15,21 +15,21 @@ def removed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of what was removed of a stack with a bucket."""
     names: list[str] = []
     items = [
-        Item("bucket", "scones-photos", lambda: names.append("scones-photos")),
-        Item("stack", "scones", lambda: names.append("scones")),
+        StackResource("bucket", "scones-photos", lambda: names.append("scones-photos")),
+        StackResource("stack", "scones", lambda: names.append("scones")),
     ]
 
-    def find(session: Any, name: str) -> Found:
+    def find(session: Any, name: str) -> DeletionPlan:
         assert name == "scones"
-        return Found(name, items, ["Images in ECR."])
+        return DeletionPlan(name, items, ["Images in ECR."])
 
-    def delete(session: Any, found: Found, tell: Any) -> None:
+    def delete(session: Any, found: DeletionPlan, tell: Any) -> None:
         for item in found.items:
             item.remove()
             tell(item)
 
-    monkeypatch.setattr(stack_deletion, "find", find)
-    monkeypatch.setattr(stack_deletion, "delete", delete)
+    monkeypatch.setattr(stack_deletion, "plan_deletion", find)
+    monkeypatch.setattr(stack_deletion, "delete_stack", delete)
     return names
 
 

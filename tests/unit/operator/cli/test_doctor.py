@@ -97,7 +97,7 @@ def test_json(terminal: Terminal, checks: dict[str, Finding]) -> None:
     assert answer["checks"][-1] == {
         "check": "alarms",
         "status": "problem",
-        "found": "in ALARM: A",
+        "message": "in ALARM: A",
         "advice": "look",
         "command": None,
     }

@@ -19,7 +19,7 @@ PHOTO = "incoming/gate/7.png"
 @pytest.fixture
 def record(session: Any, monkeypatch: pytest.MonkeyPatch) -> Record:
     monkeypatch.setattr("scones_operator.photos.dead_letter_queue.LONG_POLL_SECONDS", 0)
-    for queue in (STACK.undelivered_events, STACK.missed_measurements):
+    for queue in (STACK.dead_letter_queue, STACK.missed_metrics_queue):
         session.client("sqs").create_queue(QueueName=queue.rpartition("/")[2])
     record = Office(session).arrive("gate/7.png")
     lists = "retraining/scones-1/lists"
@@ -64,7 +64,7 @@ def test_forgetting_again_finds_nothing(terminal: Terminal, record: Record) -> N
 def test_the_question_shows_no_controls(
     terminal: Terminal, record: Record, session: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scones_operator.photos.forget.LONGEST_EXECUTION", timedelta(seconds=-1))
+    monkeypatch.setattr("scones_operator.photos.forget.MAX_EXECUTION_TIME", timedelta(seconds=-1))
     session.client("s3").put_object(Bucket="photos", Key="incoming/x\u202e.png", Body=b"x")
     asked = terminal.type("forget", "incoming/x\u202e.png")
     assert 'traces of "s3://photos/incoming/x\\u202e.png" for good?' in words(asked.stderr)

@@ -10,7 +10,7 @@ import typer
 from scones_operator.cli import __main__ as scones
 from scones_operator.cli import context
 from scones_operator.cli.hints import COMMANDS, copyable
-from scones_operator.errors import Refused
+from scones_operator.errors import PreconditionError
 from tests.unit.operator.cli.terminal import Terminal
 
 
@@ -56,7 +56,7 @@ def test_hints_go_where_the_command_went(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: Any) -> None:
-        raise Refused("there is none: `scones models` lists them")
+        raise PreconditionError("there is none: `scones models` lists them")
 
     monkeypatch.setattr(context.Stack, "read", refuse)
     result = terminal.type("drift", "--stack", "other")

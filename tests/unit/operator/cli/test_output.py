@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console
 
-from scones_operator.cli.output import Screen, duration
+from scones_operator.cli.output import Output, format_duration
 from scones_operator.progress import Epoch, LogLine, Step
 
 START = datetime(2026, 11, 20, 14, 0, tzinfo=UTC)
@@ -14,17 +14,17 @@ def step(title: str, seconds: float, state: str = "State") -> Step:
     return Step(title, state, START + timedelta(seconds=seconds))
 
 
-def screen(*, terminal: bool) -> tuple[Screen, io.StringIO, io.StringIO]:
+def screen(*, terminal: bool) -> tuple[Output, io.StringIO, io.StringIO]:
     out, err = io.StringIO(), io.StringIO()
     consoles = (
         Console(file=file, force_terminal=terminal, width=40, no_color=True) for file in (out, err)
     )
-    return Screen(*consoles), out, err
+    return Output(*consoles), out, err
 
 
 def test_steps_without_a_terminal() -> None:
     shown, out, err = screen(terminal=False)
-    with shown.following("arn") as show:
+    with shown.execution_progress("arn") as show:
         show(step("Listing", 0))
         show(step("Training [x]", 2.5))
         show(LogLine("Prepared [90] photos.\n"))
@@ -46,7 +46,7 @@ def test_the_step_that_fails_is_marked() -> None:
     shown, _, err = screen(terminal=False)
 
     def fail() -> None:
-        with shown.following("arn") as show:
+        with shown.execution_progress("arn") as show:
             show(step("Training", 0))
             raise RuntimeError
 
@@ -57,7 +57,7 @@ def test_the_step_that_fails_is_marked() -> None:
 
 def test_long_lines_stay_on_one_line_of_a_terminal() -> None:
     shown, _, err = screen(terminal=True)
-    with shown.following("arn") as show:
+    with shown.execution_progress("arn") as show:
         show(step("Training", 0))
         show(LogLine("x" * 200))
         text = err.getvalue()
@@ -76,7 +76,7 @@ def test_long_lines_stay_on_one_line_of_a_terminal() -> None:
     ],
 )
 def test_durations(seconds: float, said: str) -> None:
-    assert duration(timedelta(seconds=seconds)) == said
+    assert format_duration(timedelta(seconds=seconds)) == said
 
 
 @pytest.mark.parametrize(
@@ -87,8 +87,8 @@ def test_how_many_are_done_is_shown_on_a_terminal_and_not_to_programs(
     as_json: bool, terminal: bool, shown: bool
 ) -> None:
     err = Console(file=io.StringIO(), width=80, force_terminal=terminal)
-    screen = Screen(Console(file=io.StringIO()), err, as_json=as_json)
-    with screen.counting("Reading", 2) as advance:
+    screen = Output(Console(file=io.StringIO()), err, as_json=as_json)
+    with screen.progress_bar("Reading", 2) as advance:
         advance("1 [bold]classified")
     text = err.file.getvalue()  # type: ignore[attr-defined]
     assert ("Reading" in text) is shown

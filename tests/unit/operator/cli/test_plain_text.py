@@ -10,7 +10,7 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from scones_operator.cli.commands import formatting
-from scones_operator.cli.output import Screen
+from scones_operator.cli.output import Output
 from scones_operator.cli.plain_text import EscapingTable, escape_styled, make_console
 from tests.unit.operator.test_escaping import ATTACKS, shows
 
@@ -19,16 +19,16 @@ STYLES = re.compile(r"\x1b\[[0-9;]*m")
 WAYS: dict[str, Callable[[str], RenderableType]] = {
     "string": lambda name: f"photo {name}",
     "text": lambda name: Text("photo ", style="bold") + Text(name, style="red"),
-    "columns": lambda name: formatting.columns(["photo", "x"], [[name, Text(name, style="red")]])[
-        1
-    ],
+    "columns": lambda name: formatting.format_columns(
+        ["photo", "x"], [[name, Text(name, style="red")]]
+    )[1],
 }
 
 
-def screen(*, as_json: bool = False) -> tuple[Screen, io.StringIO]:
+def screen(*, as_json: bool = False) -> tuple[Output, io.StringIO]:
     file = io.StringIO()
     console = Console(file=file, force_terminal=True, width=400, color_system="truecolor")
-    return Screen(console, console, as_json=as_json), file
+    return Output(console, console, as_json=as_json), file
 
 
 def without_our_styles(output: str) -> str:
@@ -41,7 +41,7 @@ def without_our_styles(output: str) -> str:
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 def test_answers(way: Callable[[str], RenderableType], attack: str) -> None:
     shown, file = screen()
-    shown.answer({}, way(attack))
+    shown.print_result({}, way(attack))
     # Colors of the attack would be gone with ours: what is left of it tells.
     assert shows(without_our_styles(file.getvalue()))
     assert "[31m" in file.getvalue() or attack != ATTACKS["colors"]
@@ -52,17 +52,17 @@ def test_answers(way: Callable[[str], RenderableType], attack: str) -> None:
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
 def test_parts_notes_and_tables(attack: str) -> None:
     for show in (
-        lambda one: one.item({}, Text(attack)),
-        lambda one: one.say(attack),
+        lambda one: one.print_item({}, Text(attack)),
+        lambda one: one.print_info(attack),
     ):
         shown, file = screen()
         show(shown)
         assert shows(without_our_styles(file.getvalue()))
-    table = formatting.table()
+    table = formatting.plain_table()
     table.add_column("photo")
     table.add_row(attack)
     shown, file = screen()
-    shown.answer({}, table)
+    shown.print_result({}, table)
     assert shows(STYLES.sub("", file.getvalue()).replace("\n", ""))
     assert len(file.getvalue().splitlines()) == 2
 
@@ -79,7 +79,7 @@ def test_a_photo_is_one_argument_of_a_command_that_can_be_copied(name: str) -> N
 def test_json_has_the_exact_name() -> None:
     record = {"keys": list(ATTACKS.values())}
     shown, file = screen(as_json=True)
-    shown.answer(record)
+    shown.print_result(record)
     assert json.loads(file.getvalue()) == record
     assert shows(file.getvalue().replace("\n", ""))
 

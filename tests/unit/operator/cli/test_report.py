@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from scones_operator.cli.output import Screen
-from scones_operator.item_progress import Amount
+from scones_operator.cli.output import Output
+from scones_operator.progress import ItemProgress
 from scones_operator.report import render
 from tests.unit.operator.cli.terminal import Terminal, words
 from tests.unit.operator.deployed import STACK
@@ -41,10 +41,17 @@ def test_a_report(terminal: Terminal, tmp_path: Path) -> None:
 def test_a_report_with_the_truth(terminal: Terminal, tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("photo,label\n7.png,bicycle\n")
     result = terminal.type(
-        "--json", "report", "--truth", "labels.csv", "--to", "new/page.html", "--since", "1h"
+        "--json",
+        "report",
+        "--truth",
+        "labels.csv",
+        "--output-file",
+        "new/page.html",
+        "--since",
+        "1h",
     )
     answer = json.loads(result.stdout)
-    assert (answer["report"], answer["photos"], answer["pictures"]) == ("new/page.html", 1, 0)
+    assert (answer["report"], answer["photos"], answer["images"]) == ("new/page.html", 1, 0)
     assert "of 1 known photo" in (tmp_path / "new" / "page.html").read_text("utf-8")
 
 
@@ -54,10 +61,10 @@ def test_how_much_was_read_is_shown_meanwhile(
     told: list[str] = []
 
     @contextmanager
-    def measuring(_: Screen) -> Iterator[Callable[[Amount], None]]:
+    def progress_bars(_: Output) -> Iterator[Callable[[ItemProgress], None]]:
         yield lambda amount: told.append(f"{amount.title} {amount}")
 
-    monkeypatch.setattr(Screen, "measuring", measuring)
+    monkeypatch.setattr(Output, "progress_bars", progress_bars)
     assert terminal.type("report").exit_code == 0
     assert told == ["Results 1", "Results 1 of 1", "Captured data 0"]
 

@@ -39,7 +39,7 @@ def test_an_unfamiliar_photo_in_the_queue(office: Office, terminal: Terminal) ->
     office.arrive("tree.png", **UNFAMILIAR)
     row = terminal.type("review").stdout.splitlines()[1]
     assert row.split()[-5:] == ["tree.png", "bicycle", "0.990", "unfamiliar", "0.012"]
-    (told,) = json.loads(terminal.type("review", "--json").stdout)["waiting"]
+    (told,) = json.loads(terminal.type("review", "--json").stdout)["pending"]
     assert (told["familiarity"], told["familiarity_limit"]) == (0.012346, 0.05)
     assert told["reason"] == UNFAMILIAR["reason"]
 
@@ -54,15 +54,15 @@ def test_the_queue_as_json(office: Office, terminal: Terminal) -> None:
     for number in range(2):
         office.arrive(f"{number}.png", number)
     told = json.loads(terminal.type("review", "--limit", "1", "--json").stdout)
-    assert [item["photo"] for item in told["waiting"]] == ["s3://photos/incoming/0.png"]
-    assert told["waiting"][0]["probabilities"] == {"bicycle": 0.61, "motorcycle": 0.39}
+    assert [item["photo"] for item in told["pending"]] == ["s3://photos/incoming/0.png"]
+    assert told["pending"][0]["probabilities"] == {"bicycle": 0.61, "motorcycle": 0.39}
     assert told["more"] is True
-    assert told["finished"] == []
+    assert told["resumed"] == []
 
 
 def test_versions_with_the_same_bytes_are_one_photo(office: Office, terminal: Terminal) -> None:
     records = [office.arrive(minutes=minutes) for minutes in (1, 2)]
-    (told,) = json.loads(terminal.type("review", "--json").stdout)["waiting"]
+    (told,) = json.loads(terminal.type("review", "--json").stdout)["pending"]
     assert told["version"] == records[0].version
     assert terminal.type("label", "a.png", "bicycle").exit_code == 0
     assert terminal.type("review").stdout == "No photos need review.\n"
@@ -76,7 +76,7 @@ def test_versions_with_the_same_bytes_are_one_photo(office: Office, terminal: Te
 def test_versions_with_other_bytes_are_two_photos(office: Office, terminal: Terminal) -> None:
     office.arrive(minutes=1)
     office.arrive(minutes=2, body=b"others")
-    assert len(json.loads(terminal.type("review", "--json").stdout)["waiting"]) == 2
+    assert len(json.loads(terminal.type("review", "--json").stdout)["pending"]) == 2
     result = terminal.type("label", "a.png", "bicycle")
     assert result.exit_code == 1
     assert "2 versions" in words(result.stderr)
@@ -94,7 +94,7 @@ def test_what_can_not_be_finished_is_told_and_another_exit_code(
     office.lose_request("s3", "put_object")
     terminal.type("label", "a.png", "motorcycle")
     office.lose_request("s3", "put_object")
-    monkeypatch.setattr("scones.reviews.review.LEFT_ALONE", timedelta(minutes=-1))
+    monkeypatch.setattr("scones.reviews.review.RESUME_AFTER", timedelta(minutes=-1))
 
     result = terminal.type("review")
 
@@ -111,7 +111,7 @@ def test_what_somebody_left_unfinished_is_finished_and_told(
     assert left.exit_code == 3
     assert "is saved, but could not be finished" in words(left.stderr)
     office.mend()
-    monkeypatch.setattr("scones.reviews.review.LEFT_ALONE", timedelta(minutes=-1))
+    monkeypatch.setattr("scones.reviews.review.RESUME_AFTER", timedelta(minutes=-1))
     result = terminal.type("review")
     assert "finished an interrupted review" in words(result.stderr)
     assert len(office.dataset()) == 1
@@ -132,7 +132,7 @@ def test_a_photo_is_labelled(office: Office, terminal: Terminal, named: str) -> 
 
 def test_what_is_not_a_vehicle_and_undo(office: Office, terminal: Terminal) -> None:
     record = office.arrive()
-    result = terminal.type("label", "a.png", "--not-a-vehicle", "--json")
+    result = terminal.type("label", "a.png", "--none", "--json")
     said = json.loads(result.stdout)["review"]
     assert said["outcome"] == "not_a_vehicle"
     assert office.dataset() == [said["dataset_key"]]
@@ -160,7 +160,7 @@ def test_a_photo_that_cannot_be_filed_leaves_the_queue(office: Office, terminal:
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        (["a.png"], 2, "give one of CLASS, --not-a-vehicle and --undo"),
+        (["a.png"], 2, "give one of CLASS, --none and --undo"),
         (["a.png", "bicycle", "--undo"], 2, "give one of CLASS"),
         (["a.png", "truck"], 1, "unknown class truck: choose one of bicycle, motorcycle"),
         (["a.png", "--undo"], 1, "has no review to undo"),
@@ -192,7 +192,7 @@ def test_the_console_prints_its_link_and_opens_it(
     monkeypatch.setattr(
         "webbrowser.open", lambda url: visited.append(Path(url.removeprefix("file://")).read_text())
     )
-    monkeypatch.setattr(server.Page, "serve", lambda page, opened: opened())
+    monkeypatch.setattr(server.ConsoleServer, "serve", lambda page, opened: opened())
     result = terminal.type("console", "--port", "0")
     assert result.exit_code == 0
     link = result.stdout.strip()
@@ -204,7 +204,7 @@ def test_the_console_prints_its_link_and_opens_it(
 
 
 def test_a_console_on_a_port_that_is_in_use(office: Office, terminal: Terminal) -> None:
-    page = server.Page(lambda: None, office.stack, "anna", 0)  # type: ignore[arg-type,return-value]
+    page = server.ConsoleServer(lambda: None, office.stack, "anna", 0)  # type: ignore[arg-type,return-value]
     port = page.url.split(":")[2].split("/")[0]
     result = terminal.type("console", "--port", port)
     assert result.exit_code == 1

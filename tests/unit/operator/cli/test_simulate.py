@@ -14,7 +14,7 @@ from scones.records import Record
 from scones_operator.captures import files as fetching
 from scones_operator.cli.commands import simulate
 from scones_operator.photos.sampling import Sample
-from scones_operator.photos.simulation import Plan, Sent, Simulation
+from scones_operator.photos.simulation import SentPhoto, Simulation, SimulationPlan
 from tests.unit.files_like_photos import JPEG
 from tests.unit.operator.captures.files import line
 from tests.unit.operator.cli.terminal import Terminal, words
@@ -34,7 +34,7 @@ class Street:
         self.interrupted = False
 
     def simulate(
-        self, _session: Any, _stack: Any, plan: Plan, show: Callable[[Sent], None]
+        self, _session: Any, _stack: Any, plan: SimulationPlan, show: Callable[[SentPhoto], None]
     ) -> Simulation:
         self.samples = list(plan.photos)
         if self.interrupted:
@@ -43,7 +43,7 @@ class Street:
         sent = []
         for number, sample in enumerate(self.samples):
             status = self.statuses[number] if self.statuses else "classified"
-            one = Sent(sample, f"simulated/s/{number}.png", number / plan.rate, f"v{number}")
+            one = SentPhoto(sample, f"simulated/s/{number}.png", number / plan.rate, f"v{number}")
             if status:
                 one.record = Record(decided(f"{number}.png", status), now)
                 one.seen_at = one.started_at + 0.5
@@ -67,7 +67,7 @@ def street(
     session: Any, terminal: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Street:
     street = Street(session)
-    monkeypatch.setattr(simulate.simulation, "simulate", street.simulate)
+    monkeypatch.setattr(simulate.simulation, "run_simulation", street.simulate)
     clock = SimpleNamespace(monotonic=lambda: float(street.waited), sleep=street.sleep)
     monkeypatch.setattr(simulate, "time", clock)
     monkeypatch.chdir(tmp_path)
@@ -147,7 +147,9 @@ def test_one_that_is_interrupted_says_where_its_photos_are(
 
 def test_captured_data_is_not_waited_for_for_ever(terminal: Terminal, street: Street) -> None:
     street.captured = False
-    result = terminal.type("simulate", "--count", "2", "--photos", "photos", "--patience", "3")
+    result = terminal.type(
+        "simulate", "--count", "2", "--photos", "photos", "--capture-timeout", "3"
+    )
     assert result.exit_code == 0
     assert "no records yet: scones captures" in result.stdout
     assert street.waited == 3
@@ -161,15 +163,15 @@ def test_each_file_of_captured_data_is_read_once(
 
     def read_files(session: Any, files: Any, *others: Any) -> Any:
         read.extend(file.key for file in files)
-        return fetching.read_files(session, files, *others)
+        return fetching.read_records(session, files, *others)
 
     clock = SimpleNamespace(
         monotonic=lambda: 0.0,
         sleep=lambda _: street.capture(datetime.now(UTC), 1, str(len(read))),
     )
-    monkeypatch.setattr(simulate, "read_files", read_files)
+    monkeypatch.setattr(simulate, "read_records", read_files)
     monkeypatch.setattr(simulate, "time", clock)
-    options = ("--json", "--count", "3", "--photos", "photos", "--patience", "60")
+    options = ("--json", "--count", "3", "--photos", "photos", "--capture-timeout", "60")
     records = json.loads(terminal.type("simulate", *options).stdout)["records"]
 
     assert len(records) == 3
@@ -202,7 +204,8 @@ def test_a_stack_without_a_dataset(
 
 
 @pytest.mark.parametrize(
-    "options", [["--count", "0"], ["--rate", "0"], ["--photos", "nowhere"], ["--patience", "-1"]]
+    "options",
+    [["--count", "0"], ["--rate", "0"], ["--photos", "nowhere"], ["--capture-timeout", "-1"]],
 )
 def test_wrong_usage(terminal: Terminal, street: Street, options: list[str]) -> None:
     assert terminal.type("simulate", *options).exit_code == 2

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 import typer
 
-from scones_operator.cli.times import parse_moment, require_range
+from scones_operator.cli.times import parse_time, validate_time_range
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 
@@ -34,16 +34,16 @@ def east_of_greenwich() -> Iterator[None]:
     ],
 )
 def test_moments(text: str, moment: str) -> None:
-    assert parse_moment(text, NOW).astimezone(UTC).isoformat() == moment
+    assert parse_time(text, NOW).astimezone(UTC).isoformat() == moment
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "24", "h", "24 hours", "1.5h", "9" * 30 + "w"])
 def test_what_is_no_moment(text: str) -> None:
     with pytest.raises(typer.BadParameter, match="is not a valid time: use one such as 24h"):
-        parse_moment(text, NOW)
+        parse_time(text, NOW)
 
 
 def test_a_range_begins_before_it_ends() -> None:
-    require_range(NOW, datetime(2026, 11, 20, 9, 1, tzinfo=UTC))
+    validate_time_range(NOW, datetime(2026, 11, 20, 9, 1, tzinfo=UTC))
     with pytest.raises(typer.BadParameter, match=r"the time range from .* is empty"):
-        require_range(NOW, NOW)
+        validate_time_range(NOW, NOW)

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from scones_operator.console.app import Room, create_app
-from scones_operator.console.auth import TOKEN_HEADER, Guard
-from scones_operator.console.clients import Access
+from scones_operator.console.app import ConsoleContext, create_app
+from scones_operator.console.auth import TOKEN_HEADER, AuthMiddleware
+from scones_operator.console.clients import ClientCache
 from tests.unit.operator.deployed import STACK, Session, answers_here, clients, machines, session
 from tests.unit.operator.reviewed import Office, reviews_here
 
@@ -25,7 +25,9 @@ def office(session: Session) -> Office:
 
 def open_browser(connect: Callable[[], Any]) -> TestClient:
     """A browser that was not given the link."""
-    app = Guard(create_app(Room(Access(connect), STACK, "anna")), TOKEN, PORT)
+    app = AuthMiddleware(
+        create_app(ConsoleContext(ClientCache(connect), STACK, "anna")), TOKEN, PORT
+    )
     return TestClient(app, base_url=HERE, follow_redirects=False)
 
 

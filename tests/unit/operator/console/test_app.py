@@ -10,11 +10,11 @@ from PIL import Image
 
 from scones.records import Record
 from scones_operator.console import app
-from scones_operator.console.app import Room
-from scones_operator.console.auth import Guard
-from scones_operator.console.clients import Access
-from scones_operator.console.updates import Watch
-from scones_operator.errors import Fault
+from scones_operator.console.app import ConsoleContext
+from scones_operator.console.auth import AuthMiddleware
+from scones_operator.console.clients import ClientCache
+from scones_operator.console.updates import UpdateFeed
+from scones_operator.errors import OperationError
 from scones_operator.escaping import escape
 from scones_operator.photos import decoding
 from scones_operator.review import queue
@@ -139,10 +139,10 @@ def test_who_is_second_is_told_what_was_said(office: Office, browser: TestClient
     record = office.arrive()
     session: Any = office
     with office.used_by("ben"):
-        queue.say_not_a_vehicle(session, office.stack, record)
+        queue.label_as_none(session, office.stack, record)
     answer = browser.post("/api/label", json={**which(record), "label": "bicycle"})
     assert answer.status_code == 409
-    assert answer.json()["kind"] == "taken"
+    assert answer.json()["kind"] == "already_reviewed"
     assert "ben labeled it none of the classes at " in answer.json()["message"]
 
 
@@ -163,7 +163,7 @@ def test_a_label_that_is_not_filed_yet_says_so_and_can_be_undone(
     answer = browser.post("/api/label", json={**which(record), "label": "bicycle"})
     assert answer.status_code == 502
     told = answer.json()
-    assert told["kind"] == "unfinished"
+    assert told["kind"] == "incomplete"
     undone = browser.post(
         "/api/undo", json={**which(record), "review": told["row"]["review"]["id"]}
     )
@@ -184,7 +184,7 @@ def test_a_deleted_photo_is_not_shown_by_its_version(office: Office, browser: Te
     seen, unseen = office.arrive("seen.png"), office.arrive("unseen.png")
     assert browser.get("/api/photo", params=which(seen)).status_code == 200
     for record in (seen, unseen):
-        office.s3.delete_object(Bucket="photos", Key=record.decided.photo.key)
+        office.s3.delete_object(Bucket="photos", Key=record.decision.photo.key)
 
     for record in (seen, unseen):
         answer = browser.get("/api/photo", params=which(record))
@@ -264,9 +264,9 @@ def test_models_and_the_question(
         (1, True),
     ]
     assert found["versions"][0]["threshold"] is None
-    assert found["promotions"][0]["question"]["version"] == 2
+    assert found["promotions"][0]["approval_request"]["version"] == 2
     assert "token" not in str(found["promotions"])
-    answer = browser.post("/api/models/2/answer", json={"approved": False, "comment": "no"})
+    answer = browser.post("/api/models/2/promotion", json={"approved": False, "comment": "no"})
     assert answer.json() == {"message": "Version 2 is not promoted."}
     assert machines.answers == [("token", {"approved": False, "by": "anna", "comment": "no"})]
     assert browser.post("/api/models/2/reject", json={"comment": "no"}).status_code == 200
@@ -299,23 +299,26 @@ def test_the_stream_of_news_survives_what_nobody_expected(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session: Any = office
-    room = Room(Access(lambda: session), office.stack, "anna")
-    errors: list[Exception] = [ZeroDivisionError("of the test"), Fault("the table is gone")]
+    room = ConsoleContext(ClientCache(lambda: session), office.stack, "anna")
+    errors: list[Exception] = [
+        ZeroDivisionError("of the test"),
+        OperationError("the table is gone"),
+    ]
 
-    def look(watch: Watch) -> None:
+    def look(watch: UpdateFeed) -> None:
         if errors:
             raise errors.pop(0)
         watch.skipped = "1 record is skipped"
         room.stopping.set()
 
-    monkeypatch.setattr(Watch, "look", look)
-    monkeypatch.setattr(app, "LOOK_SECONDS", 0.01)
-    client = TestClient(Guard(app.create_app(room), TOKEN, PORT), base_url=HERE)
+    monkeypatch.setattr(UpdateFeed, "poll", look)
+    monkeypatch.setattr(app, "POLL_SECONDS", 0.01)
+    client = TestClient(AuthMiddleware(app.create_app(room), TOKEN, PORT), base_url=HERE)
     follow_the_link(client)
 
-    told = client.get("/api/news").text
+    told = client.get("/api/updates").text
 
     events = [line.removeprefix("event: ") for line in told.splitlines() if "event" in line]
-    assert events == ["trouble", "trouble", "news", "skipped"]
+    assert events == ["error", "error", "update", "skipped"]
     assert "unexpected error: ZeroDivisionError('of the test')" in told
     assert "the table is gone" in told

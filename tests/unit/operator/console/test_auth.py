@@ -23,7 +23,7 @@ def browser(stranger: TestClient) -> TestClient:
 
 
 @pytest.mark.parametrize(
-    "path", ["/page", "/api/results", "/api/news", "/api/photo", "/docs", "/%2e/page", "/PAGE"]
+    "path", ["/page", "/api/results", "/api/updates", "/api/photo", "/docs", "/%2e/page", "/PAGE"]
 )
 def test_nothing_is_answered_to_who_has_not_the_link(stranger: TestClient, path: str) -> None:
     for headers in (

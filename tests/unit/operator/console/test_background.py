@@ -6,8 +6,8 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from scones_operator.console import background
-from scones_operator.console.background import Finishing
-from scones_operator.errors import Fault
+from scones_operator.console.background import ReviewResumer
+from scones_operator.errors import OperationError
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -25,16 +25,16 @@ def test_it_is_done_once_for_all_who_ask_and_again_in_time(monkeypatch: pytest.M
         return tries[-1:]
 
     async def look() -> None:
-        shared = Finishing(finish)
-        assert [shared.go_on(), shared.go_on()] == [[], []]
-        await until(lambda: shared.go_on() == ["trouble 0"])
+        shared = ReviewResumer(finish)
+        assert [shared.start_if_due(), shared.start_if_due()] == [[], []]
+        await until(lambda: shared.start_if_due() == ["trouble 0"])
         monkeypatch.setattr(background, "monotonic", lambda: last + 59)
-        assert shared.go_on() == ["trouble 0"]
+        assert shared.start_if_due() == ["trouble 0"]
         await asyncio.sleep(0.05)
         assert len(tries) == 1
         monkeypatch.setattr(background, "monotonic", lambda: last + 61)
-        shared.go_on()
-        await until(lambda: shared.go_on() == ["trouble 1"])
+        shared.start_if_due()
+        await until(lambda: shared.start_if_due() == ["trouble 1"])
 
     last = 1000.0
     monkeypatch.setattr(background, "monotonic", lambda: last)
@@ -50,12 +50,12 @@ def test_nobody_waits_for_it() -> None:
         return ["trouble"]
 
     async def look() -> None:
-        shared = Finishing(finish)
+        shared = ReviewResumer(finish)
         for _ in range(3):
-            assert shared.go_on() == []
+            assert shared.start_if_due() == []
             await asyncio.sleep(0.001)
         done.set()
-        await until(lambda: shared.go_on() == ["trouble"])
+        await until(lambda: shared.start_if_due() == ["trouble"])
 
     asyncio.run(look())
 
@@ -63,7 +63,7 @@ def test_nobody_waits_for_it() -> None:
 def test_what_is_known_stays_when_aws_cannot_be_reached(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(background, "EVERY_SECONDS", 0)
+    monkeypatch.setattr(background, "INTERVAL_SECONDS", 0)
     mended = True
     tries = 0
 
@@ -76,32 +76,32 @@ def test_what_is_known_stays_when_aws_cannot_be_reached(
 
     async def look() -> None:
         nonlocal mended
-        shared = Finishing(finish)
-        shared.go_on()
+        shared = ReviewResumer(finish)
+        shared.start_if_due()
         await until(lambda: tries == 1)
         mended = False
-        await until(lambda: shared.go_on() == ["trouble"] and tries > 2)
+        await until(lambda: shared.start_if_due() == ["trouble"] and tries > 2)
         mended = True
-        await until(lambda: shared.go_on() == [])
+        await until(lambda: shared.start_if_due() == [])
 
     asyncio.run(look())
     assert caplog.text == ""
 
 
 def test_a_function_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(background, "EVERY_SECONDS", 0)
+    monkeypatch.setattr(background, "INTERVAL_SECONDS", 0)
     failing = True
 
     def finish() -> list[str]:
         if failing:
-            raise Fault("the function failed (502)\u202e")
+            raise OperationError("the function failed (502)\u202e")
         return []
 
     async def look() -> None:
         nonlocal failing
-        shared = Finishing(finish)
-        await until(lambda: shared.go_on() == ["the function failed (502)\\u202e"])
+        shared = ReviewResumer(finish)
+        await until(lambda: shared.start_if_due() == ["the function failed (502)\\u202e"])
         failing = False
-        await until(lambda: shared.go_on() == [])
+        await until(lambda: shared.start_if_due() == [])
 
     asyncio.run(look())

@@ -4,7 +4,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from scones_operator.console.browser import browser_opened
+from scones_operator.console.browser import open_in_browser
 
 URL = "http://127.0.0.1:8765/#token=secret&more=1"
 
@@ -15,7 +15,7 @@ def test_what_lets_in_is_in_a_file_of_the_user_alone_and_on_no_command_line(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     started: list[str] = []
     monkeypatch.setattr("webbrowser.open", started.append)
-    with browser_opened(URL):
+    with open_in_browser(URL):
         (opened,) = started
         assert "secret" not in opened
         file = Path(unquote(urlsplit(opened).path))

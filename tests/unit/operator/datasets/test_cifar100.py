@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from scones_operator.datasets import cifar100
-from scones_operator.datasets.cifar100 import FINE_LABELS, require_labels, stage
-from scones_operator.errors import Refused
-from scones_operator.item_progress import Amount, silence
+from scones_operator.datasets.cifar100 import FINE_LABELS, stage, validate_labels
+from scones_operator.errors import PreconditionError
+from scones_operator.progress import ItemProgress, ignore_progress
 from tests.unit.operator.datasets.archives import (
     Call,
     array,
@@ -46,7 +46,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 def test_photos_of_the_chosen_classes_by_side(tmp_path: Path) -> None:
-    staged = stage(written(tmp_path), tmp_path / "to", VEHICLES, silence)
+    staged = stage(written(tmp_path), tmp_path / "to", VEHICLES, ignore_progress)
 
     assert set(tree(tmp_path / "to")) == {
         "train/bicycle/bike_s_000001.png",
@@ -65,7 +65,7 @@ def test_photos_of_the_chosen_classes_by_side(tmp_path: Path) -> None:
 def test_pixels_are_the_archives(tmp_path: Path) -> None:
     gradient = bytes(range(256)) * 12
     train = [("bicycle", "a.png", gradient), ("motorcycle", "b.png", pixels(10, 20, 30))]
-    stage(written(tmp_path, train=batch(train)), tmp_path, VEHICLES, silence)
+    stage(written(tmp_path, train=batch(train)), tmp_path, VEHICLES, ignore_progress)
 
     with Image.open(tmp_path / "train/bicycle/a.png") as photo:
         assert (photo.format, photo.mode, photo.size) == ("PNG", "RGB", (32, 32))
@@ -87,12 +87,14 @@ def test_the_made_archives_are_what_python_2_and_numpy_write() -> None:
 def test_names_that_are_out_of_the_ordinary(tmp_path: Path) -> None:
     names = ["safety bicycle's_s_000001.png", "bicycle-built-for-two (2)_s.000002.png"]
     train = [("bicycle", name, pixels(1, 1, 1)) for name in names]
-    stage(written(tmp_path, train=batch(train)), tmp_path / "to", VEHICLES, silence)
+    stage(written(tmp_path, train=batch(train)), tmp_path / "to", VEHICLES, ignore_progress)
     assert {path.name for path in (tmp_path / "to/train/bicycle").iterdir()} == set(names)
 
 
 def test_other_classes(tmp_path: Path) -> None:
-    staged = stage(written(tmp_path), tmp_path / "to", ("apple", "bicycle", "apple"), silence)
+    staged = stage(
+        written(tmp_path), tmp_path / "to", ("apple", "bicycle", "apple"), ignore_progress
+    )
 
     assert list(staged.by_class()) == ["apple", "bicycle"]
     assert staged.counts["train", "apple"] == 1
@@ -101,7 +103,9 @@ def test_other_classes(tmp_path: Path) -> None:
 
 def test_names_that_a_class_has_twice(tmp_path: Path) -> None:
     train = [("bicycle", "x.png", pixels(shade, 0, 0)) for shade in (1, 2, 3)]
-    staged = stage(written(tmp_path, train=batch(train)), tmp_path / "to", VEHICLES, silence)
+    staged = stage(
+        written(tmp_path, train=batch(train)), tmp_path / "to", VEHICLES, ignore_progress
+    )
 
     names = {path.name for path in (tmp_path / "to/train/bicycle").iterdir()}
     assert names == {"x.png", "x-2.png", "x-3.png"}
@@ -110,7 +114,7 @@ def test_names_that_a_class_has_twice(tmp_path: Path) -> None:
 
 def test_what_is_there_and_whole_is_left_as_it_is(tmp_path: Path) -> None:
     archive = written(tmp_path)
-    stage(archive, tmp_path / "to", VEHICLES, silence)
+    stage(archive, tmp_path / "to", VEHICLES, ignore_progress)
     before = tree(tmp_path / "to")
     gone = tmp_path / "to/train/bicycle/bike_s_000001.png"
     half = tmp_path / "to/train/bicycle/bike_s_000004.png"
@@ -119,7 +123,7 @@ def test_what_is_there_and_whole_is_left_as_it_is(tmp_path: Path) -> None:
     half.write_bytes(half.read_bytes()[:20])
     written_at = kept.stat().st_mtime_ns
 
-    staged = stage(archive, tmp_path / "to", VEHICLES, silence)
+    staged = stage(archive, tmp_path / "to", VEHICLES, ignore_progress)
 
     assert staged.written == 2
     assert sum(staged.counts.values()) == 5
@@ -129,23 +133,25 @@ def test_what_is_there_and_whole_is_left_as_it_is(tmp_path: Path) -> None:
 
 def test_a_folder_with_photos_of_something_else_is_left_alone(tmp_path: Path) -> None:
     archive = written(tmp_path)
-    stage(archive, tmp_path / "to", ("apple", "bicycle"), silence)
+    stage(archive, tmp_path / "to", ("apple", "bicycle"), ignore_progress)
     before = tree(tmp_path / "to")
 
-    with pytest.raises(Refused, match=r"1 file that is not of this dataset.*apple_s_000002.png"):
-        stage(archive, tmp_path / "to", VEHICLES, silence)
+    with pytest.raises(
+        PreconditionError, match=r"1 file that is not of this dataset.*apple_s_000002.png"
+    ):
+        stage(archive, tmp_path / "to", VEHICLES, ignore_progress)
 
     assert tree(tmp_path / "to") == before
 
 
 def test_how_far_it_is(tmp_path: Path) -> None:
-    told: list[Amount] = []
+    told: list[ItemProgress] = []
     archive = written(tmp_path)
     stage(archive, tmp_path / "to", VEHICLES, told.append)
 
     size = archive.stat().st_size
-    assert Amount("Reading the archive", size, size, "bytes") in told
-    assert told[-1] == Amount("Writing photos", 5, 5)
+    assert ItemProgress("Reading the archive", size, size, "bytes") in told
+    assert told[-1] == ItemProgress("Writing photos", 5, 5)
 
 
 class Evil:
@@ -174,8 +180,8 @@ def test_nothing_is_run_whatever_the_archive_holds(tmp_path: Path, way: str) -> 
     target = tmp_path / "made"
     archive = written(tmp_path, train=evil(target)[way])
 
-    with pytest.raises(Refused, match=r"not CIFAR-100.*would call"):
-        stage(archive, tmp_path / "to", VEHICLES, silence)
+    with pytest.raises(PreconditionError, match=r"not CIFAR-100.*would call"):
+        stage(archive, tmp_path / "to", VEHICLES, ignore_progress)
 
     assert not target.exists()
     assert not (tmp_path / "to").exists()
@@ -218,23 +224,23 @@ def test_those_pickles_would_have_made_a_file(tmp_path: Path) -> None:
     ],
 )
 def test_archives_of_something_else(tmp_path: Path, members: dict[str, Any], why: str) -> None:
-    with pytest.raises(Refused, match=why):
-        stage(written(tmp_path, **members), tmp_path / "to", VEHICLES, silence)
+    with pytest.raises(PreconditionError, match=why):
+        stage(written(tmp_path, **members), tmp_path / "to", VEHICLES, ignore_progress)
     assert not (tmp_path / "to").exists()
 
 
 def test_an_archive_without_a_member(tmp_path: Path) -> None:
     archive = write_cifar(tmp_path / "a.tar.gz", {"train": batch(TRAIN), "meta": meta()})
-    with pytest.raises(Refused, match="it has no test"):
-        stage(archive, tmp_path / "to", VEHICLES, silence)
+    with pytest.raises(PreconditionError, match="it has no test"):
+        stage(archive, tmp_path / "to", VEHICLES, ignore_progress)
 
 
 def test_an_archive_that_unpacks_to_too_much(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cifar100, "MAX_MEMBER_BYTES", 1000)
-    with pytest.raises(Refused, match="train has more than 1,000 bytes"):
-        stage(written(tmp_path), tmp_path / "to", VEHICLES, silence)
+    with pytest.raises(PreconditionError, match="train has more than 1,000 bytes"):
+        stage(written(tmp_path), tmp_path / "to", VEHICLES, ignore_progress)
 
 
 def test_an_archive_of_links(tmp_path: Path) -> None:
@@ -243,20 +249,20 @@ def test_an_archive_of_links(tmp_path: Path) -> None:
             link = tarfile.TarInfo(f"cifar-100-python/{name}")
             link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
             archive.addfile(link)
-    with pytest.raises(Refused, match="not CIFAR-100"):
-        stage(tmp_path / "a.tar.gz", tmp_path / "to", VEHICLES, silence)
+    with pytest.raises(PreconditionError, match="not CIFAR-100"):
+        stage(tmp_path / "a.tar.gz", tmp_path / "to", VEHICLES, ignore_progress)
 
 
 def test_no_archive_at_all(tmp_path: Path) -> None:
     half = tmp_path / "half.tar.gz"
     half.write_bytes(written(tmp_path).read_bytes()[:-200])
     for archive in (half, tmp_path / "nowhere.tar.gz"):
-        with pytest.raises(Refused, match="not CIFAR-100 for Python"):
-            stage(archive, tmp_path / "to", VEHICLES, silence)
+        with pytest.raises(PreconditionError, match="not CIFAR-100 for Python"):
+            stage(archive, tmp_path / "to", VEHICLES, ignore_progress)
 
 
 def test_labels_that_there_are(tmp_path: Path) -> None:
-    require_labels(VEHICLES)
+    validate_labels(VEHICLES)
     assert len(set(FINE_LABELS)) == 100
     assert list(FINE_LABELS) == sorted(FINE_LABELS)
 
@@ -271,5 +277,5 @@ def test_labels_that_there_are(tmp_path: Path) -> None:
     ],
 )
 def test_labels_that_there_are_not(labels: tuple[str, ...], said: str) -> None:
-    with pytest.raises(Refused, match=said):
-        require_labels(labels)
+    with pytest.raises(PreconditionError, match=said):
+        validate_labels(labels)

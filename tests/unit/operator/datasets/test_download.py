@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from scones_operator.datasets.download import ATTEMPTS, Source, cache_folder, check, fetch
-from scones_operator.errors import Fault, Refused
-from scones_operator.item_progress import Amount, silence
+from scones_operator.datasets.download import ATTEMPTS, RemoteFile, cache_folder, download, verify
+from scones_operator.errors import OperationError, PreconditionError
+from scones_operator.progress import ItemProgress, ignore_progress
 
 CONTENT = bytes(range(256)) * 4096
 
@@ -81,33 +81,35 @@ def server(
 
 
 @pytest.fixture
-def source(listening: tuple[str, dict[str, Server]]) -> Source:
-    return Source(listening[0], hashlib.md5(CONTENT).hexdigest())
+def source(listening: tuple[str, dict[str, Server]]) -> RemoteFile:
+    return RemoteFile(listening[0], hashlib.md5(CONTENT).hexdigest())
 
 
-def load(source: Source, folder: Path, tell: Any = silence) -> Path:
-    return fetch(source, folder, tell, pause=lambda: None)
+def load(source: RemoteFile, folder: Path, tell: Any = ignore_progress) -> Path:
+    return download(source, folder, tell, sleep=lambda: None)
 
 
-def test_a_download(server: Server, source: Source, tmp_path: Path) -> None:
-    told: list[Amount] = []
+def test_a_download(server: Server, source: RemoteFile, tmp_path: Path) -> None:
+    told: list[ItemProgress] = []
     path = load(source, tmp_path / "cache", told.append)
 
     assert path == tmp_path / "cache/photos.tar.gz"
     assert path.read_bytes() == CONTENT
     assert [entry.name for entry in path.parent.iterdir()] == ["photos.tar.gz"]
-    assert Amount("Downloading the archive", len(CONTENT), len(CONTENT), "bytes") in told
+    assert ItemProgress("Downloading the archive", len(CONTENT), len(CONTENT), "bytes") in told
     assert server.asked == [None]
 
 
-def test_what_is_there_is_not_loaded_again(server: Server, source: Source, tmp_path: Path) -> None:
+def test_what_is_there_is_not_loaded_again(
+    server: Server, source: RemoteFile, tmp_path: Path
+) -> None:
     load(source, tmp_path)
     load(source, tmp_path)
     assert len(server.asked) == 1
 
 
 def test_a_connection_that_breaks_off_goes_on_where_it_stopped(
-    server: Server, source: Source, tmp_path: Path
+    server: Server, source: RemoteFile, tmp_path: Path
 ) -> None:
     server.break_after = [300_000, 200_000]
     path = load(source, tmp_path)
@@ -117,11 +119,11 @@ def test_a_connection_that_breaks_off_goes_on_where_it_stopped(
 
 
 def test_a_later_run_goes_on_where_an_earlier_one_stopped(
-    server: Server, source: Source, tmp_path: Path
+    server: Server, source: RemoteFile, tmp_path: Path
 ) -> None:
     server.break_after = [300_000] + [0] * ATTEMPTS
     with pytest.raises(
-        Fault, match=r"300,000 bytes are downloaded. Run the command again to resume"
+        OperationError, match=r"300,000 bytes are downloaded. Run the command again to resume"
     ):
         load(source, tmp_path)
     assert len(server.asked) == 1 + ATTEMPTS
@@ -131,7 +133,7 @@ def test_a_later_run_goes_on_where_an_earlier_one_stopped(
 
 
 def test_a_server_that_ignores_ranges_starts_anew(
-    server: Server, source: Source, tmp_path: Path
+    server: Server, source: RemoteFile, tmp_path: Path
 ) -> None:
     server.ranges = False
     server.break_after = [300_000]
@@ -139,7 +141,7 @@ def test_a_server_that_ignores_ranges_starts_anew(
 
 
 def test_a_download_that_was_whole_but_not_checked(
-    server: Server, source: Source, tmp_path: Path
+    server: Server, source: RemoteFile, tmp_path: Path
 ) -> None:
     (tmp_path / "photos.tar.gz.part").write_bytes(CONTENT)
     assert load(source, tmp_path).read_bytes() == CONTENT
@@ -147,18 +149,18 @@ def test_a_download_that_was_whole_but_not_checked(
 
 
 def test_a_part_that_is_longer_than_the_file(
-    server: Server, source: Source, tmp_path: Path
+    server: Server, source: RemoteFile, tmp_path: Path
 ) -> None:
     (tmp_path / "photos.tar.gz.part").write_bytes(CONTENT + b"more")
     assert load(source, tmp_path).read_bytes() == CONTENT
     assert server.asked == [f"bytes={len(CONTENT) + 4}-", None]
 
 
-def test_another_file_is_kept_aside(server: Server, source: Source, tmp_path: Path) -> None:
+def test_another_file_is_kept_aside(server: Server, source: RemoteFile, tmp_path: Path) -> None:
     server.content = b"another"
     found = hashlib.md5(b"another").hexdigest()
 
-    with pytest.raises(Fault) as raised:
+    with pytest.raises(OperationError) as raised:
         load(source, tmp_path)
 
     aside = tmp_path / f"photos.tar.gz.wrong-{found[:8]}"
@@ -170,27 +172,27 @@ def test_another_file_is_kept_aside(server: Server, source: Source, tmp_path: Pa
     assert aside.exists()
 
 
-def test_a_server_that_has_it_not(server: Server, source: Source, tmp_path: Path) -> None:
+def test_a_server_that_has_it_not(server: Server, source: RemoteFile, tmp_path: Path) -> None:
     server.status = 404
-    with pytest.raises(Fault, match=r"returned HTTP 404 Not Found.*--archive"):
+    with pytest.raises(OperationError, match=r"returned HTTP 404 Not Found.*--archive"):
         load(source, tmp_path)
 
 
 def test_no_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "*")
-    with pytest.raises(Fault, match=r"cannot be downloaded: .*refused"):
-        load(Source("http://127.0.0.1:9/x.tar.gz", ""), tmp_path)
+    with pytest.raises(OperationError, match=r"cannot be downloaded: .*refused"):
+        load(RemoteFile("http://127.0.0.1:9/x.tar.gz", ""), tmp_path)
 
 
-def test_a_given_archive(source: Source, tmp_path: Path) -> None:
+def test_a_given_archive(source: RemoteFile, tmp_path: Path) -> None:
     given = tmp_path / "mine.tar.gz"
-    with pytest.raises(Refused, match=r"file .*mine\.tar\.gz does not exist"):
-        check(given, source, silence)
+    with pytest.raises(PreconditionError, match=r"file .*mine\.tar\.gz does not exist"):
+        verify(given, source, ignore_progress)
     given.write_bytes(CONTENT)
-    assert check(given, source, silence) == given
+    assert verify(given, source, ignore_progress) == given
     given.write_bytes(b"another")
-    with pytest.raises(Refused) as raised:
-        check(given, source, silence)
+    with pytest.raises(PreconditionError) as raised:
+        verify(given, source, ignore_progress)
     for said in (hashlib.md5(b"another").hexdigest(), source.md5, source.url):
         assert said in str(raised.value)
     assert given.read_bytes() == b"another"

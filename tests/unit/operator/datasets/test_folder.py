@@ -7,11 +7,11 @@ from PIL import ExifTags, Image
 
 from scones.photos import UnusablePhoto
 from scones_operator.datasets.class_folders import read_dataset
-from scones_operator.datasets.folder import mirror, stage
-from scones_operator.datasets.staging import Staged
-from scones_operator.errors import Refused
-from scones_operator.folder_files import FolderError
-from scones_operator.item_progress import Amount, silence
+from scones_operator.datasets.folder import flip, stage
+from scones_operator.datasets.staging import StagingResult
+from scones_operator.errors import PreconditionError
+from scones_operator.folder_files import FolderLayoutError
+from scones_operator.progress import ItemProgress, ignore_progress
 from tests.unit.files_like_photos import JPEG
 
 MIRRORED = {"left": "right", "right": "left", "none": "none"}
@@ -46,8 +46,8 @@ def views(folder: Path) -> Path:
     )
 
 
-def staged(source: Path, to: Path, mirrored: dict[str, str] | None = None) -> Staged:
-    return stage(read_dataset(source), source, to, mirrored or {}, silence)
+def staged(source: Path, to: Path, mirrored: dict[str, str] | None = None) -> StagingResult:
+    return stage(read_dataset(source), source, to, mirrored or {}, ignore_progress)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -92,7 +92,7 @@ def test_stray_files_and_copies_are_counted(tmp_path: Path) -> None:
     )
     result = staged(source, tmp_path / "to")
 
-    assert result.left_out == {
+    assert result.excluded == {
         "files that are no photos": 2,
         "copies of photos that are there": 2,
     }
@@ -104,7 +104,7 @@ def test_a_photo_in_two_classes_is_refused(tmp_path: Path) -> None:
     source = views(tmp_path / "from")
     fill(source, {"train/right/x.png": (source / "train/left/0.PNG").read_bytes()})
 
-    with pytest.raises(FolderError, match=r"1 photo is in two classes: .*0.PNG and .*x.png"):
+    with pytest.raises(FolderLayoutError, match=r"1 photo is in two classes: .*0.PNG and .*x.png"):
         staged(source, tmp_path / "to")
     assert not (tmp_path / "to").exists()
 
@@ -112,7 +112,7 @@ def test_a_photo_in_two_classes_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("source", "to"), [("a", "a"), ("a", "a/to"), ("a/b", "a")])
 def test_folders_in_one_another(tmp_path: Path, source: str, to: str) -> None:
     views(tmp_path / source)
-    with pytest.raises(FolderError, match="inside one another"):
+    with pytest.raises(FolderLayoutError, match="inside one another"):
         staged(tmp_path / source, tmp_path / to)
 
 
@@ -127,7 +127,7 @@ def test_what_is_there_is_left_as_it_is(tmp_path: Path) -> None:
 
     assert again.written == 2
     assert contents(tmp_path / "to") == before
-    with pytest.raises(Refused, match="9 files that are not of this dataset"):
+    with pytest.raises(PreconditionError, match="9 files that are not of this dataset"):
         staged(source, tmp_path / "to")
 
 
@@ -157,7 +157,7 @@ def test_a_photo_is_turned_upright_before_it_is_mirrored() -> None:
     file = BytesIO()
     picture.save(file, "PNG", exif=exif)
 
-    with Image.open(BytesIO(mirror(file.getvalue()))) as mirrored:
+    with Image.open(BytesIO(flip(file.getvalue()))) as mirrored:
         assert mirrored.size == (16, 32)
         assert mirrored.getpixel((8, 2)) == (255, 0, 0)
         assert mirrored.getpixel((8, 30)) == (0, 0, 255)
@@ -168,18 +168,18 @@ def test_photos_that_can_not_be_mirrored_are_counted(tmp_path: Path) -> None:
     source = fill(views(tmp_path / "from"), {"train/left/broken.jpg": JPEG + b"broken"})
     result = staged(source, tmp_path / "to", MIRRORED)
 
-    assert result.left_out["unreadable photos without a mirrored copy"] == 1
+    assert result.excluded["unreadable photos without a mirrored copy"] == 1
     assert result.counts["train", "left"] == 7
     with pytest.raises(UnusablePhoto):
-        mirror(b"no photo")
+        flip(b"no photo")
 
 
 def test_how_far_it_is(tmp_path: Path) -> None:
-    told: list[Amount] = []
+    told: list[ItemProgress] = []
     source = views(tmp_path / "from")
     stage(read_dataset(source), source, tmp_path / "to", MIRRORED, told.append)
-    assert Amount("Reading photos", 18, 18) in told
-    assert told[-1] == Amount("Writing photos", 27, 27)
+    assert ItemProgress("Reading photos", 18, 18) in told
+    assert told[-1] == ItemProgress("Writing photos", 27, 27)
 
 
 def test_photos_of_none_of_the_classes_are_staged_beside_the_sides(tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ def test_photos_of_none_of_the_classes_are_staged_beside_the_sides(tmp_path: Pat
     name = hashlib.sha256(same).hexdigest()[:20] + ".png"
     assert (to / "none_of_the_classes" / name).read_bytes() == same
     assert result.negatives == 1
-    assert result.left_out["copies of photos that are there"] == 1
+    assert result.excluded["copies of photos that are there"] == 1
     assert list(result.by_class()) == sorted(MIRRORED)
     # The staged folder is a dataset again, and staging it twice writes nothing.
     assert len(read_dataset(to).negatives) == 1
@@ -205,7 +205,9 @@ def test_photos_of_none_of_the_classes_that_an_earlier_staging_had_are_refused(
     source = views(tmp_path / "from")
     fill(tmp_path / "to", {"none_of_the_classes/old.png": b"old"})
 
-    with pytest.raises(Refused, match=r"not of this dataset, such as none_of_the_classes/old\.png"):
+    with pytest.raises(
+        PreconditionError, match=r"not of this dataset, such as none_of_the_classes/old\.png"
+    ):
         staged(source, tmp_path / "to")
 
 
@@ -214,5 +216,7 @@ def test_a_photo_of_a_class_and_of_none_is_refused(tmp_path: Path) -> None:
     same = (source / "train/left/0.PNG").read_bytes()
     fill(source, {"none_of_the_classes/same.png": same})
 
-    with pytest.raises(FolderError, match=r"1 photo is in two classes: .*none_of_the_classes"):
+    with pytest.raises(
+        FolderLayoutError, match=r"1 photo is in two classes: .*none_of_the_classes"
+    ):
         staged(source, tmp_path / "to")

@@ -9,8 +9,8 @@ from scones.photos import require_decodable
 from scones_operator.datasets.class_folders import Dataset, read_dataset, require_enough_photos
 from scones_operator.datasets.folder import stage
 from scones_operator.datasets.unusable_photos import find_unusable, leave_out_unusable
-from scones_operator.folder_files import MAX_NAMED, FolderError, format_unusable
-from scones_operator.item_progress import Amount, silence
+from scones_operator.folder_files import MAX_NAMED, FolderLayoutError, format_unusable
+from scones_operator.progress import ItemProgress, ignore_progress
 from tests.unit.whole_photos import HTML, cut, fill, jpeg
 
 PLACES = [f"{split}/{name}" for split in ("train", "validation") for name in ("bus", "car")]
@@ -23,7 +23,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def usable(folder: Path) -> Dataset:
-    return leave_out_unusable(read_dataset(folder), silence)
+    return leave_out_unusable(read_dataset(folder), ignore_progress)
 
 
 def test_whole_photos_are_all_usable(folder: Path) -> None:
@@ -38,7 +38,7 @@ def test_photos_that_cannot_be_decoded_are_left_out_under_their_names(folder: Pa
     (folder / "none_of_the_classes/notes.png").write_text("notes")
     before = read_dataset(folder)
 
-    dataset = leave_out_unusable(before, silence)
+    dataset = leave_out_unusable(before, ignore_progress)
 
     assert dataset.unusable == {
         folder / "train/bus/page.jpg": "this is an HTML file",
@@ -51,7 +51,7 @@ def test_photos_that_cannot_be_decoded_are_left_out_under_their_names(folder: Pa
     assert names == ["0.jpg", "1.jpg", "2.jpg", "0.jpg", "2.jpg"]
     assert dataset.validation == before.validation
     assert dataset.negatives == ()
-    assert dataset.photos_left_out == {"photos that cannot be decoded": 4}
+    assert dataset.excluded_photos == {"photos that cannot be decoded": 4}
 
 
 def test_staging_goes_on_with_the_rest_and_keeps_the_original_names(
@@ -59,10 +59,10 @@ def test_staging_goes_on_with_the_rest_and_keeps_the_original_names(
 ) -> None:
     (folder / "train/bus/my photo.jpg").write_bytes(HTML)
 
-    staged = stage(usable(folder), folder, tmp_path / "to", {}, silence)
+    staged = stage(usable(folder), folder, tmp_path / "to", {}, ignore_progress)
 
     assert staged.unusable == {"train/bus/my photo.jpg": "this is an HTML file"}
-    assert staged.left_out["photos that cannot be decoded"] == 1
+    assert staged.excluded["photos that cannot be decoded"] == 1
     assert sum(staged.counts.values()) == 12
 
 
@@ -72,7 +72,7 @@ def test_a_class_without_usable_photos_is_named_with_its_photos(folder: Path, sp
         (folder / split / "car" / f"{number}.jpg").write_bytes(HTML)
     dataset = usable(folder)
 
-    with pytest.raises(FolderError) as raised:
+    with pytest.raises(FolderLayoutError) as raised:
         require_enough_photos(folder, dataset, 0.1)
 
     counts = "0 to train on, 3" if split == "train" else "3 to train on, 0"
@@ -82,7 +82,7 @@ def test_a_class_without_usable_photos_is_named_with_its_photos(folder: Path, sp
 
 
 def test_order_and_progress(folder: Path) -> None:
-    amounts: list[Amount] = []
+    amounts: list[ItemProgress] = []
     paths = sorted((folder / "train").rglob("*.jpg"))
     for path in paths[::2]:
         path.write_bytes(HTML)
@@ -90,7 +90,7 @@ def test_order_and_progress(folder: Path) -> None:
     found = find_unusable(paths, require_decodable, amounts.append)
 
     assert list(found) == paths[::2]
-    assert amounts == [Amount("Checking photos", done, 6) for done in range(1, 7)]
+    assert amounts == [ItemProgress("Checking photos", done, 6) for done in range(1, 7)]
 
 
 def test_after_an_interruption_the_other_photos_are_not_checked(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_after_an_interruption_the_other_photos_are_not_checked(tmp_path: Path) 
         checked.append(data)
         time.sleep(0.02)
 
-    def interrupt(_: Amount) -> None:
+    def interrupt(_: ItemProgress) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

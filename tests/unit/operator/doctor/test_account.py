@@ -17,7 +17,7 @@ def test_credentials_that_are_accepted(session: Any) -> None:
 
     found = account.check_credentials(session)
 
-    assert (found.status, found.found) == ("ok", "anna, account 123456789012, eu-central-1")
+    assert (found.status, found.message) == ("ok", "anna, account 123456789012, eu-central-1")
 
 
 def test_credentials_that_are_expired(session: Any) -> None:
@@ -26,7 +26,7 @@ def test_credentials_that_are_expired(session: Any) -> None:
     found = account.check_credentials(session)
 
     assert found.status == "problem"
-    assert "AWS rejected your credentials (ExpiredToken)" in found.found
+    assert "AWS rejected your credentials (ExpiredToken)" in found.message
 
 
 def test_no_credentials(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,13 +35,13 @@ def test_no_credentials(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(session.client("sts"), "get_caller_identity", fail)
 
-    assert "no credentials" in account.check_credentials(session).found
+    assert "no credentials" in account.check_credentials(session).message
 
 
 def test_no_region(session: Any) -> None:
     session.region_name = None
 
-    assert "no AWS region is set" in account.check_credentials(session).found
+    assert "no AWS region is set" in account.check_credentials(session).message
 
 
 def test_regions_that_the_template_knows(session: Any) -> None:
@@ -79,7 +79,7 @@ def test_a_region_without_a_service(session: Stubbed) -> None:
 
     found = account.check_services(subject(session))
 
-    assert (found.status, found.found) == ("problem", "eu-central-1 has no EventBridge Scheduler")
+    assert (found.status, found.message) == ("problem", "eu-central-1 has no EventBridge Scheduler")
 
 
 def test_a_region_whose_parameter_store_lacks_the_list(session: Stubbed) -> None:
@@ -127,7 +127,7 @@ def test_an_instance_type_that_the_region_lacks(session: Stubbed) -> None:
 
     found = account.check_instance_types(subject(session))
 
-    assert (found.status, found.found) == (
+    assert (found.status, found.message) == (
         "warning",
         "EC2 does not offer g4dn.xlarge in eu-central-1",
     )

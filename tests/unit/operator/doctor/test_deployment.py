@@ -5,12 +5,15 @@ from typing import Any
 import pytest
 
 from scones_operator.doctor import deployment
-from scones_operator.doctor.deployment import lasted
+from scones_operator.doctor.deployment import format_duration
 from tests.unit.operator.deployed import STACK
 from tests.unit.operator.doctor.stubbed import ANY, NOW, Stubbed, subject
 
 ALARMS = {
-    "AWS::CloudWatch::Alarm": {"DriftAlarm": "s-Drift-1", "MeasureErrorsAlarm": "s-Measure-2"}
+    "AWS::CloudWatch::Alarm": {
+        "DriftAlarm": "s-Drift-1",
+        "EmitMetricsErrorsAlarm": "s-EmitMetrics-2",
+    }
 }
 RULES = {"AWS::Events::Rule": {"Uploaded": "s-Uploaded-1", "Measured": "bus|s-Measured-2"}}
 SCHEDULES = {"AWS::Scheduler::Schedule": {"RetrainStateMachineSchedule": "scones-retrain"}}
@@ -35,7 +38,7 @@ SCHEDULES = {"AWS::Scheduler::Schedule": {"RetrainStateMachineSchedule": "scones
 def test_the_state_of_the_stack(session: Stubbed, state: str, status: str, advice: str) -> None:
     found = deployment.check_state(subject(session, status=state))
 
-    assert (found.status, found.found) == (status, f"scones is {state}")
+    assert (found.status, found.message) == (status, f"scones is {state}")
     assert advice in f"{found.advice}: {found.command}"
 
 
@@ -45,7 +48,7 @@ def test_a_stack_that_is_not_deployed(session: Stubbed) -> None:
     found = deployment.check_state(examined)
 
     assert found.status == "not_checked"
-    assert "checked with samconfig.toml (default)" in found.found
+    assert "checked with samconfig.toml (default)" in found.message
 
 
 def test_a_stack_without_the_outputs_of_this_version(session: Stubbed) -> None:
@@ -80,7 +83,7 @@ def test_the_threshold(session: Stubbed, value: str, status: str, found: str) ->
 
     result = deployment.check_threshold(subject(session), STACK)
 
-    assert (result.status, result.found) == (status, found)
+    assert (result.status, result.message) == (status, found)
     assert status == "ok" or result.command == "scones threshold 0.93"
 
 
@@ -89,7 +92,7 @@ def test_a_threshold_of_what_is_not_a_class(session: Stubbed) -> None:
 
     found = deployment.check_threshold(subject(session), stack)
 
-    assert (found.status, found.found) == (
+    assert (found.status, found.message) == (
         "problem",
         "thresholds are set for bycicle, not among the classes: bicycle, motorcycle; all photos "
         "fail",
@@ -109,7 +112,7 @@ def test_a_limit_that_no_operator_has_set(session: Stubbed) -> None:
 
     found = deployment.check_threshold(subject(session, Threshold="0.80"), STACK)
 
-    assert (found.status, found.found) == ("ok", "0.8, as Threshold")
+    assert (found.status, found.message) == ("ok", "0.8, as Threshold")
 
 
 # ---- schedules
@@ -136,7 +139,7 @@ def test_a_schedule(session: Stubbed, state: str, wanted: str, status: str) -> N
     found = deployment.check_retraining_schedule(examined, STACK)
 
     assert found.status == status
-    assert state.lower() in found.found
+    assert state.lower() in found.message
 
 
 def test_a_schedule_that_was_deleted(session: Stubbed) -> None:
@@ -145,13 +148,13 @@ def test_a_schedule_that_was_deleted(session: Stubbed) -> None:
 
     found = deployment.check_drift_schedule(subject(session, schedules), STACK)
 
-    assert (found.status, found.found) == ("problem", "scones-check-drift does not exist")
+    assert (found.status, found.message) == ("problem", "scones-check-drift does not exist")
 
 
 def test_a_stack_of_a_version_without_the_schedule(session: Stubbed) -> None:
     found = deployment.check_drift_schedule(subject(session, SCHEDULES), STACK)
 
-    assert found.found == "the stack has no resource CheckDriftFunctionSchedule"
+    assert found.message == "the stack has no resource CheckDriftFunctionSchedule"
 
 
 # ---- rules
@@ -173,7 +176,7 @@ def test_rules_that_are_enabled(session: Stubbed) -> None:
 
     found = deployment.check_rules(subject(session, RULES), STACK)
 
-    assert (found.status, found.found) == ("ok", "2 are enabled")
+    assert (found.status, found.message) == ("ok", "2 are enabled")
 
 
 def test_a_rule_that_is_disabled(session: Stubbed) -> None:
@@ -183,7 +186,7 @@ def test_a_rule_that_is_disabled(session: Stubbed) -> None:
 
     found = deployment.check_rules(subject(session, RULES), STACK)
 
-    assert (found.status, found.found) == ("problem", "disabled: s-Measured-2")
+    assert (found.status, found.message) == ("problem", "disabled: s-Measured-2")
     assert found.command == "aws events enable-rule --name s-Measured-2 --event-bus-name bus"
 
 
@@ -194,7 +197,7 @@ def test_rules_that_were_deleted(session: Stubbed) -> None:
 
     found = deployment.check_rules(subject(session, RULES), STACK)
 
-    assert (found.status, found.found) == ("problem", "deleted: Uploaded, Measured")
+    assert (found.status, found.message) == ("problem", "deleted: Uploaded, Measured")
 
 
 # ---- alarms
@@ -205,7 +208,7 @@ def alarm(name: str, state: str = "OK", *, notifies: bool = True) -> dict[str, A
 
 
 def alarmed(session: Stubbed, *alarms: dict[str, Any]) -> None:
-    asked = {"AlarmNames": ["s-Drift-1", "s-Measure-2"], "AlarmTypes": ["MetricAlarm"]}
+    asked = {"AlarmNames": ["s-Drift-1", "s-EmitMetrics-2"], "AlarmTypes": ["MetricAlarm"]}
     session.answer("cloudwatch", "describe_alarms", {"MetricAlarms": list(alarms)}, asked)
 
 
@@ -213,16 +216,20 @@ def alarmed(session: Stubbed, *alarms: dict[str, Any]) -> None:
     ("alarms", "status", "found"),
     [
         (
-            [alarm("s-Drift-1"), alarm("s-Measure-2", "INSUFFICIENT_DATA")],
+            [alarm("s-Drift-1"), alarm("s-EmitMetrics-2", "INSUFFICIENT_DATA")],
             "ok",
             "none of 2 is in ALARM",
         ),
-        ([alarm("s-Drift-1", "ALARM"), alarm("s-Measure-2")], "problem", "in ALARM: DriftAlarm"),
-        ([alarm("s-Drift-1")], "problem", "deleted: MeasureErrorsAlarm"),
         (
-            [alarm("s-Drift-1"), alarm("s-Measure-2", notifies=False)],
+            [alarm("s-Drift-1", "ALARM"), alarm("s-EmitMetrics-2")],
+            "problem",
+            "in ALARM: DriftAlarm",
+        ),
+        ([alarm("s-Drift-1")], "problem", "deleted: EmitMetricsErrorsAlarm"),
+        (
+            [alarm("s-Drift-1"), alarm("s-EmitMetrics-2", notifies=False)],
             "warning",
-            "notify nobody: MeasureErrorsAlarm",
+            "notify nobody: EmitMetricsErrorsAlarm",
         ),
     ],
 )
@@ -231,7 +238,7 @@ def test_alarms(session: Stubbed, alarms: list[Any], status: str, found: str) ->
 
     result = deployment.check_alarms(subject(session, ALARMS), STACK)
 
-    assert (result.status, result.found) == (status, found)
+    assert (result.status, result.message) == (status, found)
 
 
 # ---- queues
@@ -265,24 +272,24 @@ def aged(session: Stubbed, *points: tuple[int, float]) -> None:
 
 
 def test_an_empty_queue(session: Stubbed) -> None:
-    waiting(session, STACK.missed_measurements, 0)
+    waiting(session, STACK.missed_metrics_queue, 0)
 
     assert deployment.check_unmeasured(subject(session), STACK).status == "ok"
 
 
 def test_messages_that_wait(session: Stubbed) -> None:
-    waiting(session, STACK.undelivered_events, 1200, hidden=4)
+    waiting(session, STACK.dead_letter_queue, 1200, hidden=4)
     aged(session, (3, 7200.0), (9, 6840.0))
 
     found = deployment.check_undelivered(subject(session), STACK)
 
     assert found.status == "problem"
-    assert found.found == "1,204 messages wait, the oldest for 2 hours"
+    assert found.message == "1,204 messages wait, the oldest for 2 hours"
     assert found.command == "scones redrive --dry-run"
 
 
 def test_a_message_of_unknown_age(session: Stubbed) -> None:
-    waiting(session, STACK.undelivered_events, 0, hidden=1)
+    waiting(session, STACK.dead_letter_queue, 0, hidden=1)
     session.answer("cloudwatch", "get_metric_statistics", {"Datapoints": []}, {
         "Namespace": ANY, "MetricName": ANY, "Dimensions": ANY, "StartTime": ANY,
         "EndTime": ANY, "Period": ANY, "Statistics": ANY,
@@ -290,7 +297,7 @@ def test_a_message_of_unknown_age(session: Stubbed) -> None:
 
     found = deployment.check_undelivered(subject(session), STACK)
 
-    assert found.found == "1 message waits, for how long is not known yet"
+    assert found.message == "1 message waits, for how long is not known yet"
 
 
 @pytest.mark.parametrize(
@@ -298,4 +305,4 @@ def test_a_message_of_unknown_age(session: Stubbed) -> None:
     [(0, "0 minutes"), (60, "1 minute"), (7199, "1 hour"), (86399, "23 hours"), (180000, "2 days")],
 )
 def test_durations(seconds: float, text: str) -> None:
-    assert lasted(timedelta(seconds=seconds)) == text
+    assert format_duration(timedelta(seconds=seconds)) == text

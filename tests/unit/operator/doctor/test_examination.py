@@ -13,7 +13,7 @@ from scones_operator.doctor import examination
 from scones_operator.doctor.examination import CHECKS, Check, applies_locally, examine, run_checks
 from scones_operator.doctor.findings import Finding, ok
 from scones_operator.doctor.subject import Once, Subject, _quotas, _read_resources, read_subject
-from scones_operator.errors import Fault
+from scones_operator.errors import OperationError
 from tests.unit.operator.deployed import STACK
 from tests.unit.operator.doctor.stubbed import Denying, Stubbed, subject
 from tools.scan_template import ROOT, translate
@@ -37,7 +37,7 @@ def denied() -> Finding:
 
 
 def broken() -> Finding:
-    raise Fault("S3 is away")
+    raise OperationError("S3 is away")
 
 
 def buggy() -> Finding:
@@ -52,9 +52,9 @@ def test_a_missing_permission_is_named_and_the_others_go_on() -> None:
 
     assert list(found) == ["queue", "files", "good"]
     assert found["queue"].status == found["files"].status == "unknown"
-    assert found["queue"].found == "not permitted: sqs:GetQueueAttributes"
+    assert found["queue"].message == "not permitted: sqs:GetQueueAttributes"
     assert found["queue"].advice.startswith("get the permission sqs:GetQueueAttributes: ")
-    assert found["files"].found == "S3 is away"
+    assert found["files"].message == "S3 is away"
     assert found["good"] == ok("well")
 
 
@@ -69,7 +69,7 @@ def test_a_check_that_takes_too_long_is_not_waited_for() -> None:
     found = run({"slow": hang, "good": lambda: ok("well")}, limit=0.3)
 
     assert time.monotonic() - started < 5
-    assert (found["slow"].status, found["slow"].found) == ("unknown", "no answer within 0.3 s")
+    assert (found["slow"].status, found["slow"].message) == ("unknown", "no answer within 0.3 s")
     assert found["good"].status == "ok"
     never.set()
 
@@ -108,12 +108,12 @@ def test_a_value_is_read_once_by_many_threads() -> None:
 
     found = run({str(number): lambda: ok(str(once.get())) for number in range(16)})
 
-    assert {finding.found for finding in found.values()} == {"7"}
+    assert {finding.message for finding in found.values()} == {"7"}
     assert len(calls) == 1
 
 
 def test_a_value_that_was_not_readable_is_read_again() -> None:
-    answers: list[Any] = [Fault("away"), 7]
+    answers: list[Any] = [OperationError("away"), 7]
 
     def read() -> int:
         answer = answers.pop(0)
@@ -122,7 +122,7 @@ def test_a_value_that_was_not_readable_is_read_again() -> None:
         return int(answer)
 
     once = Once(read)
-    with pytest.raises(Fault):
+    with pytest.raises(OperationError):
         once.get()
 
     assert once.get() == 7
@@ -216,7 +216,7 @@ def test_without_credentials_nothing_else_is_checked(session: Any) -> None:
 
     statuses = [finding.status for finding in result.findings.values()]
     assert statuses == ["problem", *["not_checked"] * (len(CHECKS) + 1)]
-    assert result.findings["alarms"].found == "needs credentials"
+    assert result.findings["alarms"].message == "needs credentials"
 
 
 def test_without_the_stack_nothing_else_is_checked(session: Any) -> None:
@@ -225,8 +225,8 @@ def test_without_the_stack_nothing_else_is_checked(session: Any) -> None:
 
     result = examine(session, "scones")
 
-    assert result.findings["stack"].found == "not permitted: x:Describe"
-    assert result.findings["alarms"].found == "needs the stack"
+    assert result.findings["stack"].message == "not permitted: x:Describe"
+    assert result.findings["alarms"].message == "needs the stack"
 
 
 def test_the_local_cloud_has_fewer_checks(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,8 +237,8 @@ def test_the_local_cloud_has_fewer_checks(session: Any, monkeypatch: pytest.Monk
 
     result = examine(session, "scones", applies_locally)
 
-    assert result.findings["here"].found == "well"
-    assert result.findings["quota"].found == "not on the local cloud"
+    assert result.findings["here"].message == "well"
+    assert result.findings["quota"].message == "not on the local cloud"
     assert list(result.findings) == ["credentials", "stack", "here", "quota"]
 
 
@@ -279,14 +279,14 @@ def test_a_check_that_may_not_read_says_which_permission_it_lacks(check: Check) 
     denying = Denying()
     examined = examined_by(denying)
 
-    found = run({check.name: lambda: check.look(examined)})[check.name]
+    found = run({check.name: lambda: check.run(examined)})[check.name]
 
     if check.name in WITHOUT_REQUESTS:
         assert not denying.asked
         assert found.status in ("ok", "not_checked")
     else:
         (action,) = denying.asked
-        assert (found.status, found.found) == ("unknown", f"not permitted: {action}")
+        assert (found.status, found.message) == ("unknown", f"not permitted: {action}")
 
 
 @pytest.mark.parametrize("name", sorted(OF_RESOURCES))
@@ -296,15 +296,15 @@ def test_resources_that_may_not_be_listed(name: str) -> None:
     examined = examined_by(denying, resources=unread)
     (check,) = (check for check in CHECKS if check.name == name)
 
-    found = run({name: lambda: check.look(examined)})[name]
+    found = run({name: lambda: check.run(examined)})[name]
 
-    assert found.found == "not permitted: cloudformation:ListStackResources"
+    assert found.message == "not permitted: cloudformation:ListStackResources"
 
 
 def test_the_policy_of_doctors_allows_what_is_asked() -> None:
     denying = Denying()
     examined = examined_by(denying)
-    run({check.name: partial(check.look, examined) for check in CHECKS})
+    run({check.name: partial(check.run, examined) for check in CHECKS})
     policy = translate(ROOT / "template.yaml")["Resources"]["DoctorPolicy"]
     statements = policy["Properties"]["PolicyDocument"]["Statement"]
     allowed = {action for statement in statements for action in actions(statement)}

@@ -39,7 +39,7 @@ def image(session: Any, uri: str = IMAGE) -> Any:
 def test_an_image_that_exists(session: Stubbed) -> None:
     stored(session)
 
-    assert image(session).found == f"{IMAGE} was pushed on 2026-11-28"
+    assert image(session).message == f"{IMAGE} was pushed on 2026-11-28"
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_an_image_that_does_not_exist(session: Stubbed, code: str) -> None:
 
     found = image(session)
 
-    assert (found.status, found.found) == ("problem", f"{IMAGE} does not exist")
+    assert (found.status, found.message) == ("problem", f"{IMAGE} does not exist")
 
 
 @pytest.mark.parametrize("kind", ["manifest.v1+json", "index.v1+json"])
@@ -127,7 +127,7 @@ def hosted(session: Stubbed, role: str = ROLE, status: str = "InService", **more
 def test_an_endpoint_of_the_stack(session: Stubbed) -> None:
     hosted(session)
 
-    assert model.check_endpoint(subject(session), STACK).found == "scones is InService"
+    assert model.check_endpoint(subject(session), STACK).message == "scones is InService"
 
 
 def test_an_endpoint_that_somebody_else_made(session: Stubbed) -> None:
@@ -135,7 +135,7 @@ def test_an_endpoint_that_somebody_else_made(session: Stubbed) -> None:
 
     found = model.check_endpoint(subject(session), STACK)
 
-    assert (found.status, found.found) == (
+    assert (found.status, found.message) == (
         "warning",
         "scones runs the model m, which this stack did not create",
     )
@@ -146,7 +146,7 @@ def test_an_endpoint_that_failed(session: Stubbed) -> None:
 
     found = model.check_endpoint(subject(session), STACK)
 
-    assert (found.status, found.found) == ("problem", "scones is Failed: no capacity")
+    assert (found.status, found.message) == ("problem", "scones is Failed: no capacity")
 
 
 def test_no_endpoint(session: Stubbed) -> None:
@@ -175,7 +175,7 @@ def test_an_endpoint_of_unknown_model(session: Stubbed) -> None:
     found = model.check_endpoint(subject(session), STACK)
 
     assert found.status == "warning"
-    assert "which model it runs is unknown" in found.found
+    assert "which model it runs is unknown" in found.message
 
 
 # ---- promotion and review
@@ -199,7 +199,7 @@ class Machines:
 
 
 def test_no_promotion() -> None:
-    assert model.check_promotion(at(Machines(), NOW), STACK).found == "none is running"
+    assert model.check_promotion(at(Machines(), NOW), STACK).message == "none is running"
 
 
 def test_a_promotion_that_does_not_ask_yet() -> None:
@@ -210,7 +210,7 @@ def test_a_promotion_that_does_not_ask_yet() -> None:
 
     found = model.check_promotion(at(machines, NOW), STACK)
 
-    assert (found.status, found.found) == ("ok", "the rollback to version 2 is running")
+    assert (found.status, found.message) == ("ok", "the rollback to version 2 is running")
 
 
 @pytest.mark.parametrize(("hours", "status"), [(23, "ok"), (25, "warning")])
@@ -221,7 +221,7 @@ def test_a_promotion_that_waits(hours: int, status: str) -> None:
     found = model.check_promotion(at(machines, START + timedelta(hours=hours, minutes=5)), STACK)
 
     assert found.status == status
-    assert "version 3 has waited for approval for" in found.found
+    assert "version 3 has waited for approval for" in found.message
     assert status == "ok" or found.command == "scones promote --approve 3"
 
 
@@ -237,7 +237,7 @@ def reviewing(clients: dict[str, Any]) -> Session:
 def test_nobody_waits_for_review(reviewing: Session) -> None:
     put_record(reviewing.client("dynamodb"), STACK.results_table, decided())
 
-    assert model.check_review(at(reviewing, NOW), STACK).found == "no photo waits"
+    assert model.check_review(at(reviewing, NOW), STACK).message == "no photo waits"
 
 
 @pytest.mark.parametrize(("days", "status"), [(2, "ok"), (4, "warning")])
@@ -248,4 +248,4 @@ def test_the_photo_that_waits_longest(reviewing: Session, days: int, status: str
 
     found = model.check_review(at(reviewing, DECIDED + timedelta(days=days)), STACK)
 
-    assert (found.status, found.found) == (status, f"the oldest photo has waited for {days} days")
+    assert (found.status, found.message) == (status, f"the oldest photo has waited for {days} days")

@@ -52,7 +52,7 @@ def test_a_model_package_group_of_the_name(session: Stubbed) -> None:
     found = names.check_new_group(subject(session, EndpointName="vans"))
 
     assert found.status == "problem"
-    assert "model package group vans" in found.found
+    assert "model package group vans" in found.message
 
 
 def test_a_staging_endpoint_of_the_name(session: Stubbed) -> None:
@@ -62,7 +62,7 @@ def test_a_staging_endpoint_of_the_name(session: Stubbed) -> None:
     found = names.check_new_endpoint(subject(session))
 
     assert found.status == "problem"
-    assert "an endpoint scones--staging already" in found.found
+    assert "an endpoint scones--staging already" in found.message
 
 
 def test_an_event_bus_of_the_name(session: Stubbed) -> None:
@@ -79,7 +79,7 @@ def test_a_limit_that_an_earlier_stack_left(session: Stubbed) -> None:
 
     found = names.check_new_limits(subject(session))
 
-    assert (found.status, found.found) == ("warning", f"of an earlier stack: {name} is 0.2")
+    assert (found.status, found.message) == ("warning", f"of an earlier stack: {name} is 0.2")
     assert found.command.endswith(f"--names {name}")
 
 

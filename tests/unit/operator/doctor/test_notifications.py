@@ -24,7 +24,7 @@ def test_a_confirmed_subscription(session: Stubbed) -> None:
 
     found = check_operators(subject(session, OperatorEmail="anna@example.com"), STACK)
 
-    assert (found.status, found.found) == ("ok", "confirmed: anna@example.com")
+    assert (found.status, found.message) == ("ok", "confirmed: anna@example.com")
 
 
 def test_a_subscription_that_is_not_confirmed(session: Stubbed) -> None:
@@ -37,7 +37,7 @@ def test_a_subscription_that_is_not_confirmed(session: Stubbed) -> None:
 
     found = check_operators(subject(session, OperatorEmail="anna@example.com"), STACK)
 
-    assert (found.status, found.found) == ("problem", "not confirmed: anna@example.com")
+    assert (found.status, found.message) == ("problem", "not confirmed: anna@example.com")
     assert f"--topic-arn {STACK.operators_topic} --protocol email" in found.command
 
 
@@ -47,7 +47,7 @@ def test_a_subscription_that_is_gone(session: Stubbed) -> None:
     found = check_operators(subject(session, OperatorEmail="anna@example.com"), STACK)
 
     assert found.status == "problem"
-    assert found.found.startswith("no subscription of anna@example.com")
+    assert found.message.startswith("no subscription of anna@example.com")
     assert found.command.endswith("--notification-endpoint anna@example.com")
 
 
@@ -71,7 +71,7 @@ def test_reviewers_by_e_mail_and_phone(session: Stubbed) -> None:
 
     found = check_reviewers(subject(session, **wanted), STACK)
 
-    assert found.found.startswith("no subscription of +12065550199")
+    assert found.message.startswith("no subscription of +12065550199")
     assert "--protocol sms" in found.command
 
 
@@ -102,4 +102,4 @@ def test_the_sms_sandbox(session: Stubbed, numbers: list[tuple[str, str]], statu
     found = check_sms(subject(session, NotificationPhone="+12065550100"))
 
     assert found.status == status
-    assert "+12065550100" in found.found
+    assert "+12065550100" in found.message

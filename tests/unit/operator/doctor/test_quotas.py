@@ -46,12 +46,12 @@ def test_quotas_are_read_once_and_found_by_name(session: Stubbed) -> None:
     training, hosting = quotas.check_training(examined), quotas.check_hosting(examined)
     transform = quotas.check_transform(examined)
 
-    assert (training.status, training.found) == (
+    assert (training.status, training.message) == (
         "ok",
         f"{GPU} for training job usage: 2, needed: 1",
     )
     assert hosting.status == "ok"
-    assert hosting.found == "ml.m5.large for endpoint usage: 5, needed: 5"
+    assert hosting.message == "ml.m5.large for endpoint usage: 5, needed: 5"
     assert transform.status == "problem"
     assert transform.command == (
         "aws service-quotas request-service-quota-increase "
@@ -68,7 +68,7 @@ def test_spot_training_has_a_quota_of_its_own(session: Stubbed) -> None:
     found = quotas.check_training(configured(examined, SpotTraining="true"))
 
     assert found.status == "problem"
-    assert found.found == f"{GPU} for spot training job usage: 0, needed: 1"
+    assert found.message == f"{GPU} for spot training job usage: 0, needed: 1"
 
 
 @pytest.mark.parametrize(("count", "needed"), [("1", 3), ("2", 5), ("10", 21)])
@@ -84,7 +84,7 @@ def test_a_promotion_needs_old_and_new_instances_and_staging(
 
     assert hosting.status == ("ok" if needed <= 9 else "problem")
     assert endpoints.status == ("ok" if needed <= 4 else "problem")
-    assert f"needed: {needed}" in endpoints.found
+    assert f"needed: {needed}" in endpoints.message
 
 
 def test_a_quota_that_is_not_listed_is_not_guessed(session: Stubbed) -> None:
@@ -94,7 +94,7 @@ def test_a_quota_that_is_not_listed_is_not_guessed(session: Stubbed) -> None:
 
     assert found.status == "warning"
     assert (
-        "no applied value of “ml.g6.xlarge for training job usage” in eu-central-1" in found.found
+        "no applied value of “ml.g6.xlarge for training job usage” in eu-central-1" in found.message
     )
 
 
@@ -107,7 +107,7 @@ def test_the_concurrency_of_functions(session: Stubbed, value: float, status: st
     found = quotas.check_concurrency(examined)
 
     assert found.status == status
-    assert found.found.startswith(f"Concurrent executions: {value}")
+    assert found.message.startswith(f"Concurrent executions: {value}")
 
 
 def test_a_concurrency_that_is_not_listed(session: Stubbed) -> None:

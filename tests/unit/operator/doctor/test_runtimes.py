@@ -33,7 +33,7 @@ def test_each_runtime_of_the_template_has_a_date() -> None:
 def test_the_end_of_a_runtime_comes_nearer(day: str, status: str, found: str) -> None:
     result = on(day)
 
-    assert (result.status, result.found) == (status, found)
+    assert (result.status, result.message) == (status, found)
     assert status == "ok" or "Runtime=python3.14" in result.advice
 
 

@@ -10,12 +10,12 @@ import pytest
 from botocore.exceptions import ClientError
 
 from scones.classes import classes_hash
-from scones_operator.errors import Fault, Refused
-from scones_operator.item_progress import Amount, silence
+from scones_operator.errors import OperationError, PreconditionError
 from scones_operator.models import copy as copying
 from scones_operator.models import registry
-from scones_operator.models.copy import CHECKSUM, SOURCE, Copy, Place, copy_version
+from scones_operator.models.copy import CHECKSUM, SOURCE, CopyResult, StackLocation, copy_version
 from scones_operator.models.registry import PENDING
+from scones_operator.progress import ItemProgress, ignore_progress
 from tests.unit.operator.deployed import STACK
 
 RUN = "scones-20261102031500-4f9a1c"
@@ -58,11 +58,14 @@ class Stacks:
         return self.session.client("s3")
 
     def copy(
-        self, number: int = 1, on_progress: Callable[[Amount], None] = silence, **changed: Any
-    ) -> Copy:
+        self,
+        number: int = 1,
+        on_progress: Callable[[ItemProgress], None] = ignore_progress,
+        **changed: Any,
+    ) -> CopyResult:
         """Copy to production, with other settings there."""
         destination = replace(PRODUCTION, **changed)
-        places = Place(self.session, STAGING), Place(self.session, destination)
+        places = StackLocation(self.session, STAGING), StackLocation(self.session, destination)
         return copy_version(*places, number, on_progress)
 
     def copied(self) -> dict[str, bytes]:
@@ -124,7 +127,7 @@ def stacks(session: Any) -> Stacks:
 
 
 def test_a_copy_has_its_own_files_and_names_its_source(stacks: Stacks) -> None:
-    amounts: list[Amount] = []
+    amounts: list[ItemProgress] = []
     copy = stacks.copy(on_progress=amounts.append)
 
     expected = {
@@ -180,39 +183,41 @@ def test_a_repeated_copy_registers_nothing(stacks: Stacks) -> None:
     first = stacks.copy()
     second = stacks.copy()
     assert (second.is_new, second.version.arn) == (False, first.version.arn)
-    assert len(registry.versions(stacks.session, PRODUCTION)) == 1
+    assert len(registry.list_versions(stacks.session, PRODUCTION)) == 1
 
 
 def test_an_interrupted_copy_is_continued(stacks: Stacks) -> None:
-    def interrupt(amount: Amount) -> None:
+    def interrupt(amount: ItemProgress) -> None:
         if amount.done == 3:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         stacks.copy(on_progress=interrupt)
-    assert registry.versions(stacks.session, PRODUCTION) == []
+    assert registry.list_versions(stacks.session, PRODUCTION) == []
     assert stacks.copied()[MODEL] == FILES[MODEL]
     assert stacks.copy().is_new
 
 
 def test_an_object_that_exists_is_not_overwritten(stacks: Stacks) -> None:
     stacks.s3.put_object(Bucket="production-data", Key=MODEL, Body=b"other weights")
-    with pytest.raises(Refused, match=r"production-data/.*/model.tar.gz exists and is not a copy"):
+    with pytest.raises(
+        PreconditionError, match=r"production-data/.*/model.tar.gz exists and is not a copy"
+    ):
         stacks.copy()
     assert stacks.copied()[MODEL] == b"other weights"
-    assert registry.versions(stacks.session, PRODUCTION) == []
+    assert registry.list_versions(stacks.session, PRODUCTION) == []
 
 
 def test_overwritten_artifacts_are_not_copied(stacks: Stacks) -> None:
     stacks.s3.put_object(Bucket=STAGING.data_bucket, Key=MODEL, Body=b"other weights")
-    with pytest.raises(Refused, match="was overwritten after the version was registered"):
+    with pytest.raises(PreconditionError, match="was overwritten after the version was registered"):
         stacks.copy()
     assert MODEL not in stacks.copied()
 
 
 def test_lost_artifacts(stacks: Stacks) -> None:
     stacks.s3.delete_object(Bucket=STAGING.data_bucket, Key=MODEL)
-    with pytest.raises(Refused, match=r"model.tar.gz does not exist: retrain"):
+    with pytest.raises(PreconditionError, match=r"model.tar.gz does not exist: retrain"):
         stacks.copy()
 
 
@@ -220,20 +225,22 @@ def test_expired_photos(stacks: Stacks) -> None:
     for number in range(3):
         key = f"retraining/{RUN}/pictures/{number}.png"
         stacks.s3.delete_object(Bucket=STAGING.data_bucket, Key=key)
-    with pytest.raises(Refused, match="version 1 cannot be smoke-tested in the destination"):
+    with pytest.raises(
+        PreconditionError, match="version 1 cannot be smoke-tested in the destination"
+    ):
         stacks.copy()
 
 
 def test_artifacts_that_are_too_large(stacks: Stacks, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(copying, "LARGEST_OBJECT", 6)
-    with pytest.raises(Refused, match="has 7 bytes: more than 6 cannot be copied"):
+    monkeypatch.setattr(copying, "MAX_OBJECT_BYTES", 6)
+    with pytest.raises(PreconditionError, match="has 7 bytes: more than 6 cannot be copied"):
         stacks.copy()
 
 
 @pytest.mark.parametrize("status", ["PendingManualApproval", "Rejected"])
 def test_a_version_that_is_not_approved(stacks: Stacks, status: str) -> None:
     stacks.register(status)
-    with pytest.raises(Refused, match=f"version 2 is {status} in scones: only approved"):
+    with pytest.raises(PreconditionError, match=f"version 2 is {status} in scones: only approved"):
         stacks.copy(2)
 
 
@@ -253,15 +260,15 @@ def test_a_version_that_cannot_be_copied(
     stacks: Stacks, changed: dict[str, str | None], reason: str
 ) -> None:
     stacks.register(**changed)
-    with pytest.raises(Refused, match=reason):
+    with pytest.raises(PreconditionError, match=reason):
         stacks.copy(2)
     assert stacks.copied() == {}
 
 
 def test_the_same_stack(stacks: Stacks) -> None:
-    place = Place(stacks.session, STAGING)
-    with pytest.raises(Refused, match="are the same stack"):
-        copy_version(place, place, 1, silence)
+    place = StackLocation(stacks.session, STAGING)
+    with pytest.raises(PreconditionError, match="are the same stack"):
+        copy_version(place, place, 1, ignore_progress)
 
 
 def test_a_denied_write_names_the_object(stacks: Stacks, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,5 +277,7 @@ def test_a_denied_write_names_the_object(stacks: Stacks, monkeypatch: pytest.Mon
         raise ClientError(answer, "PutObject")  # type: ignore[arg-type]
 
     monkeypatch.setattr(stacks.s3, "put_object", denied)
-    with pytest.raises(Fault, match=r"S3 refuses to write s3://production-data/.*AccessDenied"):
+    with pytest.raises(
+        OperationError, match=r"S3 refuses to write s3://production-data/.*AccessDenied"
+    ):
         stacks.copy()

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from scones_operator.aws.executions import ExecutionFailed, new_events
+from scones_operator.aws.executions import ExecutionFailedError, history_since
 from scones_operator.models.retraining import follow_retraining, start_retraining
 from scones_operator.models.training_log import TrainingLog
 from scones_operator.progress import Epoch, LogLine, Step
@@ -135,7 +135,7 @@ def test_a_failure_is_told_with_its_reason(
 ) -> None:
     execution = machines.run(RETRAIN, {}, [[entered("Train")], [entered("Evaluate")]], **end)
     told: list[Any] = []
-    with pytest.raises(ExecutionFailed) as failed:
+    with pytest.raises(ExecutionFailedError) as failed:
         follow_retraining(session, execution.arn, told.append, machines.pause)
     assert said in str(failed.value)
     assert [str(step) for step in told] == ["Training", "Evaluating"]
@@ -143,9 +143,9 @@ def test_a_failure_is_told_with_its_reason(
 
 def test_history_is_read_over_pages_and_once(machines: StepFunctions) -> None:
     execution = machines.run(RETRAIN, {}, [[entered(str(n)) for n in range(9)]])
-    everything = new_events(machines, execution.arn)
+    everything = history_since(machines, execution.arn)
     assert [event["id"] for event in everything] == list(range(1, 11))
-    assert [event["id"] for event in new_events(machines, execution.arn, after=5)] == [
+    assert [event["id"] for event in history_since(machines, execution.arn, after=5)] == [
         *range(6, 11)
     ]
-    assert new_events(machines, execution.arn, after=10) == ()
+    assert history_since(machines, execution.arn, after=10) == ()

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from scones_operator.models.training_log import TrainingLog, parse
+from scones_operator.models.training_log import TrainingLog, parse_line
 from scones_operator.progress import Epoch, LogLine
 
 
@@ -25,7 +25,7 @@ from scones_operator.progress import Epoch, LogLine
     ],
 )
 def test_what_a_line_tells(line: str, told: Any) -> None:
-    assert parse(line, 30) == told
+    assert parse_line(line, 30) == told
 
 
 def test_a_log_is_read_as_it_is_written(session: Any) -> None:

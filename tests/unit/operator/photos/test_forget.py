@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from scones.records import SIMULATED, Record, inference_id
+from scones.records import SIMULATED_PREFIX, Record, inference_id
 from scones.reviews.labeled_photos import copy_stem
 from scones.runs import RETENTION_TAG
-from scones_operator.errors import Fault, Refused
-from scones_operator.photos.dead_letter_queue import receiving
-from scones_operator.photos.forget import Findings, Learned, find_traces, forget, photo_key
+from scones_operator.errors import OperationError, PreconditionError
+from scones_operator.photos.dead_letter_queue import receive_messages
+from scones_operator.photos.forget import PhotoTraces, TrainedRun, find_traces, forget, photo_key
 from scones_operator.review import queue as review
 from tests.unit.operator.captures.files import line
 from tests.unit.operator.deployed import RETRAIN, STACK, Session
@@ -32,7 +32,7 @@ SECRET = "north gate 7"
 def office(session: Session, monkeypatch: pytest.MonkeyPatch) -> Office:
     monkeypatch.setattr("scones_operator.photos.dead_letter_queue.LONG_POLL_SECONDS", 0)
     office = Office(session, STAGES)
-    for queue in (STAGES.undelivered_events, STAGES.missed_measurements):
+    for queue in (STAGES.dead_letter_queue, STAGES.missed_metrics_queue):
         session.client("sqs").create_queue(QueueName=queue.rpartition("/")[2])
     return office
 
@@ -97,8 +97,8 @@ def fill_run(office: Office, copy: str, undone: str) -> None:
 
 
 def fill_captures(office: Office, record: Record) -> None:
-    at = record.decided.timings.decided_at
-    answer = json.dumps(list((record.decided.probabilities or {}).values()))
+    at = record.decision.timings.decided_at
+    answer = json.dumps(list((record.decision.probabilities or {}).values()))
     lines = [
         identified(1, inference_id(record.photo, record.version), "secret"),
         line(2, at, answer),
@@ -120,33 +120,35 @@ def identified(number: int, named: str, content: str) -> str:
 
 def simulate(office: Office, copy: str) -> None:
     body = office.s3.get_object(Bucket="data", Key=copy)["Body"].read()
-    key = f"{SIMULATED}20261121/00001.png"
+    key = f"{SIMULATED_PREFIX}20261121/00001.png"
     sent = office.s3.put_object(Bucket="photos", Key=key, Body=body)
-    office.s3.put_object(Bucket="photos", Key=f"{SIMULATED}20261121/00002.png", Body=b"another")
+    office.s3.put_object(
+        Bucket="photos", Key=f"{SIMULATED_PREFIX}20261121/00002.png", Body=b"another"
+    )
     event = decided()
     photo = event.photo.model_copy(update={"key": key, "version_id": sent["VersionId"]})
     put_record(office.table, STAGES.results_table, event.model_copy(update={"photo": photo}))
 
 
 def fill_queues(office: Office, record: Record) -> None:
-    found = {"bucket": {"name": "photos"}, "object": {"key": record.decided.photo.key}}
+    found = {"bucket": {"name": "photos"}, "object": {"key": record.decision.photo.key}}
     others = {"bucket": {"name": "photos"}, "object": {"key": "incoming/other.png"}}
     upload = {"detail-type": "Object Created", "detail": found}
-    ours = {"requestPayload": {"detail": {"photo": record.decided.photo.model_dump()}}}
+    ours = {"requestPayload": {"detail": {"photo": record.decision.photo.model_dump()}}}
     for queue, bodies in {
-        STAGES.undelivered_events: [
+        STAGES.dead_letter_queue: [
             json.dumps(upload),
             json.dumps({"detail": others}),
             "no JSON",
         ],
-        STAGES.missed_measurements: [json.dumps([ours])],
+        STAGES.missed_metrics_queue: [json.dumps([ours])],
     }.items():
         for body in bodies:
             office.client("sqs").send_message(QueueUrl=queue, MessageBody=body)
 
 
-def find(office: Office, record: Record) -> Findings:
-    return find_traces(office, STAGES, record.decided.photo.key)
+def find(office: Office, record: Record) -> PhotoTraces:
+    return find_traces(office, STAGES, record.decision.photo.key)
 
 
 def everything(office: Office) -> str:
@@ -158,8 +160,8 @@ def everything(office: Office) -> str:
         for item in listed["Versions"]:
             which = {"Bucket": bucket, "Key": item["Key"], "VersionId": item["VersionId"]}
             found += [item["Key"], office.s3.get_object(**which)["Body"].read()]
-    for queue in (STAGES.undelivered_events, STAGES.missed_measurements):
-        with receiving(office, queue) as messages:  # type: ignore[arg-type]
+    for queue in (STAGES.dead_letter_queue, STAGES.missed_metrics_queue):
+        with receive_messages(office, queue) as messages:  # type: ignore[arg-type]
             found += [message.body for message in messages]
     return repr(found)
 
@@ -174,7 +176,7 @@ def assert_forgotten(office: Office, record: Record, copy: bytes) -> None:
     folder = f"retraining/{RUN}"
     for kept in (
         *("incoming/other.png", "no JSON", "of another photo", "[0.75, 0.25]", "half a record"),
-        *(f"{SIMULATED}20261121/00002.png", f"{folder}/pictures/1.png", "another photo"),
+        *(f"{SIMULATED_PREFIX}20261121/00002.png", f"{folder}/pictures/1.png", "another photo"),
         *(f"{folder}/predictions/candidate/1.png.out", "event-5", "scones-other/lists/train.lst"),
     ):
         assert kept in left
@@ -198,8 +200,8 @@ def test_nothing_names_or_holds_a_forgotten_photo(office: Office, record: Record
 
     assert_forgotten(office, record, copy)
     assert shown == list(found.traces)
-    assert found.learned == [Learned(RUN, "trained", 1)]
-    assert find(office, record) == Findings(record.photo, [], [])
+    assert found.learned == [TrainedRun(RUN, "trained", 1)]
+    assert find(office, record) == PhotoTraces(record.photo, [], [])
     lists = f"retraining/{RUN}/lists"
     read = {
         name: office.s3.get_object(Bucket="data", Key=f"{lists}/{name}")["Body"].read().decode()
@@ -251,7 +253,9 @@ def test_a_file_whose_old_version_is_left_is_found_again(
 def test_a_photo_that_may_be_being_decided_is_refused(office: Office) -> None:
     office.s3.put_object(Bucket="photos", Key="incoming/new.png", Body=b"x")
 
-    with pytest.raises(Refused, match=r"may still be processed: try again in (2\d\d|300) s"):
+    with pytest.raises(
+        PreconditionError, match=r"may still be processed: try again in (2\d\d|300) s"
+    ):
         find_traces(office, STAGES, "incoming/new.png")
 
 
@@ -259,7 +263,7 @@ def test_a_photo_that_may_be_trained_on_now_is_refused(office: Office) -> None:
     record = label(office, office.arrive())
     office.client("stepfunctions").run(RETRAIN, {}, [[]])
 
-    with pytest.raises(Refused, match="a retraining is running"):
+    with pytest.raises(PreconditionError, match="a retraining is running"):
         find(office, record)
 
 
@@ -277,7 +281,7 @@ def test_captures_of_a_failed_photo_are_searched_up_to_now(office: Office) -> No
     [
         ("a/7.png", "incoming/a/7.png"),
         ("incoming/a/7.png", "incoming/a/7.png"),
-        (f"{SIMULATED}7.png", f"{SIMULATED}7.png"),
+        (f"{SIMULATED_PREFIX}7.png", f"{SIMULATED_PREFIX}7.png"),
         ("s3://photos/elsewhere/7.png", "elsewhere/7.png"),
     ],
 )
@@ -286,7 +290,7 @@ def test_a_photo_is_named_whole(photo: str, key: str) -> None:
 
 
 def test_a_photo_of_another_bucket_is_refused() -> None:
-    with pytest.raises(Refused, match="is not in the photos bucket"):
+    with pytest.raises(PreconditionError, match="is not in the photos bucket"):
         photo_key(STAGES, "s3://data/dataset/a.png")
 
 
@@ -296,7 +300,9 @@ def test_a_photo_whose_record_can_not_be_read_is_not_forgotten_by_halves(
     break_record(office.table, STAGES.results_table, record.key, BROKEN["a later version"])
     before = everything(office)
 
-    with pytest.raises(Fault, match="captured data of the photo cannot be found: the record of"):
+    with pytest.raises(
+        OperationError, match="captured data of the photo cannot be found: the record of"
+    ):
         find(office, record)
 
     assert everything(office) == before

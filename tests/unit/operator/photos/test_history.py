@@ -5,7 +5,7 @@ from urllib.parse import quote
 import pytest
 
 from scones.events import PhotoDecided
-from scones_operator.errors import Refused
+from scones_operator.errors import PreconditionError
 from scones_operator.photos.history import find_key, read_history
 from tests.unit.operator.classify_logs import create_group, write_log
 from tests.unit.operator.deployed import STACK
@@ -69,7 +69,7 @@ def test_a_deleted_photo_is_not_stored_though_its_version_is_there(photos: Any) 
 
     history = read_history(photos, STACK, "incoming/gone.png")
 
-    assert (history.version.version, history.version.stored) == (version, False)
+    assert (history.version.version, history.version.in_bucket) == (version, False)
 
 
 def test_the_key_of_the_message_to_reviewers_is_decoded(photos: Any) -> None:
@@ -83,20 +83,24 @@ def test_the_key_of_the_message_to_reviewers_is_decoded(photos: Any) -> None:
 
 def test_a_key_that_is_the_beginning_of_another_is_not_it(photos: Any) -> None:
     upload(photos, "new.png.bak")
-    with pytest.raises(Refused, match=r'there is no photo "new.png"'):
+    with pytest.raises(PreconditionError, match=r'there is no photo "new.png"'):
         find_key(photos, STACK, "new.png")
 
 
 def test_photos_that_can_not_be_told(photos: Any) -> None:
     for gate in "abcde":
         record(photos, f"{gate}/7.png", "v1")
-    with pytest.raises(Refused, match=r'"incoming/a/7.png", .*"incoming/c/7.png" and 2 more'):
+    with pytest.raises(
+        PreconditionError, match=r'"incoming/a/7.png", .*"incoming/c/7.png" and 2 more'
+    ):
         find_key(photos, STACK, "7.png")
-    with pytest.raises(Refused, match="of none of the latest 5 with a result ends like that"):
+    with pytest.raises(
+        PreconditionError, match="of none of the latest 5 with a result ends like that"
+    ):
         find_key(photos, STACK, "8.png")
-    with pytest.raises(Refused, match="is not in the photos bucket"):
+    with pytest.raises(PreconditionError, match="is not in the photos bucket"):
         find_key(photos, STACK, "s3://other/7.png")
-    with pytest.raises(Refused, match=r'there is no photo "s3://photos/7.png"'):
+    with pytest.raises(PreconditionError, match=r'there is no photo "s3://photos/7.png"'):
         find_key(photos, STACK, f"s3://{BUCKET}/7.png")
 
 
@@ -108,25 +112,25 @@ def test_versions_of_the_bucket_and_of_the_table(photos: Any) -> None:
     record(photos, "a.png", kept)
     record(photos, "a.png", "expired", status="failed", minutes=-600)
     history = read_history(photos, STACK, "incoming/a.png")
-    assert (history.version.version, history.version.stored) == (kept, True)
+    assert (history.version.version, history.version.in_bucket) == (kept, True)
     assert history.version.size == len(b"photo")
-    (other,) = history.others
-    assert (other.version, other.stored, other.size) == ("expired", False, 1234)
+    (other,) = history.other_versions
+    assert (other.version, other.in_bucket, other.size) == ("expired", False, 1234)
     assert other.record is not None
-    assert other.record.decided.status == "failed"
+    assert other.record.decision.status == "failed"
     named = read_history(photos, STACK, "incoming/a.png", "exp")
     assert named.version == other
-    assert named.others == (history.version,)
+    assert named.other_versions == (history.version,)
 
 
 def test_a_version_that_can_not_be_told(photos: Any) -> None:
     record(photos, "a.png", "v1")
     record(photos, "a.png", "v2")
-    with pytest.raises(Refused, match="has 2 versions that begin with v"):
+    with pytest.raises(PreconditionError, match="has 2 versions that begin with v"):
         read_history(photos, STACK, "incoming/a.png", "v")
-    with pytest.raises(Refused, match="has no versions that begin with x: there are v"):
+    with pytest.raises(PreconditionError, match="has no versions that begin with x: there are v"):
         read_history(photos, STACK, "incoming/a.png", "x")
-    with pytest.raises(Refused, match=r'there is no photo "s3://photos/incoming/b.png"'):
+    with pytest.raises(PreconditionError, match=r'there is no photo "s3://photos/incoming/b.png"'):
         read_history(photos, STACK, "incoming/b.png")
 
 
@@ -151,7 +155,7 @@ def test_steps_by_the_record_where_the_log_is_gone(photos: Any) -> None:
         ("decided", 0),
         ("announced", 0),
     ]
-    assert steps[3].lasted == timedelta(milliseconds=150)
+    assert steps[3].duration == timedelta(milliseconds=150)
 
 
 def test_steps_by_the_log_with_what_went_wrong(photos: Any) -> None:
@@ -187,10 +191,10 @@ def test_steps_by_the_log_with_what_went_wrong(photos: Any) -> None:
         *("uploaded", "execution started", "serialize", "classify", "Ask The Weather", "announced")
     ]
     assert steps[2].at == now - timedelta(milliseconds=800)
-    assert steps[2].lasted == timedelta(milliseconds=200)
+    assert steps[2].duration == timedelta(milliseconds=200)
     assert list(steps[2].failures) == []
     assert list(steps[3].failures) == ["EndpointBusy", "States.Timeout"]
-    assert steps[3].lasted == timedelta(milliseconds=500)
+    assert steps[3].duration == timedelta(milliseconds=500)
 
 
 def test_what_a_person_said_is_the_last_step(photos: Any) -> None:

@@ -6,14 +6,14 @@ import pytest
 
 from scones.events import PhotoDecided
 from scones.records import Record, Skipped
-from scones_operator.photos.dead_letter_queue import receiving, understand
+from scones_operator.photos.dead_letter_queue import parse_message, receive_messages
 from scones_operator.photos.redrive import (
-    UNDECIDED_FOR,
-    Redriven,
-    failed_jobs,
-    queued_jobs,
+    MIN_UNDECIDED_AGE,
+    RedriveResult,
+    failed_photo_items,
+    queue_items,
     redrive,
-    unrecorded_jobs,
+    unrecorded_photo_items,
     upload_event,
 )
 from tests.unit.operator.deployed import STACK
@@ -46,12 +46,12 @@ class Machine:
 
     def __init__(self, session: Any) -> None:
         self.table = session.client("dynamodb")
-        self.given: list[Any] = []
+        self.input: list[Any] = []
         self.ends: dict[str, str] = {}
         session.machines.express = self.run
 
     def run(self, event: Any) -> dict[str, str]:
-        self.given.append(event)
+        self.input.append(event)
         name = event["detail"]["object"]["key"].removeprefix("incoming/")
         match self.ends.get(name, "classified"):
             case "lost":
@@ -86,28 +86,28 @@ class Machine:
 def machine(session: Any, monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.setattr("scones_operator.photos.dead_letter_queue.LONG_POLL_SECONDS", 0)
     create_table(session.client("dynamodb"), STACK.results_table)
-    session.client("sqs").create_queue(QueueName=STACK.undelivered_events.rpartition("/")[2])
+    session.client("sqs").create_queue(QueueName=STACK.dead_letter_queue.rpartition("/")[2])
     return Machine(session)
 
 
 def send(session: Any, body: Any, target: str | None = None) -> None:
     attribute = {"TARGET_ARN": {"DataType": "String", "StringValue": target}}
     session.client("sqs").send_message(
-        QueueUrl=STACK.undelivered_events,
+        QueueUrl=STACK.dead_letter_queue,
         MessageBody=body if isinstance(body, str) else json.dumps(body),
         MessageAttributes=attribute if target else {},
     )
 
 
-def redrive_queue(session: Any) -> dict[str, Redriven]:
+def redrive_queue(session: Any) -> dict[str, RedriveResult]:
     """Redrive the queue; gives what became of each job by what it is about."""
-    with receiving(session, STACK.undelivered_events) as messages:
-        found = redrive(session, STACK, queued_jobs(messages, STACK), lambda _: None)
-    return {became.job.what: became for became in found}
+    with receive_messages(session, STACK.dead_letter_queue) as messages:
+        found = redrive(session, STACK, queue_items(messages, STACK), lambda _: None)
+    return {became.item.title: became for became in found}
 
 
 def waiting(session: Any) -> int:
-    with receiving(session, STACK.undelivered_events) as messages:
+    with receive_messages(session, STACK.dead_letter_queue) as messages:
         return len(messages)
 
 
@@ -116,7 +116,7 @@ def waiting(session: Any) -> int:
 
 def test_the_event_of_a_failed_photo_is_that_of_its_upload() -> None:
     event = event_of("50% [1].png")
-    request = understand(message(event), STACK)
+    request = parse_message(message(event), STACK)
     assert request.photo == ("s3://photos/incoming/50% [1].png", "version-of-50% [1].png")
     assert event["time"] == "2026-11-20T08:59:58Z"
     assert event["detail"]["object"]["size"] == 1234
@@ -154,17 +154,17 @@ def test_photos_without_a_record_are_decided_at_last(session: Any, machine: Mach
     put_record(machine.table, STACK.results_table, event)
 
     uploaded = datetime.now(UTC)
-    later = uploaded + UNDECIDED_FOR + timedelta(seconds=1)
-    (job,) = unrecorded_jobs(session, STACK, START, later)
+    later = uploaded + MIN_UNDECIDED_AGE + timedelta(seconds=1)
+    (job,) = unrecorded_photo_items(session, STACK, START, later)
 
-    assert job.what == "incoming/lost"
+    assert job.title == "incoming/lost"
     assert job.request is not None
     assert job.request.photo == ("s3://photos/incoming/lost", versions["lost"])
-    assert job.request.given["detail"]["object"]["size"] == 9
+    assert job.request.input["detail"]["object"]["size"] == 9
     redrive(session, STACK, [job], lambda _: None)
-    assert machine.given == [job.request.given]
-    assert list(unrecorded_jobs(session, STACK, START, uploaded)) == []
-    assert list(unrecorded_jobs(session, STACK, later, later + timedelta(days=1))) == []
+    assert machine.input == [job.request.input]
+    assert list(unrecorded_photo_items(session, STACK, START, uploaded)) == []
+    assert list(unrecorded_photo_items(session, STACK, later, later + timedelta(days=1))) == []
 
 
 def test_failed_photos_are_decided_anew(session: Any, machine: Machine) -> None:
@@ -172,11 +172,11 @@ def test_failed_photos_are_decided_anew(session: Any, machine: Machine) -> None:
     for name in ("a", "b", "c", "d"):
         put_record(machine.table, STACK.results_table, failed(name))
     machine.ends = {"b": "failed", "c": "needs_review", "d": "unfamiliar"}
-    shown: list[Redriven] = []
-    jobs = list(failed_jobs(session, STACK, Skipped()))
+    shown: list[RedriveResult] = []
+    jobs = list(failed_photo_items(session, STACK, Skipped()))
     found = redrive(session, STACK, jobs, shown.append)
-    became = {one.job.what.removeprefix("incoming/"): one for one in found}
-    assert {name: one.end for name, one in became.items()} == {
+    became = {one.item.title.removeprefix("incoming/"): one for one in found}
+    assert {name: one.status for name, one in became.items()} == {
         **{"a": "classified", "b": "failed", "c": "needs_review", "d": "needs_review"}
     }
     assert [name for name, one in became.items() if not one.done] == ["b"]
@@ -184,8 +184,8 @@ def test_failed_photos_are_decided_anew(session: Any, machine: Machine) -> None:
     assert became["d"].message == "bicycle 0.99, unfamiliar"
     # What it failed of this time, not the last time.
     assert became["b"].message == "EndpointBusy: try later"
-    assert {one.job.what for one in shown} == {one.job.what for one in found}
-    assert [job.what for job in failed_jobs(session, STACK, Skipped())] == ["incoming/b"]
+    assert {one.item.title for one in shown} == {one.item.title for one in found}
+    assert [job.title for job in failed_photo_items(session, STACK, Skipped())] == ["incoming/b"]
 
 
 # ---- the queue
@@ -195,11 +195,11 @@ def test_each_message_goes_to_its_machine_and_out_of_the_queue(
     session: Any, machine: Machine, machines: StepFunctions
 ) -> None:
     send(session, event_of("kept"))
-    send(session, event_of("undelivered"), STACK.classify_machine)
-    send(session, APPROVAL, STACK.promote_machine)
-    send(session, {"requested_by": "schedule"}, STACK.retrain_machine)
+    send(session, event_of("undelivered"), STACK.classify_state_machine)
+    send(session, APPROVAL, STACK.promote_state_machine)
+    send(session, {"requested_by": "schedule"}, STACK.retrain_state_machine)
     became = redrive_queue(session)
-    assert {what: one.end for what, one in became.items()} == {
+    assert {what: one.status for what, one in became.items()} == {
         "incoming/kept": "classified",
         "incoming/undelivered": "classified",
         "approval of version 7": "started",
@@ -210,7 +210,7 @@ def test_each_message_goes_to_its_machine_and_out_of_the_queue(
         "scones-promote": APPROVAL,
         "scones-retrain": {"requested_by": "schedule"},
     }
-    assert len(machine.given) == 2
+    assert len(machine.input) == 2
     assert waiting(session) == 0
 
 
@@ -228,7 +228,7 @@ def test_the_message_of_a_photo_that_nobody_was_told_of_stays(
     send(session, event_of("a"))
     machine.ends = {"a": end}
     became = redrive_queue(session)["incoming/a"]
-    assert (became.end, became.done) == (told, False)
+    assert (became.status, became.done) == (told, False)
     assert message in became.message
     assert waiting(session) == 1
 
@@ -240,7 +240,7 @@ def test_the_message_of_a_photo_that_fails_goes_as_its_record_tells_of_it(
     send(session, event_of("a"))
     machine.ends = {"a": "failed"}
     became = redrive_queue(session)["incoming/a"]
-    assert (became.end, became.done) == ("failed", False)
+    assert (became.status, became.done) == ("failed", False)
     assert waiting(session) == 0
 
 
@@ -248,8 +248,8 @@ def test_several_messages_of_one_photo_are_one_job(session: Any, machine: Machin
     for _ in range(3):
         send(session, event_of("a"))
     (became,) = redrive_queue(session).values()
-    assert len(became.job.messages) == 3
-    assert len(machine.given) == 1
+    assert len(became.item.messages) == 3
+    assert len(machine.input) == 1
     assert waiting(session) == 0
 
 
@@ -259,7 +259,7 @@ def test_what_is_not_understood_stays(session: Any, machine: Machine) -> None:
     became = redrive_queue(session)
     assert became["incoming/a"].done
     (other,) = (one for what, one in became.items() if what.startswith("message "))
-    assert (other.end, other.done, other.message) == (
+    assert (other.status, other.done, other.message) == (
         "not_understood",
         False,
         "its body is not JSON",
@@ -273,14 +273,14 @@ def test_an_execution_whose_message_was_not_deleted_is_not_started_again(
     def break_off(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    send(session, APPROVAL, STACK.promote_machine)
+    send(session, APPROVAL, STACK.promote_state_machine)
     with monkeypatch.context() as patch:
-        patch.setattr("scones_operator.photos.dead_letter_queue.delete", break_off)
+        patch.setattr("scones_operator.photos.dead_letter_queue.delete_message", break_off)
         with pytest.raises(KeyboardInterrupt):
             redrive_queue(session)
     assert waiting(session) == 1
     (became,) = redrive_queue(session).values()
-    assert became.end == "started"
+    assert became.status == "started"
     assert "was already started" in became.message
     assert len(machines.executions) == 1
     assert waiting(session) == 0
@@ -310,7 +310,7 @@ def test_a_record_that_can_not_be_read_does_not_stop_the_others(
 
     became = redrive_queue(session)
 
-    assert (became["incoming/a"].end, became["incoming/a"].done) == ("not_recorded", False)
+    assert (became["incoming/a"].status, became["incoming/a"].done) == ("not_recorded", False)
     assert "cannot be read" in became["incoming/a"].message
-    assert became["incoming/b"].end == "needs_review"
+    assert became["incoming/b"].status == "needs_review"
     assert waiting(session) == 1

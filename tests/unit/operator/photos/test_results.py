@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from scones import events, records
 from scones.records import Record, Skipped
-from scones_operator.cli.commands.results import End
+from scones_operator.cli.commands.results import StatusOption
 from scones_operator.photos import results
 from scones_operator.photos.results import (
-    LATENESS,
-    Wanted,
+    MAX_INDEX_DELAY,
+    ResultFilter,
     follow_results,
     read_results,
     search_results,
@@ -37,20 +37,22 @@ def put(table: Any, name: str, status: str = "classified", minutes: float = 0, *
 
 
 def names(found: Any) -> list[str]:
-    return [record.decided.photo.key.removeprefix("incoming/") for record in found]
+    return [record.decision.photo.key.removeprefix("incoming/") for record in found]
 
 
 def test_results_of_all_statuses_are_the_latest_first(session: Any, table: Any) -> None:
     put(table, "a", minutes=1)
     put(table, "b", "failed", minutes=3)
     put(table, "c", "needs_review", minutes=2)
-    assert names(read_results(session, STACK, Wanted(), Skipped())) == ["b", "c", "a"]
-    assert names(read_results(session, STACK, Wanted(["failed", "classified"]), Skipped())) == [
+    assert names(read_results(session, STACK, ResultFilter(), Skipped())) == ["b", "c", "a"]
+    assert names(
+        read_results(session, STACK, ResultFilter(["failed", "classified"]), Skipped())
+    ) == [
         "b",
         "a",
     ]
     since = START + 2 * MINUTE
-    assert names(read_results(session, STACK, Wanted(since=since), Skipped())) == ["b", "c"]
+    assert names(read_results(session, STACK, ResultFilter(since=since), Skipped())) == ["b", "c"]
 
 
 def test_a_person_s_label_goes_before_the_model_s(session: Any, table: Any) -> None:
@@ -64,11 +66,11 @@ def test_a_person_s_label_goes_before_the_model_s(session: Any, table: Any) -> N
         '"motorcycle", "withdrawal": {"by": "ben", "at": "2026-11-20T10:01:00Z"}',
     )
     put(table, "undone", "needs_review", 4, review=undoing)
-    assert names(read_results(session, STACK, Wanted(label="bicycle"), Skipped())) == [
+    assert names(read_results(session, STACK, ResultFilter(label="bicycle"), Skipped())) == [
         "undone",
         "guess",
     ]
-    assert names(read_results(session, STACK, Wanted(label="motorcycle"), Skipped())) == [
+    assert names(read_results(session, STACK, ResultFilter(label="motorcycle"), Skipped())) == [
         "labelled"
     ]
 
@@ -91,12 +93,12 @@ def put_each_state(table: Any) -> None:
 
 def test_needs_review_is_divided_by_who_has_looked(session: Any, table: Any) -> None:
     put_each_state(table)
-    found = search_results(session, STACK, Wanted(), 10, Skipped())
+    found = search_results(session, STACK, ResultFilter(), 10, Skipped())
     states = [state_of(record) for record in reversed(found.records)]
     assert states == ["classified", "waiting", "reviewed", "simulated", "rejected", "failed"]
     assert tuple(states) == results.STATES
     for number, state in enumerate(results.STATES):
-        (one,) = search_results(session, STACK, Wanted(state=state), 10, Skipped()).records
+        (one,) = search_results(session, STACK, ResultFilter(state=state), 10, Skipped()).records
         assert one == found.records[5 - number]
 
 
@@ -104,7 +106,7 @@ def test_a_search_takes_class_name_and_time_together(session: Any, table: Any) -
     put_each_state(table)
 
     def search(**wanted: Any) -> list[str]:
-        return names(search_results(session, STACK, Wanted(**wanted), 10, Skipped()).records)
+        return names(search_results(session, STACK, ResultFilter(**wanted), 10, Skipped()).records)
 
     assert search(name="gate/") == ["GATE/e", "gate/c", "gate/b", "gate/a"]
     assert search(name="gate/", label="bicycle") == ["gate/b", "gate/a"]
@@ -119,7 +121,7 @@ def test_a_search_is_bounded_and_says_how_far_it_went(
         put(table, f"{number}", minutes=number)
 
     def search(limit: int, name: str = "") -> tuple[list[str], bool, Any]:
-        found = search_results(session, STACK, Wanted(name=name), limit, Skipped())
+        found = search_results(session, STACK, ResultFilter(name=name), limit, Skipped())
         return names(found.records), found.more, found.searched_since
 
     assert search(6) == (["5", "4", "3", "2", "1", "0"], False, None)
@@ -133,7 +135,7 @@ def test_a_search_is_bounded_and_says_how_far_it_went(
 
 def test_the_statuses_are_those_of_the_records() -> None:
     assert get_args(events.Status) == records.STATUSES
-    assert tuple(End) == records.STATUSES
+    assert tuple(StatusOption) == records.STATUSES
 
 
 class Arrivals:
@@ -152,7 +154,7 @@ def test_following_shows_the_latest_and_then_what_comes(session: Any, table: Any
     for minute, name in enumerate("abc"):
         put(table, name, minutes=minute)
     arrivals = Arrivals(table, [], [("d", "rejected", 3), ("e", "classified", 4)], [], [])
-    following = follow_results(session, STACK, Wanted(), 2, Skipped(), arrivals)
+    following = follow_results(session, STACK, ResultFilter(), 2, Skipped(), arrivals)
     assert names(islice(following, 4)) == ["b", "c", "d", "e"]
     with pytest.raises(IndexError):  # nothing else comes, however long one waits
         next(following)
@@ -160,9 +162,9 @@ def test_following_shows_the_latest_and_then_what_comes(session: Any, table: Any
 
 def test_records_of_the_same_moment_and_late_ones_are_not_missed(session: Any, table: Any) -> None:
     put(table, "a", minutes=1)
-    late = 1 - (LATENESS / MINUTE) * 0.9
+    late = 1 - (MAX_INDEX_DELAY / MINUTE) * 0.9
     arrivals = Arrivals(table, [("b", "classified", 1)], [("late", "failed", late)])
-    following = follow_results(session, STACK, Wanted(), 1, Skipped(), arrivals)
+    following = follow_results(session, STACK, ResultFilter(), 1, Skipped(), arrivals)
     assert names(islice(following, 3)) == ["a", "b", "late"]
 
 
@@ -170,7 +172,7 @@ def test_without_any_of_those_there_are_nothing_old_is_shown(session: Any, table
     put(table, "a", minutes=0.9)
     put(table, "b", minutes=1)
     following = follow_results(
-        session, STACK, Wanted(), 0, Skipped(), Arrivals(table, [("c", "classified", 1)])
+        session, STACK, ResultFilter(), 0, Skipped(), Arrivals(table, [("c", "classified", 1)])
     )
     assert names(islice(following, 1)) == ["c"]
 
@@ -189,7 +191,7 @@ def test_what_comes_between_the_first_two_looks_is_shown_once(
     monkeypatch.setattr(results, "read_results", look)
     put(table, "a", minutes=1)
     following = follow_results(
-        session, STACK, Wanted(), 5, Skipped(), Arrivals(table, [("c", "classified", 3)])
+        session, STACK, ResultFilter(), 5, Skipped(), Arrivals(table, [("c", "classified", 3)])
     )
     assert names(islice(following, 3)) == ["a", "b", "c"]
 
@@ -197,15 +199,15 @@ def test_what_comes_between_the_first_two_looks_is_shown_once(
 def test_a_photo_that_is_decided_anew_is_shown_again(session: Any, table: Any) -> None:
     put(table, "a", "failed")
     arrivals = Arrivals(table, [("a", "classified", 2)])
-    following = follow_results(session, STACK, Wanted(), 5, Skipped(), arrivals)
-    assert [record.decided.status for record in islice(following, 2)] == ["failed", "classified"]
+    following = follow_results(session, STACK, ResultFilter(), 5, Skipped(), arrivals)
+    assert [record.decision.status for record in islice(following, 2)] == ["failed", "classified"]
 
 
 def test_of_a_rare_class_the_others_are_not_read_again_and_again(
     session: Any, table: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     starts: list[Any] = []
-    read = records.read_decided
+    read = records.query_records
 
     def watched(
         client: Any, name: str, skipped: Any, statuses: Any, *, since: Any = None, **more: Any
@@ -213,19 +215,23 @@ def test_of_a_rare_class_the_others_are_not_read_again_and_again(
         starts.append(since)
         return read(client, name, skipped, statuses, since=since, **more)
 
-    monkeypatch.setattr(records, "read_decided", watched)
+    monkeypatch.setattr(records, "query_records", watched)
     put(table, "a", minutes=60)
     arrivals = Arrivals(table, [("b", "classified", 120)], [], [])
-    following = follow_results(session, STACK, Wanted(label="motorcycle"), 5, Skipped(), arrivals)
+    following = follow_results(
+        session, STACK, ResultFilter(label="motorcycle"), 5, Skipped(), arrivals
+    )
     with pytest.raises(IndexError):
         next(following)
-    assert starts[-1] == START + 120 * MINUTE - LATENESS
+    assert starts[-1] == START + 120 * MINUTE - MAX_INDEX_DELAY
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     batches=st.lists(
-        st.lists(st.floats(0, LATENESS / MINUTE).map(lambda minute: round(minute, 2)), max_size=5),
+        st.lists(
+            st.floats(0, MAX_INDEX_DELAY / MINUTE).map(lambda minute: round(minute, 2)), max_size=5
+        ),
         max_size=5,
     )
 )
@@ -234,12 +240,12 @@ def test_in_whatever_order_records_come_each_is_shown_once(
 ) -> None:
     there: list[Record] = []
 
-    def read(_session: Any, _stack: Any, wanted: Wanted, _skipped: Any) -> Iterator[Record]:
+    def read(_session: Any, _stack: Any, wanted: ResultFilter, _skipped: Any) -> Iterator[Record]:
         taken = [one for one in there if wanted.since is None or moment(one) >= wanted.since]
         return iter(sorted(taken, key=moment, reverse=True))
 
     def moment(record: Record) -> Any:
-        return record.decided.timings.decided_at
+        return record.decision.timings.decided_at
 
     def arrive() -> None:
         batch, number = waiting.pop(0), len(there)
@@ -251,7 +257,7 @@ def test_in_whatever_order_records_come_each_is_shown_once(
     monkeypatch.setattr(results, "read_results", read)
     waiting = [*batches, []]
     shown: list[str] = []
-    following = follow_results(None, STACK, Wanted(), 3, Skipped(), arrive)  # type: ignore[arg-type]
+    following = follow_results(None, STACK, ResultFilter(), 3, Skipped(), arrive)  # type: ignore[arg-type]
     with pytest.raises(IndexError):
         shown.extend(record.version for record in following)
     assert sorted(shown) == sorted(record.version for record in there)

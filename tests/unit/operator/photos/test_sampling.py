@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from scones_operator.errors import Fault, Refused
-from scones_operator.photos.sampling import pick_from_dataset, pick_from_folder
+from scones_operator.errors import OperationError, PreconditionError
+from scones_operator.photos.sampling import sample_dataset, sample_folder
 from tests.unit.operator.deployed import STACK as DEPLOYED
 
 STACK = replace(DEPLOYED, parameters={**DEPLOYED.parameters, "ValidationShare": "0.5"})
@@ -38,12 +38,12 @@ def put(session: Any) -> Callable[..., None]:
 
 
 def names(folder: Path, **options: Any) -> list[str]:
-    picked = pick_from_folder(folder, CLASSES, **options)
+    picked = sample_folder(folder, CLASSES, **options)
     return [one.path.relative_to(folder).as_posix() for one in picked]
 
 
 def test_photos_of_a_folder_with_the_classes_of_their_folders(folder: Path) -> None:
-    picked = pick_from_folder(folder, CLASSES, count=5, seed=1)
+    picked = sample_folder(folder, CLASSES, count=5, seed=1)
     labels = {one.path.relative_to(folder).as_posix(): one.label for one in picked}
     assert labels == {
         "bicycle/1.png": "bicycle",
@@ -66,10 +66,10 @@ def test_none_is_picked_twice_before_all_are_picked_once(folder: Path) -> None:
 
 
 def test_a_folder_without_photos(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="contains no photos"):
-        pick_from_folder(tmp_path, CLASSES, count=1, seed=1)
-    with pytest.raises(Refused, match="there is no folder"):
-        pick_from_folder(tmp_path / "none", CLASSES, count=1, seed=1)
+    with pytest.raises(PreconditionError, match="contains no photos"):
+        sample_folder(tmp_path, CLASSES, count=1, seed=1)
+    with pytest.raises(PreconditionError, match="there is no folder"):
+        sample_folder(tmp_path / "none", CLASSES, count=1, seed=1)
 
 
 @pytest.mark.parametrize("side", ["validation", "test"])
@@ -79,7 +79,7 @@ def test_validation_photos_of_the_dataset(
     put("train/bicycle/1.png", "train/motorcycle/1.png")
     wanted = {f"{side}/bicycle/1.png": "bicycle", f"{side}/motorcycle/1.png": "motorcycle"}
     put(*wanted, f"{side}/bicycle/notes.txt", f"{side}/bicycle/.hidden.png")
-    picked = pick_from_dataset(session, STACK, 5, 1, tmp_path)
+    picked = sample_dataset(session, STACK, 5, 1, tmp_path)
     assert {one.path.read_text(): one.label for one in picked} == wanted
     assert len(picked) == 5
     assert {one.path.name for one in picked} == {"1.png"}
@@ -90,10 +90,10 @@ def test_photos_held_back_of_a_dataset_without_sides(
 ) -> None:
     put(*(f"{name}/{number}.png" for name in CLASSES for number in range(10)))
     every = replace(STACK, parameters={**STACK.parameters, "ValidationShare": "0.999999"})
-    half = {one.path.read_text() for one in pick_from_dataset(session, STACK, 20, 1, tmp_path)}
+    half = {one.path.read_text() for one in sample_dataset(session, STACK, 20, 1, tmp_path)}
     other = tmp_path / "other"
     other.mkdir()
-    all_ = {one.path.read_text() for one in pick_from_dataset(session, every, 20, 1, other)}
+    all_ = {one.path.read_text() for one in sample_dataset(session, every, 20, 1, other)}
     assert len(all_) == 20
     assert 3 < len(half) < 17
 
@@ -101,21 +101,21 @@ def test_photos_held_back_of_a_dataset_without_sides(
 def test_a_dataset_that_is_not_there_or_not_as_it_must_be(
     session: Any, put: Callable[..., None], tmp_path: Path
 ) -> None:
-    with pytest.raises(Refused, match="or give your own photos with --photos"):
-        pick_from_dataset(session, STACK, 1, 1, tmp_path)
+    with pytest.raises(PreconditionError, match="or give your own photos with --photos"):
+        sample_dataset(session, STACK, 1, 1, tmp_path)
     put("tram/1.png")
-    with pytest.raises(Refused, match="tram"):
-        pick_from_dataset(session, STACK, 1, 1, tmp_path)
+    with pytest.raises(PreconditionError, match="tram"):
+        sample_dataset(session, STACK, 1, 1, tmp_path)
 
 
 def test_a_dataset_with_nothing_to_validate_on(
     session: Any, put: Callable[..., None], tmp_path: Path
 ) -> None:
     put(*(f"{side}/{name}/notes.txt" for side in ("train", "validation") for name in CLASSES))
-    with pytest.raises(Refused, match="there are no photos to choose from"):
-        pick_from_dataset(session, STACK, 1, 1, tmp_path)
+    with pytest.raises(PreconditionError, match="there are no photos to choose from"):
+        sample_dataset(session, STACK, 1, 1, tmp_path)
 
 
 def test_a_bucket_that_is_not_ours(session: Any, tmp_path: Path) -> None:
-    with pytest.raises((Fault, ClientError), match="NoSuchBucket"):
-        pick_from_dataset(session, STACK, 1, 1, tmp_path)
+    with pytest.raises((OperationError, ClientError), match="NoSuchBucket"):
+        sample_dataset(session, STACK, 1, 1, tmp_path)

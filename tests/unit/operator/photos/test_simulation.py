@@ -9,12 +9,19 @@ from botocore.exceptions import ClientError
 
 from scones_operator.photos import simulation
 from scones_operator.photos.sampling import Sample
-from scones_operator.photos.simulation import Clock, Plan, Sent, simulate, summarize, write_results
+from scones_operator.photos.simulation import (
+    Clock,
+    SentPhoto,
+    SimulationPlan,
+    run_simulation,
+    summarize,
+    write_results,
+)
 from scones_operator.photos.upload_results import (
     ANNOUNCEMENT_TIMEOUT_SECONDS,
     DECISION_TIMEOUT_SECONDS,
 )
-from scones_operator.report.ground_truth import read_truth
+from scones_operator.report.ground_truth import read_ground_truth
 from tests.unit.files_like_photos import JPEG
 from tests.unit.operator.deployed import STACK
 from tests.unit.results_table import UNFAMILIAR, create_table, decided, put_record
@@ -26,7 +33,7 @@ class Application:
     def __init__(self, session: Any) -> None:
         self.session = session
         self.now = 1000.0
-        self.takes = 0.5
+        self.matches = 0.5
         self.announces = True
         self.decides: Callable[[str], dict[str, Any] | None] = lambda _: {}
         self.sent_at: dict[str, float] = {}
@@ -47,7 +54,7 @@ class Application:
             self.sent_at.setdefault(key, self.now)
         self.now += seconds
         for key in versions.keys() - self.decided:
-            if self.now >= self.sent_at[key] + self.takes:
+            if self.now >= self.sent_at[key] + self.matches:
                 self.decided.add(key)
                 self.decide(key, versions[key])
 
@@ -72,8 +79,8 @@ class AtOnce:
     def __init__(self, _: int) -> None:
         pass
 
-    def submit(self, do: Callable[[Sent], Sent], one: Sent) -> "Future[Sent]":
-        future: Future[Sent] = Future()
+    def submit(self, do: Callable[[SentPhoto], SentPhoto], one: SentPhoto) -> "Future[SentPhoto]":
+        future: Future[SentPhoto] = Future()
         try:
             future.set_result(do(one))
         except ClientError as error:
@@ -105,10 +112,10 @@ def run(
     application: Application,
     photos: list[Sample],
     rate: float = 4,
-    show: Callable[[Sent], None] = lambda _: None,
+    show: Callable[[SentPhoto], None] = lambda _: None,
 ) -> simulation.Simulation:
-    plan = Plan(photos, rate)
-    return simulate(application.session, STACK, plan, show, application.clock)
+    plan = SimulationPlan(photos, rate)
+    return run_simulation(application.session, STACK, plan, show, application.clock)
 
 
 def test_photos_are_sent_at_a_steady_rate(application: Application, photos: list[Sample]) -> None:
@@ -117,7 +124,7 @@ def test_photos_are_sent_at_a_steady_rate(application: Application, photos: list
     assert [one.started_at - begun for one in done.sent] == pytest.approx(
         [0, 0.25, 0.5, 0.75, 1, 1.25]
     )
-    assert done.rate_reached == pytest.approx(4)
+    assert done.achieved_rate == pytest.approx(4)
 
 
 def test_a_slow_upload_does_not_delay_those_behind_it(
@@ -156,7 +163,7 @@ def test_photos_go_to_a_folder_of_the_simulations_own(
 def test_each_photo_is_shown_when_it_is_decided(
     application: Application, photos: list[Sample]
 ) -> None:
-    shown: list[Sent] = []
+    shown: list[SentPhoto] = []
     done = run(application, photos, show=shown.append)
     assert sorted(one.key for one in shown) == [one.key for one in done.sent]
     assert all(one.status == "classified" for one in shown)
@@ -166,7 +173,7 @@ def test_each_photo_is_shown_when_it_is_decided(
 def test_more_photos_than_the_table_gives_at_once(
     application: Application, photos: list[Sample], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(simulation, "BATCH", 4)
+    monkeypatch.setattr(simulation, "BATCH_SIZE", 4)
     done = run(application, photos, rate=10_000)
     assert {one.status for one in done.sent} == {"classified"}
     assert len({one.seen_at for one in done.sent}) == 1
@@ -238,7 +245,7 @@ def test_figures_and_results_that_a_report_can_use(
     assert summary["accuracy"] == 0.3333
     assert summary["accepted_accuracy"] == 0.5
     assert 0 < summary["latency_ms"]["p50"] <= summary["latency_ms"]["p95"]
-    assert done.answered == 3
+    assert done.prediction_count == 3
 
     results = write_results(done, summary, tmp_path)
     assert results == tmp_path / done.name / "results.jsonl"
@@ -246,12 +253,12 @@ def test_figures_and_results_that_a_report_can_use(
     rows = [json.loads(text) for text in results.read_text().splitlines()]
     assert [row["truth"] for row in rows] == ["motorcycle", "bicycle"] * 2 + ["motorcycle"]
     assert [row["status"] for row in rows][-2:] == ["rejected", None]
-    truth = read_truth(results)
-    assert truth.of("photos", "k", done.sent[1].version) == "bicycle"
-    assert truth.of("photos", done.sent[4].key, "any") == "motorcycle"
+    truth = read_ground_truth(results)
+    assert truth.label("photos", "k", done.sent[1].version) == "bicycle"
+    assert truth.label("photos", done.sent[4].key, "any") == "motorcycle"
 
 
 def test_one_photo_has_no_rate(application: Application, photos: list[Sample]) -> None:
     done = run(application, photos[:1])
-    assert done.rate_reached is None
+    assert done.achieved_rate is None
     assert summarize(done, 1, 0)["rate_reached"] is None

@@ -17,7 +17,7 @@ from scones_operator.photos.upload_results import (
     upload_and_wait,
     wait_for_results,
 )
-from scones_operator.photos.uploads import Photo, upload_photos
+from scones_operator.photos.uploads import PhotoFile, upload_photos
 from tests.unit.operator.deployed import STACK
 from tests.unit.operator.photos.test_uploads import write
 from tests.unit.results_table import decided
@@ -82,22 +82,22 @@ class Bench:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder, self.patch = folder, monkeypatch
 
-    def given(self, cloud: Cloud, count: int) -> list[Photo]:
+    def input(self, cloud: Cloud, count: int) -> list[PhotoFile]:
         clock = SimpleNamespace(monotonic=cloud.monotonic, sleep=cloud.sleep)
         self.patch.setattr(upload_results, "time", clock)
         self.patch.setattr(photos, "time", clock)
         write(self.folder, *(f"{number}.png" for number in range(count)))
         return [
-            Photo(self.folder / f"{number}.png", f"incoming/{number}.png")
+            PhotoFile(self.folder / f"{number}.png", f"incoming/{number}.png")
             for number in range(count)
         ]
 
     def upload_and_wait(self, cloud: Cloud, count: int = 1) -> list[PhotoResult]:
-        given = self.given(cloud, count)
+        given = self.input(cloud, count)
         return upload_and_wait(cloud, STACK, given, lambda _: None)  # type: ignore[arg-type]
 
     def wait(self, cloud: Cloud, count: int = 1, **options: float) -> list[PhotoResult]:
-        given = self.given(cloud, count)
+        given = self.input(cloud, count)
         uploads = upload_photos(cloud, STACK, given, lambda _: None)  # type: ignore[arg-type]
         shown: list[PhotoResult] = []
         results = wait_for_results(cloud, STACK, uploads, shown.append, **options)  # type: ignore[arg-type]
@@ -118,7 +118,7 @@ def test_a_photo_comes_back_decided(bench: Bench) -> None:
     assert cloud.requests[0]["Key"]["photo"] == {"S": "s3://photos/incoming/0.png"}
     assert cloud.requests[0]["Key"]["version"] == {"S": "version-of-0.png"}
     assert found.record is not None
-    assert found.record.decided == decided("0.png")
+    assert found.record.decision == decided("0.png")
     assert found.announced
 
 
@@ -151,8 +151,8 @@ def test_an_unreadable_record_does_not_keep_the_other_results(bench: Bench) -> N
     cloud = Cloud(lambda name, _: "unreadable" if name == "0" else "announced")
     for first, second in (bench.wait(cloud, 2), bench.upload_and_wait(cloud, 2)):
         assert (first.record, first.announced) == (None, False)
-        assert first.trouble is not None
-        assert "cannot be read" in first.trouble
+        assert first.error is not None
+        assert "cannot be read" in first.error
         assert second.announced
 
 

@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from scones_operator.errors import Refused
-from scones_operator.photos.uploads import Upload, find_photos, upload_photos
+from scones_operator.errors import PreconditionError
+from scones_operator.photos.uploads import UploadedPhoto, find_photos, upload_photos
 from tests.unit.files_like_photos import JPEG
 from tests.unit.operator.deployed import STACK
 
@@ -61,9 +61,9 @@ def test_files_that_can_not_be_meant(tmp_path: Path) -> None:
             "would both have the key incoming/1.png",
         ),
     ):
-        with pytest.raises(Refused, match=said):
+        with pytest.raises(PreconditionError, match=said):
             find_photos(paths)
-    with pytest.raises(Refused, match="would have 1025 bytes, 1024 are the most"):
+    with pytest.raises(PreconditionError, match="would have 1025 bytes, 1024 are the most"):
         find_photos([tmp_path / "a" / "1.png"], "p" * (1024 - len("incoming//1.png") + 1))
     assert find_photos([tmp_path / "a" / "1.png"], "p" * (1024 - len("incoming//1.png")))
 
@@ -77,7 +77,7 @@ def test_upload(session: Any, tmp_path: Path) -> None:
     enabled = {"Status": "Enabled"}
     client.put_bucket_versioning(Bucket=STACK.photos_bucket, VersioningConfiguration=enabled)
     write(tmp_path, "gate/1.jpg", "gate/2", "gate/3.png")
-    shown: list[Upload] = []
+    shown: list[UploadedPhoto] = []
     uploads = upload_photos(session, STACK, find_photos([tmp_path / "gate"]), shown.append)
     assert [upload.photo.key[-5:] for upload in uploads] == ["1.jpg", "ate/2", "3.png"]
     assert sorted(shown, key=lambda upload: upload.photo.key) == uploads

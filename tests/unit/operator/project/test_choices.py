@@ -1,4 +1,4 @@
-"""Names, bays and the profile of a new project."""
+"""Names, bays and the preset of a new project."""
 
 import tomllib
 
@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scones_operator.errors import Refused
+from scones_operator.errors import PreconditionError
 from scones_operator.project.choices import (
     Choices,
     augmentation_type,
     letter_bays,
-    make_profile,
+    make_preset,
     name_problems,
     parse_bays,
-    profile_values,
+    preset_values,
     write_toml,
 )
 
@@ -40,7 +40,7 @@ def test_names_that_a_project_can_have(name: str) -> None:
         ("van ", "--name van"),
         ("gate_cam", "--name gate-cam"),
         ("été", "--name t"),
-        ("vehicles", "a profile that comes with the application"),
+        ("vehicles", "a preset that comes with the application"),
         ("Vehicles", "'Vehicles' cannot be"),
     ],
 )
@@ -80,26 +80,26 @@ def test_sided_classes_are_not_mirrored(names: list[str], expected: str) -> None
     assert augmentation_type(names) == expected
 
 
-def test_the_profile_of_a_project() -> None:
-    profile = make_profile(Choices("test-project"), CLASSES)
+def test_the_preset_of_a_project() -> None:
+    preset = make_preset(Choices("test-project"), CLASSES)
 
-    assert profile.name == "test-project"
-    assert profile.parameters() == {
+    assert preset.name == "test-project"
+    assert preset.parameters() == {
         "ClassNames": "cargo bike,van",
         "LoadingBays": "cargo bike=A,van=B",
         "ImageShape": "3,96,96",
         "Hyperparameters": "augmentation_type=crop",
         "MinimumAccuracy": "0.6",
     }
-    assert make_profile(Choices("test-project", {}), CLASSES).loading_bays == {}
+    assert make_preset(Choices("test-project", {}), CLASSES).loading_bays == {}
 
 
 def test_all_that_the_template_does_not_accept_is_named() -> None:
-    with pytest.raises(Refused) as raised:
-        make_profile(Choices("x", {"vam": "A"}, image_shape="3,9,9"), CLASSES)
+    with pytest.raises(PreconditionError) as raised:
+        make_preset(Choices("x", {"vam": "A"}, image_shape="3,9,9"), CLASSES)
     assert "sides from 16 to 512" in str(raised.value)
-    with pytest.raises(Refused, match="names vans, which is no class: did you mean van"):
-        make_profile(Choices("x", {"vans": "A"}), CLASSES)
+    with pytest.raises(PreconditionError, match="names vans, which is no class: did you mean van"):
+        make_preset(Choices("x", {"vans": "A"}), CLASSES)
 
 
 NAMES = st.text(st.characters(exclude_characters=",", exclude_categories=("Cs",)), min_size=1)
@@ -107,5 +107,5 @@ NAMES = st.text(st.characters(exclude_characters=",", exclude_categories=("Cs",)
 
 @given(st.dictionaries(NAMES, NAMES, min_size=2))
 def test_toml_reads_as_it_was_written(bays: dict[str, str]) -> None:
-    values = profile_values(Choices("x", bays, minimum_accuracy=0.75), list(bays))
+    values = preset_values(Choices("x", bays, minimum_accuracy=0.75), list(bays))
     assert tomllib.loads(write_toml(values)) == values

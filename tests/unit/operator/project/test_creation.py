@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from scones_operator.application import CHECKOUT
-from scones_operator.errors import Fault
+from scones_operator.errors import OperationError
 from scones_operator.project import creation, git
 from scones_operator.project.choices import Choices
 from scones_operator.project.creation import ProjectError
@@ -157,6 +157,6 @@ def test_files_that_would_be_overwritten(tmp_path: Path) -> None:
 def test_a_checkout_that_lacks_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(git, "tracked_files", lambda _: ["README.md"])
     with pytest.raises(
-        Fault, match=r"has no operator/scones_operator/aws/stack\.py that Git tracks"
+        OperationError, match=r"has no operator/scones_operator/aws/stack\.py that Git tracks"
     ):
         plan(fill(tmp_path / "photos"), tmp_path / "project")

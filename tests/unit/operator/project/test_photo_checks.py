@@ -7,7 +7,7 @@ from pathlib import Path
 from PIL import Image
 
 from scones.photos import ImageShape
-from scones_operator.item_progress import Amount
+from scones_operator.progress import ItemProgress
 from scones_operator.project.photo_checks import check_photos, warnings
 
 SHAPE = ImageShape.parse("3,32,32")
@@ -35,12 +35,12 @@ def problems(folder: Path) -> list[str]:
 
 
 def test_a_good_folder_has_no_problems(tmp_path: Path) -> None:
-    amounts: list[Amount] = []
+    amounts: list[ItemProgress] = []
     dataset, found = check_photos(fill(tmp_path), SHAPE, amounts.append)
 
     assert found == []
     assert dataset.class_names == ("a", "b")
-    assert Amount("Checking photos", 12, 12) in amounts
+    assert ItemProgress("Checking photos", 12, 12) in amounts
 
 
 def test_all_problems_of_the_layout_at_once(tmp_path: Path) -> None:

@@ -10,12 +10,12 @@ from samcli.cli.types import CfnParameterOverridesType
 from samcli.yamlhelper import yaml_parse
 
 from scones_operator.application import CHECKOUT
-from scones_operator.errors import Fault
+from scones_operator.errors import OperationError
 from scones_operator.project import rewrite
-from scones_operator.project.choices import Choices, make_profile
+from scones_operator.project.choices import Choices, make_preset
 from scones_operator.project.files import defaults
 
-VALUES = defaults(make_profile(Choices("test-project"), ("cargo bike", "été", "yes: no # x")))
+VALUES = defaults(make_preset(Choices("test-project"), ("cargo bike", "été", "yes: no # x")))
 
 
 def lines(text: str) -> list[str]:
@@ -39,7 +39,7 @@ def test_a_template_without_the_parameter_or_its_default() -> None:
     template = "Parameters:\n  A:\n    Type: String\n  B:\n    Type: String\n    Default: b\n"
     assert 'Default: "c"' in rewrite.rewrite_template(template, {"B": "c"})
     for name in ("A", "C"):
-        with pytest.raises(Fault, match=f"no parameter {name} with a default"):
+        with pytest.raises(OperationError, match=f"no parameter {name} with a default"):
             rewrite.rewrite_template(template, {name: "x"})
 
 
@@ -94,7 +94,7 @@ parameter_overrides = ["LogLevel=DEBUG"]
 )
 def test_samconfig_that_overrides_the_classes_in_another_form(form: str) -> None:
     config = f"[default.deploy.parameters]\nparameter_overrides = {form}\n"
-    with pytest.raises(Fault, match=r"samconfig\.toml overrides ClassNames: write"):
+    with pytest.raises(OperationError, match=r"samconfig\.toml overrides ClassNames: write"):
         rewrite.rewrite_samconfig(config, "scones", "test-project", VALUES)
 
 
@@ -114,8 +114,8 @@ def test_our_samconfig_can_be_rewritten() -> None:
 
 
 def test_a_stack_module_without_a_name() -> None:
-    with pytest.raises(Fault, match="does not define STACK"):
-        rewrite.stack_name("STACK = name()\n")
+    with pytest.raises(OperationError, match="does not define DEFAULT_STACK_NAME"):
+        rewrite.stack_name("DEFAULT_STACK_NAME = name()\n")
 
 
 @pytest.mark.parametrize(

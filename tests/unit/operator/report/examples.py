@@ -3,10 +3,10 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from scones_operator.captures.files import Span
-from scones_operator.models.registry import Production, Version
-from scones_operator.report.captured_images import Picture, Pictures
-from scones_operator.report.photo_rows import Photo
+from scones_operator.captures.files import TimeRange
+from scones_operator.models.registry import ModelVersion, ProductionModel
+from scones_operator.report.captured_images import CapturedImage, CapturedImages
+from scones_operator.report.photo_rows import ReportPhoto
 from scones_operator.report.render import Report
 
 NINE = datetime(2026, 11, 20, 9, tzinfo=UTC)
@@ -28,14 +28,14 @@ UNFAMILIAR: dict[str, Any] = {
 
 def photo(
     label: str | None = "bicycle", confidence: float = 0.98, minutes: float = 0, **changes: Any
-) -> Photo:
+) -> ReportPhoto:
     """Return a photo that the model answered; without a label one that was rejected."""
     sure = confidence >= 0.93
     values: dict[str, Any] = {
         "key": "incoming/7.png",
         "version": "v1",
         "status": "classified" if sure else "needs_review",
-        "at": NINE + timedelta(minutes=minutes),
+        "decided_at": NINE + timedelta(minutes=minutes),
         "label": label,
         "confidence": confidence,
         "threshold": 0.93,
@@ -45,7 +45,7 @@ def photo(
         "reason": None,
         "message": None,
         "steps": (400.0, 150.0, 50.0, 1000.0, 2000.0),
-        "said": None,
+        "reviewed_label": None,
         "truth": None,
     }
     if label is None:
@@ -53,20 +53,20 @@ def photo(
         values |= {"familiarity": None, "familiarity_limit": None}
         values |= {"reason": "corrupt", "message": "it is damaged"}
         values["steps"] = (400.0, None, None, 1000.0, 2000.0)
-    return Photo(**values | changes)
+    return ReportPhoto(**values | changes)
 
 
-def report(*photos: Photo, **changes: Any) -> Report:
+def report(*photos: ReportPhoto, **changes: Any) -> Report:
     """Return a report of a day."""
     values: dict[str, Any] = {
         "endpoint": "scones",
         "region": "us-east-1",
-        "span": Span(NINE - timedelta(hours=9), NINE + timedelta(hours=15)),
+        "time_range": TimeRange(NINE - timedelta(hours=9), NINE + timedelta(hours=15)),
         "made_at": NINE + timedelta(hours=15),
         "class_names": CLASSES,
-        "photos": sorted(photos, key=lambda photo: photo.at),
-        "pictures": Pictures((Picture(DOT, "bicycle", 0.55, NINE),), read=1),
-        "production": Production("scones", "InService", ARN),
-        "version": Version(4, ARN, NINE, "Approved", "fine", {"accuracy": "0.9512"}),
+        "photos": sorted(photos, key=lambda photo: photo.decided_at),
+        "captured_images": CapturedImages((CapturedImage(DOT, "bicycle", 0.55, NINE),), read=1),
+        "production": ProductionModel("scones", "InService", ARN),
+        "version": ModelVersion(4, ARN, NINE, "Approved", "fine", {"accuracy": "0.9512"}),
     }
     return Report(**values | changes)

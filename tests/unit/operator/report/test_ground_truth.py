@@ -3,40 +3,40 @@ from pathlib import Path
 
 import pytest
 
-from scones_local.run.classify import as_row
-from scones_operator.errors import Refused
-from scones_operator.report.ground_truth import Truth, labels_of, read_truth
+from scones_local.run.classify import to_json_line
+from scones_operator.errors import PreconditionError
+from scones_operator.report.ground_truth import GroundTruth, read_ground_truth, read_labels
 from tests.unit.local.run.examples import result
 
 
-def read(folder: Path, text: str) -> Truth:
+def read(folder: Path, text: str) -> GroundTruth:
     file = folder / "truth"
     file.write_text(text, "utf-8")
-    return read_truth(file)
+    return read_ground_truth(file)
 
 
 def test_results_of_a_run_name_versions(tmp_path: Path) -> None:
     rows = [result("classified", "van", "bicycle"), result(None, "van"), result("failed")]
-    truth = read(tmp_path, "".join(as_row(row) + "\n" for row in rows))
-    assert truth.of("b", "k", "v") == "van"
-    assert truth.of("b", "k", "another version") is None
-    assert truth.of("b", "incoming/run/photo", "v2") == "van"
+    truth = read(tmp_path, "".join(to_json_line(row) + "\n" for row in rows))
+    assert truth.label("b", "k", "v") == "van"
+    assert truth.label("b", "k", "another version") is None
+    assert truth.label("b", "incoming/run/photo", "v2") == "van"
 
 
 def test_results_of_a_run_of_which_nothing_is_known(tmp_path: Path) -> None:
     file = tmp_path / "results.jsonl"
-    file.write_text(as_row(result("classified", None, "bicycle")) + "\n", "utf-8")
-    assert not labels_of(file)
-    with pytest.raises(Refused, match="names the class of no photo"):
-        read_truth(file)
+    file.write_text(to_json_line(result("classified", None, "bicycle")) + "\n", "utf-8")
+    assert not read_labels(file)
+    with pytest.raises(PreconditionError, match="names the class of no photo"):
+        read_ground_truth(file)
 
 
 @pytest.mark.parametrize("photo", ["photo", "Key", " name ", "file"])
 @pytest.mark.parametrize("label", ["truth", "Label", "class"])
 def test_tables(tmp_path: Path, photo: str, label: str) -> None:
     truth = read(tmp_path, f"id,{photo},{label}\n1,north gate/7.png,van\n2,8.png,\n")
-    assert truth.of("photos", "incoming/north gate/7.png", "v1") == "van"
-    assert truth.of("photos", "incoming/8.png", "v1") is None
+    assert truth.label("photos", "incoming/north gate/7.png", "v1") == "van"
+    assert truth.label("photos", "incoming/8.png", "v1") is None
     assert len(truth) == 1
 
 
@@ -45,14 +45,14 @@ def test_tables(tmp_path: Path, photo: str, label: str) -> None:
 )
 def test_photos_by_their_key_or_the_end_of_it(tmp_path: Path, name: str) -> None:
     truth = read(tmp_path, json.dumps({"photo": name, "label": "van"}))
-    assert truth.of("photos", "incoming/gate/7.png", None) == "van"
-    assert truth.of("photos", "incoming/gate/17.png", None) is None
+    assert truth.label("photos", "incoming/gate/7.png", None) == "van"
+    assert truth.label("photos", "incoming/gate/17.png", None) is None
 
 
 def test_the_longer_name_counts(tmp_path: Path) -> None:
     truth = read(tmp_path, 'photo,label\n7.png,van\n"a, b/7.png",bicycle\n')
-    assert truth.of("photos", "incoming/a, b/7.png", None) == "bicycle"
-    assert truth.of("photos", "incoming/c/7.png", None) == "van"
+    assert truth.label("photos", "incoming/a, b/7.png", None) == "bicycle"
+    assert truth.label("photos", "incoming/c/7.png", None) == "van"
 
 
 ODD = ("\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1e")
@@ -65,13 +65,13 @@ def test_names_with_odd_characters(tmp_path: Path, odd: str) -> None:
         json.dumps({"photo": f"a{odd}b.png", "label": "van"}, ensure_ascii=False) + "\r\n",
         f"photo,label\r\na{odd}b.png,van\r\n",
     ):
-        assert read(tmp_path, text).of("photos", f"incoming/a{odd}b.png", None) == "van"
+        assert read(tmp_path, text).label("photos", f"incoming/a{odd}b.png", None) == "van"
 
 
 def test_a_cell_of_several_lines(tmp_path: Path) -> None:
     truth = read(tmp_path, 'photo,note,label\n"a\nb.png","first\n\nlast",van\n8.png,,bicycle\n')
-    assert truth.of("photos", "incoming/a\nb.png", None) == "van"
-    assert truth.of("photos", "incoming/8.png", None) == "bicycle"
+    assert truth.label("photos", "incoming/a\nb.png", None) == "van"
+    assert truth.label("photos", "incoming/8.png", None) == "bicycle"
 
 
 @pytest.mark.parametrize(
@@ -88,11 +88,11 @@ def test_a_cell_of_several_lines(tmp_path: Path) -> None:
     ],
 )
 def test_files_of_something_else(tmp_path: Path, text: str, said: str) -> None:
-    with pytest.raises(Refused, match=said):
+    with pytest.raises(PreconditionError, match=said):
         read(tmp_path, text)
 
 
 def test_a_file_that_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "truth").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(Refused, match="can't be read"):
-        read_truth(tmp_path / "truth")
+    with pytest.raises(PreconditionError, match="can't be read"):
+        read_ground_truth(tmp_path / "truth")

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from scones_operator.captures.files import Span
-from scones_operator.models.registry import Production, Version
+from scones_operator.captures.files import TimeRange
+from scones_operator.models.registry import ModelVersion, ProductionModel
 from scones_operator.report import render as page
-from scones_operator.report.captured_images import Picture, Pictures
+from scones_operator.report.captured_images import CapturedImage, CapturedImages
 from scones_operator.report.mistakes import Mistake, Mistakes
-from scones_operator.report.photo_rows import NOT_A_VEHICLE
+from scones_operator.report.photo_rows import NONE_OF_THE_CLASSES_TEXT
 from tests.unit.operator.report.examples import DOT, NINE, UNFAMILIAR, photo, report
 
 _INLINE = ("b", "wbr", "span")
@@ -85,7 +85,7 @@ def test_the_time_asked_for_and_when_the_first_and_the_last_were_decided() -> No
     words = render(first, photo(None, minutes=2), last).words
     assert f"{asked}. First result 2026-11-20 09:01:00 , last 2026-11-20 09:30:30 ." in words
     assert f"{asked}. Decided 2026-11-20 09:01:00 ." in render(first).words
-    nothing = render(pictures=Pictures()).words
+    nothing = render(captured_images=CapturedImages()).words
     assert f"{asked}." in nothing
     assert "irst decided" not in nothing
 
@@ -100,7 +100,7 @@ def test_photos_that_were_simulated_wait_for_nobody() -> None:
     words = render(sure, *unsure, photo("bicycle", 0.6)).words
     assert "needed review 4 3 of these simulated 1 still waiting" in words
     assert "4 photos needed review; 1 waits for review. 3 of these" in words
-    words = render(*unsure[:1], photo("bicycle", 0.6, said="bicycle")).words
+    words = render(*unsure[:1], photo("bicycle", 0.6, reviewed_label="bicycle")).words
     assert "Reviewers labeled 1 photo that needed review; 0 more wait." in words
     assert "2 photos needed review. 1 of these was simulated: it is not reviewed." in words
 
@@ -133,8 +133,8 @@ def test_photos_without_familiarity_have_a_dash() -> None:
 
 
 def test_what_is_in_production_is_so_when_the_page_is_made() -> None:
-    long_ago = Span(NINE - timedelta(days=30), NINE - timedelta(days=29))
-    document = render(photo(), span=long_ago)
+    long_ago = TimeRange(NINE - timedelta(days=30), NINE - timedelta(days=29))
+    document = render(photo(), time_range=long_ago)
     assert "In production when this report was written: version 4." in document.words
     assert (
         "Model in production When this report was written, 2026-11-21 00:00:00." in document.words
@@ -142,7 +142,7 @@ def test_what_is_in_production_is_so_when_the_page_is_made() -> None:
 
 
 def test_a_model_that_is_not_known_any_more() -> None:
-    production = Production("scones", "InService", forgotten="scones-v4-x")
+    production = ProductionModel("scones", "InService", missing_config="scones-v4-x")
     document = render(photo(), production=production, version=None)
     assert "report was written: an unknown model." in document.words
     assert "the endpoint configuration scones-v4-x or its model was deleted" in document.words
@@ -176,7 +176,7 @@ def test_a_bar_for_each_of_a_few_photos() -> None:
     ],
 )
 def test_no_two_ticks_say_the_same(seconds: tuple[float, ...], labels: list[str]) -> None:
-    document = render(*(photo(at=NINE + timedelta(seconds=one)) for one in seconds))
+    document = render(*(photo(decided_at=NINE + timedelta(seconds=one)) for one in seconds))
     axis = document.charts["chart-confidence"]["layout"]["xaxis"]
     assert axis["ticktext"] == labels
     assert len(axis["tickvals"]) == len(labels)
@@ -212,20 +212,22 @@ def test_charts_have_elements_that_they_are_drawn_into_and_names_for_those_who_s
 
 def test_what_people_said() -> None:
     document = render(
-        photo("bicycle", 0.6, said="bicycle"),
-        photo("bicycle", 0.6, said=NOT_A_VEHICLE),
+        photo("bicycle", 0.6, reviewed_label="bicycle"),
+        photo("bicycle", 0.6, reviewed_label=NONE_OF_THE_CLASSES_TEXT),
         photo("bicycle", 0.6),
     )
     assert "Reviewers labeled 2 photos" in document.words
     assert "1 more waits" in document.words
     assert "correct for 1 of them, 50 %" in document.words
-    assert NOT_A_VEHICLE in document.words
+    assert NONE_OF_THE_CLASSES_TEXT in document.words
     assert "waits for review" in render(photo("bicycle", 0.6)).words
     assert "No photos needed review" in render(photo()).words
 
 
 def test_pictures_have_a_label_and_a_text_for_those_who_see_none() -> None:
-    document = render(photo(), pictures=Pictures((Picture(DOT, "van", 0.5512, NINE),), 7, 2))
+    document = render(
+        photo(), captured_images=CapturedImages((CapturedImage(DOT, "van", 0.5512, NINE),), 7, 2)
+    )
     (image,) = document.all("img")
     assert image["src"] == DOT
     assert image["alt"] == "Captured image, predicted van"
@@ -235,13 +237,13 @@ def test_pictures_have_a_label_and_a_text_for_those_who_see_none() -> None:
 
 def test_captured_pictures_have_a_file_and_its_truth() -> None:
     known = photo("van", 0.9299, key="gate/7.png", truth="bicycle")
-    reviewed = photo("van", 0.6, key="gate/8.png", said="tram")
+    reviewed = photo("van", 0.6, key="gate/8.png", reviewed_label="tram")
     shown = (
-        Picture(DOT, "van", 0.9299, NINE, known),
-        Picture(DOT, "van", 0.6, NINE, reviewed),
-        Picture(DOT, "van", 0.6, NINE),
+        CapturedImage(DOT, "van", 0.9299, NINE, known),
+        CapturedImage(DOT, "van", 0.6, NINE, reviewed),
+        CapturedImage(DOT, "van", 0.6, NINE),
     )
-    words = render(photo(), pictures=Pictures(shown, 3)).words
+    words = render(photo(), captured_images=CapturedImages(shown, 3)).words
     assert "van 0.9299 truth: bicycle gate/7.png 2026-11-20 09:00:00" in words
     assert "van 0.600 reviewed: tram gate/8.png 2026-11-20 09:00:00" in words
     assert "van 0.600 2026-11-20 09:00:00" in words
@@ -284,7 +286,7 @@ def test_each_rate_has_its_counts_and_is_not_rounded_to_all() -> None:
 
 
 def test_the_threshold_of_the_registry_is_called_suggested() -> None:
-    version = Version(4, "arn", NINE, "Approved", "", {"threshold": "0.91"})
+    version = ModelVersion(4, "arn", NINE, "Approved", "", {"threshold": "0.91"})
     assert "suggested threshold 0.91" in render(photo(), version=version).words
 
 
@@ -299,7 +301,7 @@ def test_reasons_break_between_words_only() -> None:
 
 
 def test_a_time_in_which_nothing_happened() -> None:
-    document = render(pictures=Pictures(), production=None, version=None)
+    document = render(captured_images=CapturedImages(), production=None, version=None)
     assert "Results for 0 photos" in document.words
     assert "There are no results in this time range" in document.words
     assert "There is no captured data in this time range" in document.words
@@ -316,16 +318,16 @@ def test_photos_that_the_model_never_saw() -> None:
 
 @pytest.mark.parametrize("many", [False, True])
 def test_names_of_strangers_are_text_and_nothing_else(many: bool) -> None:
-    hostile = photo(HOSTILE, key=HOSTILE, said=HOSTILE, truth=HOSTILE)
+    hostile = photo(HOSTILE, key=HOSTILE, reviewed_label=HOSTILE, truth=HOSTILE)
     rejected = photo(None, key=HOSTILE, reason=HOSTILE, message=HOSTILE)
     photos = [hostile] * (200 if many else 1)
-    harmless = render(*([photo(said="a", truth="b")] * len(photos)), photo(None))
+    harmless = render(*([photo(reviewed_label="a", truth="b")] * len(photos)), photo(None))
     document = render(
         *photos,
         rejected,
         class_names=(HOSTILE, "bicycle"),
         endpoint=HOSTILE,
-        pictures=Pictures((Picture(DOT, HOSTILE, 0.5, NINE),), 1),
+        captured_images=CapturedImages((CapturedImage(DOT, HOSTILE, 0.5, NINE),), 1),
     )
     assert len(document.all("script")) == len(harmless.all("script"))
     assert len(document.all("img")) == 1

@@ -17,10 +17,10 @@ from scones.datasets.errors import (
     UnsupportedPhotos,
 )
 from scones.datasets.generate import Request
-from scones.datasets.layout import discover
+from scones.datasets.layout import discover_layout
 from scones_local.run.photo_folder import read_dataset
 from scones_local.sagemaker.objects import Objects
-from scones_operator.folder_files import FolderError
+from scones_operator.folder_files import FolderLayoutError
 from tests.unit.files_like_photos import JPEG
 from tests.unit.scones.datasets.buckets import BUCKET, RUN, DataBucket
 
@@ -136,15 +136,15 @@ def test_splits_are_the_same_here_and_on_a_laptop(
     if roots is None:
         with pytest.raises(UnknownClass, match=f"{folders[1]}.*deploy with ClassNames"):
             bucket.generate()
-        with pytest.raises(FolderError, match=folders[1]):
+        with pytest.raises(FolderLayoutError, match=folders[1]):
             read_dataset(tmp_path, ["van", "bicycle"])
         return
-    layout = discover(bucket.client, BUCKET, ["van", "bicycle"], 0.1)
+    layout = discover_layout(bucket.client, BUCKET, ["van", "bicycle"], 0.1)
     here = read_dataset(tmp_path, ["van", "bicycle"])
     assert tuple(layout.roots.values()) == tuple(f"dataset/{name}/" for name in roots)
     own = {side: tmp_path / name for side, name in zip(layout.roots, roots, strict=True)}
-    assert here.splits == (own if layout.has_own_sides else {})
-    if layout.has_own_sides:
+    assert here.splits == (own if layout.has_splits else {})
+    if layout.has_splits:
         lists = bucket.generate(HYPERPARAMETERS="mini_batch_size=1")
         assert lists.counts["train"] == {"van": 1, "bicycle": 1}
 

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scones.datasets.errors import BadHyperparameters, TooFewPhotos
-from scones.datasets.hyperparameters import complete, default_resize, parse_hyperparameters
+from scones.datasets.hyperparameters import add_defaults, default_resize, parse_hyperparameters
 from scones.photos import ImageShape
 from scones_training import hyperparameters as trainer
 
@@ -64,7 +64,7 @@ def test_what_cannot_be_read_is_named(text: str, problem: str) -> None:
 def test_our_trainer_takes_them(
     choice: dict[str, str], shape: ImageShape, classes: int, photos: int
 ) -> None:
-    parsed = trainer.parse(complete("own", choice, shape, classes, photos))
+    parsed = trainer.parse_hyperparameters(add_defaults("own", choice, shape, classes, photos))
 
     assert parsed.num_classes == classes
     assert parsed.num_training_samples == photos
@@ -81,16 +81,16 @@ def test_resize_is_larger_than_both_sides_but_not_by_much(shape: ImageShape) -> 
 
 @pytest.mark.parametrize(("photos", "batch"), [(2, "2"), (31, "31"), (32, "32"), (33, "32")])
 def test_the_default_batch_is_no_more_than_there_are_photos(photos: int, batch: str) -> None:
-    assert complete("own", {}, SMALL, 2, photos)["mini_batch_size"] == batch
+    assert add_defaults("own", {}, SMALL, 2, photos)["mini_batch_size"] == batch
 
 
 def test_a_chosen_batch_is_kept() -> None:
-    assert complete("own", {"mini_batch_size": "64"}, SMALL, 2, 64)["mini_batch_size"] == "64"
+    assert add_defaults("own", {"mini_batch_size": "64"}, SMALL, 2, 64)["mini_batch_size"] == "64"
 
 
 def test_a_chosen_batch_of_more_than_there_are_photos_is_refused() -> None:
     with pytest.raises(TooFewPhotos, match=r"63 photos to train on, fewer than .* of 64"):
-        complete("own", {"mini_batch_size": "64"}, SMALL, 2, 63)
+        add_defaults("own", {"mini_batch_size": "64"}, SMALL, 2, 63)
 
 
 @pytest.mark.parametrize(
@@ -104,35 +104,40 @@ def test_a_chosen_batch_of_more_than_there_are_photos_is_refused() -> None:
 )
 def test_what_training_would_fail_on_is_refused(choice: dict[str, str], problem: str) -> None:
     with pytest.raises(BadHyperparameters, match=problem):
-        complete("own", choice, SMALL, 2, 100)
+        add_defaults("own", choice, SMALL, 2, 100)
 
 
 @pytest.mark.parametrize(("shape", "layers"), [("3,28,28", "20"), ("3,32,32", "18")])
 def test_the_built_in_algorithm_has_defaults_that_fit_the_shape(shape: str, layers: str) -> None:
-    found = complete("builtin", {}, ImageShape.parse(shape), 2, 100)
+    found = add_defaults("builtin", {}, ImageShape.parse(shape), 2, 100)
 
     assert (found["num_layers"], found["learning_rate"]) == (layers, "0.01")
     assert int(found["resize"]) > 28
     chosen = {"num_layers": "50", "learning_rate": "0.1"}
-    assert complete("builtin", chosen, ImageShape.parse(shape), 2, 100).items() >= chosen.items()
+    assert (
+        add_defaults("builtin", chosen, ImageShape.parse(shape), 2, 100).items() >= chosen.items()
+    )
 
 
 def test_our_algorithm_has_defaults_of_its_own() -> None:
-    assert not {"num_layers", "learning_rate", "resize"} & complete("own", {}, SMALL, 2, 100).keys()
+    assert (
+        not {"num_layers", "learning_rate", "resize"}
+        & add_defaults("own", {}, SMALL, 2, 100).keys()
+    )
 
 
 def test_the_built_in_algorithm_gets_what_it_documents_only() -> None:
-    found = complete("builtin", {"augmentation_type": "none"}, SMALL, 2, 100)
+    found = add_defaults("builtin", {"augmentation_type": "none"}, SMALL, 2, 100)
     assert "augmentation_type" not in found
-    crop = complete("builtin", {"augmentation_type": "crop"}, SMALL, 2, 100)
+    crop = add_defaults("builtin", {"augmentation_type": "crop"}, SMALL, 2, 100)
     assert crop["augmentation_type"] == "crop"
     with pytest.raises(BadHyperparameters, match="no hyperparameter label_smoothing: use one"):
-        complete("builtin", {"label_smoothing": "0.1"}, SMALL, 2, 100)
+        add_defaults("builtin", {"label_smoothing": "0.1"}, SMALL, 2, 100)
 
 
 def test_pretrained_weights_of_the_built_in_algorithm_need_their_shape() -> None:
     choice = {"use_pretrained_model": "1"}
     large = ImageShape.parse("3,224,224")
-    assert complete("builtin", choice, large, 2, 100)["use_pretrained_model"] == "1"
+    assert add_defaults("builtin", choice, large, 2, 100)["use_pretrained_model"] == "1"
     with pytest.raises(BadHyperparameters, match="needs the image shape 3,224,224"):
-        complete("builtin", choice, SMALL, 2, 100)
+        add_defaults("builtin", choice, SMALL, 2, 100)

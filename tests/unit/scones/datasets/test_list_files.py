@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from scones.datasets.list_files import BATCH_LINES, MAX_BATCHES, cut, write_list
-from scones.datasets.listing import Photos
+from scones.datasets.list_files import BATCH_LINES, MAX_BATCHES, split_into_ranges, write_list
+from scones.datasets.listing import PhotoList
 from scones.lst import LstError
 from scones.runs import ListFile
 
@@ -18,7 +18,7 @@ def listed(folder: Path, count: int, name: ListFile = "validation.lst") -> Path:
 def test_batches_are_whole_lines_and_together_the_whole_list(tmp_path: Path, count: int) -> None:
     path = listed(tmp_path, count)
 
-    batches = cut(tmp_path, {"validation.lst": count})
+    batches = split_into_ranges(tmp_path, {"validation.lst": count})
 
     content = path.read_bytes()
     pieces = [content[batch.start : batch.end] for batch in batches]
@@ -41,7 +41,7 @@ def test_there_are_never_too_many_batches(tmp_path: Path, photos: int, negatives
         counts["negatives.lst"] = negatives
     paths = {name: listed(tmp_path, count, name) for name, count in counts.items()}
 
-    batches = cut(tmp_path, counts)
+    batches = split_into_ranges(tmp_path, counts)
 
     assert MAX_BATCHES // 2 < len(batches) <= MAX_BATCHES
     ends = {batch.list_file: batch.end for batch in batches}
@@ -53,4 +53,4 @@ def test_a_path_that_a_list_cannot_hold_never_gets_into_one(tmp_path: Path) -> N
     paths.write_text("van/1\t.jpg\n", "utf-8")
 
     with pytest.raises(LstError, match="a tab"):
-        write_list(tmp_path / "train.lst", [Photos(paths, 1)])
+        write_list(tmp_path / "train.lst", [PhotoList(paths, 1)])

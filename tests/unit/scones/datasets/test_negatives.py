@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from scones.datasets.errors import DatasetEmpty, UnknownClass
 from scones.datasets.generate import generate_lists
-from scones.datasets.layout import find_roots
+from scones.datasets.layout import split_roots
 from scones.runs import Run, read_validation_set
 from scones_local.sagemaker.objects import Objects
 from tests.unit.scones.datasets.buckets import BUCKET, RUN, DataBucket, settings
@@ -203,9 +203,9 @@ def test_negatives_alone_are_no_dataset(bucket: DataBucket) -> None:
 
 def test_a_place_for_labels_is_found_beside_negatives(bucket: DataBucket) -> None:
     add_negatives(bucket, 1)
-    assert set(find_roots(bucket.client, BUCKET, NAMES).values()) == {"dataset/"}
+    assert set(split_roots(bucket.client, BUCKET, NAMES).values()) == {"dataset/"}
     bucket.fill("train/van/1.jpg")
-    assert find_roots(bucket.client, BUCKET, NAMES)["train"] == "dataset/train/"
+    assert split_roots(bucket.client, BUCKET, NAMES)["train"] == "dataset/train/"
 
 
 def test_negatives_below_a_side_are_refused_with_the_right_place(bucket: DataBucket) -> None:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scones.datasets.split_folders import NAMES, AmbiguousFolders, find_split_folders, kind_of
+from scones.datasets.split_folders import NAMES, AmbiguousFolders, find_split_folders, split_kind
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ from scones.datasets.split_folders import NAMES, AmbiguousFolders, find_split_fo
     ],
 )
 def test_kind_of_a_folder_by_its_name(name: str, kind: str | None) -> None:
-    assert kind_of(name) == kind
+    assert split_kind(name) == kind
 
 
 @given(st.sampled_from(sorted(NAMES["train"])), st.data())

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scones.datasets.splits import digest, is_held_back
+from scones.datasets.splits import digest, is_validation
 
 
 def content_ids(count: int) -> list[str]:
@@ -13,15 +13,15 @@ def content_ids(count: int) -> list[str]:
 
 @pytest.mark.parametrize("share", [0.05, 0.1, 0.5])
 def test_about_the_share_is_held_back(share: float) -> None:
-    held = sum(is_held_back(digest(content_id), share) for content_id in content_ids(10_000))
+    held = sum(is_validation(digest(content_id), share) for content_id in content_ids(10_000))
 
     assert abs(held / 10_000 - share) < 0.02
 
 
 @given(st.text(st.characters(codec="utf-8")))
 def test_none_and_all_are_shares_too(content_id: str) -> None:
-    assert not is_held_back(digest(content_id), 0.0)
-    assert is_held_back(digest(content_id), 1.0)
+    assert not is_validation(digest(content_id), 0.0)
+    assert is_validation(digest(content_id), 1.0)
 
 
 @given(st.text(st.characters(codec="utf-8")), st.floats(0, 1), st.floats(0, 1))
@@ -30,7 +30,7 @@ def test_a_larger_share_holds_back_what_a_smaller_one_did(
 ) -> None:
     number = digest(content_id)
 
-    assert is_held_back(number, min(one, other)) <= is_held_back(number, max(one, other))
+    assert is_validation(number, min(one, other)) <= is_validation(number, max(one, other))
 
 
 @pytest.mark.parametrize(

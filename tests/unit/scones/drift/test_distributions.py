@@ -5,14 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scones.drift.distributions import (
-    LEAST_IN_BIN,
-    LEAST_OF_CLASS,
-    MOST_BINS,
+    MAX_BINS,
+    MIN_PHOTOS_PER_BIN,
+    MIN_PHOTOS_PER_CLASS,
     confidence_bins,
     familiarity_bins,
     label_bins,
 )
-from scones.evaluation.stored_evaluation import Evaluation
+from scones.evaluation.stored_evaluation import StoredEvaluation
 from tests.unit.scones.drift.evaluations import evaluation
 
 
@@ -41,9 +41,9 @@ def test_the_evaluations_own_photos_fall_into_the_bins_as_they_were_counted(
 def test_bins_are_few_and_hold_enough_photos(own: list[float]) -> None:
     bins = confidence_bins(evaluation(own).candidate, [])
 
-    assert 1 <= len(bins.names) <= MOST_BINS
+    assert 1 <= len(bins.names) <= MAX_BINS
     assert len(set(bins.names)) == len(bins.names) == len(bins.expected) == len(bins.observed)
-    assert len(bins.expected) == 1 or min(bins.expected) >= LEAST_IN_BIN
+    assert len(bins.expected) == 1 or min(bins.expected) >= MIN_PHOTOS_PER_BIN
 
 
 def test_bins_hold_a_tenth_each_where_there_are_photos_enough() -> None:
@@ -52,8 +52,8 @@ def test_bins_hold_a_tenth_each_where_there_are_photos_enough() -> None:
 
     bins = confidence_bins(evaluation(own).candidate, own[:700])
 
-    assert len(bins.expected) >= MOST_BINS - 1
-    assert max(bins.expected[:-1]) < 1.1 * 5000 / MOST_BINS
+    assert len(bins.expected) >= MAX_BINS - 1
+    assert max(bins.expected[:-1]) < 1.1 * 5000 / MAX_BINS
     edges = [float(name.split()[0]) for name in bins.names[1:]]
     by_hand = [0] * len(bins.names)
     for confidence in own[:700]:
@@ -68,7 +68,7 @@ def test_a_model_that_is_always_as_sure_has_one_bin() -> None:
     assert bins.observed == (2,)
 
 
-def labelled(**predicted: int) -> Evaluation:
+def labelled(**predicted: int) -> StoredEvaluation:
     """An evaluation in which the model took so many photos for each class."""
     return evaluation([0.9] * sum(predicted.values()), predicted)
 
@@ -105,7 +105,7 @@ def test_all_photos_are_in_a_bin_of_enough(predicted: list[int], found: list[int
     assert sum(bins.observed) == len(found)
     known = all(index < len(predicted) for index in found)
     if known and len(bins.names) > 1:
-        assert min(bins.expected) >= LEAST_OF_CLASS
+        assert min(bins.expected) >= MIN_PHOTOS_PER_CLASS
 
 
 @given(st.integers(1, 100_000), st.lists(st.floats(0, 1), max_size=50))

@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scones.decisions import ConfidenceBelowThreshold, decide, most_likely
+from scones.decisions import ConfidenceBelowThreshold, apply_threshold, top_class
 from scones.endpoint import UnusablePrediction
 from scones.evaluation import evaluate, publish
 from scones.evaluation.evaluate import NoPredictions, Request
-from scones.evaluation.model_metrics import Judgement, NotJudged
-from scones.evaluation.report import Report
-from scones.evaluation.transform_failure import LONGEST_REASON, Fault
+from scones.evaluation.model_metrics import ModelMetrics, NotEvaluated
+from scones.evaluation.report import EvaluationReport
+from scones.evaluation.transform_failure import MAX_REASON_LENGTH, TransformFailure
 from scones.evaluation.verdict import Limits
 from scones.lst import LstError
 from scones.runs import RunIncomplete, RunOutdated
@@ -27,7 +27,9 @@ A, B = [0.9, 0.1], [0.2, 0.8]
 REJECTED = "Model package arn:x:model-package/scones/1 is rejected: it can't be deployed."
 
 
-def evaluated(stored: StoredRun, champion: bool = True, fault: Fault | None = None) -> Report:
+def evaluated(
+    stored: StoredRun, champion: bool = True, fault: TransformFailure | None = None
+) -> EvaluationReport:
     request = Request(run=NAME, champion=champion, champion_fault=fault)
     return evaluate(stored.client, BUCKET, request, ("a", "b"), LIMITS)
 
@@ -48,7 +50,7 @@ def test_both_models_are_judged_on_the_same_photos(predicted: StoredRun) -> None
     assert report.candidate.accuracy == 0.75
     assert report.candidate.confusion_matrix == [[2, 0], [1, 1]]
     assert report.candidate.recall == {"a": 1.0, "b": 0.5}
-    assert isinstance(report.champion, Judgement)
+    assert isinstance(report.champion, ModelMetrics)
     assert report.champion.confusion_matrix == [[1, 1], [1, 1]]
     assert report.verdict.verdict == "good"
     assert report.champion_message is None
@@ -58,7 +60,7 @@ def test_both_models_are_judged_on_the_same_photos(predicted: StoredRun) -> None
 def test_the_champion_is_not_asked_for_where_it_is_not_wanted(predicted: StoredRun) -> None:
     report = evaluated(predicted, champion=False)
 
-    assert isinstance(report.champion, NotJudged)
+    assert isinstance(report.champion, NotEvaluated)
     assert "there is no model in production of the same classes" in report.verdict.message
 
 
@@ -103,7 +105,7 @@ def test_a_champion_of_other_classes_is_not_judged(predicted: StoredRun) -> None
     report = evaluated(predicted)
 
     assert report.verdict.verdict == "good"
-    assert isinstance(report.champion, NotJudged)
+    assert isinstance(report.champion, NotEvaluated)
     assert "the model in production was not judged: the model gives 3 probabilities" in (
         report.verdict.message
     )
@@ -128,15 +130,15 @@ def without_champion(stored: StoredRun, count: int) -> None:
         stored.client.delete_object(Bucket=BUCKET, Key=key)
 
 
-def job_ended(**described: str) -> Fault:
+def job_ended(**described: str) -> TransformFailure:
     """Give the fault that Step Functions makes of a job that did not complete."""
     job = {"TransformJobName": f"{NAME}-champion", "CreationTime": 1793589300000, **described}
-    return Fault(error="States.TaskFailed", cause=json.dumps(job))
+    return TransformFailure(error="States.TaskFailed", cause=json.dumps(job))
 
 
 def test_a_champion_that_no_job_could_be_started_for_is_not_judged(predicted: StoredRun) -> None:
     without_champion(predicted, 4)
-    fault = Fault(error="SageMaker.AmazonSageMakerException", cause=REJECTED)
+    fault = TransformFailure(error="SageMaker.AmazonSageMakerException", cause=REJECTED)
 
     report = evaluated(predicted, fault=fault)
 
@@ -160,13 +162,16 @@ def test_a_champion_that_no_job_could_be_started_for_is_not_judged(predicted: St
             "failed (AlgorithmError: See job logs for more information)",
         ),
         (job_ended(TransformJobStatus="Stopped"), "was stopped"),
-        (Fault(error="States.TaskFailed", cause='{"TransformJobStatus": "Sto'), "failed"),
-        (Fault(error="States.TaskFailed", cause="[]"), "failed"),
-        (Fault(error="States.TaskFailed"), "failed"),
+        (
+            TransformFailure(error="States.TaskFailed", cause='{"TransformJobStatus": "Sto'),
+            "failed",
+        ),
+        (TransformFailure(error="States.TaskFailed", cause="[]"), "failed"),
+        (TransformFailure(error="States.TaskFailed"), "failed"),
     ],
 )
 def test_a_champion_whose_job_did_not_complete_is_not_judged(
-    predicted: StoredRun, fault: Fault, said: str
+    predicted: StoredRun, fault: TransformFailure, said: str
 ) -> None:
     without_champion(predicted, 3)
 
@@ -183,21 +188,21 @@ def test_a_champion_with_all_predictions_is_judged_whatever_became_of_its_job(
 ) -> None:
     report = evaluated(predicted, fault=job_ended(TransformJobStatus="Stopped"))
 
-    assert isinstance(report.champion, Judgement)
+    assert isinstance(report.champion, ModelMetrics)
 
 
 @pytest.mark.parametrize(
     ("cause", "reason"),
     [
-        ("x" * 10_000, "x" * (LONGEST_REASON - 1) + "\N{HORIZONTAL ELLIPSIS}"),
-        ("x" * LONGEST_REASON, "x" * LONGEST_REASON),
+        ("x" * 10_000, "x" * (MAX_REASON_LENGTH - 1) + "\N{HORIZONTAL ELLIPSIS}"),
+        ("x" * MAX_REASON_LENGTH, "x" * MAX_REASON_LENGTH),
         (" denied:\n  as told. ", "denied: as told"),
         ("", "SageMaker.ResourceInUse"),
         ("\n", "SageMaker.ResourceInUse"),
     ],
 )
 def test_the_reason_of_a_fault_is_a_part_of_a_sentence(cause: str, reason: str) -> None:
-    assert Fault(error="SageMaker.ResourceInUse", cause=cause).reason == reason
+    assert TransformFailure(error="SageMaker.ResourceInUse", cause=cause).reason == reason
 
 
 def test_the_champion_may_have_more_predictions(predicted: StoredRun) -> None:
@@ -208,7 +213,7 @@ def test_the_champion_may_have_more_predictions(predicted: StoredRun) -> None:
     report = evaluated(predicted)
 
     assert report.candidate.photos == 3
-    assert isinstance(report.champion, Judgement)
+    assert isinstance(report.champion, ModelMetrics)
     assert report.champion.photos == 3
 
 
@@ -347,7 +352,7 @@ def test_the_document_holds_everything(predicted: StoredRun) -> None:
 
 
 def test_the_answer_is_what_the_machine_goes_on_with(predicted: StoredRun) -> None:
-    answer = evaluated(predicted).answer("s3://data/evaluation.json")
+    answer = evaluated(predicted).summary("s3://data/evaluation.json")
 
     assert set(answer) == {
         "verdict",
@@ -369,7 +374,7 @@ def test_the_answer_is_what_the_machine_goes_on_with(predicted: StoredRun) -> No
 
 
 def test_the_answer_of_a_champion_that_was_not_judged(predicted: StoredRun) -> None:
-    answer = evaluated(predicted, champion=False).answer("s3://data/evaluation.json")
+    answer = evaluated(predicted, champion=False).summary("s3://data/evaluation.json")
 
     assert answer["champion"] is None
     assert answer["champion_message"] in answer["message"]
@@ -378,14 +383,14 @@ def test_the_answer_of_a_champion_that_was_not_judged(predicted: StoredRun) -> N
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=5))
 def test_models_are_judged_by_what_would_be_decided(probabilities: list[float]) -> None:
     names = [str(index) for index in range(len(probabilities))]
-    index, confidence = most_likely(probabilities)
+    index, confidence = top_class(probabilities)
 
-    decision = decide(probabilities, names, {}, confidence)
+    decision = apply_threshold(probabilities, names, {}, confidence)
 
     assert (decision.label, decision.confidence) == (str(index), confidence)
     if confidence < 1:
         with pytest.raises(ConfidenceBelowThreshold):
-            decide(probabilities, names, {}, confidence + 1e-6)
+            apply_threshold(probabilities, names, {}, confidence + 1e-6)
 
 
 def test_of_equally_likely_classes_the_first_is_taken(stored: StoredRun) -> None:

@@ -7,8 +7,13 @@ import pytest
 from scones.endpoint import UnusablePrediction
 from scones.evaluation import evaluate
 from scones.evaluation.evaluate import NoPredictions, Request
-from scones.evaluation.model_metrics import Familiarity, Judgement, NotJudged, judge_familiarity
-from scones.evaluation.report import Report
+from scones.evaluation.model_metrics import (
+    Familiarity,
+    ModelMetrics,
+    NotEvaluated,
+    compute_familiarity,
+)
+from scones.evaluation.report import EvaluationReport
 from scones.evaluation.verdict import Limits
 from scones.lst import LstError
 from scones.runs import RunIncomplete
@@ -22,7 +27,7 @@ NEGATIVES = [0.0, 0.04, 0.05]
 RIGHT = [0, 0, 1, 1]
 
 
-def evaluated(stored: StoredRun, champion: bool = False) -> Report:
+def evaluated(stored: StoredRun, champion: bool = False) -> EvaluationReport:
     request = Request(run=NAME, champion=champion)
     return evaluate(stored.client, BUCKET, request, ("a", "b"), LIMITS)
 
@@ -56,7 +61,7 @@ def test_familiarity_of_photos_and_negatives(stored: StoredRun) -> None:
         "auroc": 0.833333,
         "negatives_passed": 0.333333,
     }
-    assert report.answer("")["candidate"]["familiarity"]["auroc"] == 0.833333
+    assert report.summary("")["candidate"]["familiarity"]["auroc"] == 0.833333
     assert (
         "25 % of these photos are below the familiarity limit of 0.05, and 33.3 % of 3 photos of "
         "none of the classes are not"
@@ -151,7 +156,7 @@ def test_a_champion_with_a_familiarity_of_some_photos_only_is_not_judged(
 
     report = evaluated(stored, champion=True)
 
-    assert isinstance(report.champion, NotJudged)
+    assert isinstance(report.champion, NotEvaluated)
     assert "a familiarity for 3 of 4 photos" in report.champion.reason
 
 
@@ -162,7 +167,7 @@ def test_a_champion_is_judged_on_the_negatives_that_both_answered(stored: Stored
 
     report = evaluated(stored, champion=True)
 
-    assert isinstance(report.champion, Judgement)
+    assert isinstance(report.champion, ModelMetrics)
     assert report.champion.familiarity is not None
     assert report.champion.familiarity.negatives == 2
 
@@ -174,7 +179,7 @@ def test_a_champion_that_lacks_a_negative_is_judged(stored: StoredRun) -> None:
 
     report = evaluated(stored, champion=True)
 
-    assert isinstance(report.champion, Judgement)
+    assert isinstance(report.champion, ModelMetrics)
     assert report.champion.familiarity is not None
     assert report.champion.familiarity.negatives == 1
 
@@ -186,13 +191,13 @@ def test_an_old_champion_without_familiarity_is_judged(stored: StoredRun) -> Non
 
     report = evaluated(stored, champion=True)
 
-    assert isinstance(report.champion, Judgement)
+    assert isinstance(report.champion, ModelMetrics)
     assert report.champion.familiarity is None
     assert report.candidate.familiarity is not None
 
 
 def test_a_limit_of_0_lets_all_pass() -> None:
-    assert judge_familiarity([0.0], [0.0], 0.0) == Familiarity(1, 0.0, 0.0, 1, 0.5, 1.0)
+    assert compute_familiarity([0.0], [0.0], 0.0) == Familiarity(1, 0.0, 0.0, 1, 0.5, 1.0)
 
 
 def test_a_list_of_negatives_that_is_gone(stored: StoredRun) -> None:

@@ -7,19 +7,19 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from scones.calibration import Graded, calibration_error, reliability
+from scones.calibration import Graded, expected_calibration_error, reliability_bins
 from scones.evaluation.metrics import (
-    Answer,
-    Point,
+    LabeledPrediction,
+    RiskCoveragePoint,
     accuracy,
-    area_under,
+    area_under_curve,
     auroc,
     confusion_matrix,
+    downsample,
     lowest_threshold,
     precision,
     recall,
     risk_coverage,
-    thinned,
 )
 
 CLASSES = 4
@@ -29,7 +29,9 @@ confidences = st.one_of(
     st.sampled_from([0.0, 0.2, 0.4, 0.6, 0.8, 1.0, *EDGES]),
 )
 labels = st.integers(0, CLASSES - 1)
-answer_lists = st.lists(st.builds(Answer, labels, labels, confidences), min_size=1, max_size=60)
+answer_lists = st.lists(
+    st.builds(LabeledPrediction, labels, labels, confidences), min_size=1, max_size=60
+)
 precisions = st.sampled_from(["0", "0.5", "0.9", "0.95", "0.99", "0.999", "1"])
 
 
@@ -37,21 +39,21 @@ def exact(confidence: float) -> Fraction:
     return Fraction(round(confidence * 10**6), 10**6)
 
 
-def right(answers: list[Answer]) -> Fraction:
+def right(answers: list[LabeledPrediction]) -> Fraction:
     return Fraction(sum(a.actual == a.predicted for a in answers), len(answers))
 
 
-def graded(answers: list[Answer]) -> list[Graded]:
+def graded(answers: list[LabeledPrediction]) -> list[Graded]:
     return [answer.graded for answer in answers]
 
 
 @given(answer_lists)
-def test_accuracy_is_the_share_of_right_answers(answers: list[Answer]) -> None:
+def test_accuracy_is_the_share_of_right_answers(answers: list[LabeledPrediction]) -> None:
     assert accuracy(answers) == float(right(answers))
 
 
 @given(answer_lists)
-def test_the_matrix_counts_each_answer_once(answers: list[Answer]) -> None:
+def test_the_matrix_counts_each_answer_once(answers: list[LabeledPrediction]) -> None:
     matrix = confusion_matrix(answers, CLASSES)
 
     for actual in range(CLASSES):
@@ -61,7 +63,7 @@ def test_the_matrix_counts_each_answer_once(answers: list[Answer]) -> None:
 
 
 @given(answer_lists)
-def test_recall_and_precision_of_each_class(answers: list[Answer]) -> None:
+def test_recall_and_precision_of_each_class(answers: list[LabeledPrediction]) -> None:
     matrix = confusion_matrix(answers, CLASSES)
 
     for label in range(CLASSES):
@@ -79,11 +81,11 @@ def test_recall_is_by_row_and_precision_by_column() -> None:
 
 
 @given(answer_lists, st.sampled_from([10, 15, 100]))
-@example([Answer(0, 0, 0.07)], 100)
+@example([LabeledPrediction(0, 0, 0.07)], 100)
 def test_bins_are_of_equal_width_and_hold_their_upper_edge(
-    answers: list[Answer], count: int
+    answers: list[LabeledPrediction], count: int
 ) -> None:
-    bins = reliability(graded(answers), count)
+    bins = reliability_bins(graded(answers), count)
 
     assert len(bins) == count
     for index, held in enumerate(bins):
@@ -103,11 +105,13 @@ def test_bins_are_of_equal_width_and_hold_their_upper_edge(
 
 
 def test_guo_et_al_use_15_bins() -> None:
-    assert len(reliability(graded([Answer(0, 0, 0.5)]))) == 15
+    assert len(reliability_bins(graded([LabeledPrediction(0, 0, 0.5)]))) == 15
 
 
 @given(answer_lists)
-def test_calibration_error_is_the_weighted_mean_of_the_bins_gaps(answers: list[Answer]) -> None:
+def test_calibration_error_is_the_weighted_mean_of_the_bins_gaps(
+    answers: list[LabeledPrediction],
+) -> None:
     expected = Fraction(0)
     for index in range(15):
         held = [
@@ -119,21 +123,21 @@ def test_calibration_error_is_the_weighted_mean_of_the_bins_gaps(answers: list[A
             gap = right(held) - sum(exact(a.confidence) for a in held) / len(held)
             expected += Fraction(len(held), len(answers)) * abs(gap)
 
-    assert calibration_error(reliability(graded(answers))) == pytest.approx(
+    assert expected_calibration_error(reliability_bins(graded(answers))) == pytest.approx(
         float(expected), abs=1e-12
     )
 
 
 def test_calibration_error_of_known_cases() -> None:
-    as_sure_as_right = [Answer(0, 0, 0.75)] * 3 + [Answer(0, 1, 0.75)]
-    too_sure = [Answer(0, 0, 1.0), Answer(0, 1, 1.0)]
+    as_sure_as_right = [LabeledPrediction(0, 0, 0.75)] * 3 + [LabeledPrediction(0, 1, 0.75)]
+    too_sure = [LabeledPrediction(0, 0, 1.0), LabeledPrediction(0, 1, 1.0)]
 
-    assert calibration_error(reliability(graded(as_sure_as_right))) == 0
-    assert calibration_error(reliability(graded(too_sure))) == 0.5
+    assert expected_calibration_error(reliability_bins(graded(as_sure_as_right))) == 0
+    assert expected_calibration_error(reliability_bins(graded(too_sure))) == 0.5
 
 
 @given(answer_lists)
-def test_each_point_is_what_its_threshold_accepts(answers: list[Answer]) -> None:
+def test_each_point_is_what_its_threshold_accepts(answers: list[LabeledPrediction]) -> None:
     curve = risk_coverage(answers)
 
     assert [point.threshold for point in curve] == sorted(
@@ -146,28 +150,30 @@ def test_each_point_is_what_its_threshold_accepts(answers: list[Answer]) -> None
 
 
 @given(answer_lists, st.randoms())
-def test_the_order_of_the_answers_does_not_matter(answers: list[Answer], random: Random) -> None:
+def test_the_order_of_the_answers_does_not_matter(
+    answers: list[LabeledPrediction], random: Random
+) -> None:
     shuffled = list(answers)
     random.shuffle(shuffled)
 
     assert risk_coverage(shuffled) == risk_coverage(answers)
-    assert reliability(graded(shuffled)) == pytest.approx(reliability(graded(answers)))
+    assert reliability_bins(graded(shuffled)) == pytest.approx(reliability_bins(graded(answers)))
 
 
 @given(st.lists(st.tuples(labels, labels), min_size=1, max_size=40))
 def test_area_is_the_mean_risk_where_all_confidences_differ(pairs: list[tuple[int, int]]) -> None:
     answers = [
-        Answer(actual, predicted, 1 - place / 100)
+        LabeledPrediction(actual, predicted, 1 - place / 100)
         for place, (actual, predicted) in enumerate(pairs)
     ]
     risks = [1 - right(answers[: count + 1]) for count in range(len(answers))]
 
-    assert area_under(risk_coverage(answers)) == pytest.approx(float(sum(risks) / len(risks)))
+    assert area_under_curve(risk_coverage(answers)) == pytest.approx(float(sum(risks) / len(risks)))
 
 
 @given(answer_lists, precisions)
 def test_no_lower_threshold_reaches_the_wanted_precision(
-    answers: list[Answer], wanted: str
+    answers: list[LabeledPrediction], wanted: str
 ) -> None:
     curve = risk_coverage(answers)
 
@@ -183,22 +189,26 @@ def test_no_lower_threshold_reaches_the_wanted_precision(
 
 @pytest.mark.parametrize(("photos", "wanted"), [(10, 0.9), (20, 0.95), (100, 0.99), (1000, 0.999)])
 def test_exactly_the_wanted_precision_is_enough(photos: int, wanted: float) -> None:
-    answers = [Answer(0, 0, 0.8)] * (photos - 1) + [Answer(0, 1, 0.8)]
+    answers = [LabeledPrediction(0, 0, 0.8)] * (photos - 1) + [LabeledPrediction(0, 1, 0.8)]
 
-    assert lowest_threshold(risk_coverage(answers), wanted) == Point(0.8, 1.0, 1 / photos)
+    assert lowest_threshold(risk_coverage(answers), wanted) == RiskCoveragePoint(
+        0.8, 1.0, 1 / photos
+    )
 
 
 def test_no_threshold_where_even_the_surest_answers_are_wrong() -> None:
-    answers = [Answer(0, 1, 0.99), Answer(0, 0, 0.98)]
+    answers = [LabeledPrediction(0, 1, 0.99), LabeledPrediction(0, 0, 0.98)]
 
     assert lowest_threshold(risk_coverage(answers), 0.6) is None
 
 
 @given(st.integers(2, 1000), st.integers(2, 50))
 def test_a_thinned_curve_keeps_its_ends_and_its_order(length: int, most: int) -> None:
-    curve = [Point(1 - place / length, (place + 1) / length, 0.0) for place in range(length)]
+    curve = [
+        RiskCoveragePoint(1 - place / length, (place + 1) / length, 0.0) for place in range(length)
+    ]
 
-    kept = thinned(curve, most)
+    kept = downsample(curve, most)
 
     assert len(kept) == min(length, most)
     assert (kept[0], kept[-1]) == (curve[0], curve[-1])

@@ -1,19 +1,19 @@
 import pytest
 
-from scones.evaluation.metrics import Answer
-from scones.evaluation.model_metrics import Judgement, NotJudged, judge
+from scones.evaluation.metrics import LabeledPrediction
+from scones.evaluation.model_metrics import ModelMetrics, NotEvaluated, compute_model_metrics
 from scones.evaluation.verdict import Limits, compare
 
 LIMITS = Limits(
     minimum_accuracy=0.85, accuracy_margin=0.01, wanted_precision=0.99, familiarity_limit=0.05
 )
-ALONE = NotJudged("there is no model in production")
+ALONE = NotEvaluated("there is no model in production")
 
 
-def right_in(thousandths: int) -> Judgement:
+def right_in(thousandths: int) -> ModelMetrics:
     """A model that is right about so many of 1000 photos."""
-    answers = [Answer(0, int(place >= thousandths), 0.9) for place in range(1000)]
-    return judge(answers, ("a", "b"), 0.99)
+    answers = [LabeledPrediction(0, int(place >= thousandths), 0.9) for place in range(1000)]
+    return compute_model_metrics(answers, ("a", "b"), 0.99)
 
 
 @pytest.mark.parametrize(("right", "verdict"), [(850, "good"), (849, "too_inaccurate")])
@@ -66,7 +66,7 @@ def test_worse_than_the_model_in_production_by_more_than_the_margin(
     ],
 )
 def test_the_message_says_the_numbers(
-    candidate: Judgement, champion: Judgement | NotJudged, message: str
+    candidate: ModelMetrics, champion: ModelMetrics | NotEvaluated, message: str
 ) -> None:
     assert compare(candidate, champion, LIMITS, 0).message == message
 
@@ -78,9 +78,9 @@ def test_the_message_says_how_many_photos_are_left_out() -> None:
 
 
 def test_an_accuracy_just_below_does_not_look_like_the_minimum() -> None:
-    answers = [Answer(0, int(place >= 84_999), 0.9) for place in range(100_000)]
+    answers = [LabeledPrediction(0, int(place >= 84_999), 0.9) for place in range(100_000)]
 
-    verdict = compare(judge(answers, ("a", "b"), 0.99), ALONE, LIMITS, 0)
+    verdict = compare(compute_model_metrics(answers, ("a", "b"), 0.99), ALONE, LIMITS, 0)
 
     assert verdict.verdict == "too_inaccurate"
     assert "0.84999 on 100,000 validation photos, below the 0.85" in verdict.message

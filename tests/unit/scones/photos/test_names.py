@@ -1,6 +1,6 @@
 import pytest
 
-from scones.photos.names import has_photo_suffix, is_hidden, is_left_by_a_program
+from scones.photos.names import has_photo_suffix, is_hidden, is_system_file
 
 
 @pytest.mark.parametrize(
@@ -25,20 +25,20 @@ def test_other_names_do_not(name: str) -> None:
 )
 def test_hidden_files_and_what_is_in_hidden_folders(path: str) -> None:
     assert is_hidden(path)
-    assert is_left_by_a_program(path)
+    assert is_system_file(path)
 
 
 @pytest.mark.parametrize("path", ["a.jpg", "b.c/a.jpg", "a__MACOSX.jpg", "_a.jpg", "@eaDir.jpg"])
 def test_a_dot_within_a_name_hides_nothing(path: str) -> None:
     assert not is_hidden(path)
-    assert not is_left_by_a_program(path)
+    assert not is_system_file(path)
 
 
 @pytest.mark.parametrize("path", ["Thumbs.db", "b/thumbs.DB", "desktop.ini", "b/c/Desktop.ini"])
 def test_what_file_managers_write_is_visible_but_nobodys(path: str) -> None:
     assert not is_hidden(path)
-    assert is_left_by_a_program(path)
+    assert is_system_file(path)
 
 
 def test_names_that_end_like_a_file_managers_are_somebodys() -> None:
-    assert not is_left_by_a_program("my thumbs.db")
+    assert not is_system_file("my thumbs.db")

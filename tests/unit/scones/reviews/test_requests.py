@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from scones.callers import Caller
 from scones.records import Record
-from scones.reviews import ANSWER, REQUEST, Finish, Label, Undo, respond
+from scones.reviews import ANSWER, REQUEST, Label, Resume, Undo, respond
 from tests.unit.operator.deployed import Session
 from tests.unit.operator.reviewed import Office, caller
 from tests.unit.results_table import break_record
@@ -169,7 +169,7 @@ def test_a_photo_without_a_record_is_refused(office: Office) -> None:
 def test_no_other_review_is_begun_when_time_is_over(office: Office) -> None:
     office.bus.refusing = True
     ask(office, label(office.arrive()))
-    answer = respond(office.desk, Finish(), caller("anna"), lambda: False)
+    answer = respond(office.desk, Resume(), caller("anna"), lambda: False)
     assert json.loads(answer.model_dump_json()) == {"kind": "finished", "reviews": []}
 
 

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from scones.datasets.generate import generate_lists
-from scones.errors import Refused
+from scones.errors import PreconditionError
 from scones.lst import read
 from scones.records import Record, Skipped, read_queue
-from scones.reviews import AlreadyReviewed, Unfinished, labeled_photos, review
+from scones.reviews import AlreadyReviewedError, ReviewIncompleteError, labeled_photos, review
 from scones.settings import GenerateListsSettings
 from tests.unit.operator.deployed import STACK, Session
 from tests.unit.operator.reviewed import Office, caller
@@ -49,13 +49,13 @@ def say(
 ) -> Record:
     review_id = uuid.uuid4().hex
     if name is None:
-        return review.say_not_a_vehicle(office.desk, record, caller(by), review_id)
+        return review.label_as_none(office.desk, record, caller(by), review_id)
     return review.label(office.desk, record, name, caller(by), review_id)
 
 
 def leave_unfinished(office: Office, record: Record) -> None:
     """Say what a photo shows while something fails, which is over then."""
-    with pytest.raises(Unfinished):
+    with pytest.raises(ReviewIncompleteError):
         say(office, record)
     office.mend()
 
@@ -64,8 +64,8 @@ def undo(office: Office, record: Record, by: str = "ben") -> Record:
     return review.undo(office.desk, record, caller(by))
 
 
-def finish(office: Office) -> list[review.Finished]:
-    return review.finish(office.desk)
+def finish(office: Office) -> list[review.ResumedReview]:
+    return review.resume_reviews(office.desk)
 
 
 def waiting(office: Office) -> list[str]:
@@ -94,7 +94,7 @@ def test_a_label_is_kept_filed_and_published_and_leaves_the_queue(office: Office
     assert event.model_dump() == {
         "version": "1",
         "outcome": "labelled",
-        "photo": record.decided.photo.model_dump(),
+        "photo": record.decision.photo.model_dump(),
         "label": "motorcycle",
         "loading_bay": "B",
         "guess": "bicycle",
@@ -129,13 +129,13 @@ def test_what_is_not_a_vehicle_is_filed_apart_however_the_dataset_is_laid_out(
 def test_a_repeated_label_changes_nothing_after_its_photo_is_gone(office: Office) -> None:
     record = office.arrive()
     review.label(office.desk, record, "motorcycle", caller("anna"), "a" * 32)
-    photo = record.decided.photo
+    photo = record.decision.photo
     office.s3.delete_object(Bucket=photo.bucket, Key=photo.key, VersionId=photo.version_id)
     now = office.again(record)
 
     again = review.label(office.desk, now, "motorcycle", caller("anna"), "a" * 32)
     assert again.review == now.review
-    with pytest.raises(AlreadyReviewed, match="anna"):
+    with pytest.raises(AlreadyReviewedError, match="anna"):
         review.label(office.desk, now, "motorcycle", caller("ben"), "b" * 32)
 
 
@@ -147,13 +147,15 @@ def test_a_review_is_not_finished_by_another_of_the_same_id(office: Office) -> N
     now = review.label(office.desk, office.again(record), "bicycle", caller("ben"), "a" * 32)
     assert now.review is not None
 
-    assert office.desk.records.close(record, first.review) is False
+    assert office.desk.records.complete(record, first.review) is False
     assert office.again(record).review == now.review
 
 
 def test_a_class_that_does_not_exist_is_refused(office: Office) -> None:
     record = office.arrive()
-    with pytest.raises(Refused, match="unknown class truck: choose one of bicycle, motorcycle"):
+    with pytest.raises(
+        PreconditionError, match="unknown class truck: choose one of bicycle, motorcycle"
+    ):
         say(office, record, "truck")
     assert waiting(office) == [record.photo]
 
@@ -161,7 +163,7 @@ def test_a_class_that_does_not_exist_is_refused(office: Office) -> None:
 @pytest.mark.parametrize("status", ["classified", "rejected", "failed"])
 def test_only_what_waits_for_a_person_is_labelled(office: Office, status: str) -> None:
     record = office.arrive(status=status)
-    with pytest.raises(Refused, match=f"does not need review: its status is {status}"):
+    with pytest.raises(PreconditionError, match=f"does not need review: its status is {status}"):
         say(office, record)
     assert office.again(record).review is None
     assert (office.dataset(), office.bus.taken) == ([], [])
@@ -169,16 +171,18 @@ def test_only_what_waits_for_a_person_is_labelled(office: Office, status: str) -
 
 def test_photos_sent_to_try_the_application_are_not_labelled(office: Office) -> None:
     record = office.arrive("20261121/00001.png", folder="simulated")
-    with pytest.raises(Refused, match="a test photo of a simulation"):
+    with pytest.raises(PreconditionError, match="a test photo of a simulation"):
         say(office, record)
     assert waiting(office) == office.dataset() == office.bus.taken == []
 
 
 def test_a_photo_that_is_gone_can_only_leave_the_queue(office: Office) -> None:
     record = office.arrive()
-    photo = record.decided.photo
+    photo = record.decision.photo
     office.s3.delete_object(Bucket=photo.bucket, Key=photo.key, VersionId=photo.version_id)
-    with pytest.raises(labeled_photos.PhotoGone, match="to remove it from the review queue"):
+    with pytest.raises(
+        labeled_photos.PhotoNotFoundError, match="to remove it from the review queue"
+    ):
         say(office, record)
     assert waiting(office) == [record.photo]
     spoken = say(office, record, None)
@@ -206,13 +210,13 @@ def test_a_photo_that_is_gone_before_it_is_filed_leaves_the_queue(
 ) -> None:
     record = office.arrive()
     office.lose_request("s3", "put_object")
-    with pytest.raises(Unfinished):
+    with pytest.raises(ReviewIncompleteError):
         say(office, record, None)
     office.mend()
-    photo = record.decided.photo
+    photo = record.decision.photo
     office.s3.delete_object(Bucket=photo.bucket, Key=photo.key, VersionId=photo.version_id)
     later(2)
-    assert [item.trouble for item in finish(office)] == [None]
+    assert [item.error for item in finish(office)] == [None]
     assert office.queue_of(record) is None
     assert office.dataset() == []
 
@@ -223,7 +227,9 @@ def test_a_photo_that_is_gone_before_it_is_filed_leaves_the_queue(
 def test_the_second_reviewer_is_told_who_said_what_and_nothing_is_doubled(office: Office) -> None:
     record = office.arrive()
     say(office, record, "motorcycle", "anna")
-    with pytest.raises(AlreadyReviewed, match=r"a\.png.*anna labeled it motorcycle at 2\d{3}-"):
+    with pytest.raises(
+        AlreadyReviewedError, match=r"a\.png.*anna labeled it motorcycle at 2\d{3}-"
+    ):
         say(office, record, "bicycle", "ben")
     assert len(office.dataset()) == 1
     assert office.bus.outcomes() == ["labelled"]
@@ -237,7 +243,7 @@ def test_a_reviewer_who_is_overtaken_while_the_photo_is_read_is_refused(office: 
         say(office, record, "bicycle", "ben")
 
     office.after["s3", "get_object"] = overtake
-    with pytest.raises(AlreadyReviewed, match="ben labeled it bicycle"):
+    with pytest.raises(AlreadyReviewedError, match="ben labeled it bicycle"):
         say(office, record)
     assert [key.split("/")[1] for key in office.dataset()] == ["bicycle"]
 
@@ -296,9 +302,9 @@ def test_undo_removes_all_versions_of_what_was_filed(office: Office) -> None:
 
 def test_a_deleted_photo_can_not_be_labelled_though_its_version_is_there(office: Office) -> None:
     record = office.arrive()
-    office.s3.delete_object(Bucket="photos", Key=record.decided.photo.key)
+    office.s3.delete_object(Bucket="photos", Key=record.decision.photo.key)
 
-    with pytest.raises(labeled_photos.PhotoGone, match="deleted"):
+    with pytest.raises(labeled_photos.PhotoNotFoundError, match="deleted"):
         say(office, record)
 
 
@@ -306,10 +312,10 @@ def test_a_deleted_version_can_not_be_labelled_though_the_key_was_used_again(
     office: Office,
 ) -> None:
     record = office.arrive()
-    bucket, key = record.decided.photo.bucket, record.decided.photo.key
+    bucket, key = record.decision.photo.bucket, record.decision.photo.key
     office.s3.delete_object(Bucket=bucket, Key=key)
     office.s3.put_object(Bucket=bucket, Key=key, Body=b"another photo")
-    with pytest.raises(labeled_photos.PhotoGone):
+    with pytest.raises(labeled_photos.PhotoNotFoundError):
         say(office, record)
 
 
@@ -319,13 +325,13 @@ def test_a_label_is_finished_though_the_photo_is_gone_since_it_was_filed(
     record = office.arrive()
     office.bus.refusing = True
     leave_unfinished(office, record)
-    photo = record.decided.photo
+    photo = record.decision.photo
     office.s3.delete_object(Bucket="photos", Key=photo.key, VersionId=photo.version_id)
     later(5)
 
     (found,) = finish(office)
 
-    assert found.trouble is None
+    assert found.error is None
     assert office.queue_of(record) is None
 
 
@@ -340,10 +346,12 @@ def test_only_what_was_seen_is_undone(office: Office) -> None:
     record = office.arrive()
     first = say(office, record)
     undo(office, first)
-    with pytest.raises(Refused, match="undone already: the photo needs review"):
+    with pytest.raises(PreconditionError, match="undone already: the photo needs review"):
         undo(office, first)
     say(office, record, "bicycle", "ben")
-    with pytest.raises(Refused, match=r"undone already; since then, ben labeled it bicycle at "):
+    with pytest.raises(
+        PreconditionError, match=r"undone already; since then, ben labeled it bicycle at "
+    ):
         undo(office, first)
     assert len(office.dataset()) == 1
     assert office.bus.outcomes() == ["labelled", "withdrawn", "labelled"]
@@ -361,14 +369,14 @@ def test_what_was_filed_is_removed_whatever_has_become_of_the_dataset(office: Of
 def test_a_label_that_the_dataset_has_no_place_for_can_be_undone(office: Office) -> None:
     office.fill_dataset("train/bicycle/1.jpg", "stray/1.jpg")
     record = office.arrive()
-    with pytest.raises(Unfinished):
+    with pytest.raises(ReviewIncompleteError):
         say(office, record)
     undo(office, office.again(record))
     assert waiting(office) == [record.photo]
 
 
 def test_there_is_nothing_to_undo_where_nobody_has_spoken(office: Office) -> None:
-    with pytest.raises(Refused, match="has no review to undo"):
+    with pytest.raises(PreconditionError, match="has no review to undo"):
         undo(office, office.arrive())
 
 
@@ -383,7 +391,7 @@ def test_a_label_that_is_undone_before_it_is_filed_leaves_nothing(
         undo(office, office.again(record))
 
     office.before["s3", "put_object"] = undo_meanwhile
-    with pytest.raises(Refused, match="undone in the meantime"):
+    with pytest.raises(PreconditionError, match="undone in the meantime"):
         say(office, record, name)
     assert office.dataset() == []
     assert waiting(office) == [record.photo]
@@ -418,14 +426,16 @@ def test_a_label_that_was_interrupted_is_finished_later(
 ) -> None:
     record = office.arrive()
     getattr(office, lost)(*step)
-    with pytest.raises(Unfinished, match="is saved, but could not be finished") as raised:
+    with pytest.raises(
+        ReviewIncompleteError, match="is saved, but could not be finished"
+    ) as raised:
         say(office, record, name)
     assert raised.value.record.review is not None
     office.mend()
     later(2)
     found = finish(office)
     # Where only the last answer was lost, there is nothing left to do.
-    assert [item.trouble for item in found] == (
+    assert [item.error for item in found] == (
         [] if (step, lost) == (STEPS_OF_A_LABEL[-1], "lose_answer") else [None]
     )
     kept = office.again(record).review
@@ -449,7 +459,7 @@ def test_undoing_that_was_interrupted_is_finished_later(
     record = office.arrive()
     spoken = say(office, record, name)
     getattr(office, lost)(*step)
-    with pytest.raises(Unfinished, match="being undone"):
+    with pytest.raises(ReviewIncompleteError, match="being undone"):
         undo(office, spoken)
     office.mend()
     later(2)
@@ -465,7 +475,7 @@ def test_undoing_that_was_interrupted_is_finished_later(
 def test_undoing_removes_what_was_filed_though_nobody_was_told_so(office: Office) -> None:
     record = office.arrive()
     office.lose_answer("s3", "put_object")
-    with pytest.raises(Unfinished) as raised:
+    with pytest.raises(ReviewIncompleteError) as raised:
         say(office, record)
     office.mend()
     assert len(office.dataset()) == 1
@@ -507,7 +517,7 @@ def test_a_place_that_was_noted_stays_though_the_dataset_is_laid_out_anew(
     (first,) = office.dataset()
     office.fill_dataset("train/motorcycle/1.jpg", "test/motorcycle/2.jpg")
     later(2)
-    assert [item.trouble for item in finish(office)] == [None]
+    assert [item.error for item in finish(office)] == [None]
     kept = office.again(record).review
     assert kept is not None
     assert kept.dataset_key == first
@@ -525,10 +535,10 @@ def test_of_two_who_finish_the_same_the_first_says_where_it_is_filed(
     def finish_meanwhile() -> None:
         office.mend()
         office.fill_dataset("train/motorcycle/1.jpg", "test/motorcycle/2.jpg")
-        assert [item.trouble for item in finish(office)] == [None]
+        assert [item.error for item in finish(office)] == [None]
 
     office.before["dynamodb", "update_item"] = finish_meanwhile
-    assert [item.trouble for item in finish(office)] == [None]
+    assert [item.error for item in finish(office)] == [None]
     kept = office.again(record).review
     assert kept is not None
     assert [key for key in office.dataset() if "reviewed" in key] == [kept.dataset_key]
@@ -546,7 +556,7 @@ def test_undoing_while_the_place_is_noted_removes_what_is_filed(
 
     def finish_meanwhile() -> None:
         office.mend()
-        assert [item.trouble for item in finish(office)] == [None]
+        assert [item.error for item in finish(office)] == [None]
 
     office.before["dynamodb", "update_item"] = finish_meanwhile
     undo(office, seen)
@@ -560,11 +570,11 @@ def test_an_event_that_the_bus_does_not_take_is_published_later(
 ) -> None:
     record = office.arrive()
     office.bus.refusing = True
-    with pytest.raises(Unfinished, match="bus bus rejected the event: InternalFailure"):
+    with pytest.raises(ReviewIncompleteError, match="bus bus rejected the event: InternalFailure"):
         say(office, record)
     office.mend()
     later(2)
-    assert [item.trouble for item in finish(office)] == [None]
+    assert [item.error for item in finish(office)] == [None]
     assert office.bus.outcomes() == ["labelled"]
 
 
@@ -603,16 +613,16 @@ def test_what_can_not_be_finished_is_told_and_does_not_keep_the_rest(
     records = [office.arrive("a.png"), office.arrive("b.png", 1)]
     for record in records:
         office.lose_request("s3", "put_object")
-        with pytest.raises(Unfinished):
+        with pytest.raises(ReviewIncompleteError):
             say(office, record)
     office.mend()
     later(2)
-    photo = records[0].decided.photo
+    photo = records[0].decision.photo
     office.s3.delete_object(Bucket=photo.bucket, Key=photo.key, VersionId=photo.version_id)
     first, second = finish(office)
-    assert first.trouble is not None
-    assert "is gone" in first.trouble
-    assert second.trouble is None
+    assert first.error is not None
+    assert "is gone" in first.error
+    assert second.error is None
     # It can be undone all the same.
     undo(office, office.again(records[0]))
     assert waiting(office) == [records[0].photo]
@@ -625,13 +635,13 @@ def test_a_record_that_can_not_be_read_is_told_and_does_not_keep_the_rest(
     records = [office.arrive(f"{name}.png", minutes) for minutes, name in enumerate("abc")]
     for record in records:
         office.lose_request("s3", "put_object")
-        with pytest.raises(Unfinished):
+        with pytest.raises(ReviewIncompleteError):
             say(office, record)
     office.mend()
     later(3)
     break_record(office.table, office.stack.results_table, records[1].key, change)
 
-    found = {one.photo.rpartition("/")[2]: one.trouble for one in finish(office)}
+    found = {one.photo.rpartition("/")[2]: one.error for one in finish(office)}
 
     assert found["a.png"] is found["c.png"] is None
     assert found["b.png"] is not None
@@ -644,21 +654,21 @@ def test_an_unexpected_error_is_told_and_does_not_keep_the_rest(
 ) -> None:
     for minutes, name in enumerate(("a.png", "b.png")):
         office.lose_request("s3", "put_object")
-        with pytest.raises(Unfinished):
+        with pytest.raises(ReviewIncompleteError):
             say(office, office.arrive(name, minutes))
     office.mend()
     later(2)
-    file_picture = labeled_photos.file_picture
+    file_picture = labeled_photos.add_to_dataset
 
     def fail_once(*given: Any) -> None:
-        monkeypatch.setattr(labeled_photos, "file_picture", file_picture)
+        monkeypatch.setattr(labeled_photos, "add_to_dataset", file_picture)
         raise ZeroDivisionError("of the test")
 
-    monkeypatch.setattr(labeled_photos, "file_picture", fail_once)
+    monkeypatch.setattr(labeled_photos, "add_to_dataset", fail_once)
     first, second = finish(office)
-    assert first.trouble is not None
-    assert "ZeroDivisionError('of the test')" in first.trouble
-    assert second.trouble is None
+    assert first.error is not None
+    assert "ZeroDivisionError('of the test')" in first.error
+    assert second.error is None
 
 
 # ---- where photos are filed
@@ -743,7 +753,9 @@ def test_the_next_retraining_lists_a_filed_photo_under_its_class(
 def test_a_dataset_that_has_no_place_is_told_and_the_label_is_kept(office: Office) -> None:
     office.fill_dataset("train/bicycle/1.jpg", "stray/1.jpg")
     record = office.arrive()
-    with pytest.raises(Unfinished, match=r"the photo cannot be added to the dataset: .*stray"):
+    with pytest.raises(
+        ReviewIncompleteError, match=r"the photo cannot be added to the dataset: .*stray"
+    ):
         say(office, record)
     kept = office.again(record).review
     assert kept is not None

@@ -11,10 +11,10 @@ from botocore.exceptions import EndpointConnectionError
 from moto.dynamodb.parsing.reserved_keywords import ReservedKeywords
 
 from scones.records import Record
-from scones.reviews import Undo, Unfinished, join, respond
+from scones.reviews import ReviewIncompleteError, Undo, join, respond
 from scones.reviews import review as reviewing
-from scones.reviews.records import ReviewedRecords
-from scones.reviews.sharing import finish_copy
+from scones.reviews.records import ReviewRecords
+from scones.reviews.sharing import complete_copy
 from tests.unit.operator.deployed import STACK, Session
 from tests.unit.operator.reviewed import Office, caller
 from tests.unit.results_table import BROKEN, break_record
@@ -38,7 +38,7 @@ def undo(office: Office, record: Record, by: str = "ben") -> None:
 
 
 def joined(office: Office, record: Record) -> str:
-    return join(office.desk, record.decided.photo)
+    return join(office.desk, record.decision.photo)
 
 
 def unannounced(office: Office, record: Record) -> None:
@@ -67,7 +67,7 @@ def test_the_review_of_another_version_counts(office: Office) -> None:
     assert kept == first.review.model_copy(update={"reviewed_version": first.version})
     assert office.queue_of(second) is None
     event = office.bus.taken[-1]
-    assert event.photo == second.decided.photo
+    assert event.photo == second.decision.photo
     assert (event.outcome, event.label, event.loading_bay) == ("labelled", "motorcycle", "B")
     assert (event.by, event.at) == ("anna", first.review.at)
     assert event.reviewed_version == first.version
@@ -78,7 +78,7 @@ def test_the_latest_of_several_reviews_counts(office: Office) -> None:
     records = [office.arrive(minutes=minutes) for minutes in range(2)]
     for record, name in zip(records, ("bicycle", "motorcycle"), strict=True):
         office.before["dynamodb", "query"] = not_connected
-        with pytest.raises(Unfinished):
+        with pytest.raises(ReviewIncompleteError):
             say(office, record, name)
     office.mend()
     third = office.arrive(minutes=2)
@@ -89,7 +89,7 @@ def test_the_latest_of_several_reviews_counts(office: Office) -> None:
 
 def test_none_of_the_classes_counts_too(office: Office) -> None:
     first = office.arrive()
-    reviewing.say_not_a_vehicle(office.desk, first, caller("anna"), "a" * 32)
+    reviewing.label_as_none(office.desk, first, caller("anna"), "a" * 32)
     second = office.arrive(minutes=1)
 
     assert joined(office, second) == "reviewed"
@@ -103,10 +103,10 @@ def test_a_gone_photo_that_is_taken_out_of_the_queue_says_nothing_of_one_that_is
 ) -> None:
     first = office.arrive()
     office.s3.delete_object(
-        Bucket=STACK.photos_bucket, Key=first.decided.photo.key, VersionId=first.version
+        Bucket=STACK.photos_bucket, Key=first.decision.photo.key, VersionId=first.version
     )
     second = office.arrive(minutes=1) if arrives == "before" else None
-    reviewing.say_not_a_vehicle(office.desk, first, caller("anna"), "a" * 32)
+    reviewing.label_as_none(office.desk, first, caller("anna"), "a" * 32)
     second = second or office.arrive(minutes=1)
 
     assert joined(office, second) == "new"
@@ -141,12 +141,12 @@ def test_other_bytes_and_other_keys_are_asked_about(office: Office, name: str, b
 def test_an_etag_elsewhere_in_the_event_is_not_its_own(office: Office) -> None:
     first = say(office, office.arrive())
     second = office.arrive(minutes=1, body=OTHER_BYTES)
-    photo = second.decided.photo.model_copy(update={"sequencer": first.decided.photo.etag})
-    event = second.decided.model_copy(update={"photo": photo}).model_dump_json()
+    photo = second.decision.photo.model_copy(update={"sequencer": first.decision.photo.etag})
+    event = second.decision.model_copy(update={"photo": photo}).model_dump_json()
     break_record(office.table, STACK.results_table, second.key, {"event": event})
 
     assert joined(office, second) == "new"
-    assert ReviewedRecords(office.table, STACK.results_table).read_same_bytes(first) == []
+    assert ReviewRecords(office.table, STACK.results_table).read_same_bytes(first) == []
 
 
 def test_a_review_by_a_class_that_no_longer_exists_does_not_count(office: Office) -> None:
@@ -307,7 +307,7 @@ def test_a_copy_of_a_review_that_is_being_undone_names_that_undoing(office: Offi
 
     def break_off() -> None:
         office.bus.refusing = True
-        with pytest.raises(Unfinished):
+        with pytest.raises(ReviewIncompleteError):
             undo(office, first, "ben")
         office.mend()
 
@@ -339,11 +339,11 @@ def test_a_copy_that_was_left_unfinished_is_finished_by_the_next_reviewer(
     monkeypatch.setattr(reviewing, "_now", lambda: later)
     office.calls.clear()
 
-    (found,) = reviewing.finish(office.desk)
+    (found,) = reviewing.resume_reviews(office.desk)
 
-    assert (found.version, found.trouble) == (second.version, None)
+    assert (found.version, found.error) == (second.version, None)
     assert office.queue_of(second) is None
-    assert office.bus.taken[-1].photo == second.decided.photo
+    assert office.bus.taken[-1].photo == second.decision.photo
     assert ("s3", "put_object") not in office.calls
 
 
@@ -353,7 +353,7 @@ def test_a_copy_that_was_left_unfinished_is_finished_by_the_next_reviewer(
 def test_undoing_leaves_reviews_of_other_versions_that_have_the_same_id(office: Office) -> None:
     first, second = office.arrive(), office.arrive(minutes=1)
     office.before["dynamodb", "query"] = not_connected
-    with pytest.raises(Unfinished):
+    with pytest.raises(ReviewIncompleteError):
         say(office, first)
     office.mend()
     say(office, second, "bicycle")
@@ -418,7 +418,7 @@ def test_an_undoing_that_broke_off_is_finished(
     first, second = office.arrive(), office.arrive(minutes=1)
     say(office, first)
     office.lose_request("dynamodb", "update_item", nth=2)
-    with pytest.raises(Unfinished):
+    with pytest.raises(ReviewIncompleteError):
         undo(office, second)
     office.mend()
     now = office.again(first).review
@@ -427,9 +427,9 @@ def test_an_undoing_that_broke_off_is_finished(
     later = now.withdrawal.at + timedelta(minutes=5)
     monkeypatch.setattr(reviewing, "_now", lambda: later)
 
-    (found,) = reviewing.finish(office.desk)
+    (found,) = reviewing.resume_reviews(office.desk)
 
-    assert found.trouble is None
+    assert found.error is None
     assert [office.again(record).review for record in (first, second)] == [None, None]
 
 
@@ -451,6 +451,6 @@ def test_a_copy_stays_if_the_record_of_the_reviewed_version_expires(office: Offi
     assert copied.review is not None
     office.table.delete_item(TableName=STACK.results_table, Key=first.key)
 
-    finish_copy(office.desk, copied, copied.review)
+    complete_copy(office.desk, copied, copied.review)
 
     assert office.again(second).review == copied.review

@@ -5,7 +5,7 @@ from typing import Literal
 from scones import lst
 from scones.photos.names import has_photo_suffix, is_hidden
 
-Reason = Literal[
+ExclusionReason = Literal[
     "folder_marker",
     "hidden",
     "not_a_photo",
@@ -16,7 +16,7 @@ Reason = Literal[
 ]
 
 
-def why_left_out(path: str, size: int) -> Reason | None:
+def exclusion_reason(path: str, size: int) -> ExclusionReason | None:
     """Tell by its name and size why an object is no photo to train on.
 
     Parameters
@@ -39,6 +39,6 @@ def why_left_out(path: str, size: int) -> Reason | None:
         return "not_a_photo"
     if size == 0:
         return "empty"
-    if not lst.can_list(path):
+    if not lst.is_valid_path(path):
         return "unlistable_name"
     return None

@@ -10,9 +10,9 @@ from botocore.exceptions import ClientError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from scones.datasets.errors import LastTrainedUnreadable
-from scones.datasets.hyperparameters import complete
-from scones.datasets.layout import NEGATIVES, discover
-from scones.datasets.list_files import cut, write_list, write_manifest_file
+from scones.datasets.hyperparameters import add_defaults
+from scones.datasets.layout import NEGATIVES, discover_layout
+from scones.datasets.list_files import split_into_ranges, write_list, write_manifest_file
 from scones.datasets.listing import Listing, list_photos
 from scones.datasets.manifest import (
     Channel,
@@ -21,17 +21,17 @@ from scones.datasets.manifest import (
     Negatives,
     fingerprint,
     require_jpeg_or_png,
-    require_photos,
+    validate_photo_counts,
 )
-from scones.datasets.splits import SIDES
+from scones.datasets.splits import SPLITS
 from scones.runs import RETENTION_TAG, ListFile
 from scones.settings import GenerateListsSettings
-from scones.storage import named_faults
+from scones.storage import s3_errors
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-LAST_TRAINED = "retraining/last-trained.json"
+LAST_TRAINED_KEY = "retraining/last-trained.json"
 """Where the fingerprint of what was trained last is kept, in the data bucket."""
 
 NEGATIVES_MANIFEST = "negatives.manifest"
@@ -52,7 +52,7 @@ class LastTrained(BaseModel):
 
 
 @dataclass(frozen=True)
-class _Folder:
+class _OutputFolder:
     """Where a run's lists go: in S3, and on disk before."""
 
     workspace: Path
@@ -63,7 +63,7 @@ class _Folder:
         return f"s3://{self.bucket}/{self.prefix}{name}"
 
     def upload(self, client: "S3Client", name: str) -> None:
-        with named_faults(f"write {self.uri(name)}"):
+        with s3_errors(f"write {self.uri(name)}"):
             client.upload_file(
                 str(self.workspace / name),
                 self.bucket,
@@ -104,19 +104,19 @@ def generate_lists(client: "S3Client", run: str, settings: GenerateListsSettings
     scones.datasets.errors.DatasetError
         One of its subclasses, for a dataset that can't be trained on.
     StorageBusy, StorageRefused
-        As `scones.storage.named_faults`.
+        As `scones.storage.s3_errors`.
     """
     bucket = settings.data_bucket
-    layout = discover(client, bucket, settings.class_names, settings.validation_share)
+    layout = discover_layout(client, bucket, settings.class_names, settings.validation_share)
     with tempfile.TemporaryDirectory() as workspace:
-        folder = _Folder(Path(workspace), bucket, f"retraining/{run}/lists/")
+        folder = _OutputFolder(Path(workspace), bucket, f"retraining/{run}/lists/")
         listing = list_photos(client, bucket, layout, folder.workspace)
-        require_photos(listing, settings.class_names)
+        validate_photo_counts(listing, settings.class_names)
         if settings.algorithm == "builtin":
             require_jpeg_or_png(listing)
         manifest = _manifest(listing, folder, settings)
         _write(client, listing, manifest, folder)
-        batches = cut(folder.workspace, _to_prepare(listing))
+        batches = split_into_ranges(folder.workspace, _to_prepare(listing))
     return GeneratedLists(
         **manifest.model_dump(), last_trained=_last_trained(client, bucket), batches=batches
     )
@@ -130,9 +130,9 @@ def _to_prepare(listing: Listing) -> dict[ListFile, int]:
     return photos
 
 
-def _manifest(listing: Listing, folder: _Folder, settings: GenerateListsSettings) -> Manifest:
+def _manifest(listing: Listing, folder: _OutputFolder, settings: GenerateListsSettings) -> Manifest:
     names = settings.class_names
-    hyperparameters = complete(
+    hyperparameters = add_defaults(
         settings.algorithm,
         settings.hyperparameters,
         settings.image_shape,
@@ -143,10 +143,11 @@ def _manifest(listing: Listing, folder: _Folder, settings: GenerateListsSettings
         fingerprint=fingerprint(listing, names, hyperparameters),
         class_names=names,
         counts={
-            side: {
-                name: photos.count for name, photos in zip(names, listing.photos(side), strict=True)
+            split: {
+                name: photos.count
+                for name, photos in zip(names, listing.photos(split), strict=True)
             }
-            for side in SIDES
+            for split in SPLITS
         },
         skipped=listing.skipped,
         channels=_channels(listing, folder),
@@ -156,40 +157,40 @@ def _manifest(listing: Listing, folder: _Folder, settings: GenerateListsSettings
     )
 
 
-def _negatives(listing: Listing, folder: _Folder) -> Negatives | None:
-    counts = {side: listing.count_negatives(side) for side in SIDES}
+def _negatives(listing: Listing, folder: _OutputFolder) -> Negatives | None:
+    counts = {split: listing.count_negatives(split) for split in SPLITS}
     if not any(counts.values()):
         return None
     return Negatives(counts=counts, photos=f"s3://{folder.bucket}/{NEGATIVES}")
 
 
-def _channels(listing: Listing, folder: _Folder) -> Mapping[str, Channel]:
+def _channels(listing: Listing, folder: _OutputFolder) -> Mapping[str, Channel]:
     """Return the channels; a prefix that both sides share takes a manifest to tell them apart."""
     layout = listing.layout
     channels = {}
-    for side in SIDES:
-        if layout.has_own_sides:
+    for split in SPLITS:
+        if layout.has_splits:
             photos = Channel(
-                S3DataType="S3Prefix", S3Uri=f"s3://{folder.bucket}/{layout.roots[side]}"
+                S3DataType="S3Prefix", S3Uri=f"s3://{folder.bucket}/{layout.roots[split]}"
             )
         else:
-            photos = Channel(S3DataType="ManifestFile", S3Uri=folder.uri(f"{side}.manifest"))
-        channels[str(side)] = photos
-        channels[f"{side}_lst"] = Channel(S3DataType="S3Prefix", S3Uri=folder.uri(f"{side}.lst"))
+            photos = Channel(S3DataType="ManifestFile", S3Uri=folder.uri(f"{split}.manifest"))
+        channels[str(split)] = photos
+        channels[f"{split}_lst"] = Channel(S3DataType="S3Prefix", S3Uri=folder.uri(f"{split}.lst"))
     if listing.count_negatives("train"):
         manifest = folder.uri(NEGATIVES_MANIFEST)
         channels["negatives"] = Channel(S3DataType="ManifestFile", S3Uri=manifest)
     return channels
 
 
-def _write(client: "S3Client", listing: Listing, manifest: Manifest, folder: _Folder) -> None:
+def _write(client: "S3Client", listing: Listing, manifest: Manifest, folder: _OutputFolder) -> None:
     names = []
-    for side in SIDES:
-        write_list(folder.workspace / f"{side}.lst", listing.photos(side))
-        names.append(f"{side}.lst")
-        if not listing.layout.has_own_sides:
-            target = folder.workspace / f"{side}.manifest"
-            write_manifest_file(target, manifest.photos, listing.photos(side))
+    for split in SPLITS:
+        write_list(folder.workspace / f"{split}.lst", listing.photos(split))
+        names.append(f"{split}.lst")
+        if not listing.layout.has_splits:
+            target = folder.workspace / f"{split}.manifest"
+            write_manifest_file(target, manifest.photos, listing.photos(split))
             names.append(target.name)
     names += _write_negatives(listing, manifest, folder)
     text = manifest.model_dump_json(indent=2)
@@ -199,7 +200,7 @@ def _write(client: "S3Client", listing: Listing, manifest: Manifest, folder: _Fo
         folder.upload(client, name)
 
 
-def _write_negatives(listing: Listing, manifest: Manifest, folder: _Folder) -> list[str]:
+def _write_negatives(listing: Listing, manifest: Manifest, folder: _OutputFolder) -> list[str]:
     """Write the files of the photos of none of the classes and return the files' names."""
     if listing.negatives is None or manifest.negatives is None:
         return []
@@ -222,10 +223,10 @@ def _write_negatives(listing: Listing, manifest: Manifest, folder: _Folder) -> l
 
 
 def _last_trained(client: "S3Client", bucket: str) -> str | None:
-    uri = f"s3://{bucket}/{LAST_TRAINED}"
-    with named_faults(f"read {uri}"):
+    uri = f"s3://{bucket}/{LAST_TRAINED_KEY}"
+    with s3_errors(f"read {uri}"):
         try:
-            text = client.get_object(Bucket=bucket, Key=LAST_TRAINED)["Body"].read()
+            text = client.get_object(Bucket=bucket, Key=LAST_TRAINED_KEY)["Body"].read()
         except ClientError as error:
             if error.response["Error"]["Code"] == "NoSuchKey":
                 return None

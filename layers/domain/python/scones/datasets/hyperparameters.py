@@ -24,14 +24,14 @@ LEARNING_RATE = "0.01"
 https://github.com/aws/amazon-sagemaker-examples, Image-classification-fulltraining.ipynb. The
 algorithm's own default is 0.1."""
 
-SMALL_SIDE = 28
+MAX_SMALL_SIDE = 28
 """The longest side in pixels up to which the built-in algorithm has networks for small pictures:
 of 20, 32, 44, 56 or 110 layers. For others it has 18, 34, 50, 101, 152 or 200."""
 
 PRETRAINED_SHAPE = (224, 224)
 """Height and width of the pictures that the built-in algorithm's pretrained weights are for."""
 
-_FROM_ELSEWHERE = {
+_DERIVED = {
     "num_classes": "it is the number of the stack's ClassNames",
     "num_training_samples": "it is counted in the dataset",
     "image_shape": "it is the stack's ImageShape",
@@ -60,22 +60,22 @@ def parse_hyperparameters(text: str) -> Mapping[str, str]:
     pairs: dict[str, str] = {}
     name = ""
     for part in filter(None, (part.strip() for part in text.split(","))):
-        before, separator, value = (piece.strip() for piece in part.partition("="))
+        earlier, separator, value = (piece.strip() for piece in part.partition("="))
         if not separator and name and re.fullmatch(r"[0-9.]+", part):
             pairs[name] += f",{part}"
             continue
-        name = before
+        name = earlier
         if not (name and value):
             raise ValueError(f"hyperparameter {part!r} is not of the form name=value")
         if name in pairs:
             raise ValueError(f"hyperparameters {text!r} name {name} more than once")
-        if name in _FROM_ELSEWHERE:
-            raise ValueError(f"hyperparameter {name} can't be set: {_FROM_ELSEWHERE[name]}")
+        if name in _DERIVED:
+            raise ValueError(f"hyperparameter {name} can't be set: {_DERIVED[name]}")
         pairs[name] = value
     return MappingProxyType(pairs)
 
 
-def complete(
+def add_defaults(
     algorithm: Algorithm,
     chosen: Mapping[str, str],
     shape: ImageShape,
@@ -125,11 +125,11 @@ def complete(
             f"there are {training_photos} photos to train on, fewer than the mini_batch_size of "
             f"{batch}: add photos, or lower mini_batch_size in the stack's hyperparameters"
         )
-    longest = max(shape.height, shape.width)
-    if "resize" in values and _whole("resize", values["resize"]) < longest:
+    max_side = max(shape.height, shape.width)
+    if "resize" in values and _whole("resize", values["resize"]) < max_side:
         raise BadHyperparameters(
             f"hyperparameter resize is {values['resize']}, less than the longest side of the "
-            f"image shape {shape}: raise it above {longest}, or leave it out"
+            f"image shape {shape}: raise it above {max_side}, or leave it out"
         )
     return dict(sorted(values.items()))
 
@@ -144,15 +144,15 @@ def _for_the_built_in(chosen: Mapping[str, str], shape: ImageShape) -> Mapping[s
             f"use_pretrained_model=1 needs the image shape 3,224,224, and the stack's is {shape}: "
             "deploy it with that ImageShape, or leave use_pretrained_model out"
         )
-    small = max(shape.height, shape.width) <= SMALL_SIDE
+    small = max(shape.height, shape.width) <= MAX_SMALL_SIDE
     defaults = {
         "num_layers": "20" if small else "18",
         "learning_rate": LEARNING_RATE,
         "resize": str(default_resize(shape)),
     }
     # The algorithm does not augment if it is given no type.
-    without = {"augmentation_type"} if chosen.get("augmentation_type") == "none" else set()
-    return {**defaults, **{name: chosen[name] for name in chosen.keys() - without}}
+    ignored = {"augmentation_type"} if chosen.get("augmentation_type") == "none" else set()
+    return {**defaults, **{name: chosen[name] for name in chosen.keys() - ignored}}
 
 
 def default_resize(shape: ImageShape) -> int:

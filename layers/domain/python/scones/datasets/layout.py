@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 
 from scones.classes import NONE_OF_THE_CLASSES
 from scones.datasets.errors import ClassWithoutPhotos, DatasetEmpty, UnknownClass
-from scones.datasets.exclusions import Reason, why_left_out
+from scones.datasets.exclusions import ExclusionReason, exclusion_reason
 from scones.datasets.split_folders import (
     AmbiguousFolders,
     SplitFolders,
     find_split_folders,
-    kind_of,
     require_no_classes_within,
+    split_kind,
 )
-from scones.datasets.splits import SIDES, Side
+from scones.datasets.splits import SPLITS, Split
 from scones.photos.names import is_hidden
-from scones.storage import pages_of_level
+from scones.storage import list_level_pages
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -47,14 +47,14 @@ class ClassFolder:
         Prefix that paths in the lists are relative to.
     prefix
         Prefix of its objects.
-    held_back
+    validation_share
         Which share of them is there to validate on, 0 to 1.
     """
 
     class_index: int
     root: str
     prefix: str
-    held_back: float
+    validation_share: float
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Layout:
         The folders of the classes, in the order of the class indices for each root.
     hidden
         Prefixes of hidden folders beside them.
-    loose
+    stray_objects
         How many objects lie beside them, by why they are left out.
     unused
         Prefixes of sides that nothing reads: a folder for tests beside one for validation.
@@ -78,15 +78,15 @@ class Layout:
         The folder of the photos that show none of the classes, or None if there is none.
     """
 
-    roots: Mapping[Side, str]
+    roots: Mapping[Split, str]
     folders: tuple[ClassFolder, ...]
     hidden: tuple[str, ...]
-    loose: Mapping[Reason, int]
+    stray_objects: Mapping[ExclusionReason, int]
     unused: tuple[str, ...] = ()
     negatives: ClassFolder | None = None
 
     @property
-    def has_own_sides(self) -> bool:
+    def has_splits(self) -> bool:
         """Whether the dataset itself says which photos are there to validate on."""
         return self.roots["train"] != self.roots["validation"]
 
@@ -102,12 +102,12 @@ class _Level:
     prefix: str
     visible: tuple[str, ...]
     hidden: tuple[str, ...]
-    loose: Counter[Reason]
+    stray_objects: Counter[ExclusionReason]
     has_negatives: bool
 
 
-def discover(
-    client: "S3Client", bucket: str, class_names: Sequence[str], held_back: float
+def discover_layout(
+    client: "S3Client", bucket: str, class_names: Sequence[str], validation_share: float
 ) -> Layout:
     """Find the folders of the classes.
 
@@ -121,7 +121,7 @@ def discover(
         names (`scones.datasets.split_folders`). Next to these it may hold `NEGATIVES`.
     class_names
         The classes in the order of their indices.
-    held_back
+    validation_share
         Which share of a dataset without its own sides is held back to validate on, and of the
         photos of none of the classes, which never have sides.
 
@@ -138,24 +138,24 @@ def discover(
     ClassWithoutPhotos
         If a class has no folder.
     StorageBusy, StorageRefused
-        As `scones.storage.named_faults`.
+        As `scones.storage.s3_errors`.
     """
-    top = _look_into(client, bucket, DATASET, class_names)
+    top = _list_level(client, bucket, DATASET, class_names)
     if not top.visible:
         raise DatasetEmpty(
-            f"{top.uri} holds no folder with photos, and {sum(top.loose.values())} objects beside: "
-            f"upload one folder for each of the {len(class_names)} classes "
+            f"{top.uri} holds no folder with photos, and {sum(top.stray_objects.values())} objects "
+            f"beside: upload one folder for each of the {len(class_names)} classes "
             f"({', '.join(class_names)}), or {TRAIN}/ and {VALIDATION}/ which hold them"
         )
     splits = _splits(client, bucket, top, class_names)
     roots = _roots(splits)
     prefixes = list(dict.fromkeys(roots.values()))
     below = [prefix for prefix in prefixes if prefix != DATASET]
-    levels = [top, *(_look_into(client, bucket, prefix, class_names) for prefix in below)]
+    levels = [top, *(_list_level(client, bucket, prefix, class_names) for prefix in below)]
     for level in levels:
         if level.prefix in prefixes:
             _require_classes(level, class_names)
-    shares = _shares(prefixes, held_back)
+    shares = _shares(prefixes, validation_share)
     return Layout(
         roots=roots,
         folders=tuple(
@@ -164,23 +164,25 @@ def discover(
             for index, name in enumerate(class_names)
         ),
         hidden=tuple(f"{level.prefix}{name}/" for level in levels for name in level.hidden),
-        loose=MappingProxyType(sum((level.loose for level in levels), Counter[Reason]())),
+        stray_objects=MappingProxyType(
+            sum((level.stray_objects for level in levels), Counter[ExclusionReason]())
+        ),
         unused=(f"{DATASET}{splits.unused}/",) if splits and splits.unused else (),
-        negatives=ClassFolder(len(class_names), NEGATIVES, NEGATIVES, held_back)
+        negatives=ClassFolder(len(class_names), NEGATIVES, NEGATIVES, validation_share)
         if top.has_negatives
         else None,
     )
 
 
-def find_roots(client: "S3Client", bucket: str, class_names: Sequence[str]) -> Mapping[Side, str]:
+def split_roots(client: "S3Client", bucket: str, class_names: Sequence[str]) -> Mapping[Split, str]:
     """Find below which prefix each side's class folders are, for who adds a photo.
 
-    Unlike `discover` this takes a dataset that is empty or lacks classes.
+    Unlike `discover_layout` this takes a dataset that is empty or lacks classes.
 
     Parameters
     ----------
     client, bucket, class_names
-        As for `discover`.
+        As for `discover_layout`.
 
     Returns
     -------
@@ -192,29 +194,29 @@ def find_roots(client: "S3Client", bucket: str, class_names: Sequence[str]) -> M
     UnknownClass
         If a folder may be a class or a side.
     StorageBusy, StorageRefused
-        As `scones.storage.named_faults`.
+        As `scones.storage.s3_errors`.
     """
-    top = _look_into(client, bucket, DATASET, class_names)
+    top = _list_level(client, bucket, DATASET, class_names)
     return _roots(_splits(client, bucket, top, class_names))
 
 
-def _look_into(client: "S3Client", bucket: str, prefix: str, class_names: Sequence[str]) -> _Level:
+def _list_level(client: "S3Client", bucket: str, prefix: str, class_names: Sequence[str]) -> _Level:
     visible: list[str] = []
     hidden: list[str] = []
-    loose: Counter[Reason] = Counter()
+    stray_objects: Counter[ExclusionReason] = Counter()
     has_negatives = False
-    for page in pages_of_level(client, bucket, prefix):
-        for found in page.get("CommonPrefixes", []):
-            if found["Prefix"] == NEGATIVES:
+    for page in list_level_pages(client, bucket, prefix):
+        for folder in page.get("CommonPrefixes", []):
+            if folder["Prefix"] == NEGATIVES:
                 has_negatives = True
                 continue
-            name = found["Prefix"].removeprefix(prefix).removesuffix("/")
+            name = folder["Prefix"].removeprefix(prefix).removesuffix("/")
             (hidden if is_hidden(name) and name not in class_names else visible).append(name)
         for entry in page.get("Contents", []):
             path = entry["Key"].removeprefix(prefix)
-            loose[why_left_out(path, entry["Size"]) or "outside_a_class"] += 1
+            stray_objects[exclusion_reason(path, entry["Size"]) or "outside_a_class"] += 1
     uri = f"s3://{bucket}/{prefix}"
-    return _Level(uri, prefix, tuple(visible), tuple(hidden), loose, has_negatives)
+    return _Level(uri, prefix, tuple(visible), tuple(hidden), stray_objects, has_negatives)
 
 
 def _splits(
@@ -223,9 +225,9 @@ def _splits(
     """Tell a dataset with its own sides from one without, which has None."""
     try:
         splits = find_split_folders(top.visible, class_names)
-        named = [name for name in top.visible if kind_of(name) == "train"]
-        for name in named if splits is None else ():
-            level = _look_into(client, bucket, f"{top.prefix}{name}/", class_names)
+        train_folders = [name for name in top.visible if split_kind(name) == "train"]
+        for name in train_folders if splits is None else ():
+            level = _list_level(client, bucket, f"{top.prefix}{name}/", class_names)
             require_no_classes_within(name, level.visible, class_names)
     except AmbiguousFolders as error:
         raise UnknownClass(
@@ -234,18 +236,18 @@ def _splits(
     return splits
 
 
-def _roots(splits: SplitFolders | None) -> Mapping[Side, str]:
+def _roots(splits: SplitFolders | None) -> Mapping[Split, str]:
     """Return the prefix of each side's class folders."""
     if splits is None:
-        return MappingProxyType(dict.fromkeys(SIDES, DATASET))
+        return MappingProxyType(dict.fromkeys(SPLITS, DATASET))
     train = f"{DATASET}{splits.train}/"
     validation = f"{DATASET}{splits.validation}/" if splits.validation else train
     return MappingProxyType({"train": train, "validation": validation})
 
 
-def _shares(prefixes: Sequence[str], held_back: float) -> dict[str, float]:
+def _shares(prefixes: Sequence[str], validation_share: float) -> dict[str, float]:
     if len(prefixes) == 1:
-        return {prefixes[0]: held_back}
+        return {prefixes[0]: validation_share}
     train, validation = prefixes
     return {train: 0.0, validation: 1.0}
 
@@ -271,21 +273,21 @@ def _advice(unknown: Sequence[str], missing: Sequence[str]) -> str:
     """Say what to do; that a folder is a class spelled otherwise is the likeliest reason."""
     if NONE_OF_THE_CLASSES in unknown:
         return f"move photos of none of the classes to {NEGATIVES}, beside {TRAIN}/"
-    alike = [
-        f"{name!r} looks like {wanted!r}"
+    similar = [
+        f"{name!r} looks like {class_name!r}"
         for name in unknown
-        for wanted in missing
-        if _plain(name) == _plain(wanted)
+        for class_name in missing
+        if _normalize(name) == _normalize(class_name)
     ]
-    if alike:
+    if similar:
         return (
-            f"{', '.join(alike)}, but differs in case, in spaces or in how accents are encoded. "
+            f"{', '.join(similar)}, but differs in case, in spaces or in how accents are encoded. "
             "Rename one of the two"
         )
     return "rename or remove the folders, or deploy with ClassNames that name them"
 
 
-def _plain(name: str) -> str:
+def _normalize(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold().strip()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from scones import lst
-from scones.datasets.listing import Photos
+from scones.datasets.listing import PhotoList
 from scones.runs import ListFile
 
 BATCH_LINES = 500
@@ -20,7 +20,7 @@ MAX_BATCHES = 400
 262,144 bytes."""
 
 
-class Batch(BaseModel):
+class ListRange(BaseModel):
     """A range of bytes of a list, from the start of a line to the end of one.
 
     Attributes
@@ -41,7 +41,7 @@ class Batch(BaseModel):
 
 
 def write_list(
-    target: Path, classes: Sequence[Photos], first_index: int = 0, first_class: int = 0
+    target: Path, classes: Sequence[PhotoList], first_index: int = 0, first_class: int = 0
 ) -> None:
     """Write an LST file; see `scones.lst`.
 
@@ -62,7 +62,7 @@ def write_list(
 
 
 def _entries(
-    classes: Sequence[Photos], first_index: int, first_class: int
+    classes: Sequence[PhotoList], first_index: int, first_class: int
 ) -> Iterator[lst.LstEntry]:
     index = count(first_index)
     for class_index, photos in enumerate(classes, start=first_class):
@@ -70,7 +70,7 @@ def _entries(
             yield lst.LstEntry(next(index), class_index, path)
 
 
-def write_manifest_file(target: Path, prefix: str, classes: Iterable[Photos]) -> None:
+def write_manifest_file(target: Path, prefix: str, classes: Iterable[PhotoList]) -> None:
     """Write a SageMaker ManifestFile: a JSON array of a prefix and the keys below it.
 
     https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_S3DataSource.html
@@ -91,13 +91,13 @@ def write_manifest_file(target: Path, prefix: str, classes: Iterable[Photos]) ->
         file.write("\n]\n")
 
 
-def _paths(photos: Photos) -> Iterator[str]:
+def _paths(photos: PhotoList) -> Iterator[str]:
     with photos.paths.open(encoding="utf-8", newline="\n") as lines:
         for line in lines:
             yield line[:-1]
 
 
-def cut(folder: Path, photos: Mapping[ListFile, int]) -> list[Batch]:
+def split_into_ranges(folder: Path, photos: Mapping[ListFile, int]) -> list[ListRange]:
     """Cut lists into ranges that are worked on one beside the other.
 
     Parameters
@@ -109,7 +109,7 @@ def cut(folder: Path, photos: Mapping[ListFile, int]) -> list[Batch]:
 
     Returns
     -------
-    list of Batch
+    list of ListRange
         At most `MAX_BATCHES`, of `BATCH_LINES` lines each unless that makes too many. Those of one
         list are together the whole list.
     """
@@ -117,7 +117,7 @@ def cut(folder: Path, photos: Mapping[ListFile, int]) -> list[Batch]:
     full_batches = MAX_BATCHES - len(photos) + 1
     lines_each = max(BATCH_LINES, math.ceil(sum(photos.values()) / full_batches))
     return [
-        Batch(start=start, end=end, list_file=name)
+        ListRange(start=start, end=end, list_file=name)
         for name, number in photos.items()
         for start, end in pairwise(_ends(folder / name, number, lines_each))
     ]

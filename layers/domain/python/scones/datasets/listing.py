@@ -8,10 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from scones.datasets.exclusions import Reason, why_left_out
+from scones.datasets.exclusions import ExclusionReason, exclusion_reason
 from scones.datasets.layout import ClassFolder, Layout
-from scones.datasets.splits import SIDES, Side, digest, is_held_back
-from scones.storage import pages
+from scones.datasets.splits import SPLITS, Split, digest, is_validation
+from scones.storage import list_pages
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -24,7 +24,7 @@ about a third less time than one."""
 
 
 @dataclass
-class Photos:
+class PhotoList:
     """The photos of one class on one side.
 
     Attributes
@@ -33,14 +33,14 @@ class Photos:
         A UTF-8 text file: one path a line, relative to the side's root.
     count
         How many.
-    content
+    content_digest
         The sum of the digests of their content ids: the same whatever the order and the names,
         another for other photos, and for one more copy of the same.
     """
 
     paths: Path
     count: int = 0
-    content: int = 0
+    content_digest: int = 0
 
 
 @dataclass
@@ -48,8 +48,8 @@ class ListedFolder:
     """What was found in a class's folder."""
 
     folder: ClassFolder
-    photos: Mapping[Side, Photos]
-    skipped: Counter[Reason] = field(default_factory=Counter)
+    photos: Mapping[Split, PhotoList]
+    skipped: Counter[ExclusionReason] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True)
@@ -69,20 +69,20 @@ class Listing:
     layout: Layout
     folders: tuple[ListedFolder, ...]
     negatives: ListedFolder | None
-    skipped: Mapping[Reason, int]
+    skipped: Mapping[ExclusionReason, int]
 
-    def photos(self, side: Side) -> list[Photos]:
+    def photos(self, split: Split) -> list[PhotoList]:
         """Return the photos of a side, in the order of the class indices."""
-        root = self.layout.roots[side]
-        return [listed.photos[side] for listed in self.folders if listed.folder.root == root]
+        root = self.layout.roots[split]
+        return [listed.photos[split] for listed in self.folders if listed.folder.root == root]
 
-    def count(self, side: Side) -> int:
+    def count(self, split: Split) -> int:
         """Return how many photos a side has, all classes together."""
-        return sum(photos.count for photos in self.photos(side))
+        return sum(photos.count for photos in self.photos(split))
 
-    def count_negatives(self, side: Side) -> int:
+    def count_negatives(self, split: Split) -> int:
         """Return how many photos of none of the classes a side has."""
-        return self.negatives.photos[side].count if self.negatives else 0
+        return self.negatives.photos[split].count if self.negatives else 0
 
 
 def list_photos(client: "S3Client", bucket: str, layout: Layout, workspace: Path) -> Listing:
@@ -107,7 +107,7 @@ def list_photos(client: "S3Client", bucket: str, layout: Layout, workspace: Path
     Raises
     ------
     StorageBusy, StorageRefused
-        As `scones.storage.named_faults`.
+        As `scones.storage.s3_errors`.
     """
     extra = (layout.negatives,) if layout.negatives else ()
     pool = ThreadPoolExecutor(LISTING_THREADS)
@@ -118,53 +118,53 @@ def list_photos(client: "S3Client", bucket: str, layout: Layout, workspace: Path
         ]
         hidden = pool.map(partial(_count, client, bucket), layout.hidden)
         unused = pool.map(partial(_count, client, bucket), layout.unused)
-        found = [future.result() for future in running]
-        skipped = Counter(layout.loose)
-        for listed in found:
+        listed_folders = [future.result() for future in running]
+        skipped = Counter(layout.stray_objects)
+        for listed in listed_folders:
             skipped.update(listed.skipped)
         skipped.update({"hidden": sum(hidden), "unused_split": sum(unused)})
     finally:
         pool.shutdown(cancel_futures=True)
-    negatives = found.pop() if extra else None
-    return Listing(layout, tuple(found), negatives, +skipped)
+    negatives = listed_folders.pop() if extra else None
+    return Listing(layout, tuple(listed_folders), negatives, +skipped)
 
 
 def _list_folder(
     client: "S3Client", bucket: str, folder: ClassFolder, workspace: Path
 ) -> ListedFolder:
     workspace.mkdir()
-    listed = ListedFolder(folder, {side: Photos(workspace / side) for side in SIDES})
+    listed = ListedFolder(folder, {split: PhotoList(workspace / split) for split in SPLITS})
     with _open(listed, "train") as train, _open(listed, "validation") as validation:
         files = {"train": train, "validation": validation}
-        for page in pages(client, bucket, folder.prefix):
-            for side, paths in _sort(page.get("Contents", []), listed).items():
-                files[side].writelines(paths)
+        for page in list_pages(client, bucket, folder.prefix):
+            for split, paths in _sort(page.get("Contents", []), listed).items():
+                files[split].writelines(paths)
     return listed
 
 
-def _open(listed: ListedFolder, side: Side) -> IO[str]:
-    return listed.photos[side].paths.open("w", encoding="utf-8", newline="\n")
+def _open(listed: ListedFolder, split: Split) -> IO[str]:
+    return listed.photos[split].paths.open("w", encoding="utf-8", newline="\n")
 
 
-def _sort(objects: "list[ObjectTypeDef]", listed: ListedFolder) -> dict[Side, list[str]]:
+def _sort(objects: "list[ObjectTypeDef]", listed: ListedFolder) -> dict[Split, list[str]]:
     """Count a page's objects and return the lines of its photos by side."""
-    lines: dict[Side, list[str]] = {side: [] for side in SIDES}
+    lines: dict[Split, list[str]] = {split: [] for split in SPLITS}
     folder = listed.folder
     below_root, below_folder = len(folder.root), len(folder.prefix)
     for entry in objects:
         key = entry["Key"]
-        reason = why_left_out(key[below_folder:], entry["Size"])
+        reason = exclusion_reason(key[below_folder:], entry["Size"])
         if reason:
             listed.skipped[reason] += 1
             continue
         number = digest(entry["ETag"].strip('"'))
-        side: Side = "validation" if is_held_back(number, folder.held_back) else "train"
-        photos = listed.photos[side]
+        split: Split = "validation" if is_validation(number, folder.validation_share) else "train"
+        photos = listed.photos[split]
         photos.count += 1
-        photos.content += number
-        lines[side].append(f"{key[below_root:]}\n")
+        photos.content_digest += number
+        lines[split].append(f"{key[below_root:]}\n")
     return lines
 
 
 def _count(client: "S3Client", bucket: str, prefix: str) -> int:
-    return sum(len(page.get("Contents", [])) for page in pages(client, bucket, prefix))
+    return sum(len(page.get("Contents", [])) for page in list_pages(client, bucket, prefix))

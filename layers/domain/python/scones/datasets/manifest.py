@@ -8,13 +8,13 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from scones.datasets.errors import ClassWithoutPhotos, TooFewPhotos, UnsupportedPhotos
-from scones.datasets.exclusions import Reason
+from scones.datasets.exclusions import ExclusionReason
 from scones.datasets.layout import DATASET
-from scones.datasets.list_files import Batch
-from scones.datasets.listing import Listing, Photos
-from scones.datasets.splits import SIDES, Side
+from scones.datasets.list_files import ListRange
+from scones.datasets.listing import Listing, PhotoList
+from scones.datasets.splits import SPLITS, Split
 
-NAMED = 5
+MAX_SHOWN = 5
 """How many photos a refusal names."""
 
 _JPEG_OR_PNG = (".jpg", ".jpeg", ".png")
@@ -40,7 +40,7 @@ class Negatives(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    counts: Mapping[Side, int]
+    counts: Mapping[Split, int]
     photos: str
 
 
@@ -71,8 +71,8 @@ class Manifest(BaseModel):
 
     fingerprint: str
     class_names: tuple[str, ...]
-    counts: Mapping[Side, Mapping[str, int]]
-    skipped: Mapping[Reason, int]
+    counts: Mapping[Split, Mapping[str, int]]
+    skipped: Mapping[ExclusionReason, int]
     channels: Mapping[str, Channel]
     hyperparameters: Mapping[str, str]
     photos: str
@@ -87,11 +87,12 @@ class GeneratedLists(Manifest):
     last_trained
         Fingerprint of what was trained last, None if there was nothing.
     batches
-        How to cut ``validation.lst`` and ``negatives.lst``, see `scones.datasets.list_files.cut`.
+        How to cut ``validation.lst`` and ``negatives.lst``, see
+        `scones.datasets.list_files.split_into_ranges`.
     """
 
     last_trained: str | None
-    batches: list[Batch]
+    batches: list[ListRange]
 
 
 def require_jpeg_or_png(listing: Listing) -> None:
@@ -104,25 +105,25 @@ def require_jpeg_or_png(listing: Listing) -> None:
     UnsupportedPhotos
         If there are photos whose names end otherwise.
     """
-    found: list[str] = []
+    unsupported: list[str] = []
     count = 0
-    for side in SIDES:
-        for photos in listing.photos(side):
+    for split in SPLITS:
+        for photos in listing.photos(split):
             with photos.paths.open(encoding="utf-8") as paths:
                 for path in paths:
                     if not path.rstrip("\n").lower().endswith(_JPEG_OR_PNG):
                         count += 1
-                        found += [path.rstrip("\n")] if len(found) < NAMED else []
+                        unsupported += [path.rstrip("\n")] if len(unsupported) < MAX_SHOWN else []
     if count:
-        more = f" and {count - len(found)} more" if count > len(found) else ""
+        more = f" and {count - len(unsupported)} more" if count > len(unsupported) else ""
         raise UnsupportedPhotos(
             f"SageMaker's image classification reads JPEG and PNG only, and {count} photos of the "
-            f"dataset are of other formats: {', '.join(found)}{more}. Save them as JPEG, or deploy "
-            "the stack with Algorithm=own"
+            f"dataset are of other formats: {', '.join(unsupported)}{more}. Save them as JPEG, or "
+            "deploy the stack with Algorithm=own"
         )
 
 
-def require_photos(listing: Listing, class_names: Sequence[str]) -> None:
+def validate_photo_counts(listing: Listing, class_names: Sequence[str]) -> None:
     """Refuse a dataset in which a class has no photos to train or to validate on.
 
     Raises
@@ -133,7 +134,7 @@ def require_photos(listing: Listing, class_names: Sequence[str]) -> None:
         If all photos of a class fall to one side.
     """
     empty = [
-        f"{listed.folder.prefix} ({_why(listed.skipped)})"
+        f"{listed.folder.prefix} ({_format_skipped(listed.skipped)})"
         for listed in listing.folders
         if not sum(photos.count for photos in listed.photos.values())
     ]
@@ -142,7 +143,7 @@ def require_photos(listing: Listing, class_names: Sequence[str]) -> None:
             f"{len(empty)} of {len(listing.folders)} folders of classes hold no photo: "
             f"{', '.join(empty)}. Add photos of each, or deploy with ClassNames that leave them out"
         )
-    if listing.layout.has_own_sides:
+    if listing.layout.has_splits:
         return
     short = [
         f"{name} ({train.count} to train on, {validation.count} to validate on)"
@@ -159,7 +160,7 @@ def require_photos(listing: Listing, class_names: Sequence[str]) -> None:
         )
 
 
-def _why(skipped: Mapping[Reason, int]) -> str:
+def _format_skipped(skipped: Mapping[ExclusionReason, int]) -> str:
     return ", ".join(f"{count} {reason}" for reason, count in sorted(skipped.items())) or "empty"
 
 
@@ -178,19 +179,19 @@ def fingerprint(
     str
         64 hexadecimal digits.
     """
-    made_from: dict[str, Any] = {
+    content: dict[str, Any] = {
         "class_names": list(class_names),
         "hyperparameters": dict(hyperparameters),
-        "photos": {side: list(map(_content, listing.photos(side))) for side in SIDES},
+        "photos": {split: list(map(_content_digest, listing.photos(split))) for split in SPLITS},
     }
     if listing.negatives and any(photos.count for photos in listing.negatives.photos.values()):
         # Only then: without them the fingerprint is what it was before there was such a folder.
-        made_from["negatives"] = {
-            side: _content(photos) for side, photos in listing.negatives.photos.items()
+        content["negatives"] = {
+            split: _content_digest(photos) for split, photos in listing.negatives.photos.items()
         }
-    text = json.dumps(made_from, sort_keys=True, separators=(",", ":"))
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _content(photos: Photos) -> str:
-    return f"{photos.count} {photos.content:x}"
+def _content_digest(photos: PhotoList) -> str:
+    return f"{photos.count} {photos.content_digest:x}"

@@ -56,7 +56,7 @@ class SplitFolders:
     unused: str | None
 
 
-def kind_of(name: str) -> Kind | None:
+def split_kind(name: str) -> Kind | None:
     """Return the kind of split that a folder is by its name, or None for other names.
 
     Examples
@@ -64,8 +64,8 @@ def kind_of(name: str) -> Kind | None:
     >>> kind_of("Training"), kind_of("test_set"), kind_of("train station")
     ('train', 'test', None)
     """
-    found = _NAME.fullmatch(name.strip())
-    return _KINDS[found["split"].lower()] if found else None
+    match = _NAME.fullmatch(name.strip())
+    return _KINDS[match["split"].lower()] if match else None
 
 
 def find_split_folders(
@@ -95,13 +95,13 @@ def find_split_folders(
     """
     if set(names) <= set(class_names):
         return None
-    kinds = {name: kind for name in sorted(names) if (kind := kind_of(name))}
+    kinds = {name: kind for name in sorted(names) if (kind := split_kind(name))}
     others = sorted(set(names) - set(kinds))
     if others:
         # A class may be called "train": next to other folders it is not a split.
         kinds = {name: kind for name, kind in kinds.items() if name not in class_names}
         _require_no_splits(kinds, others)
-        _require_no_likeness([name for name in others if name not in class_names])
+        _require_distinct_names([name for name in others if name not in class_names])
         return None
     return _by_kind(kinds) if kinds else None
 
@@ -133,21 +133,21 @@ def require_no_classes_within(
 
 
 def _by_kind(kinds: dict[str, Kind]) -> SplitFolders:
-    found: dict[Kind, str] = {}
+    by_kind: dict[Kind, str] = {}
     for name, kind in kinds.items():
-        if kind in found:
+        if kind in by_kind:
             raise AmbiguousFolders(
-                f"has two folders for one split: {found[kind]} and {name} are both for "
+                f"has two folders for one split: {by_kind[kind]} and {name} are both for "
                 f"{_purpose(kind)}. Put their photos into one of them, or move one away"
             )
-        found[kind] = name
-    if "train" not in found:
+        by_kind[kind] = name
+    if "train" not in by_kind:
         raise AmbiguousFolders(
             f"has no folder to train on, only {_listed(kinds)}, which {_are(kinds)} by "
             f"{_their(kinds)} to validate or to test on: add train with the photos to train on"
         )
-    validation, test = found.get("validation"), found.get("test")
-    return SplitFolders(found["train"], validation or test, test if validation else None)
+    validation, test = by_kind.get("validation"), by_kind.get("test")
+    return SplitFolders(by_kind["train"], validation or test, test if validation else None)
 
 
 def _require_no_splits(kinds: Collection[str], others: Sequence[str]) -> None:
@@ -159,17 +159,17 @@ def _require_no_splits(kinds: Collection[str], others: Sequence[str]) -> None:
         )
 
 
-def _require_no_likeness(names: Sequence[str]) -> None:
+def _require_distinct_names(names: Sequence[str]) -> None:
     """Raise an error for names that differ only in which split they are of."""
     stems: dict[str, list[str]] = {}
     for name in names:
         stem, count = _WORD.subn("*", name.casefold())
         if count:
             stems.setdefault(stem, []).append(name)
-    for alike in stems.values():
-        if len(alike) > 1:
+    for similar in stems.values():
+        if len(similar) > 1:
             raise AmbiguousFolders(
-                f"has folders that are splits or classes: {_listed(alike)}. If they are splits, "
+                f"has folders that are splits or classes: {_listed(similar)}. If they are splits, "
                 "rename them to train, validation and test"
             )
 

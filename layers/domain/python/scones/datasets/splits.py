@@ -7,8 +7,8 @@ its copies, so that no model is validated on what it was trained on.
 import hashlib
 from typing import Literal
 
-Side = Literal["train", "validation"]
-SIDES: tuple[Side, ...] = ("train", "validation")
+Split = Literal["train", "validation"]
+SPLITS: tuple[Split, ...] = ("train", "validation")
 
 _DIGESTS = 2.0**256
 
@@ -26,7 +26,7 @@ def digest(content_id: str) -> int:
     return int.from_bytes(hashlib.sha256(content_id.encode()).digest(), "big")
 
 
-def is_held_back(number: int, share: float) -> bool:
+def is_validation(number: int, share: float) -> bool:
     """Tell whether a photo is held back to validate on.
 
     Parameters

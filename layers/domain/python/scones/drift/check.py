@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 from scones.decisions import DECIMALS
-from scones.drift.deployed_model import Unknown, find_evaluation, find_hosted
+from scones.drift.deployed_model import NotComparable, find_baseline, find_deployed_model
 from scones.drift.distributions import Bins, confidence_bins, familiarity_bins, label_bins
-from scones.drift.psi import noise, stability_index
+from scones.drift.psi import critical_value, population_stability_index
 from scones.evaluation.report import FILE
-from scones.evaluation.stored_evaluation import Evaluation
+from scones.evaluation.stored_evaluation import StoredEvaluation
 from scones.events import Drift, DriftChecked, PhotoDecided, Share
-from scones.records import Skipped, is_simulated, read_decided
+from scones.records import Skipped, is_simulated, query_records
 from scones.runs import Run
 from scones.settings import CheckDriftSettings
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker import SageMakerClient
 
-MOST_PHOTOS = 20_000
+MAX_PHOTOS = 20_000
 """Of more the latest are compared: they leave next to nothing to chance, and are soon read."""
 
 
@@ -64,46 +64,46 @@ def check_drift(
     Raises
     ------
     StorageBusy, StorageRefused
-        As `scones.storage.named_faults`.
+        As `scones.storage.s3_errors`.
     botocore.exceptions.ClientError
         If SageMaker or DynamoDB refuses.
     """
-    nothing = _nothing(request, now)
-    hosted = find_hosted(clients.sagemaker, settings.endpoint_name)
-    if isinstance(hosted, Unknown):
-        return nothing.model_copy(update=asdict(hosted))
-    of_version = nothing.model_copy(
+    empty = _empty_result(request, now)
+    deployed = find_deployed_model(clients.sagemaker, settings.endpoint_name)
+    if isinstance(deployed, NotComparable):
+        return empty.model_copy(update=asdict(deployed))
+    of_model = empty.model_copy(
         update={
-            "model_version": hosted.number,
-            "model_package_arn": hosted.model_package_arn,
+            "model_version": deployed.number,
+            "model_package_arn": deployed.model_package_arn,
         }
     )
-    run = Run(settings.data_bucket, hosted.run)
-    evaluation = find_evaluation(clients.s3, run, settings.class_names)
-    if isinstance(evaluation, Unknown):
-        return of_version.model_copy(update=asdict(evaluation))
-    since = max(hosted.since, now - timedelta(days=settings.days))
-    skipped = Skipped(MOST_PHOTOS)
-    photos = _decided(clients.dynamodb, settings, since, now, skipped)
-    looked_at = of_version.model_copy(
+    run = Run(settings.data_bucket, deployed.run)
+    baseline = find_baseline(clients.s3, run, settings.class_names)
+    if isinstance(baseline, NotComparable):
+        return of_model.model_copy(update=asdict(baseline))
+    since = max(deployed.since, now - timedelta(days=settings.days))
+    skipped = Skipped(MAX_PHOTOS)
+    photos = _read_decisions(clients.dynamodb, settings, since, now, skipped)
+    result = of_model.model_copy(
         update={
             "since": since,
             "photos": len(photos),
             "skipped": len(skipped),
             "evaluation": run.uri(FILE),
-            "evaluation_photos": evaluation.candidate.photos,
+            "evaluation_photos": baseline.candidate.photos,
         }
     )
     if len(photos) < settings.minimum_photos:
-        checked = _too_few(looked_at, since, settings.minimum_photos)
+        checked = _too_few(result, since, settings.minimum_photos)
     else:
-        checked = _compared(looked_at, settings, evaluation, photos)
+        checked = _compare(result, settings, baseline, photos)
     if skipped.message is None:
         return checked
     return checked.model_copy(update={"message": f"{checked.message}; {skipped.message}"})
 
 
-def _nothing(request: Request, now: datetime) -> DriftChecked:
+def _empty_result(request: Request, now: datetime) -> DriftChecked:
     """Return what is known before anything was looked at."""
     return DriftChecked(
         version="1",
@@ -123,39 +123,39 @@ def _nothing(request: Request, now: datetime) -> DriftChecked:
     )
 
 
-def _too_few(looked_at: DriftChecked, since: datetime, needed: int) -> DriftChecked:
+def _too_few(result: DriftChecked, since: datetime, needed: int) -> DriftChecked:
     message = (
-        f"version {looked_at.model_version} decided {looked_at.photos:,} photos since "
+        f"version {result.model_version} decided {result.photos:,} photos since "
         f"{since:%Y-%m-%d %H:%M} UTC, and a comparison needs {needed:,}"
     )
-    return looked_at.model_copy(update={"outcome": "too_few", "message": message})
+    return result.model_copy(update={"outcome": "too_few", "message": message})
 
 
-def _compared(
-    looked_at: DriftChecked,
+def _compare(
+    result: DriftChecked,
     settings: CheckDriftSettings,
-    evaluation: Evaluation,
+    baseline: StoredEvaluation,
     photos: Sequence[PhotoDecided],
 ) -> DriftChecked:
     confidence = _drift(
-        confidence_bins(evaluation.candidate, [photo.confidence or 0.0 for photo in photos]),
+        confidence_bins(baseline.candidate, [photo.confidence or 0.0 for photo in photos]),
         settings.limit,
     )
     labels = _drift(
-        label_bins(evaluation, [photo.label or "" for photo in photos]), settings.label_limit
+        label_bins(baseline, [photo.label or "" for photo in photos]), settings.label_limit
     )
-    familiarity = _familiarity(settings, evaluation, photos)
+    familiarity = _familiarity(settings, baseline, photos)
     shifted = (
         confidence.shifted or labels.shifted or (familiarity is not None and familiarity.shifted)
     )
     message = (
-        f"{len(photos):,} photos of production against the {evaluation.candidate.photos:,} that "
-        f"version {looked_at.model_version} was evaluated on: confidences {_said(confidence)}; "
-        f"classes {_said(labels)}"
+        f"{len(photos):,} photos of production against the {baseline.candidate.photos:,} that "
+        f"version {result.model_version} was evaluated on: confidences "
+        f"{_format_drift(confidence)}; classes {_format_drift(labels)}"
     )
     if familiarity:
-        message += f"; familiarities, against a uniform distribution, {_said(familiarity)}"
-    return looked_at.model_copy(
+        message += f"; familiarities, against a uniform distribution, {_format_drift(familiarity)}"
+    return result.model_copy(
         update={
             "outcome": "shifted" if shifted else "steady",
             "message": message,
@@ -168,19 +168,19 @@ def _compared(
 
 
 def _familiarity(
-    settings: CheckDriftSettings, evaluation: Evaluation, photos: Sequence[PhotoDecided]
+    settings: CheckDriftSettings, baseline: StoredEvaluation, photos: Sequence[PhotoDecided]
 ) -> Drift | None:
     """Compare the familiarities, or return None if too few photos have one.
 
     The limit is that of the confidences: both are shares in bins of a tenth of the photos each.
     """
-    known = [photo.familiarity for photo in photos if photo.familiarity is not None]
-    if len(known) < settings.minimum_photos:
+    familiarities = [photo.familiarity for photo in photos if photo.familiarity is not None]
+    if len(familiarities) < settings.minimum_photos:
         return None
-    return _drift(familiarity_bins(evaluation.candidate, known), settings.limit)
+    return _drift(familiarity_bins(baseline.candidate, familiarities), settings.limit)
 
 
-def _decided(
+def _read_decisions(
     client: "DynamoDBClient",
     settings: CheckDriftSettings,
     since: datetime,
@@ -192,7 +192,7 @@ def _decided(
     Without those that were sent to try the application: they are the photos that the evaluation is
     of, which look like it whatever production has become.
     """
-    answered = read_decided(
+    records = query_records(
         client,
         settings.results_table,
         skipped,
@@ -200,26 +200,26 @@ def _decided(
         since=since,
         until=until,
     )
-    ours = (
-        record.decided
-        for record in answered
-        if record.decided.model
-        and record.decided.model.endpoint == settings.endpoint_name
-        and not is_simulated(record.decided.photo.key)
+    decisions = (
+        record.decision
+        for record in records
+        if record.decision.model
+        and record.decision.model.endpoint == settings.endpoint_name
+        and not is_simulated(record.decision.photo.key)
     )
-    return list(islice(ours, MOST_PHOTOS))
+    return list(islice(decisions, MAX_PHOTOS))
 
 
 def _drift(bins: Bins, limit: float) -> Drift:
     expected, observed = sum(bins.expected), sum(bins.observed)
-    index = round(stability_index(bins.expected, bins.observed), DECIMALS)
-    chance = round(noise(len(bins.names), expected, observed), DECIMALS)
+    index = round(population_stability_index(bins.expected, bins.observed), DECIMALS)
+    noise = round(critical_value(len(bins.names), expected, observed), DECIMALS)
     shares = zip(bins.names, bins.expected, bins.observed, strict=True)
     return Drift(
         index=index,
-        noise=chance,
+        noise=noise,
         limit=limit,
-        shifted=index >= limit and index > chance,
+        shifted=index >= limit and index > noise,
         shares=tuple(
             Share(
                 name=name,
@@ -231,8 +231,9 @@ def _drift(bins: Bins, limit: float) -> Drift:
     )
 
 
-def _said(drift: Drift) -> str:
-    how = "shifted" if drift.shifted else "steady"
+def _format_drift(drift: Drift) -> str:
+    state = "shifted" if drift.shifted else "steady"
     return (
-        f"{how}, index {drift.index:.3f} (limit {drift.limit:g}, chance reaches {drift.noise:.3f})"
+        f"{state}, index {drift.index:.3f} (limit {drift.limit:g}, "
+        f"chance reaches {drift.noise:.3f})"
     )

@@ -5,9 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from scones.endpoint_state import Endpoint, find, find_endpoint
+from scones.endpoint_state import EndpointState, describe_endpoint, describe_or_none
 from scones.evaluation.report import FILE
-from scones.evaluation.stored_evaluation import Evaluation, EvaluationUnreadable, read_evaluation
+from scones.evaluation.stored_evaluation import (
+    InvalidEvaluationError,
+    StoredEvaluation,
+    read_evaluation,
+)
 from scones.events import DriftOutcome
 from scones.runs import Run, RunIncomplete
 
@@ -17,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Hosted:
+class DeployedModel:
     """A registered version of the model in production.
 
     Attributes
@@ -41,14 +45,14 @@ class Hosted:
 
 
 @dataclass(frozen=True)
-class Unknown:
+class NotComparable:
     """What there is instead, as the outcome of a check."""
 
     outcome: DriftOutcome
     message: str
 
 
-def find_hosted(client: "SageMakerClient", endpoint: str) -> Hosted | Unknown:
+def find_deployed_model(client: "SageMakerClient", endpoint: str) -> DeployedModel | NotComparable:
     """Find out which version an endpoint runs.
 
     Parameters
@@ -63,31 +67,33 @@ def find_hosted(client: "SageMakerClient", endpoint: str) -> Hosted | Unknown:
     botocore.exceptions.ClientError
         If SageMaker refuses to tell.
     """
-    found = find_endpoint(client, endpoint)
-    if found is None:
-        return Unknown("no_model", f"there is no endpoint {endpoint}: promote a version first")
-    if found.status == "Failed":
-        return Unknown("no_model", f"endpoint {endpoint} failed: promote a version")
-    if found.status != "InService":
-        return Unknown(
-            "changing", f"endpoint {endpoint} is {found.status}: the next check will tell"
+    state = describe_endpoint(client, endpoint)
+    if state is None:
+        return NotComparable(
+            "no_model", f"there is no endpoint {endpoint}: promote a version first"
         )
-    package = _package(client, found)
-    if isinstance(package, Unknown):
-        return package
-    run = package.get("CustomerMetadataProperties", {}).get("run")
+    if state.status == "Failed":
+        return NotComparable("no_model", f"endpoint {endpoint} failed: promote a version")
+    if state.status != "InService":
+        return NotComparable(
+            "changing", f"endpoint {endpoint} is {state.status}: the next check will tell"
+        )
+    model_package = _model_package(client, state)
+    if isinstance(model_package, NotComparable):
+        return model_package
+    run = model_package.get("CustomerMetadataProperties", {}).get("run")
     if not run:
-        return Unknown(
+        return NotComparable(
             "no_evaluation",
-            f"{package['ModelPackageArn']} was not registered by a retraining: it has no "
+            f"{model_package['ModelPackageArn']} was not registered by a retraining: it has no "
             "evaluation to compare with",
         )
-    return Hosted(package["ModelPackageArn"], run, found.changed_at)
+    return DeployedModel(model_package["ModelPackageArn"], run, state.changed_at)
 
 
-def find_evaluation(
+def find_baseline(
     client: "S3Client", run: Run, class_names: Sequence[str]
-) -> Evaluation | Unknown:
+) -> StoredEvaluation | NotComparable:
     """Find the evaluation that a model was registered with.
 
     Parameters
@@ -102,20 +108,20 @@ def find_evaluation(
     Raises
     ------
     StorageBusy, StorageRefused
-        As `scones.storage.named_faults`.
+        As `scones.storage.s3_errors`.
     """
     try:
         evaluation = read_evaluation(client, run)
     except RunIncomplete:
-        return Unknown(
+        return NotComparable(
             "no_evaluation",
             f"{run.uri(FILE)} is not there any more: there is nothing to compare with until the "
             "next model is promoted",
         )
-    except EvaluationUnreadable as error:
-        return Unknown("no_evaluation", str(error))
+    except InvalidEvaluationError as error:
+        return NotComparable("no_evaluation", str(error))
     if evaluation.class_names != tuple(class_names):
-        return Unknown(
+        return NotComparable(
             "no_evaluation",
             f"the model in production is of the classes {', '.join(evaluation.class_names)}, and "
             f"the stack has {', '.join(class_names)} now: retrain, and promote the new version",
@@ -123,20 +129,20 @@ def find_evaluation(
     return evaluation
 
 
-def _package(client: "SageMakerClient", endpoint: Endpoint) -> Any:
+def _model_package(client: "SageMakerClient", endpoint: EndpointState) -> Any:
     """Describe the model package that an endpoint runs."""
     model = endpoint.model
     if model is None:
-        return Unknown(
+        return NotComparable(
             "no_evaluation",
             f"the configuration {endpoint.config}, or its model, was deleted: promote again",
         )
     arn = model.model_package_arn
-    package = arn and find(client.describe_model_package, ModelPackageName=arn)
-    if not package:
-        return Unknown(
+    model_package = arn and describe_or_none(client.describe_model_package, ModelPackageName=arn)
+    if not model_package:
+        return NotComparable(
             "no_evaluation",
             f"{arn or model.artifacts} is in production, which is no registered version: it has "
             "no evaluation to compare with",
         )
-    return package
+    return model_package

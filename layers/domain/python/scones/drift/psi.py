@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from math import fsum, log, sqrt
 from statistics import NormalDist
 
-CHANCE = 0.001
-"""How often a check may be above `noise` though nothing has changed."""
+SIGNIFICANCE = 0.001
+"""How often a check may be above `critical_value` though nothing has changed."""
 
 _ADDED = 0.5
 """Photos added to each bin, so that an empty one has a share too."""
 
 
-def stability_index(expected: Sequence[int], observed: Sequence[int]) -> float:
+def population_stability_index(expected: Sequence[int], observed: Sequence[int]) -> float:
     """Return the population stability index of photos counted in the same bins.
 
     The sum over the bins of (q - p) ln(q / p), with p and q the bin's share of the expected and
@@ -35,8 +35,8 @@ def stability_index(expected: Sequence[int], observed: Sequence[int]) -> float:
     return max(fsum((q - p) * log(q / p) for p, q in pairs), 0.0)
 
 
-def noise(bins: int, expected: int, observed: int) -> float:
-    """Return the index that chance alone exceeds in `CHANCE` of the checks.
+def critical_value(bins: int, expected: int, observed: int) -> float:
+    """Return the index that chance alone exceeds in `SIGNIFICANCE` of the checks.
 
     Where nothing has changed, the index is distributed about as (1/n + 1/m) times chi-square with
     one degree of freedom less than there are bins.
@@ -54,14 +54,16 @@ def noise(bins: int, expected: int, observed: int) -> float:
 
 
 def _shares(counts: Sequence[int]) -> list[float]:
-    whole = sum(counts) + _ADDED * len(counts)
-    return [(count + _ADDED) / whole for count in counts]
+    total = sum(counts) + _ADDED * len(counts)
+    return [(count + _ADDED) / total for count in counts]
 
 
 def _chi_square(degrees: int) -> float:
-    """Return the quantile of chi-square at 1 - `CHANCE`, by Wilson and Hilferty's approximation.
+    """Return the quantile of chi-square at 1 - `SIGNIFICANCE`, by Wilson and Hilferty.
 
     A few percent too high for one degree of freedom, less than one percent from three on.
     """
     spread = 2 / (9 * degrees)
-    return degrees * float((1 - spread + NormalDist().inv_cdf(1 - CHANCE) * sqrt(spread)) ** 3)
+    return degrees * float(
+        (1 - spread + NormalDist().inv_cdf(1 - SIGNIFICANCE) * sqrt(spread)) ** 3
+    )

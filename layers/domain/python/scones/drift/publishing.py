@@ -16,7 +16,7 @@ class NotPublished(Exception):
     """The bus did not take an event; the message has its reason."""
 
 
-def publish(client: "EventBridgeClient", bus: str, checked: DriftChecked) -> None:
+def publish(client: "EventBridgeClient", bus: str, result: DriftChecked) -> None:
     """Publish a check, and a request to retrain where it says so.
 
     Parameters
@@ -25,7 +25,7 @@ def publish(client: "EventBridgeClient", bus: str, checked: DriftChecked) -> Non
         An EventBridge client.
     bus
         Name of the event bus.
-    checked
+    result
         What was found.
 
     Raises
@@ -35,17 +35,17 @@ def publish(client: "EventBridgeClient", bus: str, checked: DriftChecked) -> Non
     botocore.exceptions.ClientError
         If EventBridge refuses.
     """
-    entries = [_entry(bus, "Drift Checked", checked.model_dump_json())]
-    if checked.retraining_requested:
+    entries = [_entry(bus, "Drift Checked", result.model_dump_json())]
+    if result.retraining_requested:
         # Not forced: without new photos there is nothing better to learn.
         request = {"requested_by": "drift", "force": False}
         entries.append(_entry(bus, "Retraining Requested", json.dumps(request)))
-    answer = client.put_events(Entries=entries)
-    for entry, taken in zip(entries, answer["Entries"], strict=True):
-        if "ErrorCode" in taken:
+    response = client.put_events(Entries=entries)
+    for entry, event_ids in zip(entries, response["Entries"], strict=True):
+        if "ErrorCode" in event_ids:
             raise NotPublished(
-                f"{bus} rejected the event {entry['DetailType']}: {taken['ErrorCode']}: "
-                f"{taken.get('ErrorMessage', 'no reason was given')}"
+                f"{bus} rejected the event {entry['DetailType']}: {event_ids['ErrorCode']}: "
+                f"{event_ids.get('ErrorMessage', 'no reason was given')}"
             )
 
 

@@ -6,13 +6,18 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 from scones.endpoint import UnusablePrediction
-from scones.evaluation.model_metrics import Judgement, NotJudged, judge, judge_familiarity
-from scones.evaluation.predictions import Answers, read_answers
-from scones.evaluation.report import Report
-from scones.evaluation.transform_failure import Fault
+from scones.evaluation.model_metrics import (
+    ModelMetrics,
+    NotEvaluated,
+    compute_familiarity,
+    compute_model_metrics,
+)
+from scones.evaluation.predictions import Predictions, read_predictions
+from scones.evaluation.report import EvaluationReport
+from scones.evaluation.transform_failure import TransformFailure
 from scones.evaluation.verdict import Limits, compare
 from scones.runs import (
-    PICTURES,
+    IMAGES_PREFIX,
     VALIDATION_LIST,
     Run,
     RunName,
@@ -45,12 +50,12 @@ class Request(BaseModel):
 
     run: RunName
     champion: bool
-    champion_fault: Fault | None = None
+    champion_fault: TransformFailure | None = None
 
 
 def evaluate(
     client: "S3Client", bucket: str, request: Request, class_names: Sequence[str], limits: Limits
-) -> Report:
+) -> EvaluationReport:
     """Judge the new model of a run by its predictions.
 
     Accuracy and all other figures but the familiarity's are of the validation photos of the
@@ -81,86 +86,94 @@ def evaluate(
     RunIncomplete, RunOutdated, LstError
         As `scones.runs.read_validation_set`.
     StorageBusy, StorageRefused
-        As `scones.storage.named_faults`.
+        As `scones.storage.s3_errors`.
     """
     run = Run(bucket, request.run)
     validation = read_validation_set(client, run, class_names)
-    answers = read_answers(client, run, "candidate", validation, len(class_names))
-    if not answers.photos:
-        raise NoPredictions(_nothing(run, validation))
-    others = (
-        _champion_answers(client, run, validation, answers, class_names, request.champion_fault)
+    predictions = read_predictions(client, run, "candidate", validation, len(class_names))
+    if not predictions.photos:
+        raise NoPredictions(_no_predictions_message(run, validation))
+    champion_predictions = (
+        _champion_predictions(
+            client, run, validation, predictions, class_names, request.champion_fault
+        )
         if request.champion
-        else NotJudged("there is no model in production of the same classes and picture shape")
+        else NotEvaluated("there is no model in production of the same classes and picture shape")
     )
-    candidate = _judge(answers, class_names, limits)
-    champion = others if isinstance(others, NotJudged) else _judge(others, class_names, limits)
-    left_out = len(validation.classes) - len(answers.photos)
-    return Report(
+    candidate = _model_metrics(predictions, class_names, limits)
+    champion = (
+        champion_predictions
+        if isinstance(champion_predictions, NotEvaluated)
+        else _model_metrics(champion_predictions, class_names, limits)
+    )
+    without_prediction = len(validation.classes) - len(predictions.photos)
+    return EvaluationReport(
         run=run.name,
         fingerprint=validation.fingerprint,
         class_names=class_names,
-        without_prediction=left_out,
-        verdict=compare(candidate, champion, limits, left_out),
+        without_prediction=without_prediction,
+        verdict=compare(candidate, champion, limits, without_prediction),
         limits=limits,
         candidate=candidate,
         champion=champion,
     )
 
 
-def _judge(answers: Answers, class_names: Sequence[str], limits: Limits) -> Judgement:
-    photos = list(answers.photos.values())
-    familiarity = judge_familiarity(
-        [answer.familiarity for answer in photos if answer.familiarity is not None],
-        [familiarity for familiarity in answers.negatives.values() if familiarity is not None],
+def _model_metrics(
+    predictions: Predictions, class_names: Sequence[str], limits: Limits
+) -> ModelMetrics:
+    photos = list(predictions.photos.values())
+    familiarity = compute_familiarity(
+        [prediction.familiarity for prediction in photos if prediction.familiarity is not None],
+        [familiarity for familiarity in predictions.negatives.values() if familiarity is not None],
         limits.familiarity_limit,
     )
-    return judge(photos, class_names, limits.wanted_precision, familiarity)
+    return compute_model_metrics(photos, class_names, limits.wanted_precision, familiarity)
 
 
-def _champion_answers(
+def _champion_predictions(
     client: "S3Client",
     run: Run,
     validation: ValidationSet,
-    candidate: Answers,
+    candidate: Predictions,
     class_names: Sequence[str],
-    fault: Fault | None,
-) -> Answers | NotJudged:
+    failure: TransformFailure | None,
+) -> Predictions | NotEvaluated:
     """Return the answers of the model in production to the photos that the new one answered.
 
     A missing answer to a photo of none of the classes does not matter for the verdict: there may be
     fewer of them.
     """
     try:
-        answers = read_answers(client, run, "champion", validation, len(class_names))
+        predictions = read_predictions(client, run, "champion", validation, len(class_names))
     except UnusablePrediction as error:
-        return _not_judged(str(error))
-    photos, negatives = answers.photos, answers.negatives
+        return _not_evaluated(str(error))
+    photos, negatives = predictions.photos, predictions.negatives
     missing = sum(index not in photos for index in candidate.photos)
     if not missing:
-        return Answers(
+        return Predictions(
             photos={index: photos[index] for index in candidate.photos},
             negatives={
                 index: negatives[index] for index in candidate.negatives if index in negatives
             },
         )
-    if fault and not fault.has_job:
-        return _not_judged(f"its batch transform could not be run: {fault.reason}")
-    lacks = f"it has no prediction for {missing:,} of the {len(candidate.photos):,} photos"
+    if failure and not failure.job_created:
+        return _not_evaluated(f"its batch transform could not be run: {failure.reason}")
+    gap = f"it has no prediction for {missing:,} of the {len(candidate.photos):,} photos"
     job = f"the transform job {run.name}-champion"
-    if fault:
-        return _not_judged(f"{lacks}: {job} {fault.end}, see its log")
-    return _not_judged(f"{lacks}, see the log of {job}")
+    if failure:
+        return _not_evaluated(f"{gap}: {job} {failure.end}, see its log")
+    return _not_evaluated(f"{gap}, see the log of {job}")
 
 
-def _not_judged(why: str) -> NotJudged:
-    return NotJudged(f"the model in production was not judged: {why}")
+def _not_evaluated(reason: str) -> NotEvaluated:
+    return NotEvaluated(f"the model in production was not judged: {reason}")
 
 
-def _nothing(run: Run, validation: ValidationSet) -> str:
+def _no_predictions_message(run: Run, validation: ValidationSet) -> str:
     return (
         f"there is no prediction in {run.uri('predictions/candidate/')} for any of the "
         f"{len(validation.classes):,} photos of {run.uri(VALIDATION_LIST)}: look whether there are "
-        f"pictures in {run.uri(PICTURES)}, and at the log of the transform job "
+        f"pictures in {run.uri(IMAGES_PREFIX)}, and at the log of the transform job "
         f"{run.name}-candidate"
     )

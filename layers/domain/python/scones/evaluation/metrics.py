@@ -17,7 +17,7 @@ Matrix = list[list[int]]
 """Photos by actual class (rows) and predicted class (columns)."""
 
 
-class Answer(NamedTuple):
+class LabeledPrediction(NamedTuple):
     """What a model said of a labelled photo.
 
     Attributes
@@ -39,18 +39,18 @@ class Answer(NamedTuple):
     familiarity: float | None = None
 
     @property
-    def is_right(self) -> bool:
+    def is_correct(self) -> bool:
         """Whether the model is right."""
         return self.actual == self.predicted
 
     @property
     def graded(self) -> Graded:
         """The confidence and whether the model is right, for `scones.calibration`."""
-        return self.confidence, self.is_right
+        return self.confidence, self.is_correct
 
 
 @dataclass(frozen=True)
-class Point:
+class RiskCoveragePoint:
     """What a threshold does.
 
     Attributes
@@ -68,16 +68,16 @@ class Point:
     risk: float
 
 
-def accuracy(answers: Sequence[Answer]) -> float:
+def accuracy(predictions: Sequence[LabeledPrediction]) -> float:
     """Return which share of the answers is right; there must be one."""
-    return sum(answer.is_right for answer in answers) / len(answers)
+    return sum(prediction.is_correct for prediction in predictions) / len(predictions)
 
 
-def confusion_matrix(answers: Sequence[Answer], class_count: int) -> Matrix:
+def confusion_matrix(predictions: Sequence[LabeledPrediction], class_count: int) -> Matrix:
     """Count the answers by actual class (rows) and predicted class (columns)."""
     matrix = [[0] * class_count for _ in range(class_count)]
-    for answer in answers:
-        matrix[answer.actual][answer.predicted] += 1
+    for prediction in predictions:
+        matrix[prediction.actual][prediction.predicted] += 1
     return matrix
 
 
@@ -91,11 +91,11 @@ def precision(matrix: Matrix) -> list[float | None]:
     return [_share(row[index], sum(row)) for index, row in enumerate(zip(*matrix, strict=True))]
 
 
-def _share(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
+def _share(part: int, total: int) -> float | None:
+    return part / total if total else None
 
 
-def risk_coverage(answers: Sequence[Answer]) -> list[Point]:
+def risk_coverage(predictions: Sequence[LabeledPrediction]) -> list[RiskCoveragePoint]:
     """Return the risk-coverage curve: for each threshold how much it accepts, and how wrongly.
 
     El-Yaniv and Wiener (2010), https://www.jmlr.org/papers/v11/el-yaniv10a.html. Answers of one
@@ -104,26 +104,26 @@ def risk_coverage(answers: Sequence[Answer]) -> list[Point]:
 
     Returns
     -------
-    list of Point
+    list of RiskCoveragePoint
         One for each confidence that occurs, from the highest threshold to the lowest, which
         accepts everything.
     """
     points = []
     accepted = wrong = 0
-    by_confidence = sorted(answers, key=_confidence, reverse=True)
+    by_confidence = sorted(predictions, key=_confidence, reverse=True)
     for confidence, group in groupby(by_confidence, key=_confidence):
-        for answer in group:
+        for prediction in group:
             accepted += 1
-            wrong += not answer.is_right
-        points.append(Point(confidence, accepted / len(answers), wrong / accepted))
+            wrong += not prediction.is_correct
+        points.append(RiskCoveragePoint(confidence, accepted / len(predictions), wrong / accepted))
     return points
 
 
-def _confidence(answer: Answer) -> float:
-    return answer.confidence
+def _confidence(prediction: LabeledPrediction) -> float:
+    return prediction.confidence
 
 
-def area_under(curve: Sequence[Point]) -> float:
+def area_under_curve(curve: Sequence[RiskCoveragePoint]) -> float:
     """Return the area under a whole risk-coverage curve.
 
     Each point's risk counts for as much coverage as it adds. Where all confidences differ this is
@@ -142,7 +142,9 @@ def area_under(curve: Sequence[Point]) -> float:
     )
 
 
-def lowest_threshold(curve: Sequence[Point], wanted_precision: float) -> Point | None:
+def lowest_threshold(
+    curve: Sequence[RiskCoveragePoint], wanted_precision: float
+) -> RiskCoveragePoint | None:
     """Return the point of the lowest threshold at which enough of what is accepted is right.
 
     Parameters
@@ -159,8 +161,8 @@ def lowest_threshold(curve: Sequence[Point], wanted_precision: float) -> Point |
     """
     # Rounded: 1 - 0.99 is no longer 0.01.
     allowed = round(1.0 - wanted_precision, 2 * DECIMALS)
-    reaching = [point for point in curve if point.risk <= allowed]
-    return min(reaching, key=lambda point: point.threshold, default=None)
+    eligible = [point for point in curve if point.risk <= allowed]
+    return min(eligible, key=lambda point: point.threshold, default=None)
 
 
 def auroc(photos: Sequence[float], negatives: Sequence[float]) -> float:
@@ -186,9 +188,9 @@ def auroc(photos: Sequence[float], negatives: Sequence[float]) -> float:
     return halves / (2 * len(photos) * len(negatives))
 
 
-def thinned(curve: Sequence[Point], most: int) -> list[Point]:
+def downsample(curve: Sequence[RiskCoveragePoint], max_points: int) -> list[RiskCoveragePoint]:
     """Return at most so many points (two or more) of a curve, its ends among them."""
-    if len(curve) <= most:
+    if len(curve) <= max_points:
         return list(curve)
     last = len(curve) - 1
-    return [curve[round(step * last / (most - 1))] for step in range(most)]
+    return [curve[round(step * last / (max_points - 1))] for step in range(max_points)]

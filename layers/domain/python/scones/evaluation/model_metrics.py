@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from scones.calibration import Bin, calibration_error, reliability
+from scones.calibration import ReliabilityBin, expected_calibration_error, reliability_bins
 from scones.evaluation import metrics
-from scones.evaluation.metrics import Answer, Matrix, Point
+from scones.evaluation.metrics import LabeledPrediction, Matrix, RiskCoveragePoint
 
 MAX_POINTS = 300
 """Points of a risk-coverage curve that are kept: more than a picture can show."""
@@ -44,7 +44,7 @@ class Familiarity:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class ModelMetrics:
     """How good a model is.
 
     Attributes
@@ -80,61 +80,61 @@ class Judgement:
     precision: ByClass
     confusion_matrix: Matrix
     calibration_error: float
-    reliability: list[Bin]
+    reliability: list[ReliabilityBin]
     threshold: float | None
-    at_threshold: Point | None
+    at_threshold: RiskCoveragePoint | None
     risk_coverage_area: float
-    risk_coverage: list[Point]
+    risk_coverage: list[RiskCoveragePoint]
     familiarity: Familiarity | None = None
 
 
 @dataclass(frozen=True)
-class NotJudged:
+class NotEvaluated:
     """What there is instead of a judgement, with the reason as half a sentence."""
 
     reason: str
 
 
-def judge(
-    answers: Sequence[Answer],
+def compute_model_metrics(
+    predictions: Sequence[LabeledPrediction],
     class_names: Sequence[str],
     wanted_precision: float,
     familiarity: Familiarity | None = None,
-) -> Judgement:
+) -> ModelMetrics:
     """Judge a model by its answers.
 
     Parameters
     ----------
-    answers
+    predictions
         To labelled photos, at least one.
     class_names
         The classes in the order of their indices.
     wanted_precision
         Which share of what a threshold accepts must be right, 0 to 1.
     familiarity
-        Result of `judge_familiarity`.
+        Result of `compute_familiarity`.
     """
-    matrix = metrics.confusion_matrix(answers, len(class_names))
-    bins = reliability(answer.graded for answer in answers)
-    curve = metrics.risk_coverage(answers)
+    matrix = metrics.confusion_matrix(predictions, len(class_names))
+    bins = reliability_bins(prediction.graded for prediction in predictions)
+    curve = metrics.risk_coverage(predictions)
     chosen = metrics.lowest_threshold(curve, wanted_precision)
-    return Judgement(
-        photos=len(answers),
-        accuracy=metrics.accuracy(answers),
+    return ModelMetrics(
+        photos=len(predictions),
+        accuracy=metrics.accuracy(predictions),
         recall=dict(zip(class_names, metrics.recall(matrix), strict=True)),
         precision=dict(zip(class_names, metrics.precision(matrix), strict=True)),
         confusion_matrix=matrix,
-        calibration_error=calibration_error(bins),
+        calibration_error=expected_calibration_error(bins),
         reliability=bins,
         threshold=chosen.threshold if chosen else None,
         at_threshold=chosen,
-        risk_coverage_area=metrics.area_under(curve),
-        risk_coverage=metrics.thinned(curve, MAX_POINTS),
+        risk_coverage_area=metrics.area_under_curve(curve),
+        risk_coverage=metrics.downsample(curve, MAX_POINTS),
         familiarity=familiarity,
     )
 
 
-def judge_familiarity(
+def compute_familiarity(
     photos: Sequence[float], negatives: Sequence[float], limit: float
 ) -> Familiarity | None:
     """Judge a model by the familiarities that it gives to photos of the classes and to others.

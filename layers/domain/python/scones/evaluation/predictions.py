@@ -6,11 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from scones.decisions import DECIMALS, most_likely
+from scones.decisions import DECIMALS, top_class
 from scones.endpoint import UnusablePrediction, read_prediction
-from scones.evaluation.metrics import Answer
+from scones.evaluation.metrics import LabeledPrediction
 from scones.runs import Run, ValidationSet
-from scones.storage import named_faults, pages
+from scones.storage import list_pages, s3_errors
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 THREADS = 32
 """How many predictions are on their way at once."""
 
-Who = Literal["candidate", "champion"]
+ModelRole = Literal["candidate", "champion"]
 
 _NAME = re.compile(r"(?P<index>[0-9]+)\.[a-z]+\.out")
 
 
 @dataclass(frozen=True)
-class Answers:
+class Predictions:
     """Answers of one model to the held-out photos.
 
     Attributes
@@ -36,13 +36,13 @@ class Answers:
         none.
     """
 
-    photos: dict[int, Answer]
+    photos: dict[int, LabeledPrediction]
     negatives: dict[int, float | None]
 
 
-def read_answers(
-    client: "S3Client", run: Run, who: Who, validation: ValidationSet, class_count: int
-) -> Answers:
+def read_predictions(
+    client: "S3Client", run: Run, role: ModelRole, validation: ValidationSet, class_count: int
+) -> Predictions:
     """Read the answers of one model to the held-out photos.
 
     Only the likeliest class of each is kept, so that 100,000 photos fit in some megabytes.
@@ -53,7 +53,7 @@ def read_answers(
         An S3 client, with at least `THREADS` connections.
     run
         The run.
-    who
+    role
         Whose predictions.
     validation
         The photos.
@@ -62,7 +62,7 @@ def read_answers(
 
     Returns
     -------
-    Answers
+    Predictions
         Of the photos that there is a prediction of.
 
     Raises
@@ -72,63 +72,70 @@ def read_answers(
         for some photos only: figures of the others would say nothing of all, and in production the
         rule would silently not apply to some photos.
     StorageBusy, StorageRefused
-        As `scones.storage.named_faults`.
+        As `scones.storage.s3_errors`.
     """
-    answers: dict[int, Answer] = {}
+    predictions: dict[int, LabeledPrediction] = {}
     no_class = class_count
 
-    def read(item: tuple[int, str]) -> tuple[int, Answer]:
+    def read(item: tuple[int, str]) -> tuple[int, LabeledPrediction]:
         index, key = item
         actual = validation.classes.get(index, no_class)
-        return index, _read_answer(client, run.bucket, key, class_count, actual)
+        return index, _read_prediction(client, run.bucket, key, class_count, actual)
 
     with ThreadPoolExecutor(THREADS) as pool:
-        for page in _listed(client, run, who):
+        for page in _list_keys(client, run, role):
             known = [
                 item
                 for item in page
                 if item[0] in validation.classes or item[0] in validation.negatives
             ]
-            answers.update(pool.map(read, known))
-    _require_familiarity_of_all_or_none(run, who, answers.values())
-    ordered = sorted(answers.items())
-    return Answers(
-        photos={index: answer for index, answer in ordered if answer.actual != no_class},
+            predictions.update(pool.map(read, known))
+    _validate_familiarity(run, role, predictions.values())
+    ordered = sorted(predictions.items())
+    return Predictions(
+        photos={
+            index: prediction for index, prediction in ordered if prediction.actual != no_class
+        },
         negatives={
-            index: answer.familiarity for index, answer in ordered if answer.actual == no_class
+            index: prediction.familiarity
+            for index, prediction in ordered
+            if prediction.actual == no_class
         },
     )
 
 
-def _require_familiarity_of_all_or_none(run: Run, who: Who, answers: Collection[Answer]) -> None:
+def _validate_familiarity(
+    run: Run, role: ModelRole, predictions: Collection[LabeledPrediction]
+) -> None:
     """Raise `UnusablePrediction` if some answers have a familiarity and some have none."""
-    count = sum(answer.familiarity is not None for answer in answers)
-    if 0 < count < len(answers):
+    count = sum(prediction.familiarity is not None for prediction in predictions)
+    if 0 < count < len(predictions):
         raise UnusablePrediction(
-            f"the model gives a familiarity for {count:,} of {len(answers):,} photos and must give "
-            f"one for all or for none: check its training image ({run.uri(f'predictions/{who}/')})"
+            f"the model gives a familiarity for {count:,} of {len(predictions):,} photos and must "
+            f"give one for all or for none: check its training image "
+            f"({run.uri(f'predictions/{role}/')})"
         )
 
 
-def _listed(client: "S3Client", run: Run, who: Who) -> Iterator[list[tuple[int, str]]]:
+def _list_keys(client: "S3Client", run: Run, role: ModelRole) -> Iterator[list[tuple[int, str]]]:
     """Yield the photos' indices and the keys of their predictions, page by page."""
-    prefix = run.key(f"predictions/{who}/")
-    for page in pages(client, run.bucket, prefix):
+    prefix = run.key(f"predictions/{role}/")
+    for page in list_pages(client, run.bucket, prefix):
         keys = [entry["Key"] for entry in page.get("Contents", [])]
         # SageMaker may keep the last part of the input's prefix as a folder.
         names = [_NAME.fullmatch(key.rpartition("/")[2]) for key in keys]
         yield [(int(name["index"]), key) for name, key in zip(names, keys, strict=True) if name]
 
 
-def _read_answer(
+def _read_prediction(
     client: "S3Client", bucket: str, key: str, class_count: int, actual: int
-) -> Answer:
+) -> LabeledPrediction:
     uri = f"s3://{bucket}/{key}"
-    with named_faults(f"read {uri}"):
+    with s3_errors(f"read {uri}"):
         text = client.get_object(Bucket=bucket, Key=key)["Body"].read()
     try:
-        reply = read_prediction(text, class_count)
+        output = read_prediction(text, class_count)
     except UnusablePrediction as error:
         raise UnusablePrediction(f"{error} ({uri})") from error
-    familiarity = None if reply.familiarity is None else round(reply.familiarity, DECIMALS)
-    return Answer(actual, *most_likely(reply.probabilities), familiarity)
+    familiarity = None if output.familiarity is None else round(output.familiarity, DECIMALS)
+    return LabeledPrediction(actual, *top_class(output.probabilities), familiarity)

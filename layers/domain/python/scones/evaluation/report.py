@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from scones.decisions import DECIMALS
-from scones.evaluation.model_metrics import Judgement, NotJudged
+from scones.evaluation.model_metrics import ModelMetrics, NotEvaluated
 from scones.evaluation.verdict import Limits, Verdict
 from scones.runs import Run, write_once
 
@@ -23,7 +23,7 @@ SUMMARY = ("accuracy", "photos", "recall", "calibration_error", "threshold", "fa
 
 
 @dataclass(frozen=True)
-class Report:
+class EvaluationReport:
     """Everything that was found out of a run's model.
 
     Attributes
@@ -53,13 +53,13 @@ class Report:
     without_prediction: int
     verdict: Verdict
     limits: Limits
-    candidate: Judgement
-    champion: Judgement | NotJudged
+    candidate: ModelMetrics
+    champion: ModelMetrics | NotEvaluated
 
     @property
     def champion_message(self) -> str | None:
         """Why the model in production was not judged; None where it was."""
-        return self.champion.reason if isinstance(self.champion, NotJudged) else None
+        return self.champion.reason if isinstance(self.champion, NotEvaluated) else None
 
     def document(self) -> dict[str, Any]:
         """Return the content of evaluation.json."""
@@ -71,14 +71,14 @@ class Report:
             "without_prediction": self.without_prediction,
             "limits": asdict(self.limits),
             **asdict(self.verdict),
-            "candidate": _rounded(asdict(self.candidate)),
+            "candidate": _round(asdict(self.candidate)),
             "champion": None
-            if isinstance(self.champion, NotJudged)
-            else _rounded(asdict(self.champion)),
+            if isinstance(self.champion, NotEvaluated)
+            else _round(asdict(self.champion)),
             "champion_message": self.champion_message,
         }
 
-    def answer(self, uri: str) -> dict[str, Any]:
+    def summary(self, uri: str) -> dict[str, Any]:
         """Return what the state machine goes on with; `uri` is where the document is."""
         document = self.document()
         champion = document["champion"]
@@ -93,7 +93,7 @@ class Report:
 
 
 def publish(
-    client: "S3Client", bucket: str, report: Report, pictures: Mapping[str, bytes]
+    client: "S3Client", bucket: str, report: EvaluationReport, plots: Mapping[str, bytes]
 ) -> dict[str, Any]:
     """Write a report and its pictures beside the run's lists.
 
@@ -105,7 +105,7 @@ def publish(
         The data bucket.
     report
         The report.
-    pictures
+    plots
         PNG files by name.
 
     Returns
@@ -116,26 +116,26 @@ def publish(
     Raises
     ------
     StorageBusy, StorageRefused
-        As `scones.storage.named_faults`.
+        As `scones.storage.s3_errors`.
     """
     run = Run(bucket, report.run)
-    for name, data in pictures.items():
+    for name, data in plots.items():
         write_once(client, run, f"evaluation/{name}", data, "image/png")
     text = json.dumps(report.document(), indent=2, ensure_ascii=False) + "\n"
     write_once(client, run, FILE, text.encode(), "application/json")
-    return report.answer(run.uri(FILE))
+    return report.summary(run.uri(FILE))
 
 
-def _summary(judgement: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: judgement[name] for name in SUMMARY}
+def _summary(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: metrics[name] for name in SUMMARY}
 
 
-def _rounded(value: Any) -> Any:
+def _round(value: Any) -> Any:
     """Round the numbers in JSON data, so that everyone writes them alike."""
     if isinstance(value, float):
         return round(value, DECIMALS)
     if isinstance(value, Mapping):
-        return {name: _rounded(member) for name, member in value.items()}
+        return {name: _round(member) for name, member in value.items()}
     if isinstance(value, list | tuple):
-        return [_rounded(member) for member in value]
+        return [_round(member) for member in value]
     return value

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from scones.evaluation.metrics import Point
+from scones.evaluation.metrics import RiskCoveragePoint
 from scones.evaluation.report import FILE
 from scones.runs import Run, read_file
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-class EvaluationUnreadable(Exception):
+class InvalidEvaluationError(Exception):
     """The file is not as version 1 has it; the message says which file, and where."""
 
 
-class _Read(BaseModel):
+class _Stored(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-class Familiarity(_Read):
+class Familiarity(_Stored):
     """Figures of a model's familiarity at the limit that held when it was evaluated.
 
     Attributes
@@ -45,26 +45,26 @@ class Familiarity(_Read):
     negatives_passed: float | None
 
 
-class Judgement(_Read):
+class StoredMetrics(_Stored):
     """What is read of a model."""
 
     photos: int = Field(gt=0)
     confusion_matrix: list[list[int]]
-    at_threshold: Point | None
-    risk_coverage: list[Point] = Field(min_length=1)
+    at_threshold: RiskCoveragePoint | None
+    risk_coverage: list[RiskCoveragePoint] = Field(min_length=1)
     # Evaluations of before familiarity was introduced have none.
     familiarity: Familiarity | None = None
 
 
-class Evaluation(_Read):
+class StoredEvaluation(_Stored):
     """What is read of evaluation.json, version 1; docs/evaluation.md tells the rest."""
 
     version: Literal["1"]
     class_names: tuple[str, ...]
-    candidate: Judgement
+    candidate: StoredMetrics
 
 
-def read_evaluation(client: "S3Client", run: Run) -> Evaluation:
+def read_evaluation(client: "S3Client", run: Run) -> StoredEvaluation:
     """Read the evaluation of a run's model.
 
     Parameters
@@ -76,15 +76,15 @@ def read_evaluation(client: "S3Client", run: Run) -> Evaluation:
 
     Raises
     ------
-    EvaluationUnreadable
+    InvalidEvaluationError
         If it is of another version, or damaged.
     RunIncomplete, StorageBusy, StorageRefused
         As `scones.runs.read_file`.
     """
     data = read_file(client, run, FILE)
     try:
-        return Evaluation.model_validate_json(data)
+        return StoredEvaluation.model_validate_json(data)
     except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(map(str, problem["loc"])) or "it"
-        raise EvaluationUnreadable(f"{run.uri(FILE)}: {where}: {problem['msg']}") from error
+        detail = error.errors()[0]
+        uri = ".".join(map(str, detail["loc"])) or "it"
+        raise InvalidEvaluationError(f"{run.uri(FILE)}: {uri}: {detail['msg']}") from error

@@ -4,14 +4,14 @@ import json
 
 from pydantic import BaseModel, ConfigDict
 
-LONGEST_REASON = 500
+MAX_REASON_LENGTH = 500
 """Characters of a reason that are told; SageMaker says the gist of it first."""
 
-_JOB_ENDED = "States.TaskFailed"
+_TASK_FAILED = "States.TaskFailed"
 """What Step Functions calls a job that was created and did not complete."""
 
 
-class Fault(BaseModel):
+class TransformFailure(BaseModel):
     """A transform job that could not be started, or did not complete.
 
     Attributes
@@ -29,14 +29,14 @@ class Fault(BaseModel):
     cause: str = ""
 
     @property
-    def has_job(self) -> bool:
+    def job_created(self) -> bool:
         """Whether there is a job."""
-        return self.error == _JOB_ENDED
+        return self.error == _TASK_FAILED
 
     @property
     def reason(self) -> str:
         """What SageMaker said, as a part of a sentence."""
-        return _shortened(self.cause) or self.error
+        return _shorten(self.cause) or self.error
 
     @property
     def end(self) -> str:
@@ -47,11 +47,11 @@ class Fault(BaseModel):
             job = None
         if not isinstance(job, dict):
             return "failed"
-        how = "was stopped" if job.get("TransformJobStatus") == "Stopped" else "failed"
-        reason = _shortened(str(job.get("FailureReason") or ""))
-        return f"{how} ({reason})" if reason else how
+        outcome = "was stopped" if job.get("TransformJobStatus") == "Stopped" else "failed"
+        reason = _shorten(str(job.get("FailureReason") or ""))
+        return f"{outcome} ({reason})" if reason else outcome
 
 
-def _shortened(text: str) -> str:
+def _shorten(text: str) -> str:
     line = " ".join(text.split()).removesuffix(".")
-    return line if len(line) <= LONGEST_REASON else f"{line[: LONGEST_REASON - 1]}…"
+    return line if len(line) <= MAX_REASON_LENGTH else f"{line[: MAX_REASON_LENGTH - 1]}…"

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from scones.decisions import DECIMALS
-from scones.evaluation.model_metrics import Familiarity, Judgement, NotJudged
+from scones.evaluation.model_metrics import Familiarity, ModelMetrics, NotEvaluated
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,10 @@ class Verdict:
 
 
 def compare(
-    candidate: Judgement, champion: Judgement | NotJudged, limits: Limits, left_out: int
+    candidate: ModelMetrics,
+    champion: ModelMetrics | NotEvaluated,
+    limits: Limits,
+    without_prediction: int,
 ) -> Verdict:
     """Hold a new model against the limits and against the model in production.
 
@@ -52,13 +55,14 @@ def compare(
         The model in production on the same photos.
     limits
         What is asked for.
-    left_out
+    without_prediction
         How many photos have no prediction.
     """
     accuracy = round(candidate.accuracy, DECIMALS)
     enough = accuracy >= round(limits.minimum_accuracy, DECIMALS)
     worse = (
-        not isinstance(champion, NotJudged) and _lead(champion, accuracy) > limits.accuracy_margin
+        not isinstance(champion, NotEvaluated)
+        and _lead(champion, accuracy) > limits.accuracy_margin
     )
     parts = [
         f"its accuracy is {accuracy:.6g} on {_photos(candidate.photos)}, "
@@ -67,16 +71,16 @@ def compare(
     ]
     if candidate.familiarity:
         parts.append(_familiarity(candidate.familiarity))
-    if left_out:
-        parts.append(f"{_photos(left_out)} left out, without a prediction")
+    if without_prediction:
+        parts.append(f"{_photos(without_prediction)} left out, without a prediction")
     message = "; ".join(parts)
     if not enough:
         return Verdict("too_inaccurate", message)
     return Verdict("worse_than_champion" if worse else "good", message)
 
 
-def _comparison(accuracy: float, champion: Judgement | NotJudged, margin: float) -> str:
-    if isinstance(champion, NotJudged):
+def _comparison(accuracy: float, champion: ModelMetrics | NotEvaluated, margin: float) -> str:
+    if isinstance(champion, NotEvaluated):
         return champion.reason
     lead = _lead(champion, accuracy)
     difference = f"{abs(lead):.6g} {'more' if lead > 0 else 'less'}" if lead else "the same"
@@ -103,7 +107,7 @@ def _percent(share: float) -> str:
     return f"{100 * share:.3g} %"
 
 
-def _lead(champion: Judgement, accuracy: float) -> float:
+def _lead(champion: ModelMetrics, accuracy: float) -> float:
     """Return by how much the model in production is better."""
     return round(round(champion.accuracy, DECIMALS) - accuracy, DECIMALS)
 

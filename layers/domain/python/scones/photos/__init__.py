@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from scones.photos.decoding import require_decodable
     from scones.photos.encoding import EncodedImage, encode
     from scones.photos.formats import UnusablePhoto
-    from scones.photos.preparation import fit, prepare
+    from scones.photos.preparation import prepare, resize_to_fit
     from scones.photos.shape import ImageShape
 
 __all__ = [
@@ -20,9 +20,9 @@ __all__ = [
     "ImageShape",
     "UnusablePhoto",
     "encode",
-    "fit",
     "prepare",
     "require_decodable",
+    "resize_to_fit",
 ]
 
 _HOMES = {
@@ -30,7 +30,7 @@ _HOMES = {
     "ImageShape": "shape",
     "UnusablePhoto": "formats",
     "encode": "encoding",
-    "fit": "preparation",
+    "resize_to_fit": "preparation",
     "prepare": "preparation",
     "require_decodable": "decoding",
 }

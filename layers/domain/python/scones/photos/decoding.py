@@ -11,7 +11,7 @@ import pillow_heif
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, PngImagePlugin, UnidentifiedImageError
 
-from scones.photos.formats import UnusablePhoto, format_of, spoken, unsupported
+from scones.photos.formats import UnusablePhoto, display_name, format_of, unsupported
 from scones.photos.gif import first_frame
 from scones.photos.heif import hide_unneeded_items
 from scones.photos.jpeg import decode_jpeg, read_frame
@@ -42,11 +42,11 @@ eighth of its scale it takes little memory, and a second at most."""
 Image.MAX_IMAGE_PIXELS = MAX_STREAMED_PIXELS  # Pillow guards what only its decoders see
 PngImagePlugin.MAX_TEXT_CHUNK = MAX_PROFILE_BYTES
 
-_USUAL_WHITES = (1.0, 255.0, 65535.0, 2.0**32)
+_WHITE_LEVELS = (1.0, 255.0, 65535.0, 2.0**32)
 """What white is in floating point, and in 8, 16 and 32 bits stored in 32."""
 
-_EIGHT = 8
-_GREY_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N", "F"})
+_EIGHT_BITS = 8
+_GRAY_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N", "F"})
 _PNG_SAMPLES = Samples(bits=16, form=1, white_is_zero=False)
 
 
@@ -72,14 +72,14 @@ class Decoded(NamedTuple):
     profile: bytes | None
 
 
-def decode(data: bytes, enough: int) -> Decoded:
+def decode(data: bytes, min_size: int) -> Decoded:
     """Decode the first frame of a photo.
 
     Parameters
     ----------
     data
         The file, whole.
-    enough
+    min_size
         Pixels on the longer side that will do: a JPEG with more is decoded at a half, a quarter
         or an eighth of its scale, which takes little memory and time.
 
@@ -91,7 +91,7 @@ def decode(data: bytes, enough: int) -> Decoded:
     name = format_of(data)
     with _unreadable_is_corrupt(name):
         if name == "JPEG":
-            return _decode_jpeg(data, enough)
+            return _decode_jpeg(data, min_size)
         return _DECODERS[name](data)
 
 
@@ -108,16 +108,16 @@ def require_decodable(data: bytes) -> None:
     UnusablePhoto
         As for `decode`.
     """
-    decode(data, enough=1)
+    decode(data, min_size=1)
 
 
-def _decode_jpeg(data: bytes, enough: int) -> Decoded:
+def _decode_jpeg(data: bytes, min_size: int) -> Decoded:
     frame = read_frame(data)
     photo = Image.open(BytesIO(frame.data), formats=["JPEG"])
     limit = MAX_PIXELS["JPEG"] if frame.buffered else MAX_STREAMED_PIXELS
-    _refuse_bomb(photo, "JPEG", limit)
+    _reject_bomb(photo, "JPEG", limit)
     orientation, profile = _orientation(photo), photo.info.get("icc_profile")
-    image, box = decode_jpeg(photo, frame.data, enough)
+    image, box = decode_jpeg(photo, frame.data, min_size)
     return Decoded(image, box, orientation, profile)
 
 
@@ -152,8 +152,8 @@ def _decode_tiff(data: bytes) -> Decoded:
     except UnidentifiedImageError as error:
         # Its tags could be read, and Pillow knows no mode for them.
         raise unsupported("a TIFF file with pixels of an unusual kind") from error
-    deep = samples.bits > _EIGHT and photo.mode in _GREY_MODES
-    return _decoded(_eight_bit_grey(photo, samples) if deep else _eight_bits(photo), photo)
+    deep = samples.bits > _EIGHT_BITS and photo.mode in _GRAY_MODES
+    return _decoded(_eight_bit_gray(photo, samples) if deep else _eight_bits(photo), photo)
 
 
 def _decode_bmp(data: bytes) -> Decoded:
@@ -208,7 +208,7 @@ def _decoded(image: Image.Image, photo: Image.Image) -> Decoded:
 def _opened(data: bytes, name: str) -> Image.Image:
     """Read a photo's header, refuse what is not safe to decode, and decode the first frame."""
     photo = Image.open(BytesIO(data), formats=[name])
-    _refuse_bomb(photo, name, MAX_PIXELS[name])
+    _reject_bomb(photo, name, MAX_PIXELS[name])
     photo.load()
     return photo
 
@@ -229,12 +229,12 @@ def _unreadable_is_corrupt(name: str) -> Iterator[None]:
     except Exception as error:
         raise UnusablePhoto(
             "corrupt",
-            f"the {spoken(name)} photo is damaged or incomplete: "
+            f"the {display_name(name)} photo is damaged or incomplete: "
             "upload the whole file again, or take the photo again",
         ) from error
 
 
-def _refuse_bomb(photo: Image.Image, name: str, limit: int) -> None:
+def _reject_bomb(photo: Image.Image, name: str, limit: int) -> None:
     """Refuse, from its header alone, what takes too much memory to decode."""
     tags = getattr(photo, "tag_v2", {})  # a TIFF's tiles are decoded whole, however large
     tile = tags.get(ExifTags.Base.TileWidth, 1) * tags.get(ExifTags.Base.TileLength, 1)
@@ -246,7 +246,7 @@ def _too_many_pixels(name: str, limit: int) -> UnusablePhoto:
     return UnusablePhoto(
         "too_many_pixels",
         f"the photo has more than {limit // 10**6} million pixels, the most that a "
-        f"{spoken(name)} photo may have: scale it down and upload it again",
+        f"{display_name(name)} photo may have: scale it down and upload it again",
     )
 
 
@@ -261,8 +261,8 @@ def _orientation(photo: Image.Image) -> int:
 
 def _eight_bits(photo: Image.Image) -> Image.Image:
     """Bring a photo to 8 bits a channel and to a mode that can be scaled smoothly."""
-    if photo.mode in _GREY_MODES:
-        return _eight_bit_grey(photo, _PNG_SAMPLES)
+    if photo.mode in _GRAY_MODES:
+        return _eight_bit_gray(photo, _PNG_SAMPLES)
     if photo.mode == "CMYK":
         return photo
     if photo.has_transparency_data:
@@ -275,7 +275,7 @@ def _in_mode(mode: str, photo: Image.Image) -> Image.Image:
     return photo if photo.mode == mode else photo.convert(mode)
 
 
-def _eight_bit_grey(photo: Image.Image, samples: Samples) -> Image.Image:
+def _eight_bit_gray(photo: Image.Image, samples: Samples) -> Image.Image:
     """Scale grey of 12, 16 or 32 bits, or of floating point, to 8 bits.
 
     12 and 16 bits use their whole range. The others have no agreed white: it is the first of the
@@ -302,6 +302,6 @@ def _unsigned(photo: Image.Image) -> Image.Image:
 
 def _white(photo: Image.Image) -> float:
     _, brightest = cast(tuple[float, float], photo.getextrema())
-    if not brightest <= _USUAL_WHITES[-1]:
+    if not brightest <= _WHITE_LEVELS[-1]:
         raise ValueError(f"no usual white for pixels as bright as {brightest}")
-    return next(white for white in _USUAL_WHITES if brightest <= white)
+    return next(white for white in _WHITE_LEVELS if brightest <= white)

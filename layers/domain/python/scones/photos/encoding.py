@@ -61,17 +61,17 @@ def encode(image: Image.Image, max_bytes: int) -> EncodedImage:
 
 
 def _best_jpeg(
-    picture: Image.Image, max_bytes: int, subsampling: str, qualities: range
+    image: Image.Image, max_bytes: int, subsampling: str, qualities: range
 ) -> bytes | None:
     def jpeg(quality: int) -> bytes:
         # Standard Huffman tables: Pillow fails to optimise them for pictures as busy as noise.
-        return _saved(picture, "JPEG", quality=quality, subsampling=subsampling)
+        return _saved(image, "JPEG", quality=quality, subsampling=subsampling)
 
     fitting = bisect_right(qualities, max_bytes, key=lambda quality: len(jpeg(quality)))
     return jpeg(qualities[fitting - 1]) if fitting else None
 
 
-def _saved(picture: Image.Image, format_name: str, **options: int | str) -> bytes:
+def _saved(image: Image.Image, format_name: str, **options: int | str) -> bytes:
     file = BytesIO()
-    picture.save(file, format_name, **options)
+    image.save(file, format_name, **options)
     return file.getvalue()

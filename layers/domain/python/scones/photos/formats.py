@@ -7,7 +7,7 @@ def _patterns(beginnings: dict[str, bytes]) -> dict[str, re.Pattern[bytes]]:
     return {name: re.compile(pattern, re.DOTALL) for name, pattern in beginnings.items()}
 
 
-TAKEN = _patterns(
+SUPPORTED = _patterns(
     {
         "JPEG": rb"\xff\xd8\xff",
         "PNG": rb"\x89PNG\r\n\x1a\n",
@@ -23,7 +23,7 @@ TAKEN = _patterns(
 AVIF is not among them: not every build of Pillow and none of libheif's here decodes it.
 """
 
-KNOWN = _patterns(
+UNSUPPORTED = _patterns(
     {
         "AVIF": rb"....ftyp(?:avi[fs]|mi[af]1|msf1)",
         "JPEG XL": rb"\xff\n|\0\0\0\x0cJXL ",
@@ -42,7 +42,7 @@ KNOWN = _patterns(
 
 _ARTICLES = dict.fromkeys(("AVIF", "icon", "SVG", "HTML"), "an")
 
-BEGINNING = 1024
+SIGNATURE_BYTES = 1024
 """Bytes in which a format shows."""
 
 _UPLOAD_INSTEAD = "upload a JPEG, PNG, WebP, GIF, BMP, TIFF or HEIC photo"
@@ -76,7 +76,7 @@ def format_of(data: bytes) -> str:
     Returns
     -------
     str
-        Pillow's name for it, a key of `TAKEN`.
+        Pillow's name for it, a key of `SUPPORTED`.
 
     Raises
     ------
@@ -85,28 +85,30 @@ def format_of(data: bytes) -> str:
     """
     if not data:
         raise UnusablePhoto("empty", "the file is empty: upload the photo again")
-    if name := _matching(TAKEN, data):
+    if name := _matching(SUPPORTED, data):
         return name
-    if name := _matching(KNOWN, data):
+    if name := _matching(UNSUPPORTED, data):
         raise unsupported(f"{_ARTICLES.get(name, 'a')} {name} file")
     raise UnusablePhoto("not_a_photo", f"the file is not a photo: {_UPLOAD_INSTEAD}")
 
 
-def unsupported(what: str) -> UnusablePhoto:
+def unsupported(format_name: str) -> UnusablePhoto:
     """Make the error for a file of a kind that is known and not taken.
 
     Parameters
     ----------
-    what
+    format_name
         The file, such as "an AVIF file".
     """
-    return UnusablePhoto("unsupported_format", f"this is {what}: {_UPLOAD_INSTEAD}")
+    return UnusablePhoto("unsupported_format", f"this is {format_name}: {_UPLOAD_INSTEAD}")
 
 
-def spoken(name: str) -> str:
+def display_name(name: str) -> str:
     """Return a format's name as people write it, from Pillow's."""
     return {"WEBP": "WebP", "HEIF": "HEIC"}.get(name, name)
 
 
 def _matching(patterns: dict[str, re.Pattern[bytes]], data: bytes) -> str | None:
-    return next((name for name, how in patterns.items() if how.match(data, 0, BEGINNING)), None)
+    return next(
+        (name for name, how in patterns.items() if how.match(data, 0, SIGNATURE_BYTES)), None
+    )

@@ -43,31 +43,31 @@ class _Reader:
         self._blocks = 0
 
     def first_frame(self) -> bytes:
-        at = 13 + _color_table_bytes(self._gif[10])
-        header = self._gif[:at]
+        offset = 13 + _color_table_bytes(self._gif[10])
+        header = self._gif[:offset]
         control = b""
         while True:
             self._count()
-            kind = self._gif[at]
+            kind = self._gif[offset]
             if kind == _EXTENSION:
-                end = self._after_blocks(at + 2)
-                if self._gif[at + 1] == _GRAPHIC_CONTROL:
-                    control = self._gif[at:end]
-                at = end
+                end = self._after_blocks(offset + 2)
+                if self._gif[offset + 1] == _GRAPHIC_CONTROL:
+                    control = self._gif[offset:end]
+                offset = end
             elif kind == _IMAGE:
-                data = at + 10 + _color_table_bytes(self._gif[at + 9]) + 1
-                return header + control + self._gif[at : self._after_blocks(data)] + _TRAILER
+                data = offset + 10 + _color_table_bytes(self._gif[offset + 9]) + 1
+                return header + control + self._gif[offset : self._after_blocks(data)] + _TRAILER
             else:  # decoders pass over what is not the beginning of a block
-                at += 1
+                offset += 1
 
-    def _after_blocks(self, at: int) -> int:
+    def _after_blocks(self, offset: int) -> int:
         """Return the offset after a sequence of blocks, which an empty one ends."""
-        while length := self._gif[at]:
+        while length := self._gif[offset]:
             self._count()
-            at += 1 + length
-        if at >= len(self._gif):
+            offset += 1 + length
+        if offset >= len(self._gif):
             raise _Truncated
-        return at + 1
+        return offset + 1
 
     def _count(self) -> None:
         self._blocks += 1

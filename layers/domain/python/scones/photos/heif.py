@@ -277,10 +277,10 @@ def _boxes(heif: bytes, start: int, end: int) -> Iterator[Box]:
 
 
 def _only(kind: bytes, boxes: list[Box]) -> Box:
-    found = [box for box in boxes if box.kind == kind]
-    if len(found) != 1:
-        raise ValueError(f"{len(found)} boxes {kind!r} instead of one")
-    return found[0]
+    matches = [box for box in boxes if box.kind == kind]
+    if len(matches) != 1:
+        raise ValueError(f"{len(matches)} boxes {kind!r} instead of one")
+    return matches[0]
 
 
 def _number(heif: bytes, offset: int, size: int) -> tuple[int, int]:

@@ -74,9 +74,9 @@ def read_frame(jpeg: bytes) -> Frame:
     ValueError
         If it has too many scans or segments.
     """
-    kind, scans, segments, at = 0, [], 0, 2
-    while (found := _MARKER.search(jpeg, at)) and found[1][0] != _END:
-        marker, body = found[1][0], found.end()
+    kind, scans, segments, offset = 0, [], 0, 2
+    while (match := _MARKER.search(jpeg, offset)) and match[1][0] != _END:
+        marker, body = match[1][0], match.end()
         segments += 1
         if segments > MAX_SEGMENTS:
             raise ValueError(f"more than {MAX_SEGMENTS:,} segments")
@@ -87,14 +87,14 @@ def read_frame(jpeg: bytes) -> Frame:
             scans.append(body)
             if len(scans) > MAX_SCANS:
                 raise ValueError(f"more than {MAX_SCANS} scans")
-        at = body + int.from_bytes(jpeg[body : body + 2])
+        offset = body + int.from_bytes(jpeg[body : body + 2])
     if kind in (_BASELINE, _SEQUENTIAL):
         jpeg = _with_whole_scans(jpeg, scans)
     return Frame(kind == _PROGRESSIVE or len(scans) > 1, jpeg)
 
 
 def decode_jpeg(
-    photo: Image.Image, data: bytes, enough: int
+    photo: Image.Image, data: bytes, min_size: int
 ) -> tuple[Image.Image, tuple[float, float, float, float]]:
     """Decode a JPEG at the smallest scale that will do.
 
@@ -104,7 +104,7 @@ def decode_jpeg(
         Opened by Pillow, not loaded.
     data
         The file, of `Frame`.
-    enough
+    min_size
         Pixels on the longer side that will do.
 
     Returns
@@ -120,15 +120,15 @@ def decode_jpeg(
         If it is damaged.
     """
     width, height = photo.size
-    by = max(scale for scale in _SCALES if scale == 1 or max(photo.size) / scale >= enough)
-    small = -(-width // by), -(-height // by)
+    factor = max(scale for scale in _SCALES if scale == 1 or max(photo.size) / scale >= min_size)
+    small = -(-width // factor), -(-height // factor)
     if photo.mode == "CMYK":  # Pillow knows which programs write it inverted
         _pixels(data, "CMYK", (1, 1))
         drafted = photo.draft(None, small)
         photo.load()
         return photo, drafted[1] if drafted else (0, 0, width, height)
     pixels = _pixels(data, "GRAY" if photo.mode == "L" else "RGB", small)
-    return Image.fromarray(pixels), (0, 0, width / by, height / by)
+    return Image.fromarray(pixels), (0, 0, width / factor, height / factor)
 
 
 def _pixels(data: bytes, colors: str, size: tuple[int, int]) -> NDArray[np.uint8]:

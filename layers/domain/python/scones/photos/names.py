@@ -20,8 +20,8 @@ PHOTO_SUFFIXES = (
 )
 """How the names of photos end, in whatever case."""
 
-_LEFT_ON_DISKS = r"@eaDir|\$RECYCLE\.BIN|System Volume Information|lost\+found"
-_HIDDEN_PART = re.compile(rf"(?:\A|/)(?:\.|__MACOSX|(?:{_LEFT_ON_DISKS})(?:/|\Z))")
+_SYSTEM_FOLDERS = r"@eaDir|\$RECYCLE\.BIN|System Volume Information|lost\+found"
+_HIDDEN_PART = re.compile(rf"(?:\A|/)(?:\.|__MACOSX|(?:{_SYSTEM_FOLDERS})(?:/|\Z))")
 """Names that begin with a dot, and folders that systems leave on disks: macOS in archives, Synology
 for thumbnails, Windows and Linux."""
 
@@ -51,7 +51,7 @@ def is_hidden(path: str) -> bool:
     return _HIDDEN_PART.search(path) is not None
 
 
-def is_left_by_a_program(path: str) -> bool:
+def is_system_file(path: str) -> bool:
     """Tell a person's file from a hidden one and from those that file managers write.
 
     Parameters

@@ -89,16 +89,16 @@ def color_type(png: bytes) -> int:
 
 
 def _chunks(png: bytes) -> Iterator[_Chunk]:
-    at = SIGNATURE_BYTES
+    offset = SIGNATURE_BYTES
     for _ in range(MAX_CHUNKS):
-        if at + 12 > len(png):
+        if offset + 12 > len(png):
             return
-        length, kind = struct.unpack_from(">I4s", png, at)
-        end = at + 12 + length
+        length, kind = struct.unpack_from(">I4s", png, offset)
+        end = offset + 12 + length
         if end > len(png):
             return
-        yield _Chunk(kind, at, end)
-        at = end
+        yield _Chunk(kind, offset, end)
+        offset = end
     raise ValueError(f"more than {MAX_CHUNKS:,} chunks")
 
 

@@ -10,7 +10,7 @@ from scones.photos.decoding import Decoded, decode
 from scones.photos.formats import UnusablePhoto
 from scones.photos.shape import ImageShape
 
-MID_GREY = (128, 128, 128)
+MID_GRAY = (128, 128, 128)
 """What is not photo: the padding, and what shows through transparent pixels. One value for both,
 so that a model learns "nothing here" once; the middle one, as the least bright and least dark."""
 
@@ -19,7 +19,7 @@ REDUCING_GAP = 4
 Lanczos alone this was measured to change a pixel by less than 0.5 on average, and by at most 14
 next to an edge of full contrast (at 3: 0.7 and 18)."""
 
-_TURNS = {
+_TRANSPOSITIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -55,23 +55,21 @@ def prepare(data: bytes, shape: ImageShape) -> Image.Image:
     UnusablePhoto
         If it is no photo, can't be read, has too many pixels or is too narrow.
     """
-    photo = decode(data, enough=REDUCING_GAP * max(shape.size))
-    picture = _upright(_scaled(photo, shape), photo)
-    canvas = Image.new("RGB", shape.size, MID_GREY)
-    canvas.paste(
-        picture, ((shape.width - picture.width) // 2, (shape.height - picture.height) // 2)
-    )
+    photo = decode(data, min_size=REDUCING_GAP * max(shape.size))
+    image = _apply_orientation(_scaled(photo, shape), photo)
+    canvas = Image.new("RGB", shape.size, MID_GRAY)
+    canvas.paste(image, ((shape.width - image.width) // 2, (shape.height - image.height) // 2))
     return canvas
 
 
-def fit(data: bytes, longest: int) -> Image.Image:
+def resize_to_fit(data: bytes, max_side: int) -> Image.Image:
     """Bring a photo upright, in its own shape, and scale it down where it is larger than that.
 
     Parameters
     ----------
     data
         The photo's file, whole.
-    longest
+    max_side
         The most pixels that a side may have.
 
     Returns
@@ -84,20 +82,20 @@ def fit(data: bytes, longest: int) -> Image.Image:
     UnusablePhoto
         If it is no photo, can't be read or has too many pixels.
     """
-    photo = decode(data, enough=longest)
+    photo = decode(data, min_size=max_side)
     left, upper, right, lower = photo.box
     width, height = right - left, lower - upper
-    scale = min(1.0, longest / max(width, height))
+    scale = min(1.0, max_side / max(width, height))
     size = max(1, round(width * scale)), max(1, round(height * scale))
     scaled = photo.image.resize(size, Image.Resampling.LANCZOS, photo.box, REDUCING_GAP)
-    picture = _upright(scaled, photo)
-    picture.info = {}
-    return picture
+    image = _apply_orientation(scaled, photo)
+    image.info = {}
+    return image
 
 
-def _upright(scaled: Image.Image, photo: Decoded) -> Image.Image:
+def _apply_orientation(scaled: Image.Image, photo: Decoded) -> Image.Image:
     """Turn a photo, scaled already, upright and to opaque sRGB."""
-    turn = _TURNS.get(photo.orientation)
+    turn = _TRANSPOSITIONS.get(photo.orientation)
     return _opaque_srgb(scaled if turn is None else scaled.transpose(turn), photo.profile)
 
 
@@ -121,9 +119,9 @@ def _scaled(photo: Decoded, shape: ImageShape) -> Image.Image:
 def _opaque_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     if image.mode != "RGBA":
         return _srgb(image, profile)
-    colours = _srgb(image.convert("RGB"), profile)
-    backdrop = Image.new("RGB", image.size, MID_GREY)
-    return Image.composite(colours, backdrop, image.getchannel("A"))
+    colors = _srgb(image.convert("RGB"), profile)
+    backdrop = Image.new("RGB", image.size, MID_GRAY)
+    return Image.composite(colors, backdrop, image.getchannel("A"))
 
 
 def _srgb(image: Image.Image, profile: bytes | None) -> Image.Image:

@@ -139,9 +139,9 @@ def _read_tags(tiff: bytes) -> tuple[_Layout, dict[int, _Tag]]:
     size = struct.calcsize(order + layout.entry)
     first = start + (8 if big else 2)
     tags: dict[int, _Tag] = {}
-    for at in range(first, first + count * size, size):
-        number, *rest = struct.unpack_from(order + layout.entry, tiff, at)
-        tags[number] = _Tag(at, *rest)
+    for offset in range(first, first + count * size, size):
+        number, *rest = struct.unpack_from(order + layout.entry, tiff, offset)
+        tags[number] = _Tag(offset, *rest)
     return layout, tags
 
 
@@ -177,8 +177,8 @@ def _first(tiff: bytes, layout: _Layout, tags: dict[int, _Tag], number: int, def
     if size is None or tag.count == 0:
         raise ValueError(f"tag {number} is of type {tag.kind}")
     value_at = tag.at + struct.calcsize(layout.order + layout.entry) - layout.field
-    at = value_at if tag.count * size <= layout.field else tag.value
-    value = tiff[at : at + size]
+    offset = value_at if tag.count * size <= layout.field else tag.value
+    value = tiff[offset : offset + size]
     if len(value) < size:
         raise ValueError(f"the value of tag {number} is missing")
     return int.from_bytes(value, "little" if layout.order == "<" else "big")

@@ -1,42 +1,52 @@
 """Reviews of photos that the model was not sure of: given once, filed, published, undone."""
 
-from scones.reviews.errors import AlreadyReviewed, NotUndone, Unfinished, said
-from scones.reviews.records import waits
+from scones.reviews.errors import (
+    AlreadyReviewedError,
+    ReviewIncompleteError,
+    UndoError,
+    describe_review,
+)
+from scones.reviews.records import is_pending
 from scones.reviews.requests import (
     ANSWER,
     REQUEST,
     Answer,
-    Finish,
-    FinishedReview,
     Label,
     Request,
+    Resume,
+    ResumedReview,
     Undo,
     respond,
 )
-from scones.reviews.review import Desk, nothing_to_undo, refuse, require_class
-from scones.reviews.sharing import Joined, join
+from scones.reviews.review import (
+    ReviewServices,
+    nothing_to_undo_error,
+    raise_not_pending,
+    validate_class,
+)
+from scones.reviews.sharing import JoinOutcome, join
 from scones.reviews.store import ReviewStore
 
 __all__ = [
     "ANSWER",
     "REQUEST",
-    "AlreadyReviewed",
+    "AlreadyReviewedError",
     "Answer",
-    "Desk",
-    "Finish",
-    "FinishedReview",
-    "Joined",
+    "JoinOutcome",
     "Label",
-    "NotUndone",
     "Request",
+    "Resume",
+    "ResumedReview",
+    "ReviewIncompleteError",
+    "ReviewServices",
     "ReviewStore",
     "Undo",
-    "Unfinished",
+    "UndoError",
+    "describe_review",
+    "is_pending",
     "join",
-    "nothing_to_undo",
-    "refuse",
-    "require_class",
+    "nothing_to_undo_error",
+    "raise_not_pending",
     "respond",
-    "said",
-    "waits",
+    "validate_class",
 ]

@@ -10,11 +10,11 @@ from urllib.parse import quote
 from botocore.exceptions import ClientError
 
 from scones.datasets.errors import DatasetError
-from scones.datasets.layout import NEGATIVES, find_roots
-from scones.datasets.splits import digest, is_held_back
-from scones.errors import Fault, Refused
-from scones.object_versions import remove_version, undeleted, versions_of
-from scones.photos import EncodedImage, UnusablePhoto, encode, fit
+from scones.datasets.layout import NEGATIVES, split_roots
+from scones.datasets.splits import digest, is_validation
+from scones.errors import OperationError, PreconditionError
+from scones.object_versions import list_key_versions, not_deleted, remove_version
+from scones.photos import EncodedImage, UnusablePhoto, encode, resize_to_fit
 from scones.quoting import quote as shown
 from scones.records import Record, Review
 from scones.settings import ReviewSettings
@@ -22,11 +22,11 @@ from scones.settings import ReviewSettings
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-FOLDER = "reviewed"
+REVIEWED_FOLDER = "reviewed"
 """Folder within a class, or within the photos of none of the classes, so that photos reviewed here
 are told from those uploaded with a label."""
 
-MAX_SIDE = 2048
+MAX_SIDE_PIXELS = 2048
 """Photos are filed with at most so many pixels a side: four times what a model sees, so that
 nothing it could learn from is lost, and training does not download what it throws away."""
 
@@ -35,16 +35,16 @@ MAX_BYTES = 2_000_000
 The built-in algorithm takes these two formats and no other."""
 
 _SUFFIXES = {"image/png": ".png", "image/jpeg": ".jpg"}
-_GONE = {"NoSuchKey", "NoSuchVersion", "MethodNotAllowed", "404"}
-_LONGEST_METADATA = 1500
+_NOT_FOUND_CODES = {"NoSuchKey", "NoSuchVersion", "MethodNotAllowed", "404"}
+_MAX_METADATA_LENGTH = 1500
 """S3 takes 2 KB of metadata an object, names included."""
 
 
-class PhotoGone(Refused):
+class PhotoNotFoundError(PreconditionError):
     """The version of the photo that was decided is not in the bucket any more."""
 
 
-class PhotoUnreadableError(Refused):
+class PhotoUnreadableError(PreconditionError):
     """The photo cannot be decoded, so it cannot be copied into the dataset."""
 
 
@@ -53,61 +53,61 @@ def read_photo(client: "S3Client", record: Record) -> bytes:
 
     Raises
     ------
-    PhotoGone
+    PhotoNotFoundError
         If it was deleted or has expired, or was replaced in a bucket without versions. A version
         that is older than a delete marker is deleted, though S3 still has it for a while.
     """
-    photo = record.decided.photo
+    photo = record.decision.photo
     if not is_photo_stored(client, record.photo, photo.version_id):
-        raise _photo_gone(record.photo)
+        raise _photo_not_found(record.photo)
     try:
         if photo.version_id:
-            answer = client.get_object(
+            response = client.get_object(
                 Bucket=photo.bucket, Key=photo.key, VersionId=photo.version_id
             )
         else:
-            answer = client.get_object(
+            response = client.get_object(
                 Bucket=photo.bucket, Key=photo.key, IfMatch=f'"{photo.etag}"'
             )
     except ClientError as error:
-        if error.response["Error"]["Code"] not in _GONE | {"PreconditionFailed"}:
+        if error.response["Error"]["Code"] not in _NOT_FOUND_CODES | {"PreconditionFailed"}:
             raise
-        raise _photo_gone(record.photo) from None
-    return answer["Body"].read()
+        raise _photo_not_found(record.photo) from None
+    return response["Body"].read()
 
 
-def _photo_gone(photo: str) -> PhotoGone:
-    return PhotoGone(
+def _photo_not_found(photo: str) -> PhotoNotFoundError:
+    return PhotoNotFoundError(
         f"the photo {shown(photo)} is gone: this version of it was deleted or has "
         "expired. It cannot be labeled; to remove it from the review queue, use "
-        "`scones label … --not-a-vehicle`"
+        "`scones label … --none`"
     )
 
 
-def make_picture(client: "S3Client", record: Record) -> EncodedImage:
+def encode_photo(client: "S3Client", record: Record) -> EncodedImage:
     """Bring a photo to what is filed: upright, in sRGB, without metadata, not too large.
 
     Raises
     ------
-    PhotoGone
+    PhotoNotFoundError
         As `read_photo`.
     PhotoUnreadableError
         If it can't be read.
     """
     try:
-        return encode(fit(read_photo(client, record), MAX_SIDE), MAX_BYTES)
+        return encode(resize_to_fit(read_photo(client, record), MAX_SIDE_PIXELS), MAX_BYTES)
     except UnusablePhoto as error:
         raise PhotoUnreadableError(
             f"{shown(record.photo)} cannot be added to the dataset: {error}"
         ) from None
 
 
-def find_place(
+def new_dataset_key(
     client: "S3Client",
     settings: ReviewSettings,
     record: Record,
     review: Review,
-    picture: EncodedImage,
+    image: EncodedImage,
 ) -> str:
     """Return the key that a photo is to be filed under: another one for each review of it.
 
@@ -119,21 +119,21 @@ def find_place(
         Settings with the data bucket.
     record, review
         The photo, and what was said of it.
-    picture
-        Of `make_picture`.
+    image
+        Of `encode_photo`.
 
     Raises
     ------
-    Fault
+    OperationError
         If the dataset is laid out so that there is no place for it.
     StorageBusy, StorageRefused
-        As `scones.storage.named_faults`.
+        As `scones.storage.s3_errors`.
     """
     source = "\n".join((record.photo, record.version, review.id))
     unique = hashlib.sha256(source.encode()).hexdigest()[:8]
-    suffix = _SUFFIXES[picture.content_type]
+    suffix = _SUFFIXES[image.content_type]
     folder = f"{_root(client, settings, record)}{review.label}/" if review.label else NEGATIVES
-    return f"{folder}{FOLDER}/{copy_stem(record.photo)}{unique}{suffix}"
+    return f"{folder}{REVIEWED_FOLDER}/{copy_stem(record.photo)}{unique}{suffix}"
 
 
 def copy_stem(photo: str) -> str:
@@ -161,12 +161,12 @@ def copy_name(key: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "-", PurePosixPath(key).stem).strip("-")[:60] or "photo"
 
 
-def file_picture(
+def add_to_dataset(
     client: "S3Client",
     settings: ReviewSettings,
     record: Record,
     review: Review,
-    picture: EncodedImage,
+    image: EncodedImage,
 ) -> None:
     """Put a photo into the dataset, where its review says. Doing so twice changes nothing.
 
@@ -177,16 +177,16 @@ def file_picture(
     settings
         Settings with the data bucket.
     record, review
-        The photo, and what was said of it, with the key that `find_place` gave.
-    picture
-        Of `make_picture`.
+        The photo, and what was said of it, with the key that `new_dataset_key` gave.
+    image
+        Of `encode_photo`.
     """
     assert review.dataset_key is not None  # noqa: S101
     client.put_object(
         Bucket=settings.data_bucket,
         Key=review.dataset_key,
-        Body=picture.data,
-        ContentType=picture.content_type,
+        Body=image.data,
+        ContentType=image.content_type,
         Metadata=_metadata(record, review),
     )
 
@@ -212,35 +212,35 @@ def _quoted(photo: str) -> str:
     return quote(photo, safe=":/ ")
 
 
-def remove_picture(client: "S3Client", settings: ReviewSettings, review: Review) -> None:
+def remove_from_dataset(client: "S3Client", settings: ReviewSettings, review: Review) -> None:
     """Remove all versions of the copy that a review has in the dataset, if it has one."""
     if review.dataset_key:
-        for version in versions_of(client, settings.data_bucket, review.dataset_key):
+        for version in list_key_versions(client, settings.data_bucket, review.dataset_key):
             remove_version(client, version)
 
 
 def _root(client: "S3Client", settings: ReviewSettings, record: Record) -> str:
     """Return where the photo's class folder is: copies of a photo come to the same side."""
     try:
-        roots = find_roots(client, settings.data_bucket, settings.class_names)
+        roots = split_roots(client, settings.data_bucket, settings.class_names)
     except DatasetError as error:
-        raise Fault(f"the photo cannot be added to the dataset: {error}") from None
+        raise OperationError(f"the photo cannot be added to the dataset: {error}") from None
     if roots["train"] == roots["validation"]:
         return roots["train"]
-    held_back = is_held_back(digest(record.decided.photo.etag), settings.validation_share)
-    return roots["validation" if held_back else "train"]
+    in_validation = is_validation(digest(record.decision.photo.etag), settings.validation_share)
+    return roots["validation" if in_validation else "train"]
 
 
 def _metadata(record: Record, review: Review) -> dict[str, str]:
     """Say who, when and of what, in the ASCII that S3 takes."""
-    told = {
+    metadata = {
         "reviewed-by": quote(review.by, safe=":/@ "),
         "reviewed-at": review.at.isoformat(),
         "review": review.id,
         "photo-version": record.version,
         "photo": _quoted(record.photo),
     }
-    return {name: text for name, text in told.items() if len(text) <= _LONGEST_METADATA}
+    return {name: text for name, text in metadata.items() if len(text) <= _MAX_METADATA_LENGTH}
 
 
 def is_photo_stored(client: "S3Client", photo: str, version: str | None) -> bool:
@@ -256,8 +256,8 @@ def is_photo_stored(client: "S3Client", photo: str, version: str | None) -> bool
         ID of the version; None in a bucket without versions.
     """
     bucket, _, key = photo.removeprefix("s3://").partition("/")
-    stored = undeleted(versions_of(client, bucket, key))
-    return any(version in (None, found.id) for found in stored)
+    stored = not_deleted(list_key_versions(client, bucket, key))
+    return any(version in (None, version_found.id) for version_found in stored)
 
 
 def is_stored(client: "S3Client", bucket: str, key: str) -> bool:
@@ -265,4 +265,7 @@ def is_stored(client: "S3Client", bucket: str, key: str) -> bool:
 
     Listing versions needs no permission to read objects.
     """
-    return any(found.is_latest for found in undeleted(versions_of(client, bucket, key)))
+    return any(
+        version_found.is_latest
+        for version_found in not_deleted(list_key_versions(client, bucket, key))
+    )

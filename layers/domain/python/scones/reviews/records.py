@@ -3,20 +3,20 @@
 import json
 from typing import TYPE_CHECKING
 
-from scones.errors import Refused
+from scones.errors import PreconditionError
 from scones.quoting import quote
 from scones.records import (
-    FILING_QUEUE,
-    WITHDRAWING_QUEUE,
+    COMPLETING_QUEUE,
+    UNDOING_QUEUE,
     Record,
     Review,
     Skipped,
     UnreadableRecord,
     Withdrawal,
-    as_record,
     is_simulated,
     read_queue,
     read_record,
+    record_from_item,
     review_queue,
 )
 
@@ -25,16 +25,18 @@ if TYPE_CHECKING:
 
 _SAME_REVIEW = "contains(review, :given)"
 _NOT_UNDONE = f"{_SAME_REVIEW} AND (attribute_not_exists(queue) OR queue = :filing)"
-_SAME_PLACE = "contains(review, :place)"
+_SAME_DATASET_KEY = "contains(review, :place)"
 
 
-def waits(record: Record) -> bool:
+def is_pending(record: Record) -> bool:
     """Return True if a photo waits for a person."""
-    asked = record.decided.status == "needs_review" and not is_simulated(record.decided.photo.key)
-    return asked and record.review is None
+    needs_review = record.decision.status == "needs_review" and not is_simulated(
+        record.decision.photo.key
+    )
+    return needs_review and record.review is None
 
 
-class ReviewedRecords:
+class ReviewRecords:
     """Writes each step of a review, if the record is as that step must find it.
 
     Parameters
@@ -56,20 +58,20 @@ class ReviewedRecords:
             "SET review = :review, queue = :filing",
             "queue = :waiting AND attribute_not_exists(review)",
             review=review.model_dump_json(),
-            filing=FILING_QUEUE,
+            filing=COMPLETING_QUEUE,
             waiting=review_queue(record.photo, record.version),
         )
 
-    def note(self, record: Record, review: Review, key: str) -> bool:
+    def set_dataset_key(self, record: Record, review: Review, key: str) -> bool:
         """Write where a photo is to be filed, unless that was done, or the review undone."""
         return self._update(
             record,
             "SET review = :review",
-            f"{_NOT_UNDONE} AND {_SAME_PLACE}",
+            f"{_NOT_UNDONE} AND {_SAME_DATASET_KEY}",
             review=review.model_copy(update={"dataset_key": key}).model_dump_json(),
-            filing=FILING_QUEUE,
-            given=_given_in(review),
-            place=_place_in(review),
+            filing=COMPLETING_QUEUE,
+            given=_review_identity(review),
+            place=_dataset_key_part(review),
         )
 
     def withdraw(self, record: Record, review: Review) -> bool:
@@ -77,23 +79,23 @@ class ReviewedRecords:
         return self._update(
             record,
             "SET review = :review, queue = :withdrawing",
-            f"{_NOT_UNDONE} AND {_SAME_PLACE}",
+            f"{_NOT_UNDONE} AND {_SAME_DATASET_KEY}",
             review=review.model_dump_json(),
-            withdrawing=WITHDRAWING_QUEUE,
-            filing=FILING_QUEUE,
-            given=_given_in(review),
-            place=_place_in(review),
+            withdrawing=UNDOING_QUEUE,
+            filing=COMPLETING_QUEUE,
+            given=_review_identity(review),
+            place=_dataset_key_part(review),
         )
 
-    def close(self, record: Record, review: Review) -> bool:
+    def complete(self, record: Record, review: Review) -> bool:
         """Take a review that all was done for out of its queue."""
         return self._update(
             record,
             "SET review = :review REMOVE queue",
             _NOT_UNDONE,
             review=review.model_dump_json(),
-            filing=FILING_QUEUE,
-            given=_given_in(review),
+            filing=COMPLETING_QUEUE,
+            given=_review_identity(review),
         )
 
     def reopen(self, record: Record, review: Review) -> bool:
@@ -105,8 +107,8 @@ class ReviewedRecords:
             f"{_SAME_REVIEW} AND queue = :withdrawing",
             undone=review.withdrawal.model_dump_json(),
             waiting=review_queue(record.photo, record.version),
-            withdrawing=WITHDRAWING_QUEUE,
-            given=_given_in(review),
+            withdrawing=UNDOING_QUEUE,
+            given=_review_identity(review),
         )
 
     def release(self, record: Record, review: Review, undone: Withdrawal | None) -> bool:
@@ -119,14 +121,14 @@ class ReviewedRecords:
         undone
             The undoing of the review, or None if it is not known.
         """
-        noted = {"undone": undone.model_dump_json()} if undone else {}
+        undone_value = {"undone": undone.model_dump_json()} if undone else {}
         return self._update(
             record,
             f"SET queue = :waiting{', undone = :undone' if undone else ''} REMOVE review",
             _SAME_REVIEW,
             waiting=review_queue(record.photo, record.version),
-            given=_given_in(review),
-            **noted,
+            given=_review_identity(review),
+            **undone_value,
         )
 
     def read_same_bytes(self, record: Record) -> list[Record]:
@@ -140,8 +142,8 @@ class ReviewedRecords:
         record
             The photo.
         """
-        photo = record.decided.photo
-        answer = self._client.query(
+        photo = record.decision.photo
+        response = self._client.query(
             TableName=self._table,
             ConsistentRead=True,  # what was claimed a moment ago counts
             KeyConditionExpression="photo = :photo",
@@ -153,16 +155,17 @@ class ReviewedRecords:
                 ":etag": {"S": json.dumps(photo.etag)},
             },
         )
-        found = []
-        for item in answer["Items"]:
+        records = []
+        for item in response["Items"]:
             try:
-                found.append(as_record(item))
+                records.append(record_from_item(item))
             except UnreadableRecord:
                 continue
         return [
-            one
-            for one in found
-            if one.decided.photo.etag == photo.etag and one.version != record.version
+            record_of_version
+            for record_of_version in records
+            if record_of_version.decision.photo.etag == photo.etag
+            and record_of_version.version != record.version
         ]
 
     def find(self, photo: str, version: str) -> Record | None:
@@ -175,7 +178,7 @@ class ReviewedRecords:
         """
         return read_record(self._client, self._table, photo, version)
 
-    def left_in(self, queue: str, skipped: Skipped) -> list[Record]:
+    def list_queue(self, queue: str, skipped: Skipped) -> list[Record]:
         """Read what waits in a queue, the longest waiting first.
 
         Parameters
@@ -192,15 +195,17 @@ class ReviewedRecords:
 
         Raises
         ------
-        Refused
+        PreconditionError
             If there is none.
         UnreadableRecord
             If it cannot be read.
         """
-        found = self.find(photo, version)
-        if found is None:
-            raise Refused(f"there is no record of {quote(photo)}, version {quote(version)}")
-        return found
+        record = self.find(photo, version)
+        if record is None:
+            raise PreconditionError(
+                f"there is no record of {quote(photo)}, version {quote(version)}"
+            )
+        return record
 
     def _update(
         self,
@@ -209,29 +214,29 @@ class ReviewedRecords:
         condition: str,
         **values: str,
     ) -> bool:
-        used = {f":{name}": {"S": text} for name, text in values.items()}
+        expression_values = {f":{name}": {"S": text} for name, text in values.items()}
         try:
             self._client.update_item(
                 TableName=self._table,
                 Key=record.key,
                 UpdateExpression=update,
                 ConditionExpression=condition,
-                ExpressionAttributeValues=used,
+                ExpressionAttributeValues=expression_values,
             )
         except self._client.exceptions.ConditionalCheckFailedException:
             return False
         return True
 
 
-def _given_in(review: Review) -> str:
+def _review_identity(review: Review) -> str:
     """Return the part of a review's JSON that says who gave which review, and when.
 
     The ID alone is not enough: whoever gives a review chooses it, and others can read it.
     """
-    given = {"id", "outcome", "label", "by", "at"}
-    return review.model_dump_json(include=given)[1:-1]
+    fields = {"id", "outcome", "label", "by", "at"}
+    return review.model_dump_json(include=fields)[1:-1]
 
 
-def _place_in(review: Review) -> str:
+def _dataset_key_part(review: Review) -> str:
     """Return the part of a review's JSON that says where the photo is filed."""
     return review.model_dump_json(include={"dataset_key"})[1:-1]

@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from scones.callers import Caller
-from scones.errors import Refused
+from scones.errors import PreconditionError
 from scones.records import Review, UnreadableRecord
 from scones.reviews import review as reviewing
-from scones.reviews.errors import AlreadyReviewed, NotUndone, Unfinished
-from scones.reviews.review import Desk
+from scones.reviews.errors import AlreadyReviewedError, ReviewIncompleteError, UndoError
+from scones.reviews.review import ReviewServices
 
 ReviewId = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
 
@@ -60,13 +60,13 @@ class Undo(_OfPhoto):
     undo: ReviewId | None = None
 
 
-class Finish(_Message):
+class Resume(_Message):
     """Finish the reviews that were left unfinished."""
 
     action: Literal["finish"] = "finish"
 
 
-Request = Annotated[Label | Undo | Finish, Field(discriminator="action")]
+Request = Annotated[Label | Undo | Resume, Field(discriminator="action")]
 REQUEST: TypeAdapter[Request] = TypeAdapter(Request)
 
 
@@ -83,29 +83,29 @@ class Undone(_Message):
     kind: Literal["undone"] = "undone"
 
 
-class FinishedReview(_OfPhoto):
-    """Result for one review that was left unfinished; `trouble` is None if all is done."""
+class ResumedReview(_OfPhoto):
+    """Result for one review that was left unfinished; `error` is None if all is done."""
 
-    trouble: str | None
+    error: str | None
 
 
-class Finished(_Message):
+class Resumed(_Message):
     """Results for the reviews that were left unfinished."""
 
     kind: Literal["finished"] = "finished"
-    reviews: list[FinishedReview]
+    reviews: list[ResumedReview]
 
 
-class Taken(_Message):
-    """The photo has a review already: `AlreadyReviewed`."""
+class AlreadyReviewed(_Message):
+    """The photo has a review already: `AlreadyReviewedError`."""
 
     kind: Literal["already_reviewed"] = "already_reviewed"
     photo: str
     review: Review
 
 
-class Stands(_Message):
-    """The review can't be undone: `NotUndone`."""
+class NotUndone(_Message):
+    """The review can't be undone: `UndoError`."""
 
     kind: Literal["not_undone"] = "not_undone"
     meant: str
@@ -113,14 +113,14 @@ class Stands(_Message):
 
 
 class Rejected(_Message):
-    """It can't be done as things are: `Refused`."""
+    """It can't be done as things are: `PreconditionError`."""
 
     kind: Literal["refused"] = "refused"
     message: str
 
 
-class Begun(_Message):
-    """It is kept, but not all is done that follows: `Unfinished`."""
+class Incomplete(_Message):
+    """It is kept, but not all is done that follows: `ReviewIncompleteError`."""
 
     kind: Literal["unfinished"] = "unfinished"
     message: str
@@ -128,24 +128,27 @@ class Begun(_Message):
 
 
 Answer = Annotated[
-    Reviewed | Undone | Finished | Taken | Stands | Rejected | Begun, Field(discriminator="kind")
+    Reviewed | Undone | Resumed | AlreadyReviewed | NotUndone | Rejected | Incomplete,
+    Field(discriminator="kind"),
 ]
 ANSWER: TypeAdapter[Answer] = TypeAdapter(Answer)
 
 
-def respond(desk: Desk, request: Request, caller: Caller, has_time: Callable[[], bool]) -> Answer:
+def respond(
+    services: ReviewServices, request: Request, caller: Caller, has_time: Callable[[], bool]
+) -> Answer:
     """Do what a request asks for, and return the outcome.
 
     Parameters
     ----------
-    desk
+    services
         Clients and settings.
     request
         The request.
     caller
         The verified caller.
     has_time
-        As for `scones.reviews.review.finish`.
+        As for `scones.reviews.review.resume_reviews`.
 
     Raises
     ------
@@ -153,51 +156,53 @@ def respond(desk: Desk, request: Request, caller: Caller, has_time: Callable[[],
         If AWS fails before anything was kept.
     """
     try:
-        return _respond(desk, request, caller, has_time)
-    except AlreadyReviewed as error:
-        return Taken(photo=error.photo, review=error.review)
-    except NotUndone as error:
-        return Stands(meant=error.meant, found=error.found)
-    except Unfinished as error:
-        return Begun(message=str(error), review=error.record.review)
-    except (Refused, UnreadableRecord) as error:
+        return _respond(services, request, caller, has_time)
+    except AlreadyReviewedError as error:
+        return AlreadyReviewed(photo=error.photo, review=error.review)
+    except UndoError as error:
+        return NotUndone(meant=error.meant, found=error.found)
+    except ReviewIncompleteError as error:
+        return Incomplete(message=str(error), review=error.record.review)
+    except (PreconditionError, UnreadableRecord) as error:
         return Rejected(message=str(error))
 
 
-def _respond(desk: Desk, request: Request, caller: Caller, has_time: Callable[[], bool]) -> Answer:
+def _respond(
+    services: ReviewServices, request: Request, caller: Caller, has_time: Callable[[], bool]
+) -> Answer:
     match request:
         case Label():
-            return Reviewed(review=_label(desk, request, caller))
+            return Reviewed(review=_label(services, request, caller))
         case Undo():
-            _undo(desk, request, caller)
+            _undo(services, request, caller)
             return Undone()
-        case Finish():
-            return Finished(
+        case Resume():
+            return Resumed(
                 reviews=[
-                    FinishedReview(
-                        photo=found.photo,
-                        version=found.version,
-                        trouble=found.trouble,
+                    ResumedReview(
+                        photo=resumed.photo,
+                        version=resumed.version,
+                        error=resumed.error,
                     )
-                    for found in reviewing.finish(desk, has_time)
+                    for resumed in reviewing.resume_reviews(services, has_time)
                 ]
             )
 
 
-def _label(desk: Desk, request: Label, caller: Caller) -> Review:
-    record = desk.records.read(request.photo, request.version)
+def _label(services: ReviewServices, request: Label, caller: Caller) -> Review:
+    record = services.records.read(request.photo, request.version)
     if request.label is None:
-        done = reviewing.say_not_a_vehicle(desk, record, caller, request.review)
+        reviewed = reviewing.label_as_none(services, record, caller, request.review)
     else:
-        done = reviewing.label(desk, record, request.label, caller, request.review)
-    assert done.review is not None  # noqa: S101
-    return done.review
+        reviewed = reviewing.label(services, record, request.label, caller, request.review)
+    assert reviewed.review is not None  # noqa: S101
+    return reviewed.review
 
 
-def _undo(desk: Desk, request: Undo, caller: Caller) -> None:
-    record = desk.records.read(request.photo, request.version)
+def _undo(services: ReviewServices, request: Undo, caller: Caller) -> None:
+    record = services.records.read(request.photo, request.version)
     if reviewing.was_undone(record, caller, request.undo):
         return
     if record.review is None or record.review.id != request.review:
-        raise NotUndone(request.review, record.review)
-    reviewing.undo(desk, record, caller, request.undo)
+        raise UndoError(request.review, record.review)
+    reviewing.undo(services, record, caller, request.undo)

@@ -2,8 +2,8 @@
 
 A photo is claimed first, by a conditional write that only one reviewer can win. What follows (its
 place in the dataset is noted, it is filed there, the event is published) may be done twice and by
-anybody: until all of it is done the record waits in the queue `FILING_QUEUE`, where `finish` finds
-it. Undoing goes the same way back through `WITHDRAWING_QUEUE`.
+anybody: until all of it is done the record waits in the queue `COMPLETING_QUEUE`, where
+`resume_reviews` finds it. Undoing goes the same way back through `UNDOING_QUEUE`.
 """
 
 import logging
@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Literal, NoReturn
 from botocore.exceptions import BotoCoreError, ClientError
 
 from scones.callers import Caller
-from scones.errors import Fault, Refused
+from scones.errors import OperationError, PreconditionError
 from scones.photos import EncodedImage
 from scones.quoting import quote
 from scones.records import (
-    FILING_QUEUE,
-    WITHDRAWING_QUEUE,
+    COMPLETING_QUEUE,
+    UNDOING_QUEUE,
     Record,
     Review,
     Skipped,
@@ -29,8 +29,8 @@ from scones.records import (
     is_simulated,
 )
 from scones.reviews import labeled_photos, sharing
-from scones.reviews.errors import AlreadyReviewed, NotUndone, Unfinished
-from scones.reviews.records import waits
+from scones.reviews.errors import AlreadyReviewedError, ReviewIncompleteError, UndoError
+from scones.reviews.records import is_pending
 from scones.reviews.store import ReviewStore
 from scones.settings import ReviewSettings
 from scones.storage import StorageBusy, StorageRefused
@@ -42,28 +42,28 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-LEFT_ALONE = timedelta(minutes=1)
+RESUME_AFTER = timedelta(minutes=1)
 """So long a review may take whoever began it; after that anybody finishes it."""
 
 
 @dataclass(frozen=True)
-class Finished:
-    """What became of a review that somebody had left unfinished; `trouble` is None if all is done.
+class ResumedReview:
+    """What became of a review that somebody had left unfinished; `error` is None if all is done.
 
     Attributes
     ----------
     photo, version
         Key of the photo's record.
-    trouble
+    error
         Why it can't be finished.
     """
 
     photo: str
     version: str
-    trouble: str | None = None
+    error: str | None = None
 
 
-class Desk(ReviewStore):
+class ReviewServices(ReviewStore):
     """Clients and settings that reviews use.
 
     Parameters
@@ -86,12 +86,14 @@ class Desk(ReviewStore):
         self.settings = settings
 
 
-def label(desk: Desk, record: Record, name: str, caller: Caller, review_id: str) -> Record:
+def label(
+    services: ReviewServices, record: Record, name: str, caller: Caller, review_id: str
+) -> Record:
     """Label a photo with a class, and file it into the dataset.
 
     Parameters
     ----------
-    desk
+    services
         Clients and settings.
     record
         The photo.
@@ -109,23 +111,25 @@ def label(desk: Desk, record: Record, name: str, caller: Caller, review_id: str)
 
     Raises
     ------
-    AlreadyReviewed
+    AlreadyReviewedError
         If somebody else said something first.
-    Refused
+    PreconditionError
         If there is no such class, the photo is gone, or it does not wait for a person.
-    Unfinished
+    ReviewIncompleteError
         If it was said, but can't be filed or published now.
     """
-    require_class(name, desk.settings.class_names)
+    validate_class(name, services.settings.class_names)
     review = _review(review_id, "labelled", name, caller)
     if record.review is not None and _is_same(record.review, review):
-        return _follow_up(desk, record, record.review)  # the response was lost
-    if not waits(record):
-        refuse(record)
-    return _say(desk, record, review, labeled_photos.make_picture(desk.s3, record))
+        return _complete(services, record, record.review)  # the response was lost
+    if not is_pending(record):
+        raise_not_pending(record)
+    return _submit(services, record, review, labeled_photos.encode_photo(services.s3, record))
 
 
-def say_not_a_vehicle(desk: Desk, record: Record, caller: Caller, review_id: str) -> Record:
+def label_as_none(
+    services: ReviewServices, record: Record, caller: Caller, review_id: str
+) -> Record:
     """Label a photo with none of the classes, and file it into the dataset as such.
 
     A photo that is gone or cannot be read is not filed, but leaves the review queue.
@@ -133,15 +137,17 @@ def say_not_a_vehicle(desk: Desk, record: Record, caller: Caller, review_id: str
     Parameters, what is returned and errors are those of `label`.
     """
     review = _review(review_id, "not_a_vehicle", None, caller)
-    return _say(desk, record, review, None)
+    return _submit(services, record, review, None)
 
 
-def undo(desk: Desk, record: Record, caller: Caller, undo_id: str | None = None) -> Record:
+def undo(
+    services: ReviewServices, record: Record, caller: Caller, undo_id: str | None = None
+) -> Record:
     """Undo the review of a photo, whoever gave it; the photo waits for a person again.
 
     Parameters
     ----------
-    desk
+    services
         Clients and settings.
     record
         With the review that is to be undone.
@@ -158,22 +164,22 @@ def undo(desk: Desk, record: Record, caller: Caller, undo_id: str | None = None)
 
     Raises
     ------
-    NotUndone
+    UndoError
         If it was undone already, or somebody has said something else since.
-    Refused
+    PreconditionError
         If the record has no review.
-    Unfinished
+    ReviewIncompleteError
         If it can't be removed from the dataset, or published, now.
     """
     if record.review is None:
-        raise nothing_to_undo(record.photo)
+        raise nothing_to_undo_error(record.photo)
     withdrawal = Withdrawal(
         by=caller.name, at=_now(), id=undo_id, arn=caller.arn, user_id=caller.user_id
     )
     # A review is undone for all versions that it counts for, through the one that it was given to.
-    given = sharing.find_reviewed(desk, record, record.review)
-    assert given.review is not None  # noqa: S101
-    _take_back(desk, given, _withdraw(desk, given, given.review, withdrawal))
+    reviewed = sharing.find_reviewed(services, record, record.review)
+    assert reviewed.review is not None  # noqa: S101
+    _complete_undo(services, reviewed, _begin_undo(services, reviewed, reviewed.review, withdrawal))
     return replace(record, review=None, undone=withdrawal)
 
 
@@ -187,50 +193,52 @@ def was_undone(record: Record, caller: Caller, undo_id: str | None) -> bool:
     caller, undo_id
         As for `undo`.
     """
-    done = record.undone
-    return done is not None and _is_same_undo(done, undo_id, caller.arn)
+    last_undo = record.undone
+    return last_undo is not None and _is_same_undo(last_undo, undo_id, caller.arn)
 
 
-def finish(desk: Desk, has_time: Callable[[], bool] = lambda: True) -> list[Finished]:
-    """Finish reviews that were left unfinished for longer than `LEFT_ALONE`, by whomever.
+def resume_reviews(
+    services: ReviewServices, has_time: Callable[[], bool] = lambda: True
+) -> list[ResumedReview]:
+    """Finish reviews that were left unfinished for longer than `RESUME_AFTER`, by whomever.
 
     Parameters
     ----------
-    desk
+    services
         Clients and settings.
     has_time
         Returns False if no other review is to be begun now.
 
     Returns
     -------
-    list of Finished
+    list of ResumedReview
         One for each review that was found so.
     """
     skipped = Skipped()
     # Listed before anything is changed, as finishing a review takes it out of its queue.
-    left = [
-        (record, go_on)
-        for queue, go_on in ((FILING_QUEUE, _follow_up), (WITHDRAWING_QUEUE, _take_back))
-        for record in desk.records.left_in(queue, skipped)
+    incomplete = [
+        (record, resume)
+        for queue, resume in ((COMPLETING_QUEUE, _complete), (UNDOING_QUEUE, _complete_undo))
+        for record in services.records.list_queue(queue, skipped)
     ]
-    found = [Finished(error.photo, error.version, str(error)) for error in skipped]
-    before = _now() - LEFT_ALONE
-    for record, go_on in left:
+    resumed = [ResumedReview(error.photo, error.version, str(error)) for error in skipped]
+    before = _now() - RESUME_AFTER
+    for record, resume in incomplete:
         review = record.review
         if review is None or (review.withdrawal or review).at > before:
             continue
         if not has_time():
             break
-        trouble = _trouble(partial(go_on, desk, record, review))
-        found.append(Finished(record.photo, record.version, trouble))
-    return found
+        error_text = _resume_error(partial(resume, services, record, review))
+        resumed.append(ResumedReview(record.photo, record.version, error_text))
+    return resumed
 
 
-def _trouble(finish_one: Callable[[], object]) -> str | None:
+def _resume_error(resume: Callable[[], object]) -> str | None:
     """Return why a review can't be finished; None if all is done."""
     try:
-        finish_one()
-    except (Refused, Fault) as error:
+        resume()
+    except (PreconditionError, OperationError) as error:
         return str(error)
     except Exception as error:  # one review must not keep the others from being finished
         _log.exception("a review could not be finished")
@@ -238,36 +246,36 @@ def _trouble(finish_one: Callable[[], object]) -> str | None:
     return None
 
 
-def require_class(name: str, class_names: tuple[str, ...]) -> None:
-    """Raise `Refused` unless there is a class of that name."""
+def validate_class(name: str, class_names: tuple[str, ...]) -> None:
+    """Raise `PreconditionError` unless there is a class of that name."""
     if name not in class_names:
-        raise Refused(f"unknown class {name}: choose one of {', '.join(class_names)}")
+        raise PreconditionError(f"unknown class {name}: choose one of {', '.join(class_names)}")
 
 
-def refuse(record: Record) -> NoReturn:
+def raise_not_pending(record: Record) -> NoReturn:
     """Raise the reason why a photo can't be labelled.
 
     Raises
     ------
-    AlreadyReviewed
+    AlreadyReviewedError
         If it has a review.
-    Refused
+    PreconditionError
         If it does not wait for a person.
     """
     if record.review:
-        raise AlreadyReviewed(record.photo, record.review)
-    if is_simulated(record.decided.photo.key):
-        raise Refused(
+        raise AlreadyReviewedError(record.photo, record.review)
+    if is_simulated(record.decision.photo.key):
+        raise PreconditionError(
             f"{quote(record.photo)} does not need review: it is a test photo of a "
             "simulation, and is in the dataset already"
         )
-    raise Refused(
-        f"{quote(record.photo)} does not need review: its status is {record.decided.status}"
-        + (f", label {record.decided.label}" if record.decided.label else "")
+    raise PreconditionError(
+        f"{quote(record.photo)} does not need review: its status is {record.decision.status}"
+        + (f", label {record.decision.label}" if record.decision.label else "")
     )
 
 
-def nothing_to_undo(photo: str) -> Refused:
+def nothing_to_undo_error(photo: str) -> PreconditionError:
     """Make the error for a photo without a review to undo.
 
     Parameters
@@ -275,17 +283,19 @@ def nothing_to_undo(photo: str) -> Refused:
     photo
         S3 URI of the photo, or its key.
     """
-    return Refused(f"{quote(photo)} has no review to undo")
+    return PreconditionError(f"{quote(photo)} has no review to undo")
 
 
-def _say(desk: Desk, record: Record, review: Review, picture: EncodedImage | None) -> Record:
-    if desk.records.claim(record, review):
-        return _follow_up(desk, record, review, picture)
-    now = desk.records.read(record.photo, record.version)
-    if now.review is None or not _is_same(now.review, review):
-        refuse(now)
+def _submit(
+    services: ReviewServices, record: Record, review: Review, image: EncodedImage | None
+) -> Record:
+    if services.records.claim(record, review):
+        return _complete(services, record, review, image)
+    current = services.records.read(record.photo, record.version)
+    if current.review is None or not _is_same(current.review, review):
+        raise_not_pending(current)
     # The response to the first attempt was lost.
-    return _follow_up(desk, record, now.review, picture)
+    return _complete(services, record, current.review, image)
 
 
 def _is_same(one: Review, other: Review) -> bool:
@@ -310,126 +320,132 @@ def _review(
     )
 
 
-def _follow_up(
-    desk: Desk, record: Record, review: Review, picture: EncodedImage | None = None
+def _complete(
+    services: ReviewServices, record: Record, review: Review, image: EncodedImage | None = None
 ) -> Record:
     """Do what follows a claim; each step may have been done before."""
     if review.reviewed_version:
-        return _finish_copy(desk, record, review)
+        return _complete_copy(services, record, review)
     try:
-        review = _file(desk, record, review, picture)
-        desk.publish(desk.event_of(record, review))
-        desk.records.close(record, review)
-    except _PASSING as error:
-        raise Unfinished(
+        review = _add_to_dataset(services, record, review, image)
+        services.publish(services.event_of(record, review))
+        services.records.complete(record, review)
+    except _RETRYABLE as error:
+        raise ReviewIncompleteError(
             replace(record, review=review),
             f"the review of {quote(record.photo)} is saved, but could not be finished "
-            f"({_spoken(error)}). It is retried while `scones console` is open, or by "
+            f"({_error_text(error)}). It is retried while `scones console` is open, or by "
             "`scones review`",
         ) from error
     return replace(record, review=review)
 
 
-def _finish_copy(desk: Desk, record: Record, review: Review) -> Record:
+def _complete_copy(services: ReviewServices, record: Record, review: Review) -> Record:
     """Finish a copied review; the photo of the labeled version is filed."""
     try:
-        return sharing.finish_copy(desk, record, review)
-    except _PASSING as error:
-        raise Unfinished(
+        return sharing.complete_copy(services, record, review)
+    except _RETRYABLE as error:
+        raise ReviewIncompleteError(
             replace(record, review=review),
             f"the review of another version of {quote(record.photo)} applies to this one, but its "
-            f"event was not published ({_spoken(error)}). It is retried while `scones console` "
+            f"event was not published ({_error_text(error)}). It is retried while `scones console` "
             "is open, or by `scones review`",
         ) from error
 
 
-def _file(desk: Desk, record: Record, review: Review, picture: EncodedImage | None) -> Review:
+def _add_to_dataset(
+    services: ReviewServices, record: Record, review: Review, image: EncodedImage | None
+) -> Review:
     try:
-        picture = picture or labeled_photos.make_picture(desk.s3, record)
-    except (labeled_photos.PhotoGone, labeled_photos.PhotoUnreadableError):
-        if review.outcome == "labelled" and not _is_filed(desk, review):
+        image = image or labeled_photos.encode_photo(services.s3, record)
+    except (labeled_photos.PhotoNotFoundError, labeled_photos.PhotoUnreadableError):
+        if review.outcome == "labelled" and not _is_in_dataset(services, review):
             raise
         # Nothing can be learned from the photo, and nothing else takes it out of the queue. A copy
         # that was made before it was gone stays, under the key that the review has.
         return review
     if review.dataset_key is None:
-        review = _place(desk, record, review, picture)
+        review = _reserve_dataset_key(services, record, review, image)
     # Before the photo is stored: until then, reviewers see the other versions in the queue.
-    sharing.copy_to_pending(desk, replace(record, review=review))
-    labeled_photos.file_picture(desk.s3, desk.settings, record, review, picture)
+    sharing.copy_to_pending(services, replace(record, review=review))
+    labeled_photos.add_to_dataset(services.s3, services.settings, record, review, image)
     try:
-        return _standing(desk, record, review)
-    except Refused:
+        return _reload(services, record, review)
+    except PreconditionError:
         # Whoever has undone it may have done so before the photo was there.
-        labeled_photos.remove_picture(desk.s3, desk.settings, review)
+        labeled_photos.remove_from_dataset(services.s3, services.settings, review)
         raise
 
 
-def _is_filed(desk: Desk, review: Review) -> bool:
+def _is_in_dataset(services: ReviewServices, review: Review) -> bool:
     """Return True if the photo was copied: without KeepOriginals it may be gone since."""
-    bucket, key = desk.settings.data_bucket, review.dataset_key
-    return key is not None and labeled_photos.is_stored(desk.s3, bucket, key)
+    bucket, key = services.settings.data_bucket, review.dataset_key
+    return key is not None and labeled_photos.is_stored(services.s3, bucket, key)
 
 
-def _place(desk: Desk, record: Record, review: Review, picture: EncodedImage) -> Review:
+def _reserve_dataset_key(
+    services: ReviewServices, record: Record, review: Review, image: EncodedImage
+) -> Review:
     """Note where a photo is to be filed, before it is: undoing must know what to remove."""
-    key = labeled_photos.find_place(desk.s3, desk.settings, record, review, picture)
-    if desk.records.note(record, review, key):
+    key = labeled_photos.new_dataset_key(services.s3, services.settings, record, review, image)
+    if services.records.set_dataset_key(record, review, key):
         return review.model_copy(update={"dataset_key": key})
     # Whoever else finishes it was faster, or the answer to the first attempt was lost.
-    return _standing(desk, record, review)
+    return _reload(services, record, review)
 
 
-def _standing(desk: Desk, record: Record, review: Review) -> Review:
+def _reload(services: ReviewServices, record: Record, review: Review) -> Review:
     """Read a review as it is now; refuse where it was or is being undone."""
-    now = desk.records.read(record.photo, record.version).review
-    if now is None or not _is_same(now, review) or now.withdrawal:
-        raise Refused(f"the review of {quote(record.photo)} was undone in the meantime")
-    return now
+    current = services.records.read(record.photo, record.version).review
+    if current is None or not _is_same(current, review) or current.withdrawal:
+        raise PreconditionError(f"the review of {quote(record.photo)} was undone in the meantime")
+    return current
 
 
-def _withdraw(desk: Desk, record: Record, review: Review, withdrawal: Withdrawal) -> Review:
+def _begin_undo(
+    services: ReviewServices, record: Record, review: Review, withdrawal: Withdrawal
+) -> Review:
     withdrawn = review.model_copy(update={"withdrawal": withdrawal})
-    if desk.records.withdraw(record, withdrawn):
+    if services.records.withdraw(record, withdrawn):
         return withdrawn
-    now = desk.records.read(record.photo, record.version).review
-    if now == withdrawn:  # the answer to the first attempt was lost
+    current = services.records.read(record.photo, record.version).review
+    if current == withdrawn:  # the answer to the first attempt was lost
         return withdrawn
-    found = now.withdrawal if now and now.id == review.id else None
-    if now and found and _is_same_undo(found, withdrawal.id, withdrawal.arn):
-        return now  # the request is repeated
-    if now and now.id == review.id and not now.withdrawal and not review.dataset_key:
+    other_undo = current.withdrawal if current and current.id == review.id else None
+    if current and other_undo and _is_same_undo(other_undo, withdrawal.id, withdrawal.arn):
+        return current  # the request is repeated
+    if current and current.id == review.id and not current.withdrawal and not review.dataset_key:
         # Its place was noted after it was read, which is done once.
-        return _withdraw(desk, record, now, withdrawal)
-    raise NotUndone(review.id, now)
+        return _begin_undo(services, record, current, withdrawal)
+    raise UndoError(review.id, current)
 
 
-def _take_back(desk: Desk, record: Record, review: Review) -> Record:
+def _complete_undo(services: ReviewServices, record: Record, review: Review) -> Record:
     """Do what undoing takes; each step may have been done before."""
     try:
-        labeled_photos.remove_picture(desk.s3, desk.settings, review)
-        desk.publish(desk.event_of(record, review))
-        sharing.withdraw_copies(desk, record, review)
-        desk.records.reopen(record, review)
-    except _PASSING as error:
-        raise Unfinished(
+        labeled_photos.remove_from_dataset(services.s3, services.settings, review)
+        services.publish(services.event_of(record, review))
+        sharing.withdraw_copies(services, record, review)
+        services.records.reopen(record, review)
+    except _RETRYABLE as error:
+        raise ReviewIncompleteError(
             replace(record, review=review),
             f"the review of {quote(record.photo)} is being undone, but this could not be finished "
-            f"({_spoken(error)}). It is retried while `scones console` is open, or by "
+            f"({_error_text(error)}). It is retried while `scones console` is open, or by "
             "`scones review`",
         ) from error
     return replace(record, review=None, undone=review.withdrawal)
 
 
-_PASSING = (Fault, ClientError, BotoCoreError, StorageBusy, StorageRefused)
+_RETRYABLE = (OperationError, ClientError, BotoCoreError, StorageBusy, StorageRefused)
 """What may go wrong on the way, and is tried again."""
 
 
-def _spoken(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     if not isinstance(error, ClientError):
         return str(error)
-    told = error.response.get("Error", {})
-    return f"{error.operation_name} was rejected: {told.get('Code')}: {told.get('Message')}"
+    details = error.response.get("Error", {})
+    return f"{error.operation_name} was rejected: {details.get('Code')}: {details.get('Message')}"
 
 
 def _now() -> datetime:

@@ -3,7 +3,7 @@
 Versions are compared by their ETag. A version gets a copy of the review of another one: when it is
 classified (`join`), or when the other one is reviewed (`copy_to_pending`). In both cases the
 caller's own record is written first and the others are read after that, consistently. Of two that
-run at the same time, at least one therefore sees the other. In the same way, `finish_copy` and
+run at the same time, at least one therefore sees the other. In the same way, `complete_copy` and
 `withdraw_copies` see each other if a review is undone while it is copied.
 
 Only a review with a place in the dataset is copied. A photo that is gone is labeled "not a vehicle"
@@ -16,14 +16,14 @@ from operator import itemgetter
 from typing import Literal
 
 from scones.records import Record, Review, Withdrawal
-from scones.reviews.records import waits
+from scones.reviews.records import is_pending
 from scones.reviews.store import ReviewStore
 from scones.serialize import PhotoReference
 
-Joined = Literal["reviewed", "pending", "new"]
+JoinOutcome = Literal["reviewed", "pending", "new"]
 
 
-def join(store: ReviewStore, photo: PhotoReference) -> Joined:
+def join(store: ReviewStore, photo: PhotoReference) -> JoinOutcome:
     """Copy the review of another version with the same bytes to a photo, if there is one.
 
     Calling it again changes nothing.
@@ -43,15 +43,15 @@ def join(store: ReviewStore, photo: PhotoReference) -> Joined:
 
     Raises
     ------
-    Refused
+    PreconditionError
         If the photo has no record.
     UnreadableRecord
         If the record cannot be read.
-    Fault, botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError
+    OperationError, botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError
         If AWS fails.
     """
     record = store.records.read(photo.uri, photo.version)
-    if not waits(record):
+    if not is_pending(record):
         return "reviewed"
     others = store.records.read_same_bytes(record)
     for other in _reviewed(store, others):
@@ -59,7 +59,11 @@ def join(store: ReviewStore, photo: PhotoReference) -> Joined:
             return "reviewed"
     # Two versions that are classified at the same time are both unannounced: reviewers are
     # notified of both, rather than of none.
-    return "pending" if any(waits(one) and one.announced for one in others) else "new"
+    return (
+        "pending"
+        if any(is_pending(reviewed) and reviewed.announced for reviewed in others)
+        else "new"
+    )
 
 
 def copy_to_pending(store: ReviewStore, reviewed: Record) -> None:
@@ -72,11 +76,11 @@ def copy_to_pending(store: ReviewStore, reviewed: Record) -> None:
     reviewed
         The version that a reviewer labeled, with the review and its place in the dataset.
     """
-    for other in filter(waits, store.records.read_same_bytes(reviewed)):
+    for other in filter(is_pending, store.records.read_same_bytes(reviewed)):
         _copy_review(store, reviewed, other)
 
 
-def finish_copy(store: ReviewStore, record: Record, review: Review) -> Record:
+def complete_copy(store: ReviewStore, record: Record, review: Review) -> Record:
     """Publish a copied review, or remove the copy if the review was undone in the meantime.
 
     Parameters
@@ -93,7 +97,7 @@ def finish_copy(store: ReviewStore, record: Record, review: Review) -> Record:
         store.records.release(record, review, _undoing(reviewed, review))
         return replace(record, review=None)
     store.publish(store.event_of(record, review))
-    store.records.close(record, review)
+    store.records.complete(record, review)
     return replace(record, review=review)
 
 
@@ -138,7 +142,7 @@ def _copy_review(store: ReviewStore, reviewed: Record, record: Record) -> bool:
     copy = review.model_copy(update={"reviewed_version": reviewed.version})
     if not store.records.claim(record, copy):
         return True  # a reviewer, or another attempt, was faster
-    return finish_copy(store, record, copy).review is not None
+    return complete_copy(store, record, copy).review is not None
 
 
 def _copies(store: ReviewStore, record: Record, review: Review) -> Iterator[tuple[Record, Review]]:
@@ -165,8 +169,8 @@ def _reviewed(store: ReviewStore, records: Iterable[Record]) -> list[Record]:
 
 def _undoing(reviewed: Record, copy: Review) -> Withdrawal | None:
     """Return who undid or is undoing a copied review, or None if that is unknown."""
-    now = reviewed.review
-    return now.withdrawal if now and now.id == copy.id else reviewed.undone
+    current = reviewed.review
+    return current.withdrawal if current and current.id == copy.id else reviewed.undone
 
 
 def _holds(reviewed: Record, copy: Review) -> bool:

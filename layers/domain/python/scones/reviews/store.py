@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from scones.errors import Fault
+from scones.errors import OperationError
 from scones.events import PhotoReviewed
 from scones.records import Record, Review
-from scones.reviews.records import ReviewedRecords
+from scones.reviews.records import ReviewRecords
 from scones.settings import JoinReviewsSettings
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class ReviewStore:
         events: "EventBridgeClient",
         settings: JoinReviewsSettings,
     ) -> None:
-        self.records = ReviewedRecords(dynamodb, settings.results_table)
+        self.records = ReviewRecords(dynamodb, settings.results_table)
         self.bus = events
         self.class_names = settings.class_names
         self._event_bus = settings.event_bus
@@ -46,12 +46,12 @@ class ReviewStore:
             "Detail": event.model_dump_json(),
             "EventBusName": self._event_bus,
         }
-        answer = self.bus.put_events(Entries=[entry])  # type: ignore[list-item]
-        if answer["FailedEntryCount"]:
-            refused = answer["Entries"][0]
-            raise Fault(
+        response = self.bus.put_events(Entries=[entry])  # type: ignore[list-item]
+        if response["FailedEntryCount"]:
+            rejected = response["Entries"][0]
+            raise OperationError(
                 f"the bus {self._event_bus} rejected the event: "
-                f"{refused.get('ErrorCode')}: {refused.get('ErrorMessage')}"
+                f"{rejected.get('ErrorCode')}: {rejected.get('ErrorMessage')}"
             )
 
     def event_of(self, record: Record, review: Review) -> PhotoReviewed:
@@ -62,18 +62,18 @@ class ReviewStore:
         record, review
             The photo, and its review as it is now.
         """
-        decided, withdrawal = record.decided, review.withdrawal
-        assert decided.label is not None  # noqa: S101  # a photo that waits was classified
-        assert decided.confidence is not None  # noqa: S101
+        decision, withdrawal = record.decision, review.withdrawal
+        assert decision.label is not None  # noqa: S101  # a photo that waits was classified
+        assert decision.confidence is not None  # noqa: S101
         label = None if withdrawal else review.label
         return PhotoReviewed(
             version="1",
             outcome="withdrawn" if withdrawal else review.outcome,
-            photo=decided.photo,
+            photo=decision.photo,
             label=label,
             loading_bay=self._bays.get(label) if label else None,
-            guess=decided.label,
-            confidence=decided.confidence,
+            guess=decision.label,
+            confidence=decision.confidence,
             by=withdrawal.by if withdrawal else review.by,
             at=withdrawal.at if withdrawal else review.at,
             reviewed_version=review.reviewed_version,

@@ -5,7 +5,7 @@ import pytest
 from ministack.services import stepfunctions
 
 from scones_local.ministack.stepfunctions import executions, sagemaker_jobs
-from scones_local.sagemaker import EmbeddedSageMaker, Request, Response
+from scones_local.sagemaker import LocalSageMaker, Request, Response
 
 RESOURCE = "arn:aws:states:::sagemaker:createTrainingJob.sync"
 
@@ -31,13 +31,13 @@ class FakeSageMaker:
 def execution(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     running: dict[str, Any] = {"status": "RUNNING", "events": []}
     monkeypatch.setattr(sagemaker_jobs, "_POLL_SECONDS", 0.01)
-    monkeypatch.setattr(executions, "current", lambda: running)
-    monkeypatch.setattr(executions, "abandoned", lambda: running["status"] != "RUNNING")
+    monkeypatch.setattr(executions, "current_execution", lambda: running)
+    monkeypatch.setattr(executions, "is_cancelled", lambda: running["status"] != "RUNNING")
     return running
 
 
 def run(fake: FakeSageMaker, **arguments: Any) -> dict[str, Any]:
-    integration = sagemaker_jobs._integration(cast(EmbeddedSageMaker, fake))
+    integration = sagemaker_jobs._integration(cast(LocalSageMaker, fake))
     return integration(RESOURCE, {"TrainingJobName": "job", **arguments})
 
 
@@ -65,6 +65,6 @@ def test_a_job_that_does_not_complete_fails_its_task(status: str) -> None:
 def test_a_job_is_stopped_when_nobody_waits(execution: dict[str, Any]) -> None:
     execution["status"] = "ABORTED"
     fake = FakeSageMaker("InProgress")
-    with pytest.raises(executions.Abandoned):
+    with pytest.raises(executions.CancelledError):
         run(fake)
     assert fake.asked[-1] == ("StopTrainingJob", {"TrainingJobName": "job"})

@@ -3,13 +3,13 @@ from typing import Any
 import pytest
 from ministack.services import stepfunctions
 
-from scones_local.ministack.stepfunctions.task_permissions import needed
+from scones_local.ministack.stepfunctions.task_permissions import permissions_for_task
 
 OURS = "us-east-1:123456789012"
 
 
 def pairs(service: str, resource: str, arguments: dict[str, Any]) -> set[tuple[str, str]]:
-    found = needed(service, f"arn:aws:states:::{resource}", arguments)
+    found = permissions_for_task(service, f"arn:aws:states:::{resource}", arguments)
     return {(permission.action, permission.resource) for permission in found}
 
 

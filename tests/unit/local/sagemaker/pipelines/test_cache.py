@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scones_local.sagemaker.pipelines import cache
-from scones_local.sagemaker.pipelines.cache import CachePolicy, duration, key
+from scones_local.sagemaker.pipelines.cache import CachePolicy, cache_key, parse_duration
 from scones_local.sagemaker.pipelines.definition import Step
 from scones_local.sagemaker.pipelines.executions import Execution, Executions, StepRecord
 from scones_local.sagemaker.protocol import ServiceError
@@ -34,17 +34,19 @@ JOB = {
     ],
 )
 def test_what_counts_in_a_key(changes: dict[str, Any], same: bool) -> None:
-    assert (key("Processing", JOB) == key("Processing", {**JOB, **changes})) is same
+    assert (cache_key("Processing", JOB) == cache_key("Processing", {**JOB, **changes})) is same
 
 
 def test_absent_and_empty_are_the_same() -> None:
     without = {name: value for name, value in JOB.items() if name != "Environment"}
-    assert key("Processing", without) == key("Processing", {**JOB, "Environment": {}})
+    assert cache_key("Processing", without) == cache_key("Processing", {**JOB, "Environment": {}})
 
 
 @given(st.permutations(list(JOB)))
 def test_the_order_does_not_count(names: list[str]) -> None:
-    assert key("Processing", {name: JOB[name] for name in names}) == key("Processing", JOB)
+    assert cache_key("Processing", {name: JOB[name] for name in names}) == cache_key(
+        "Processing", JOB
+    )
 
 
 @pytest.mark.parametrize(
@@ -59,21 +61,21 @@ def test_the_order_does_not_count(names: list[str]) -> None:
     ],
 )
 def test_durations(text: str, expected: timedelta) -> None:
-    assert duration(text, "S") == expected
+    assert parse_duration(text, "S") == expected
 
 
 @pytest.mark.parametrize("text", ["", "P", "PT", "30", "1H", "P30", "-P1D", 30])
 def test_refuses_what_is_not_a_duration(text: Any) -> None:
     with pytest.raises(ServiceError, match="'ExpireAfter' of S must be a duration"):
-        duration(text, "S")
+        parse_duration(text, "S")
 
 
 def test_a_policy_is_for_some_types_only() -> None:
     enabled = {"Enabled": True, "ExpireAfter": "P1D"}
-    assert cache.parse(enabled, "S", "Training") == CachePolicy(timedelta(days=1))
-    assert cache.parse({"Enabled": False}, "S", "Lambda") is None
+    assert cache.parse_cache_policy(enabled, "S", "Training") == CachePolicy(timedelta(days=1))
+    assert cache.parse_cache_policy({"Enabled": False}, "S", "Lambda") is None
     with pytest.raises(ServiceError, match="no caching of Lambda steps"):
-        cache.parse(enabled, "S", "Lambda")
+        cache.parse_cache_policy(enabled, "S", "Lambda")
 
 
 def execution(arn: str, days_ago: float, status: str = "Succeeded", **more: Any) -> Execution:

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scones_local.sagemaker.pipelines.conditions import check, holds
-from scones_local.sagemaker.pipelines.references import Unresolved
+from scones_local.sagemaker.pipelines.conditions import check_condition, evaluate_condition
+from scones_local.sagemaker.pipelines.references import UnresolvedReferenceError
 from scones_local.sagemaker.protocol import ServiceError
 
 
@@ -41,14 +41,14 @@ def compared(kind: str, left: Any, right: Any) -> dict[str, Any]:
     ],
 )
 def test_holds(condition: dict[str, Any], expected: bool) -> None:
-    list(check(condition))
-    assert holds(condition, SCOPE) is expected
+    list(check_condition(condition))
+    assert evaluate_condition(condition, SCOPE) is expected
 
 
 @pytest.mark.parametrize("right", ["1", True, None])
 def test_only_values_of_one_type_are_ordered(right: Any) -> None:
-    with pytest.raises(Unresolved, match="cannot compare 1 with"):
-        holds(compared("LessThan", 1, right), SCOPE)
+    with pytest.raises(UnresolvedReferenceError, match="cannot compare 1 with"):
+        evaluate_condition(compared("LessThan", 1, right), SCOPE)
 
 
 @pytest.mark.parametrize(
@@ -63,14 +63,16 @@ def test_only_values_of_one_type_are_ordered(right: Any) -> None:
 )
 def test_refuses_wrong_conditions(condition: Any, message: str) -> None:
     with pytest.raises(ServiceError, match=message):
-        list(check(condition))
+        list(check_condition(condition))
 
 
 @given(st.integers() | st.floats(allow_nan=False), st.integers() | st.floats(allow_nan=False))
 def test_the_comparisons_agree(left: float, right: float) -> None:
-    less = holds(compared("LessThan", left, right), SCOPE)
-    equal = holds(compared("Equals", left, right), SCOPE)
-    greater = holds(compared("GreaterThan", left, right), SCOPE)
+    less = evaluate_condition(compared("LessThan", left, right), SCOPE)
+    equal = evaluate_condition(compared("Equals", left, right), SCOPE)
+    greater = evaluate_condition(compared("GreaterThan", left, right), SCOPE)
     assert [less, equal, greater].count(True) == 1
-    assert holds(compared("LessThanOrEqualTo", left, right), SCOPE) is (less or equal)
-    assert holds(compared("GreaterThanOrEqualTo", left, right), SCOPE) is (greater or equal)
+    assert evaluate_condition(compared("LessThanOrEqualTo", left, right), SCOPE) is (less or equal)
+    assert evaluate_condition(compared("GreaterThanOrEqualTo", left, right), SCOPE) is (
+        greater or equal
+    )

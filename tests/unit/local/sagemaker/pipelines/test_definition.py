@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from scones_local.sagemaker.pipelines.definition import Branch, Dependency, parse
+from scones_local.sagemaker.pipelines.definition import Branch, Dependency, parse_definition
 from scones_local.sagemaker.protocol import ServiceError
 
 ROLE = "arn:aws:iam::123456789012:role/pipeline"
@@ -43,7 +43,7 @@ def test_reads_steps_of_branches_too() -> None:
         "Std:JsonGet": {"PropertyFile": {"Get": "Steps.P.PropertyFiles.R"}, "Path": "accuracy"}
     }
     inner = condition("Inner", {"Get": "Steps.P.ProcessingJobName"}, [fail("Deep")])
-    definition = parse(
+    definition = parse_definition(
         text(
             processing(PropertyFiles=[report]),
             condition("Outer", value, [inner], [fail("Else", DependsOn=["Later"])]),
@@ -71,7 +71,7 @@ def test_reads_steps_of_branches_too() -> None:
 )
 def test_knows_the_properties(reference: str) -> None:
     parameters = [{"Name": "X", "Type": "String"}]
-    parse(text(processing(), fail("F", {"Get": reference}), Parameters=parameters))
+    parse_definition(text(processing(), fail("F", {"Get": reference}), Parameters=parameters))
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_refuses_unknown_properties(reference: str, message: str) -> None:
     }
     steps = (processing(), function, condition("C", 1), fail("F", {"Get": reference}))
     with pytest.raises(ServiceError, match=message):
-        parse(text(*steps))
+        parse_definition(text(*steps))
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_refuses_unknown_properties(reference: str, message: str) -> None:
 )  # fmt: skip
 def test_refuses_what_it_cannot_run(definition: str, message: str) -> None:
     with pytest.raises(ServiceError, match=message):
-        parse(definition)
+        parse_definition(definition)
 
 
 def test_refuses_values_that_the_service_does_not_know() -> None:
@@ -159,4 +159,4 @@ def test_refuses_values_that_the_service_does_not_know() -> None:
         "ProcessingInputs": [{"InputName": "i", "S3Input": {"S3Uri": "s3://b", "S3DataType": "x"}}]
     }
     with pytest.raises(ServiceError, match=r"Value 'x' for 'P.ProcessingInputs.0..S3Input.S3Data"):
-        parse(text(processing(Arguments=wrong)))
+        parse_definition(text(processing(Arguments=wrong)))

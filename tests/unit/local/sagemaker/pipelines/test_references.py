@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from scones_local.sagemaker.pipelines.references import (
     Key,
     Reference,
-    Unresolved,
+    UnresolvedReferenceError,
     as_text,
     evaluate,
-    find,
+    find_references,
     look_up,
     parse_get,
     parse_path,
@@ -83,7 +83,7 @@ def from_file(path: str, file: str = "Steps.Report.PropertyFiles.r.json") -> dic
     ],
 )  # fmt: skip
 def test_evaluates(value: Any, expected: Any) -> None:
-    list(find(value))  # checks the syntax
+    list(find_references(value))  # checks the syntax
     assert evaluate(value, Scope()) == expected
 
 
@@ -106,7 +106,7 @@ def test_reads_a_property_file() -> None:
     ],
 )  # fmt: skip
 def test_says_what_has_no_value(value: Any, message: str) -> None:
-    with pytest.raises(Unresolved, match=message.replace("[", r"\[")):
+    with pytest.raises(UnresolvedReferenceError, match=message.replace("[", r"\[")):
         evaluate(value, Scope())
 
 
@@ -116,7 +116,7 @@ def test_finds_all_references() -> None:
         "b": {"Std:JsonGet": {"PropertyFile": got("Steps.Two.PropertyFiles.R"), "Path": "x"}},
         "c": {"Std:JsonGet": {"S3Uri": got("Steps.Three.ModelName"), "Path": "x"}},
     }
-    assert list(find(value)) == [
+    assert list(find_references(value)) == [
         Reference("Parameters", "P"),
         Reference("Steps", "One", ("ModelName",)),
         Reference("Steps", "Two", ("PropertyFiles", "R")),
@@ -144,7 +144,7 @@ def test_finds_all_references() -> None:
 )
 def test_refuses_wrong_functions(value: Any, message: str) -> None:
     with pytest.raises(ServiceError, match=message):
-        list(find({"nested": [value]}))
+        list(find_references({"nested": [value]}))
 
 
 NAMES = st.text(
@@ -160,7 +160,7 @@ def test_a_path_is_read_as_it_was_written(parts: list[str | int]) -> None:
 
 @given(st.recursive(NAMES | st.integers(), lambda inner: st.dictionaries(NAMES, inner, max_size=3)))
 def test_what_has_no_functions_is_its_own_value(value: Any) -> None:
-    assert list(find(value)) == []
+    assert list(find_references(value)) == []
     assert evaluate(value, Scope()) == value
 
 

@@ -40,7 +40,7 @@ def table(session: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr("scones_operator.photos.dead_letter_queue.LONG_POLL_SECONDS", 0)
     create_table(session.client("dynamodb"), STACK.results_table)
     create_group(session)
-    session.client("sqs").create_queue(QueueName=STACK.undelivered_events.rpartition("/")[2])
+    session.client("sqs").create_queue(QueueName=STACK.dead_letter_queue.rpartition("/")[2])
     client = session.client("s3")
     client.create_bucket(Bucket=STACK.photos_bucket)
     enabled = {"Status": "Enabled"}
@@ -349,7 +349,7 @@ def test_show_of_a_photo_that_failed(
     (step,) = (step for step in record["steps"] if step["step"] == "classify")
     assert (step["ms"], step["failures"]) == (250, ["EndpointBusy"] * 3)
     assert record["result"]["status"] == "failed"
-    assert record["others"] == []
+    assert record["other_versions"] == []
 
 
 def test_show_of_what_is_not_looked_at(terminal: Terminal, table: Any, session: Any) -> None:
@@ -413,7 +413,7 @@ def fails(machines: StepFunctions, put: Callable[..., None]) -> set[str]:
 
 
 def send(session: Any, body: str) -> None:
-    session.client("sqs").send_message(QueueUrl=STACK.undelivered_events, MessageBody=body)
+    session.client("sqs").send_message(QueueUrl=STACK.dead_letter_queue, MessageBody=body)
 
 
 def test_redrive(
@@ -447,11 +447,11 @@ def test_redrive_of_failed_photos_alone(
     assert result.exit_code == 0
     (row,) = map(json.loads, result.stdout.splitlines())
     assert row == {
-        "machine": "classify",
-        "what": "incoming/2.png",
-        "complaint": None,
+        "state_machine": "classify",
+        "title": "incoming/2.png",
+        "error": None,
         "messages": [],
-        "end": "classified",
+        "status": "classified",
         "message": "bicycle 0.99",
     }
 
@@ -464,7 +464,7 @@ def test_redrive_of_the_queue_alone(
     result = terminal.type("redrive", "--queue", "--json")
     assert result.exit_code == 1
     (row,) = map(json.loads, result.stdout.splitlines())
-    assert (row["end"], row["bodies"]) == ("not_understood", ["garbage"])
+    assert (row["status"], row["bodies"]) == ("not_understood", ["garbage"])
 
 
 def test_a_photo_in_the_queue_is_not_tried_twice(
@@ -473,7 +473,7 @@ def test_a_photo_in_the_queue_is_not_tried_twice(
     put("1.png", "failed")
     fails.add("1.png")
     plan = terminal.type("redrive", "--failed", "--dry-run", "--json").stdout
-    assert json.loads(plan)["what"] == "incoming/1.png"
+    assert json.loads(plan)["title"] == "incoming/1.png"
     photo = decided("1.png").photo
     found = {"key": photo.key, "size": 1, "etag": photo.etag, "version-id": photo.version_id}
     detail = {"bucket": {"name": STACK.photos_bucket}, "object": found}

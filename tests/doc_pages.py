@@ -118,7 +118,7 @@ class Follower:
             raise PageError(f"no line before this block names its file:\n{block.text}")
         elif block.kind == "diff":
             file = self.folder / block.path
-            file.write_text(changed(file.read_text("utf-8"), block.text), "utf-8")
+            file.write_text(apply_diff(file.read_text("utf-8"), block.text), "utf-8")
         else:
             self._create(self.folder / block.path, block.text)
 
@@ -164,7 +164,7 @@ def require_output(wanted: str, output: str) -> None:
         position = at + 1
 
 
-def changed(text: str, diff: str) -> str:
+def apply_diff(text: str, diff: str) -> str:
     """Return a text with the changes of a diff, whose hunks are divided by lines of ``@@``.
 
     Raises
@@ -213,7 +213,7 @@ def environment(home: Path) -> dict[str, str]:
 SETUP = """\
 export PYTHONPATH="$PWD:$PWD/pipelines:$PWD/layers/domain/python:$PWD/operator"
 export PYTHONPATH="$PYTHONPATH:$PWD/training:$PWD/local"
-"$PYTHON" tests/following.py "$SOURCE" .
+"$PYTHON" tests/doc_pages.py "$SOURCE" .
 make setup"""
 """What runs instead of `make setup`: packages are not installed again, and this checkout's code
 precedes that of the environment's own."""

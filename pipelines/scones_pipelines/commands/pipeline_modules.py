@@ -147,7 +147,7 @@ def build_pipeline(name: str, session: Any, target: Target, kwargs: Mapping[str,
         If the function needs an argument that is not given.
     """
     module = load_module(name)
-    offered = {
+    accepted = {
         "session": session,
         "role": target.role,
         "region": target.region,
@@ -156,19 +156,19 @@ def build_pipeline(name: str, session: Any, target: Target, kwargs: Mapping[str,
     }
     parameters = inspect.signature(module.get_pipeline).parameters
     takes_any = any(item.kind is item.VAR_KEYWORD for item in parameters.values())
-    taken = {key: value for key, value in offered.items() if takes_any or key in parameters}
-    for key in sorted(set(kwargs) - set(taken)):
+    arguments = {key: value for key, value in accepted.items() if takes_any or key in parameters}
+    for key in sorted(set(kwargs) - set(arguments)):
         print(f"warning: get_pipeline takes no {key}: ignored", file=sys.stderr)
-    lacking = [
+    missing = [
         item.name
         for item in parameters.values()
         if item.default is item.empty
         and item.kind in (item.POSITIONAL_OR_KEYWORD, item.KEYWORD_ONLY)
-        and item.name not in taken
+        and item.name not in arguments
     ]
-    if lacking:
-        raise UsageError(f"get_pipeline needs {', '.join(lacking)}: give it with --kwargs")
-    return module.get_pipeline(**taken)
+    if missing:
+        raise UsageError(f"get_pipeline needs {', '.join(missing)}: give it with --kwargs")
+    return module.get_pipeline(**arguments)
 
 
 def upload_parameters(name: str) -> dict[str, str]:

@@ -21,7 +21,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from botocore.validate import ParamValidator
 
-from scones_local.sagemaker import EmbeddedSageMaker, Image, Request
+from scones_local.sagemaker import ContainerImage, LocalSageMaker, Request
 from scones_local.sagemaker.validation import _violations, service_model
 
 ACCOUNT, REGION, BUCKET = "123456789012", "us-east-1", "data"
@@ -32,8 +32,10 @@ IMAGE = f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com/tiny:1"
 BUILTIN = "811284229777.dkr.ecr.us-east-1.amazonaws.com/image-classification:1"
 ABSENT = f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com/absent:1"
 PYTHON = Path(sys.executable)
-PROGRAM = Image((sys.executable, str(Path(__file__).with_name("container_program.py"))), PYTHON)
-NOT_INSTALLED = Image((), Path("/absent/bin/python"), "run `make it`")
+PROGRAM = ContainerImage(
+    (sys.executable, str(Path(__file__).with_name("container_program.py"))), PYTHON
+)
+NOT_INSTALLED = ContainerImage((), Path("/absent/bin/python"), "run `make it`")
 
 
 class Raw(io.BytesIO):
@@ -79,7 +81,7 @@ def _client(url: str, service: str, role: str | None) -> Any:
 
 
 @cache
-def _embedded_client(service: str) -> Any:
+def _stub_client(service: str) -> Any:
     return boto3.client(
         service,
         region_name=REGION,
@@ -110,14 +112,14 @@ class Cloud:
 
     url: str
     folder: Path
-    images: dict[str, Image] = field(default_factory=dict)
+    images: dict[str, ContainerImage] = field(default_factory=dict)
     functions: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
     throttling: Any = None
     events: list[tuple[str, dict[str, Any], list[str]]] = field(default_factory=list)
-    service: EmbeddedSageMaker = field(init=False)
+    service: LocalSageMaker = field(init=False)
 
     def __post_init__(self) -> None:
-        self.service = EmbeddedSageMaker(
+        self.service = LocalSageMaker(
             self.folder,
             account=ACCOUNT,
             region=REGION,
@@ -131,8 +133,8 @@ class Cloud:
             },
             variables=lambda role: {"ACTS_AS": role},
         )
-        self.sagemaker = self._embedded("sagemaker")
-        self.runtime = self._embedded("sagemaker-runtime")
+        self.sagemaker = self._connect("sagemaker")
+        self.runtime = self._connect("sagemaker-runtime")
         self.s3 = self.client("s3", None)
 
     def client(self, service: str, role: str | None) -> Any:
@@ -145,8 +147,8 @@ class Cloud:
         with _LOCK:  # boto3 makes clients for one thread at a time
             return _client(self.url, service, role)
 
-    def _embedded(self, service: str) -> Any:
-        client = _embedded_client(service)
+    def _connect(self, service: str) -> Any:
+        client = _stub_client(service)
         client.meta.events.unregister(f"before-send.{service}", unique_id="cloud")
         client.meta.events.register(f"before-send.{service}", self._send, unique_id="cloud")
         return client
@@ -237,7 +239,7 @@ def check_response(action: str, body: bytes) -> None:
     assert list(_violations(content, shape, "")) == [], action
 
 
-def refusal(call: Callable[[], Any]) -> dict[str, Any]:
+def error_of(call: Callable[[], Any]) -> dict[str, Any]:
     """Return the error a call is refused with, and its HTTP status."""
     with pytest.raises(ClientError) as caught:
         call()

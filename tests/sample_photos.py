@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from scones_local import samples
-from tests.once import made_once
+from tests.make_once import made_once
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 /** @typedef {import("./store.js").Row} Row */
 
 /** Names of the states, in the order of the tiles and of the filter. */
-export const STATES = {
+export const STATUS_LABELS = {
   classified: "classified",
   waiting: "waiting for review",
   reviewed: "reviewed",
@@ -29,7 +29,7 @@ export function percent(share, limit = null) {
 // that formats a time; the header shows the zone.
 
 /** Write a time, such as 2026-11-20 09:30:00. @param {string|Date} at */
-export function moment(at) {
+export function formatTime(at) {
   const time = new Date(at);
   const [year, ...rest] = [
     time.getFullYear(), time.getMonth() + 1, time.getDate(), time.getHours(), time.getMinutes(), time.getSeconds(),
@@ -48,7 +48,7 @@ export function zone() {
 }
 
 /** Write how long ago something was. @param {string} at */
-export function ago(at) {
+export function timeAgo(at) {
   const minutes = Math.max(0, Math.round((Date.now() - Date.parse(at)) / 60_000));
   if (minutes < 1) return "just now";
   if (minutes < 60) return `${minutes} min ago`;
@@ -62,13 +62,13 @@ export function fileName(row) {
 }
 
 /** Where the photo is among those that came: its key, as all begin alike. @param {Row} row */
-export function path(row) {
+export function displayKey(row) {
   return row.key.replace(/^incoming\//, "");
 }
 
 /** The photo's path, with its folder set apart. @param {Row} row @returns {Node[]} */
 export function pathParts(row) {
-  const folder = path(row).slice(0, path(row).length - fileName(row).length);
+  const folder = displayKey(row).slice(0, displayKey(row).length - fileName(row).length);
   const name = document.createTextNode(fileName(row));
   if (!folder) return [name];
   const before = document.createElement("span");
@@ -78,12 +78,12 @@ export function pathParts(row) {
 }
 
 /** Write a text so that Plotly shows it as it is: it takes tags and entities. @param {string} text */
-export function plain(text) {
+export function escapeForPlotly(text) {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }
 
 /** The label of a review. @param {{label: string|null}} review */
-export function verdict(review) {
+export function reviewLabel(review) {
   return review.label ?? "none of the classes";
 }
 
@@ -99,7 +99,7 @@ export function shareOf(count, whole) {
 
 /** The status, and that the photo is unfamiliar. @param {Row} row */
 export function statusText(row) {
-  return row.unfamiliar ? `${STATES[row.state]}: unfamiliar` : STATES[row.state];
+  return row.unfamiliar ? `${STATUS_LABELS[row.state]}: unfamiliar` : STATUS_LABELS[row.state];
 }
 
 /** The familiarity with its limit. @param {Row} row */
@@ -108,6 +108,6 @@ export function familiarityText(row) {
 }
 
 /** What a photo shows as far as is known: a person's word counts more. @param {Row} row */
-export function shows(row) {
-  return row.review ? verdict(row.review) : (row.label ?? "–");
+export function effectiveLabel(row) {
+  return row.review ? reviewLabel(row.review) : (row.label ?? "–");
 }

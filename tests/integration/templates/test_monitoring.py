@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from samcli.yamlhelper import yaml_parse
 
-from scones.event_metrics import NAMESPACE, Event, measures_of
+from scones.event_metrics import NAMESPACE, BusEvent, metrics_for_event
 from scones.settings import CheckDriftSettings
 from tests.unit.results_table import decided
 
@@ -78,12 +78,12 @@ def emitted() -> set[tuple[str, frozenset[str]]]:
     return {
         (name, frozenset({"Stack", *group.dimensions}))
         for event in published()
-        for group in measures_of(event)
+        for group in metrics_for_event(event)
         for name in group.values
     }
 
 
-def published() -> Iterator[Event]:
+def published() -> Iterator[BusEvent]:
     text = (ROOT / "docs" / "events.md").read_text("utf-8")
     examples = {
         kind: json.loads(text.split(f"<!-- {name} -->\n```json\n", 1)[1].split("```", 1)[0])
@@ -103,7 +103,7 @@ def published() -> Iterator[Event]:
         ("Photo Reviewed", withdrawn),
         *(("Photo Decided", photo) for photo in photos),
     ):
-        yield Event.model_validate(
+        yield BusEvent.model_validate(
             {"detail-type": kind, "time": "2026-11-22T05:00:00Z", "detail": detail}
         )
 
@@ -126,7 +126,7 @@ def is_measured(
 
 
 def test_the_rule_measures_every_kind_of_event(resources: Any) -> None:
-    pattern = resources["MeasureFunction"]["Properties"]["Events"]["Published"]["Properties"]
+    pattern = resources["EmitMetricsFunction"]["Properties"]["Events"]["Published"]["Properties"]
 
     assert set(pattern["Pattern"]["detail-type"]) == {event.detail_type for event in published()}
     assert pattern["Pattern"]["source"] == ["scones"]
@@ -222,7 +222,7 @@ def test_faults_of_what_watches_ring(resources: Any, alarms: dict[str, Any]) -> 
             for alarm in alarms.values()
         )
 
-    for function in ("MeasureFunction", "CheckDriftFunction"):
+    for function in ("EmitMetricsFunction", "CheckDriftFunction"):
         assert watches("Errors", {"Ref": function})
         kept = resources[function]["Properties"]["EventInvokeConfig"]["DestinationConfig"]
         assert kept["OnFailure"]["Destination"] == {"Fn::GetAtt": ["MissedMeasurements", "Arn"]}
@@ -232,7 +232,7 @@ def test_faults_of_what_watches_ring(resources: Any, alarms: dict[str, Any]) -> 
 
 
 def test_what_is_not_measured_waits_apart_from_what_starts_machines(resources: Any) -> None:
-    rule = resources["MeasureFunction"]["Properties"]["Events"]["Published"]["Properties"]
+    rule = resources["EmitMetricsFunction"]["Properties"]["Events"]["Published"]["Properties"]
     schedule = resources["CheckDriftFunction"]["Properties"]["Events"]["Schedule"]["Properties"]
     policy = resources["MissedMeasurementsPolicy"]["Properties"]["PolicyDocument"]["Statement"]
 
@@ -245,7 +245,7 @@ def test_what_is_not_measured_waits_apart_from_what_starts_machines(resources: A
         {
             "ArnEquals": {
                 "aws:SourceArn": [
-                    {"Fn::GetAtt": ["MeasureFunctionPublished", "Arn"]},
+                    {"Fn::GetAtt": ["EmitMetricsFunctionPublished", "Arn"]},
                     {
                         "Fn::If": [
                             "DiscardsOriginals",
@@ -290,7 +290,7 @@ def test_the_check_may_only_read_and_tell(resources: Any) -> None:
         action = statement["Action"]
         allowed |= {action} if isinstance(action, str) else set(action)
 
-    assert "Policies" not in resources["MeasureFunction"]["Properties"]
+    assert "Policies" not in resources["EmitMetricsFunction"]["Properties"]
     assert allowed == {
         "dynamodb:Query",
         "sagemaker:DescribeEndpoint",

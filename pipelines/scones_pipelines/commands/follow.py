@@ -8,7 +8,7 @@ from typing import Any
 POLL_SECONDS = 5.0
 
 SUCCEEDED = "Succeeded"
-ENDED = frozenset({SUCCEEDED, "Failed", "Stopped", "CompletedWithFailures"})
+FINAL_STATUSES = frozenset({SUCCEEDED, "Failed", "Stopped", "CompletedWithFailures"})
 """Final statuses. The SDK's own wait does not know the last two and polls to its limit."""
 
 _LOG_GROUPS = {
@@ -25,7 +25,7 @@ class Outcome:
     Attributes
     ----------
     status
-        One of `ENDED`.
+        One of `FINAL_STATUSES`.
     reason
         FailureReason of the execution, or None.
     failures
@@ -43,17 +43,17 @@ class _Progress:
 
     printed: dict[str, str] = field(default_factory=dict)
 
-    def news(self, steps: list[dict[str, Any]]) -> Iterator[str]:
+    def changed_steps(self, steps: list[dict[str, Any]]) -> Iterator[str]:
         """Yield a line for each step whose status changed."""
         for step in steps:
             name, status = step["StepName"], step["StepStatus"]
             if self.printed.get(name) == status:
                 continue
             self.printed[name] = status
-            yield f"{name:<24} {status}{_note(step)}"
+            yield f"{name:<24} {status}{_format_step_note(step)}"
 
 
-def follow(
+def follow_execution(
     client: Any,
     execution_arn: str,
     on_update: Callable[[str], None],
@@ -83,11 +83,13 @@ def follow(
         # Described before its steps are listed, so that the last list is complete.
         execution = client.describe_pipeline_execution(PipelineExecutionArn=execution_arn)
         steps = list_steps(client, execution_arn)
-        for line in progress.news(steps):
+        for line in progress.changed_steps(steps):
             on_update(line)
         status = execution["PipelineExecutionStatus"]
-        if status in ENDED:
-            failures = tuple(_failure(step) for step in steps if step["StepStatus"] == "Failed")
+        if status in FINAL_STATUSES:
+            failures = tuple(
+                _step_failure(step) for step in steps if step["StepStatus"] == "Failed"
+            )
             return Outcome(status, execution.get("FailureReason"), failures)
         sleep(poll_seconds)
 
@@ -98,7 +100,7 @@ def list_steps(client: Any, execution_arn: str) -> list[dict[str, Any]]:
     Parameters
     ----------
     client, execution_arn
-        As for `follow`.
+        As for `follow_execution`.
     """
     steps: list[dict[str, Any]] = []
     request = {"PipelineExecutionArn": execution_arn, "SortOrder": "Ascending", "MaxResults": 100}
@@ -110,7 +112,7 @@ def list_steps(client: Any, execution_arn: str) -> list[dict[str, Any]]:
         request["NextToken"] = page["NextToken"]
 
 
-def _note(step: dict[str, Any]) -> str:
+def _format_step_note(step: dict[str, Any]) -> str:
     notes = []
     condition = step.get("Metadata", {}).get("Condition")
     if condition and "Outcome" in condition:
@@ -125,7 +127,7 @@ def _note(step: dict[str, Any]) -> str:
     return f" ({', '.join(notes)})" if notes else ""
 
 
-def _failure(step: dict[str, Any]) -> str:
+def _step_failure(step: dict[str, Any]) -> str:
     metadata = step.get("Metadata", {})
     reason = step.get("FailureReason") or metadata.get("Fail", {}).get("ErrorMessage")
     text = f"{step['StepName']}: {reason or 'no reason given'}"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from scones_operator.aws.stack import STACK
+from scones_operator.aws.stack import DEFAULT_STACK_NAME
 from scones_operator.models.drift import check_drift
 from tests.e2e.harness import Application, Inbox, eventually
 from tests.e2e.operations import Operator
@@ -24,7 +24,7 @@ UNLIKE = 600
 def total(application: Application, metric: str, **dimensions: str) -> float:
     """Sum up a metric of the last hour."""
     now = datetime.now(UTC)
-    all_of_them = {"Stack": STACK, **dimensions}
+    all_of_them = {"Stack": DEFAULT_STACK_NAME, **dimensions}
     found = application.client("cloudwatch").get_metric_statistics(
         Namespace="Scones",
         MetricName=metric,
@@ -139,7 +139,7 @@ def test_a_shift_starts_a_retraining_where_that_is_wanted(application: Applicati
 
 def started_by_drift(application: Application) -> str | None:
     client = application.client("stepfunctions")
-    machine = application.stack.retrain_machine
+    machine = application.stack.retrain_state_machine
     for listed in client.list_executions(stateMachineArn=machine)["executions"]:
         arn = listed["executionArn"]
         request = json.loads(client.describe_execution(executionArn=arn)["input"])
@@ -153,6 +153,6 @@ def test_the_dashboard_is_deployed(application: Application) -> None:
 
     body = application.client("cloudwatch").get_dashboard(DashboardName=found["DashboardName"])
 
-    assert found["DashboardName"] == f"{STACK}-us-east-1"
+    assert found["DashboardName"] == f"{DEFAULT_STACK_NAME}-us-east-1"
     assert application.resource("DriftAlarm") in body["DashboardBody"]
     assert "${" not in body["DashboardBody"].replace("${PROP(", "")

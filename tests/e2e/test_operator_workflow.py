@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from scones.records import as_record
+from scones.records import record_from_item
 from scones.reviews.labeled_photos import read_photo
 from scones_local import samples
-from scones_operator.console.updates import Watch
+from scones_operator.console.updates import UpdateFeed
 from tests.e2e.harness import Application, Inbox, eventually
 from tests.e2e.operations import Operator
 
@@ -114,7 +114,7 @@ def test_what_a_person_says_is_filed_and_published_and_can_be_taken_back(
         return [item["Key"] for item in listed["Contents"] if "/reviewed/" in item["Key"]]
 
     uri = f"s3://{application.stack.photos_bucket}/{unsure}"
-    assert uri in [one["photo"] for one in scones("review").answer["waiting"]]
+    assert uri in [one["photo"] for one in scones("review").answer["pending"]]
     before = filed()
 
     said = scones("label", unsure, "motorcycle").answer["review"]
@@ -160,15 +160,15 @@ def test_nobody_is_asked_again_about_the_same_bytes(
         }
 
     def waiting() -> list[str]:
-        found = scones("review").answer["waiting"]
+        found = scones("review").answer["pending"]
         return [one["version"] for one in found if one["photo"] == uri]
 
     first, second = upload(), upload()
     assert waiting() == [first]
-    page = Watch(application.reviewer.session(), application.stack)
-    page.look()
+    page = UpdateFeed(application.reviewer.session(), application.stack)
+    page.poll()
     said = scones("label", f"incoming/{key}", "motorcycle").answer["review"]
-    told = page.look()
+    told = page.poll()
     third = upload()
     events = eventually(lambda: found if len(found := reviews()) == 3 else None)
 
@@ -205,7 +205,7 @@ def test_failed_photos_are_decided_after_all(
 
     became = scones("redrive", "--failed").lines
 
-    assert [one["end"] for one in became if "desk/failed.png" in one["what"]] == ["classified"]
+    assert [one["status"] for one in became if "desk/failed.png" in one["title"]] == ["classified"]
     assert application.decided(photo).status == "classified"
 
 
@@ -233,7 +233,7 @@ def test_the_threshold_is_shown_with_what_it_comes_to_and_set(
 def test_executions_of_a_machine_are_listed(machine: str, scones: Scones) -> None:
     found = scones("executions", machine, "--limit", "2").answer["executions"]
 
-    assert {one["machine"] for one in found} == {machine}
+    assert {one["state_machine"] for one in found} == {machine}
 
 
 def test_an_approver_sees_the_versions_how_good_they_are_and_what_is_asked(
@@ -264,11 +264,11 @@ def test_a_simulation_is_captured_and_reported(scones: Scones, tmp_path: Path) -
 
     assert (figures["photos"], figures["statuses"].get("failed", 0)) == (4, 0)
     assert len(figures["records"]) == 4
-    captured = scones("captures", "--limit", "3", "--to", str(tmp_path / "kept")).answer
+    captured = scones("captures", "--limit", "3", "--output-dir", str(tmp_path / "kept")).answer
     assert len(captured["records"]) == 3
     assert len(list((tmp_path / "kept").rglob("captures.jsonl"))) == 1
     page = tmp_path / "report.html"
-    scones("report", "--truth", figures["results"], "--to", str(page))
+    scones("report", "--truth", figures["results"], "--output-file", str(page))
     assert "bicycle" in page.read_text("utf-8")
 
 
@@ -278,7 +278,7 @@ def test_reviewers_and_operators_see_photos(application: Application, prefix: st
     (item, *_) = application.records_of(f"s3://{application.stack.photos_bucket}/{key}")
 
     for person in (application.reviewer, application.operator):
-        assert read_photo(person.session().client("s3"), as_record(item))
+        assert read_photo(person.session().client("s3"), record_from_item(item))
 
 
 def test_a_dataset_is_staged_and_only_what_is_missing_is_uploaded(
@@ -295,8 +295,8 @@ def test_a_dataset_is_staged_and_only_what_is_missing_is_uploaded(
 
     first, second = staged.answer["upload"], again.answer["upload"]
     assert first["sent"] > 0
-    assert first["sent"] + first["there_already"] == 40
-    assert (second["sent"], second["there_already"]) == (0, 40)
+    assert first["sent"] + first["already_present"] == 40
+    assert (second["sent"], second["already_present"]) == (0, 40)
 
 
 def test_drift_is_checked(scones: Scones, application: Application) -> None:

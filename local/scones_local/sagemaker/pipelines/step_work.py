@@ -11,13 +11,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from scones_local.sagemaker.pipelines import conditions, retries, shapes
 from scones_local.sagemaker.pipelines.definition import CREATED_BY
-from scones_local.sagemaker.pipelines.executions import Execution, StepRecord, job_name
-from scones_local.sagemaker.pipelines.parameters import value_of
+from scones_local.sagemaker.pipelines.executions import Execution, StepRecord, new_job_name
+from scones_local.sagemaker.pipelines.parameters import parse_value
 from scones_local.sagemaker.pipelines.references import Scope, as_text, evaluate
 from scones_local.sagemaker.platform import Platform
 
-_FIRST_PAUSE = 0.1
-_LONGEST_PAUSE = 1.0
+_MIN_POLL_SECONDS = 0.1
+_MAX_POLL_SECONDS = 1.0
 _THROTTLED = ("ThrottlingException", "TooManyRequestsException", "Throttling")
 _LIMITED = ("ResourceLimitExceeded",)
 _BY_REASON = {
@@ -26,7 +26,7 @@ _BY_REASON = {
 }
 
 
-class StepFailed(Exception):
+class StepFailedError(Exception):
     """A failed attempt; the message becomes the step's FailureReason.
 
     Parameters
@@ -42,11 +42,11 @@ class StepFailed(Exception):
         self.exception = exception
 
 
-class StepStopped(Exception):
+class StepStoppedError(Exception):
     """A step whose job was stopped."""
 
 
-class Abandoned(Exception):
+class StepAbandonedError(Exception):
     """The local cloud ends: the step does not finish."""
 
 
@@ -80,9 +80,9 @@ class Attempt:
 
         Raises
         ------
-        StepFailed
+        StepFailedError
             If the attempt failed.
-        StepStopped
+        StepStoppedError
             If the job of the step was stopped.
         Abandoned
             If the local cloud ends.
@@ -93,11 +93,11 @@ class Attempt:
         """Call an action with the permissions of the pipeline's role."""
         try:
             client = self.platform.client(service, self.execution.role)
-            answer: dict[str, Any] = getattr(client, xform_name(action))(**parameters)
+            response: dict[str, Any] = getattr(client, xform_name(action))(**parameters)
         except (ClientError, BotoCoreError) as error:
             raise _failed_call(service, action, error) from error
-        answer.pop("ResponseMetadata", None)
-        return {name: _plain(member) for name, member in answer.items()}
+        response.pop("ResponseMetadata", None)
+        return {name: _plain(member) for name, member in response.items()}
 
 
 def resolve(kind: str, arguments: dict[str, Any], scope: Scope) -> dict[str, Any]:
@@ -106,7 +106,9 @@ def resolve(kind: str, arguments: dict[str, Any], scope: Scope) -> dict[str, Any
         return arguments
     resolved: dict[str, Any] = evaluate(arguments, scope)
     if kind in CREATED_BY:
-        typed: dict[str, Any] = shapes.coerced(resolved, shapes.request(CREATED_BY[kind]))
+        typed: dict[str, Any] = shapes.coerce_value(
+            resolved, shapes.request_shape(CREATED_BY[kind])
+        )
         return typed
     return resolved
 
@@ -122,41 +124,41 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _failed_call(service: str, action: str, error: ClientError | BotoCoreError) -> StepFailed:
+def _failed_call(service: str, action: str, error: ClientError | BotoCoreError) -> StepFailedError:
     reason = f"ClientError: Failed to invoke {service}:{action}. Error Details: {error}"
     if not isinstance(error, ClientError):
-        return StepFailed(reason)
+        return StepFailedError(reason)
     code = error.response["Error"]["Code"]
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
     message = error.response["Error"].get("Message", "")
     reason = f"ClientError: Failed to invoke {service}:{action}. Error Details: {message}"
     if code in _THROTTLED:
-        return StepFailed(reason, retries.THROTTLING)
+        return StepFailedError(reason, retries.THROTTLING)
     if code in _LIMITED:
-        return StepFailed(reason, retries.RESOURCE_LIMIT)
-    return StepFailed(reason, retries.SERVICE_FAULT if status >= 500 else None)
+        return StepFailedError(reason, retries.RESOURCE_LIMIT)
+    return StepFailedError(reason, retries.SERVICE_FAULT if status >= 500 else None)
 
 
 def _run_job(attempt: Attempt) -> None:
     kind = f"{attempt.record.step.kind}Job"
-    name = {f"{kind}Name": job_name(attempt.execution.id, attempt.record.step.name)}
-    made = attempt.call("sagemaker", f"Create{kind}", {**attempt.arguments, **name})
-    attempt.record.metadata = {kind: {"Arn": made[f"{kind}Arn"]}}
+    name = {f"{kind}Name": new_job_name(attempt.execution.id, attempt.record.step.name)}
+    created = attempt.call("sagemaker", f"Create{kind}", {**attempt.arguments, **name})
+    attempt.record.metadata = {kind: {"Arn": created[f"{kind}Arn"]}}
     attempt.note("Executing")
     described = _wait(attempt, kind, name)
     status = described[f"{kind}Status"]
     if status == "Stopped":
-        raise StepStopped
+        raise StepStoppedError
     if status == "Failed":
         reason = described.get("FailureReason", "")
         exception = _BY_REASON.get(reason.partition(":")[0])
-        raise StepFailed(f"ClientError: {reason}", exception)
+        raise StepFailedError(f"ClientError: {reason}", exception)
     attempt.record.properties = described
 
 
 def _wait(attempt: Attempt, kind: str, name: dict[str, str]) -> dict[str, Any]:
     """Return the description of a job that has ended; stop it if the execution is stopped."""
-    pause, stopped = _FIRST_PAUSE, False
+    delay, stopped = _MIN_POLL_SECONDS, False
     while True:
         described = attempt.call("sagemaker", f"Describe{kind}", name)
         if described[f"{kind}Status"] in ("Completed", "Failed", "Stopped"):
@@ -164,26 +166,26 @@ def _wait(attempt: Attempt, kind: str, name: dict[str, str]) -> dict[str, Any]:
         if attempt.execution.stopping.is_set() and not stopped:
             stopped = True
             _stop(attempt, kind, name)
-        if attempt.platform.stopping.wait(pause):
-            raise Abandoned
-        pause = _FIRST_PAUSE if stopped else min(_LONGEST_PAUSE, 1.5 * pause)
+        if attempt.platform.stopping.wait(delay):
+            raise StepAbandonedError
+        delay = _MIN_POLL_SECONDS if stopped else min(_MAX_POLL_SECONDS, 1.5 * delay)
 
 
 def _stop(attempt: Attempt, kind: str, name: dict[str, str]) -> None:
     attempt.note("Stopping")
     try:
         attempt.call("sagemaker", f"Stop{kind}", name)
-    except StepFailed:
+    except StepFailedError:
         # The job may have ended in the meantime: its status decides.
         if attempt.call("sagemaker", f"Describe{kind}", name)[f"{kind}Status"] == "InProgress":
             raise
 
 
 def _create_model(attempt: Attempt) -> None:
-    name = {"ModelName": job_name(attempt.execution.id, attempt.record.step.name)}
+    name = {"ModelName": new_job_name(attempt.execution.id, attempt.record.step.name)}
     attempt.note("Executing")
-    made = attempt.call("sagemaker", "CreateModel", {**attempt.arguments, **name})
-    attempt.record.metadata = {"Model": {"Arn": made["ModelArn"]}}
+    created = attempt.call("sagemaker", "CreateModel", {**attempt.arguments, **name})
+    attempt.record.metadata = {"Model": {"Arn": created["ModelArn"]}}
     attempt.record.properties = attempt.call("sagemaker", "DescribeModel", name)
 
 
@@ -201,7 +203,7 @@ def _create_package(attempt: Attempt, package: dict[str, Any]) -> dict[str, Any]
     """Create a model package, and its group first if there is none, as AWS does."""
     try:
         return attempt.call("sagemaker", "CreateModelPackage", package)
-    except StepFailed as failed:
+    except StepFailedError as failed:
         group = package.get("ModelPackageGroupName")
         if group is None or "does not exist" not in str(failed):
             raise
@@ -213,7 +215,7 @@ def _create_package(attempt: Attempt, package: dict[str, Any]) -> dict[str, Any]
 def _decide(attempt: Attempt) -> None:
     attempt.note("Executing")
     listed = attempt.arguments["Conditions"]
-    outcome = all(conditions.holds(condition, attempt.scope) for condition in listed)
+    outcome = all(conditions.evaluate_condition(condition, attempt.scope) for condition in listed)
     attempt.record.metadata = {"Condition": {"Outcome": str(outcome)}}
     attempt.record.properties = {"Outcome": outcome}
 
@@ -222,7 +224,7 @@ def _fail(attempt: Attempt) -> None:
     message = as_text(attempt.arguments["ErrorMessage"])
     attempt.record.metadata = {"Fail": {"ErrorMessage": message}}
     attempt.note("Executing")
-    raise StepFailed(message)
+    raise StepFailedError(message)
 
 
 def _invoke(attempt: Attempt) -> None:
@@ -230,10 +232,10 @@ def _invoke(attempt: Attempt) -> None:
     attempt.record.metadata = {"Lambda": {"Arn": function}}
     attempt.note("Executing")
     payload = json.dumps(attempt.arguments).encode()
-    answer = attempt.call("lambda", "Invoke", {"FunctionName": function, "Payload": payload})
-    content = answer["Payload"].read().decode()
-    if "FunctionError" in answer:
-        raise StepFailed(f"ClientError: The Lambda function failed: {content}")
+    response = attempt.call("lambda", "Invoke", {"FunctionName": function, "Payload": payload})
+    content = response["Payload"].read().decode()
+    if "FunctionError" in response:
+        raise StepFailedError(f"ClientError: The Lambda function failed: {content}")
     outputs = _outputs(content, attempt.record.step.outputs)
     listed = [{"Name": name, "Value": as_text(value)} for name, value in outputs.items()]
     attempt.record.metadata = {"Lambda": {"Arn": function, "OutputParameters": listed}}
@@ -243,22 +245,22 @@ def _invoke(attempt: Attempt) -> None:
 def _outputs(content: str, types: Mapping[str, str]) -> dict[str, Any]:
     """Return the outputs of a function that the step declares."""
     try:
-        answer = json.loads(content)
+        response = json.loads(content)
     except ValueError:
-        answer = None
-    found = answer if isinstance(answer, dict) else {}
+        response = None
+    found = response if isinstance(response, dict) else {}
     missing = [name for name in types if name not in found]
     if missing:
-        raise StepFailed(f"ClientError: The Lambda function returned no {', '.join(missing)}.")
+        raise StepFailedError(f"ClientError: The Lambda function returned no {', '.join(missing)}.")
     return {name: _output(name, kind, found[name]) for name, kind in types.items()}
 
 
 def _output(name: str, kind: str, value: Any) -> Any:
     text = value if isinstance(value, str) else json.dumps(value)
     try:
-        return value_of(kind, text)
+        return parse_value(kind, text)
     except ValueError:
-        raise StepFailed(
+        raise StepFailedError(
             f"ClientError: The output {name} of the Lambda function is {text}, which is not of "
             f"type {kind}."
         ) from None

@@ -13,10 +13,10 @@ _IMAGE = re.compile(r"(?P<registry>\d{12})\.dkr\.ecr\.[^/]+/(?P<repository>[^:@]
 _BUILT_IN = ("image-classification", "sagemaker-scikit-learn", "sagemaker-xgboost")
 # Of a layer that no image has.
 _DIGEST = f"sha256:{0:064}"
-_DENIALS = ("AccessDenied", "AccessDeniedException")
+_DENIED_CODES = ("AccessDenied", "AccessDeniedException")
 
 
-def pull(platform: Platform, role: str, image: str) -> None:
+def pull_image(platform: Platform, role: str, image: str) -> None:
     """Ask ECR for an image as a Docker client does, with a role's permissions.
 
     https://docs.aws.amazon.com/AmazonECR/latest/userguide/repository-policy-examples.html has the
@@ -28,23 +28,25 @@ def pull(platform: Platform, role: str, image: str) -> None:
     DataError
         If the role may not pull it.
     """
-    found = _IMAGE.fullmatch(image)
-    if found is None or found["repository"] in _BUILT_IN:
+    images = _IMAGE.fullmatch(image)
+    if images is None or images["repository"] in _BUILT_IN:
         return
-    named = {"registryId": found["registry"], "repositoryName": found["repository"]}
+    named = {"registryId": images["registry"], "repositoryName": images["repository"]}
     client = platform.client("ecr", role)
-    _ask(client.get_authorization_token, {})
-    _ask(client.batch_get_image, named | {"imageIds": [{"imageTag": found["tag"] or "latest"}]})
-    _ask(client.batch_check_layer_availability, named | {"layerDigests": [_DIGEST]})
-    _ask(client.get_download_url_for_layer, named | {"layerDigest": _DIGEST})
+    _call_ecr(client.get_authorization_token, {})
+    _call_ecr(
+        client.batch_get_image, named | {"imageIds": [{"imageTag": images["tag"] or "latest"}]}
+    )
+    _call_ecr(client.batch_check_layer_availability, named | {"layerDigests": [_DIGEST]})
+    _call_ecr(client.get_download_url_for_layer, named | {"layerDigest": _DIGEST})
 
 
-def _ask(call: Callable[..., Any], parameters: dict[str, Any]) -> None:
+def _call_ecr(call: Callable[..., Any], parameters: dict[str, Any]) -> None:
     try:
         call(**parameters)
     except ClientError as error:
         # The repository does not exist here: code of this machine stands for its images.
-        if error.response["Error"]["Code"] in _DENIALS:
+        if error.response["Error"]["Code"] in _DENIED_CODES:
             raise DataError(
                 "Cannot pull algorithm container. Either the image does not exist or its "
                 f"permissions are incorrect. {error}"

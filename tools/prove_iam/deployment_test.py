@@ -12,19 +12,19 @@ from tempfile import TemporaryDirectory
 
 from tools.prove_iam.recording import Recording
 
-WITHOUT = "IAM_WITHOUT"
+REMOVED_STATEMENT_VARIABLE = "IAM_WITHOUT"
 """Names the statement that the end-to-end tests remove once the application is deployed."""
 
-INTO = "IAM_RECORDING"
+RECORDING_VARIABLE = "IAM_RECORDING"
 """Names the folder that the end-to-end tests leave their recordings in."""
 
 _FAILING = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - |$)", re.MULTILINE)
-_CANDIDATES = 2
+_MAX_TESTS = 2
 _TEST_SECONDS = 900
 
 
 @dataclass(frozen=True)
-class Run:
+class TestRun:
     """A run of tests without a statement.
 
     Attributes
@@ -60,19 +60,19 @@ def failing_test(statement: str, tests: Iterable[str]) -> str | None:
 
 def _selections(tests: Iterable[str]) -> Iterator[str]:
     named = list(dict.fromkeys(tests))
-    yield from named[:_CANDIDATES]
+    yield from named[:_MAX_TESTS]
     yield from dict.fromkeys(test.partition("::")[0] for test in named)
 
 
 @cache
-def _run(selected: str, statement: str) -> Run:
+def _run(selected: str, statement: str) -> TestRun:
     with TemporaryDirectory() as folder:
         done = subprocess.run(  # noqa: S603
             [
                 *(sys.executable, "-m", "pytest", "--quiet", "--exitfirst"),
                 *("--timeout", str(_TEST_SECONDS), selected),
             ],
-            env=os.environ | {WITHOUT: statement, INTO: folder},
+            env=os.environ | {REMOVED_STATEMENT_VARIABLE: statement, RECORDING_VARIABLE: folder},
             capture_output=True,
             text=True,
             check=False,
@@ -90,4 +90,4 @@ def _run(selected: str, statement: str) -> Run:
     failing = _FAILING.search(done.stdout)
     if done.returncode and failing is None:
         raise RuntimeError(f"{selected} could not be run:\n{done.stdout}{done.stderr}")
-    return Run(failing[1] if failing else None, denied)
+    return TestRun(failing[1] if failing else None, denied)
