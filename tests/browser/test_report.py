@@ -18,10 +18,10 @@ HOSTILE = '</script><script>window.stolen = 1</script><img src="//evil.test/x" o
 PHOTOS = [
     *(photo("bicycle", 0.97 - (n % 7) / 60, minutes=n, truth="bicycle") for n in range(20)),
     *(
-        photo("motorcycle", 0.99 - (n % 5) / 20, minutes=n, expect_last_review="motorcycle")
+        photo("motorcycle", 0.99 - (n % 5) / 20, minutes=n, reviewed_label="motorcycle")
         for n in range(9)
     ),
-    photo("motorcycle", 0.7, minutes=30, expect_last_review="bicycle", truth="bicycle"),
+    photo("motorcycle", 0.7, minutes=30, reviewed_label="bicycle", truth="bicycle"),
     photo("bicycle", 0.6, minutes=30, key="simulated/20261120-9f/0007.png"),
     photo(None, minutes=31, key="incoming/" + "long name " * 20 + ".png"),
     photo(
@@ -196,7 +196,7 @@ def test_names_of_strangers_do_nothing(read: Callable[..., Reader], count: int) 
             0.9 + n % 9 / 100,
             minutes=n,
             key=HOSTILE,
-            expect_last_review=HOSTILE,
+            reviewed_label=HOSTILE,
             truth=HOSTILE,
         )
         for n in range(count)
