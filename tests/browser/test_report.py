@@ -206,7 +206,7 @@ def test_names_of_strangers_do_nothing(read: Callable[..., Reader], count: int) 
         photo(None, key=HOSTILE, reason=HOSTILE, message=HOSTILE),
         class_names=(HOSTILE, "bicycle"),
         endpoint=HOSTILE,
-        pictures=CapturedImages((CapturedImage(DOT, HOSTILE, 0.5, NINE),), 1),
+        captured_images=CapturedImages((CapturedImage(DOT, HOSTILE, 0.5, NINE),), 1),
     )
     reader = read(render(page, UTC))
     # What is hovered over is written by Plotly, from the same names.
@@ -229,6 +229,6 @@ def test_scripts_of_strangers_would_not_run(read: Callable[..., Reader]) -> None
 
 
 def test_a_report_of_nothing(read: Callable[..., Reader]) -> None:
-    reader = read(render(report(pictures=CapturedImages(), production=None, version=None), UTC))
+    reader = read(render(report(captured_images=CapturedImages(), production=None, version=None), UTC))
     assert reader.tab.get_by_text("There are no results in this time range").is_visible()
     assert reader.errors == []
