@@ -110,8 +110,9 @@ release-notes: $(VENV)/ready ## Write build/release-notes.md from CHANGELOG.md (
 	@$(BIN)/python -m tools.release_notes "$$TAG"
 
 .PHONY: wheels
-wheels: $(VENV)/ready ## Build the wheel: build/dist
-	$(BIN)/python -m hatchling build --target wheel --directory build/dist
+wheels: $(VENV)/ready ## Build the wheels of all distributions: build/dist
+	@set -e; for member in $(MEMBERS); do \
+	  (cd $$member && "$(CURDIR)/$(BIN)/python" -m hatchling build --target wheel --directory "$(CURDIR)/build/dist"); done
 
 .PHONY: release
 release: # TAG: the tag that was pushed

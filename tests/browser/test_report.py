@@ -229,6 +229,8 @@ def test_scripts_of_strangers_would_not_run(read: Callable[..., Reader]) -> None
 
 
 def test_a_report_of_nothing(read: Callable[..., Reader]) -> None:
-    reader = read(render(report(captured_images=CapturedImages(), production=None, version=None), UTC))
+    reader = read(
+        render(report(captured_images=CapturedImages(), production=None, version=None), UTC)
+    )
     assert reader.tab.get_by_text("There are no results in this time range").is_visible()
     assert reader.errors == []

@@ -538,7 +538,7 @@ def test_a_deleted_endpoint_comes_back_with_a_rollback(
     became = redrive(
         session, stack, list(failed_photo_items(session, stack, Skipped())), lambda _: None
     )
-    assert [one.status for one in became if "without endpoint.png" in one.item.what] == [
+    assert [one.status for one in became if "without endpoint.png" in one.item.title] == [
         "classified"
     ]
     assert application.decided(photo, status="classified").label == "bicycle"

@@ -97,7 +97,7 @@ FUNCTIONS = (
     "PrepareImages",
     "Evaluate",
     "SmokeTest",
-    "Measure",
+    "EmitMetrics",
     "CheckDrift",
     "Review",
     "AnswerPromotion",

@@ -199,7 +199,7 @@ def test_it_does_not_outlive_a_killed_parent(tmp_path: Path, number: signal.Sign
 
 
 def test_one_that_is_launched_stays(tmp_path: Path) -> None:
-    with parent("launch", tmp_path / "state") as process:
+    with parent("start_detached", tmp_path / "state") as process:
         assert process.stdout is not None
         pid = int(process.stdout.readline())
         process.kill()
