@@ -76,7 +76,7 @@ def split(archive: Path, folder: Path, shares: Shares) -> Mapping[str, str]:
     staged = stage(archive, folder, validation + test, _ignore_progress)
     for staged_path in read_staged_paths(archive, test).values():
         held_out = folder / "validation" / staged_path.label / staged_path.name
-        if staged_path.side == "validation" and held_out.is_file():
+        if staged_path.split == "validation" and held_out.is_file():
             target = folder / "test" / staged_path.label / staged_path.name
             target.parent.mkdir(parents=True, exist_ok=True)
             held_out.rename(target)
