@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -17,7 +18,13 @@ LOCAL_STATE_DIR = Path(".local") / "up"
 """Folder with the state of the local cloud that `make up` started."""
 
 LOCAL_STATE_VARIABLE = "SCONES_LOCAL"
-"""Environment variable with another folder of a local cloud's state."""
+"""Environment variable that selects the local cloud: 1, or the folder of its state; 0 for AWS."""
+
+_SWITCHES = {
+    **dict.fromkeys(("1", "true", "t", "yes", "y", "on"), True),
+    **dict.fromkeys(("", "0", "false", "f", "no", "n", "off"), False),
+}
+"""Values of `LOCAL_STATE_VARIABLE` that do not name a folder."""
 
 CONNECT_TIMEOUT_SECONDS = 10
 MAX_ATTEMPTS = 5
@@ -61,6 +68,17 @@ def aws_session(profile: str | None, region: str | None) -> "boto3.Session":
     )
 
 
+def selects_local_cloud(environ: Mapping[str, str]) -> bool | None:
+    """Return whether `LOCAL_STATE_VARIABLE` selects the local cloud; None if it is not set."""
+    value = environ.get(LOCAL_STATE_VARIABLE)
+    return None if value is None else _SWITCHES.get(value.lower(), True)
+
+
+def _local_state_dir(environ: Mapping[str, str]) -> Path:
+    value = environ.get(LOCAL_STATE_VARIABLE, "")
+    return LOCAL_STATE_DIR if value.lower() in _SWITCHES else Path(value)
+
+
 def local_session(state: Path | None = None) -> "boto3.Session":
     """Return a session for the running local cloud, as its root user.
 
@@ -75,13 +93,13 @@ def local_session(state: Path | None = None) -> "boto3.Session":
     OperationError
         If no local cloud responds.
     """
-    folder = state or Path(os.environ.get(LOCAL_STATE_VARIABLE, LOCAL_STATE_DIR))
+    folder = state or _local_state_dir(os.environ)
     try:
         # The local cloud writes this file when it responds, and deletes it when it stops.
         cloud = json.loads((folder / "cloud.json").read_text(encoding="utf-8"))
         address = urlsplit(cloud["endpoint"])
         socket.create_connection((address.hostname, address.port), timeout=5).close()
-    except (FileNotFoundError, OSError):
+    except OSError:
         raise OperationError(
             f"no local cloud is running in {folder.resolve()}: start it with `make up`, in this "
             f"folder, or set {LOCAL_STATE_VARIABLE} to the folder of its state",

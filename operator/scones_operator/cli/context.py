@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import os
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, fields
@@ -11,7 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from scones_operator.aws.session import aws_session, caller_name, local_session
+from scones_operator.aws.session import (
+    aws_session,
+    caller_name,
+    local_session,
+    selects_local_cloud,
+)
 from scones_operator.aws.stack import DEFAULT_STACK_NAME, Stack
 from scones_operator.cli.hints import copyable
 from scones_operator.cli.output import Output
@@ -42,8 +48,8 @@ class Options:
         bool | None,
         typer.Option(
             "--local/--no-local",
-            envvar="SCONES_LOCAL",
-            help="Use the local cloud that `make up` started, or AWS (default).",
+            help="Use the local cloud that `make up` started, or AWS (default: AWS; "
+            "SCONES_LOCAL=1, or the folder of its state, selects the local cloud).",
             show_default=False,
         ),
     ] = None
@@ -120,7 +126,7 @@ class CommandContext:
 
 def store_options(context: typer.Context, options: Options) -> None:
     """Keep the options that were given before the command."""
-    context.obj = options
+    context.obj = options.with_defaults(Options(local=selects_local_cloud(os.environ)))
 
 
 def pass_command_context(command: Callable[..., None]) -> Callable[..., None]:

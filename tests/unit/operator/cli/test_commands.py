@@ -386,7 +386,12 @@ def test_the_stack_is_named_before_the_command_or_after(
 
 @pytest.mark.parametrize(
     ("arguments", "environment"),
-    [(["--local", "models"], {}), (["models", "--local"], {}), (["models"], {"SCONES_LOCAL": "1"})],
+    [
+        (["--local", "models"], {}),
+        (["models", "--local"], {}),
+        (["models"], {"SCONES_LOCAL": "1"}),
+        (["models"], {"SCONES_LOCAL": "another/folder"}),
+    ],
 )
 def test_the_embedded_cloud(
     terminal: Terminal,
@@ -408,6 +413,7 @@ def test_the_embedded_cloud(
         (["models", "--no-local", "--profile", "p"], {"SCONES_LOCAL": "1"}),
         (["--local", "models", "--no-local"], {}),
         (["models"], {"SCONES_LOCAL": "0"}),
+        (["models", "--no-local"], {"SCONES_LOCAL": "another/folder"}),
     ],
 )
 def test_aws_although_the_embedded_cloud_is_chosen(
@@ -425,6 +431,18 @@ def test_the_embedded_cloud_that_is_not_there(
     assert result.exit_code == 3
     assert "no local cloud is running in" in result.stderr
     assert "start it with `make up`" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("value", "folder"), [("1", ".local/up"), ("True", ".local/up"), ("another/up", "another/up")]
+)
+def test_the_state_of_the_local_cloud(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, value: str, folder: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = terminal.type("models", SCONES_LOCAL=value)
+    assert result.exit_code == 3
+    assert f"no local cloud is running in {tmp_path / folder}:" in result.stderr.replace("\n", " ")
 
 
 def test_the_embedded_cloud_has_no_profiles(terminal: Terminal) -> None:
