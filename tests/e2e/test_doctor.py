@@ -38,7 +38,7 @@ def test_a_running_stack_is_well(application: Application) -> None:
         name for name, finding in found.items() if "local cloud" in finding.message
     } == elsewhere
     assert found["credentials"].message == "doctor, account 123456789012, us-east-1"
-    # They have also updated the stack, if they ran first.
+    # test_bootstrap deploys the stack again, which may have been before.
     assert found["stack"].message in {"scones is CREATE_COMPLETE", "scones is UPDATE_COMPLETE"}
     assert found["endpoint"].message == "scones is InService"
     assert found["threshold"].message == "0.6, as Threshold"
